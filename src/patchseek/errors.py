@@ -1,0 +1,62 @@
+"""The exceptions of patchseek. Each says what was found and what to do; none is ever printed here."""
+
+
+class PatchseekError(Exception):
+    """Base of every error that patchseek raises on purpose. `str(error)` is one line for a person."""
+
+
+class BoxError(PatchseekError):
+    """A box that is empty, not finite, or outside its picture."""
+
+
+class ImageError(PatchseekError):
+    """A file or byte string that could not become pixels.
+
+    source: the path, or a name for bytes. reason: one short clause, fit for a list of failures.
+    """
+
+    def __init__(self, source: object, reason: str) -> None:
+        super().__init__(f"{source}: {reason}")
+        self.source = str(source)
+        self.reason = reason
+
+
+class EncoderError(PatchseekError):
+    """An encoder that does not exist, cannot be opened, or was given pixels of the wrong shape."""
+
+
+class MissingExtra(PatchseekError):
+    """A feature whose library is not installed; the message holds the install line."""
+
+    def __init__(self, library: str, extra: str) -> None:
+        super().__init__(f"{library} is not installed; install it with: pip install 'patchseek[{extra}]'")
+        self.library = library
+        self.extra = extra
+
+
+class StoreError(PatchseekError):
+    """A collection on disk that cannot be used as asked."""
+
+
+class StoreMismatch(StoreError):
+    """A collection made with another encoder or pyramid than the one asked for."""
+
+
+class StoreLocked(StoreError):
+    """Another process is writing to the collection."""
+
+
+class StoreDamaged(StoreError):
+    """A shard or catalogue that is not what was once committed."""
+
+
+class DiskFull(StoreError):
+    """Too little space for the next shard; all that was committed before is safe."""
+
+
+class EngineError(PatchseekError):
+    """A search index that cannot be built or read."""
+
+
+class QueryError(PatchseekError):
+    """A query that cannot be answered: no features, an unknown picture, an impossible number of results."""
