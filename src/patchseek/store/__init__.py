@@ -1,0 +1,30 @@
+"""The collection on disk: a catalogue (SQLite) and immutable vector shards. Opens no picture and no model.
+
+    COLLECTION/catalogue.sqlite     what exists; what is not in it does not count
+    COLLECTION/shards/*.npy         (n, R, D) float16, written once, committed with their SHA-256
+    COLLECTION/indexes/             caches of search engines, can be deleted
+    COLLECTION/lock                 held by the one writer
+
+Order of a commit: vectors to a temporary name, flush, rename, then one SQLite transaction. Whatever moment a process
+dies at, a picture is either committed with its vectors or not there.
+"""
+
+from ._records import Failure, FileState, Image, KnownFile, NewPicture, Settings
+from ._shards import Half, hash_file
+from ._snapshot import Snapshot
+from ._store import Store
+from ._writer import Writer
+
+__all__ = [
+    "Failure",
+    "FileState",
+    "Half",
+    "Image",
+    "KnownFile",
+    "NewPicture",
+    "Settings",
+    "Snapshot",
+    "Store",
+    "Writer",
+    "hash_file",
+]

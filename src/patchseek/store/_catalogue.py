@@ -1,0 +1,103 @@
+"""The SQLite catalogue: what the collection is and which picture sits in which slot of which shard. Opens no vectors.
+
+A connection lives for one operation, so that any thread may ask and a reader never holds a lock for long. Transactions
+are SQLite's own, with a rollback journal and full synchronisation: a commit that returned survives `kill -9`.
+"""
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from ..errors import StoreDamaged, StoreError
+
+FORMAT = 1
+"""Version of the catalogue's tables and of the shards' layout."""
+
+_TABLES = """
+CREATE TABLE setting (key TEXT PRIMARY KEY, value TEXT NOT NULL);
+CREATE TABLE root (id INTEGER PRIMARY KEY, path TEXT NOT NULL UNIQUE);
+CREATE TABLE shard (
+    id INTEGER PRIMARY KEY AUTOINCREMENT, file TEXT NOT NULL, n_images INTEGER NOT NULL,
+    n_bytes INTEGER NOT NULL, sha256 TEXT NOT NULL);
+CREATE TABLE image (
+    id INTEGER PRIMARY KEY AUTOINCREMENT, root INTEGER NOT NULL REFERENCES root, path TEXT NOT NULL,
+    size INTEGER NOT NULL, mtime_ns INTEGER NOT NULL, sha256 TEXT NOT NULL, width INTEGER NOT NULL,
+    height INTEGER NOT NULL, shard INTEGER NOT NULL REFERENCES shard, slot INTEGER NOT NULL,
+    removed INTEGER NOT NULL DEFAULT 0, UNIQUE (shard, slot));
+CREATE UNIQUE INDEX image_path ON image (root, path) WHERE NOT removed;
+CREATE TABLE failure (
+    root INTEGER NOT NULL REFERENCES root, path TEXT NOT NULL, size INTEGER NOT NULL, mtime_ns INTEGER NOT NULL,
+    reason TEXT NOT NULL, PRIMARY KEY (root, path));
+"""
+
+
+class Catalogue:
+    """One SQLite file. Reads work while another process writes; writes are made by the holder of the write lock."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def create(self) -> None:
+        """Make the tables in a new file, all or nothing."""
+        with self.writing(create=True) as db:
+            for statement in _TABLES.split(";")[:-1]:
+                db.execute(statement)
+
+    def _connect(self, mode: str) -> sqlite3.Connection:
+        db = sqlite3.connect(f"{self.path.resolve().as_uri()}?mode={mode}", uri=True, timeout=30, isolation_level=None)
+        db.execute("PRAGMA synchronous = FULL")
+        db.execute("PRAGMA foreign_keys = ON")
+        return db
+
+    @contextmanager
+    def reading(self) -> Iterator[sqlite3.Connection]:
+        """A connection inside one read transaction: everything it sees is of the same moment.
+
+        Opened for writing where possible, since only then can SQLite roll back what a killed writer left half done.
+        """
+        for mode in ("rw", "ro"):
+            db = None
+            try:
+                db = self._connect(mode)
+                db.execute("BEGIN")
+                db.execute("SELECT count(*) FROM sqlite_schema").fetchone()
+                break
+            except sqlite3.Error as error:
+                if db is not None:
+                    db.close()
+                if mode == "ro" or (isinstance(error, sqlite3.DatabaseError) and "not a database" in str(error)):
+                    raise StoreDamaged(f"{self.path}: cannot be read as a catalogue ({error})") from error
+        try:
+            yield db  # type: ignore[misc]  # the loop either breaks with a connection or raises
+        except sqlite3.DatabaseError as error:
+            raise StoreDamaged(f"{self.path}: the catalogue is damaged ({error})") from error
+        finally:
+            db.close()  # type: ignore[union-attr]
+
+    @contextmanager
+    def writing(self, *, create: bool = False) -> Iterator[sqlite3.Connection]:
+        """A connection inside one transaction, committed when the block ends well and rolled back when it does not."""
+        try:
+            db = self._connect("rwc" if create else "rw")
+        except sqlite3.OperationalError as error:
+            raise StoreError(f"{self.path}: cannot be written ({error})") from error
+        try:
+            db.execute("BEGIN IMMEDIATE")
+            yield db
+            db.execute("COMMIT")
+        except sqlite3.OperationalError as error:
+            raise StoreError(f"{self.path}: cannot be written ({error}); nothing was changed") from error
+        finally:
+            db.close()  # an open transaction is rolled back
+
+    def get(self, key: str) -> str | None:
+        """The setting under a key, None where there is none."""
+        with self.reading() as db:
+            row = db.execute("SELECT value FROM setting WHERE key = ?", (key,)).fetchone()
+            return None if row is None else str(row[0])
+
+    def set(self, key: str, value: str) -> None:
+        """Store a setting."""
+        with self.writing() as db:
+            db.execute("INSERT OR REPLACE INTO setting VALUES (?, ?)", (key, value))

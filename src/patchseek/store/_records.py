@@ -1,0 +1,105 @@
+"""The values that travel in and out of a store. No behaviour beyond paths and JSON."""
+
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from ..encoders import EncoderIdentity
+from ..errors import StoreDamaged
+from ..regions import Pyramid
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What a collection says it is. Features of other settings cannot be compared with its own."""
+
+    encoder: EncoderIdentity
+    pyramid: Pyramid
+
+    def to_json(self) -> str:
+        """The settings as one JSON object."""
+        return json.dumps(asdict(self), sort_keys=True)
+
+    @classmethod
+    def from_json(cls, text: str) -> "Settings":
+        """The inverse of to_json. Raises StoreDamaged for anything else."""
+        try:
+            values = json.loads(text)
+            pyramid = Pyramid(tuple(values["pyramid"]["levels"]), values["pyramid"]["overlap"])
+            return cls(EncoderIdentity(**values["encoder"]), pyramid)
+        except (ValueError, KeyError, TypeError) as error:
+            raise StoreDamaged(f"the collection's settings cannot be read ({error})") from error
+
+    def difference(self, other: "Settings") -> str | None:
+        """The first thing in which other differs, in words ("encoder: X here, Y asked for"); None when nothing does."""
+        mine, theirs = asdict(self.encoder), asdict(other.encoder)
+        for field in mine:
+            if mine[field] != theirs[field]:
+                what = "encoder" if field == "name" else f"encoder's {field}"
+                return f"{what}: {mine[field]!r} here, {theirs[field]!r} asked for"
+        if self.pyramid != other.pyramid:
+            return f"pyramid: {self.pyramid} here, {other.pyramid} asked for"
+        return None
+
+
+@dataclass(frozen=True)
+class FileState:
+    """What tells an unchanged file without reading it."""
+
+    size: int
+    # bytes
+    mtime_ns: int
+    # modification time, nanoseconds since 1970
+
+
+@dataclass(frozen=True)
+class KnownFile:
+    """A picture that the collection holds, as the file it was made from."""
+
+    id: int
+    state: FileState
+    sha256: str
+
+
+@dataclass(frozen=True)
+class NewPicture:
+    """A picture ready to be committed; its features travel beside it."""
+
+    path: str
+    # relative to the indexed folder, forward slashes
+    state: FileState
+    sha256: str
+    width: int
+    height: int
+    # pixels of the full upright picture
+
+
+@dataclass(frozen=True)
+class Failure:
+    """A file that could not be indexed."""
+
+    path: str
+    state: FileState
+    reason: str
+
+
+@dataclass(frozen=True)
+class Image:
+    """A picture of the collection."""
+
+    id: int
+    # stays the same until the file's content changes
+    path: str
+    # relative to root, forward slashes
+    root: Path
+    # the folder that was indexed
+    width: int
+    height: int
+    # pixels of the full upright picture
+    sha256: str
+    # of the file's bytes
+
+    @property
+    def file(self) -> Path:
+        """Where the picture was when it was indexed."""
+        return self.root / self.path

@@ -1,0 +1,110 @@
+"""Immutable vector files. Knows bytes, hashes and free space; nothing of pictures or of the catalogue.
+
+A shard is one `.npy` of (n, R, D) float16. It is written under a temporary name, flushed to the disk and renamed, so a
+file with a final name is always whole; whether it counts is the catalogue's word.
+"""
+
+import errno
+import hashlib
+import os
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..errors import DiskFull, StoreDamaged, StoreError
+
+Half = NDArray[np.float16]
+"""(n, R, D) float16: the features of n pictures."""
+
+SHARD_COLUMNS = "id, file, n_images, n_bytes, sha256"
+"""The fields of Shard as the catalogue's columns."""
+
+_SPARE_BYTES = 16 << 20  # left free beside a new shard, for the catalogue and its journal
+
+
+@dataclass(frozen=True)
+class Shard:
+    """One vector file as the catalogue knows it."""
+
+    id: int
+    file: str
+    # name inside the shards folder
+    n_images: int
+    # slots, removed pictures included
+    n_bytes: int
+    sha256: str
+
+
+def write_shard(folder: Path, number: int, features: Half) -> Shard:
+    """Write features (n, R, D) float16 and return the finished shard. Raises DiskFull, leaving nothing."""
+    need = features.nbytes + _SPARE_BYTES
+    free = shutil.disk_usage(folder).free
+    if free < need:
+        raise DiskFull(
+            f"{folder}: {free >> 20} MB free, {need >> 20} MB needed for the next shard; free some space and go on"
+        )
+    partial = folder / f"{number:06d}.tmp"
+    try:
+        with partial.open("wb") as f:
+            np.save(f, np.ascontiguousarray(features, np.float16), allow_pickle=False)
+            f.flush()
+            os.fsync(f.fileno())
+        sha256 = hash_file(partial)
+        final = folder / f"{number:06d}-{sha256[:12]}.npy"
+        partial.replace(final)
+        sync_folder(folder)
+    except OSError as error:
+        partial.unlink(missing_ok=True)
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise DiskFull(f"{folder}: the disk is full ({error}); what was committed before is safe") from error
+        raise StoreError(f"{folder}: cannot write a shard ({error})") from error
+    return Shard(number, final.name, len(features), final.stat().st_size, sha256)
+
+
+def map_shard(folder: Path, shard: Shard, n_regions: int, dim: int) -> Half:
+    """The shard's features (n, R, D) float16, mapped read-only. Raises StoreDamaged when shape or size is off."""
+    path = folder / shard.file
+    try:
+        if path.stat().st_size != shard.n_bytes:
+            raise StoreDamaged(
+                f"{path}: {path.stat().st_size} bytes, {shard.n_bytes} expected; run: patchseek verify --repair"
+            )
+        features: Half = np.load(path, mmap_mode="r", allow_pickle=False)
+    except FileNotFoundError:
+        raise
+    except (OSError, ValueError) as error:
+        raise StoreDamaged(f"{path}: cannot be read ({error}); run: patchseek verify --repair") from error
+    if features.shape != (shard.n_images, n_regions, dim) or features.dtype != np.float16:
+        raise StoreDamaged(f"{path}: holds {features.shape} {features.dtype}; run: patchseek verify --repair")
+    return features
+
+
+def problem_of(folder: Path, shard: Shard, n_regions: int, dim: int) -> str | None:
+    """What is wrong with a shard, in one line; None when its bytes are those that were committed."""
+    try:
+        map_shard(folder, shard, n_regions, dim)
+        if hash_file(folder / shard.file) != shard.sha256:
+            return f"{shard.file}: its bytes have changed (SHA-256 differs)"
+    except FileNotFoundError:
+        return f"{shard.file}: missing"
+    except (StoreDamaged, OSError) as error:
+        return str(error)
+    return None
+
+
+def hash_file(path: Path) -> str:
+    """SHA-256 of a file, in hex."""
+    with path.open("rb") as f:
+        return hashlib.file_digest(f, "sha256").hexdigest()
+
+
+def sync_folder(folder: Path) -> None:
+    """Make renames inside a folder survive a power cut."""
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

@@ -1,0 +1,59 @@
+"""A collection's vectors at one moment, memory-mapped. The read side of the store; changes nothing."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ._shards import Half
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """Every slot of every shard, in order: row = position * R + region. Removed pictures keep theirs till compacted."""
+
+    arrays: Sequence[Half]
+    # one (n, R, D) float16 a shard
+    shards: tuple[str, ...]
+    # SHA-256 of each shard: equal shards mean equal rows
+    ids: NDArray[np.int64]
+    # (N,) image id of each position
+    live: NDArray[np.bool_]
+    # (N,) False where the picture was removed
+    n_regions: int
+    dim: int
+
+    @property
+    def n_positions(self) -> int:
+        """N, slots in all, removed ones included."""
+        return len(self.ids)
+
+    @property
+    def n_live(self) -> int:
+        """Pictures that can be found."""
+        return int(self.live.sum())
+
+    @cached_property
+    def _starts(self) -> NDArray[np.int64]:
+        return np.cumsum([0, *(len(array) for array in self.arrays)], dtype=np.int64)
+
+    def blocks(self, n_images: int, start: int = 0) -> Iterator[tuple[int, Half]]:
+        """(first position, features (n <= n_images, R, D) float16) through all positions from start on, in order."""
+        for first, array in zip(self._starts[:-1].tolist(), self.arrays, strict=True):
+            for low in range(max(0, start - first), len(array), n_images):
+                yield first + low, array[low : low + n_images]
+
+    def features(self, positions: NDArray[np.int64]) -> NDArray[np.float32]:
+        """Features (n, R, D) float32 of the pictures at positions (n,), in the given order."""
+        features = np.empty((len(positions), self.n_regions, self.dim), np.float32)
+        shard_of = np.searchsorted(self._starts, positions, side="right") - 1
+        for i, (position, shard) in enumerate(zip(positions, shard_of, strict=True)):
+            features[i] = self.arrays[shard][position - self._starts[shard]]
+        return features
+
+    def position_of(self, image_id: int) -> int | None:
+        """The position of a live picture, None when the collection has none with this id."""
+        found = np.flatnonzero((self.ids == image_id) & self.live)
+        return int(found[0]) if len(found) else None

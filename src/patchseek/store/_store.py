@@ -1,0 +1,167 @@
+"""A collection, for reading: what it is, what it holds, whether it is whole. Only `create` writes."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from ..errors import StoreDamaged, StoreError, StoreMismatch
+from ._catalogue import FORMAT, Catalogue
+from ._records import Failure, FileState, Image, KnownFile, Settings
+from ._shards import SHARD_COLUMNS, Shard, map_shard, problem_of
+from ._snapshot import Snapshot
+
+
+class Store:
+    """A collection, for reading; `Writer(store)` changes it. Any number of processes may read meanwhile."""
+
+    def __init__(self, path: Path, settings: Settings) -> None:
+        self.path = path
+        self.settings = settings
+        self.catalogue = Catalogue(path / "catalogue.sqlite")
+        self.folder = path / "shards"
+
+    @staticmethod
+    def exists(path: Path) -> bool:
+        """Whether a collection is at path."""
+        return (path / "catalogue.sqlite").is_file()
+
+    @classmethod
+    def create(cls, path: Path, settings: Settings) -> "Store":
+        """Make an empty collection. Raises StoreError where one is already or the folder cannot be written."""
+        if cls.exists(path):
+            raise StoreError(f"{path}: there is already a collection")
+        store = cls(path, settings)
+        try:
+            store.folder.mkdir(parents=True, exist_ok=True)
+            (path / ".gitignore").write_text("*\n")
+        except OSError as error:
+            raise StoreError(f"{path}: cannot make a collection here ({error.strerror})") from error
+        partial = Catalogue(path / "catalogue.tmp")
+        partial.path.unlink(missing_ok=True)
+        partial.create()
+        partial.set("format", str(FORMAT))
+        partial.set("settings", settings.to_json())
+        partial.path.replace(store.catalogue.path)
+        return store
+
+    @classmethod
+    def open(cls, path: Path) -> "Store":
+        """Open a collection. Raises StoreError where none is or its format is newer, StoreDamaged if unreadable."""
+        if not cls.exists(path):
+            raise StoreError(f"{path}: no collection here; make one with: patchseek index FOLDER")
+        catalogue = Catalogue(path / "catalogue.sqlite")
+        found, settings = catalogue.get("format"), catalogue.get("settings")
+        if found is None or settings is None:
+            raise StoreDamaged(f"{path}: the catalogue does not say what it is")
+        if int(found) > FORMAT:
+            raise StoreError(f"{path}: format {found} is newer than this patchseek reads ({FORMAT}); upgrade patchseek")
+        return cls(path, Settings.from_json(settings))
+
+    def require(self, asked: Settings) -> None:
+        """Raise StoreMismatch, naming both sides, unless the collection was made with these settings."""
+        difference = self.settings.difference(asked)
+        if difference:
+            raise StoreMismatch(f"{self.path}: {difference}; use the collection's own, or another --collection")
+
+    def snapshot(self) -> Snapshot:
+        """All vectors as they are now. Raises StoreDamaged when a shard is not as committed."""
+        for attempt in (0, 1, 2):
+            try:
+                return self._snapshot()
+            except FileNotFoundError as error:  # compacted between the catalogue and the file: look again
+                if attempt == 2:
+                    raise StoreDamaged(f"{error.filename}: missing; run: patchseek verify --repair") from error
+        raise AssertionError("unreachable")
+
+    def _snapshot(self) -> Snapshot:
+        with self.catalogue.reading() as db:
+            shards = [Shard(*row) for row in db.execute(f"SELECT {SHARD_COLUMNS} FROM shard ORDER BY id")]
+            rows = db.execute("SELECT id, removed FROM image ORDER BY shard, slot").fetchall()
+        columns = np.array(rows, np.int64).reshape(-1, 2)
+        n_regions, dim = self.settings.pyramid.n_regions, self.settings.encoder.dim
+        arrays = [map_shard(self.folder, shard, n_regions, dim) for shard in shards]
+        if len(columns) != sum(map(len, arrays)):
+            raise StoreDamaged(
+                f"{self.path}: {len(columns)} pictures, {sum(map(len, arrays))} slots; run: patchseek verify --repair"
+            )
+        hashes = tuple(shard.sha256 for shard in shards)
+        return Snapshot(arrays, hashes, columns[:, 0].copy(), columns[:, 1] == 0, n_regions, dim)
+
+    def list_shards(self) -> list[Shard]:
+        """The committed shards in order; rows are numbered in this order."""
+        with self.catalogue.reading() as db:
+            return [Shard(*row) for row in db.execute(f"SELECT {SHARD_COLUMNS} FROM shard ORDER BY id")]
+
+    def images(self, ids: Sequence[int]) -> list[Image | None]:
+        """The pictures with these ids, in order; None where an id is not, or no longer, in the collection."""
+        query = (
+            "SELECT image.id, image.path, root.path, width, height, sha256 FROM image JOIN root ON root.id = root "
+            "WHERE image.id = ? AND NOT removed"
+        )
+        with self.catalogue.reading() as db:
+            rows = [db.execute(query, (int(i),)).fetchone() for i in ids]
+        return [None if r is None else Image(r[0], r[1], self._resolve(r[2]), *r[3:]) for r in rows]
+
+    def paths(self) -> list[tuple[int, Path, str]]:
+        """(id, root, path) of every picture, in order of id."""
+        query = (
+            "SELECT image.id, root.path, image.path FROM image JOIN root ON root.id = root WHERE NOT removed ORDER BY 1"
+        )
+        with self.catalogue.reading() as db:
+            return [(r[0], self._resolve(r[1]), r[2]) for r in db.execute(query)]
+
+    def known(self, root: Path) -> dict[str, KnownFile]:
+        """The pictures of one indexed folder by path."""
+        query = (
+            "SELECT path, id, size, mtime_ns, sha256 FROM image "
+            "WHERE NOT removed AND root = (SELECT id FROM root WHERE path = ?)"
+        )
+        with self.catalogue.reading() as db:
+            return {r[0]: KnownFile(r[1], FileState(r[2], r[3]), r[4]) for r in db.execute(query, (self.relate(root),))}
+
+    def failures(self, root: Path | None = None) -> list[Failure]:
+        """The files, of one indexed folder or of all, that could not be indexed when last seen."""
+        where = "" if root is None else "WHERE root = (SELECT id FROM root WHERE path = ?)"
+        query = f"SELECT path, size, mtime_ns, reason FROM failure {where} ORDER BY path"
+        with self.catalogue.reading() as db:
+            rows = db.execute(query, () if root is None else (self.relate(root),)).fetchall()
+        return [Failure(r[0], FileState(r[1], r[2]), r[3]) for r in rows]
+
+    def roots(self) -> list[Path]:
+        """The folders that were indexed into this collection."""
+        with self.catalogue.reading() as db:
+            return [self._resolve(row[0]) for row in db.execute("SELECT path FROM root ORDER BY id")]
+
+    def option(self, key: str) -> str | None:
+        """A remembered choice that is not part of what the collection is (the search engine, say)."""
+        return self.catalogue.get(f"option.{key}")
+
+    def n_bytes(self) -> int:
+        """Bytes on disk of catalogue and shards, indexes left out."""
+        return self.catalogue.path.stat().st_size + sum(shard.n_bytes for shard in self.list_shards())
+
+    def problems(self) -> list[str]:
+        """What is wrong, a line each: shards against their hashes, slots against counts, SQLite against itself."""
+        n_regions, dim = self.settings.pyramid.n_regions, self.settings.encoder.dim
+        with self.catalogue.reading() as db:
+            found = [f"catalogue: {row[0]}" for row in db.execute("PRAGMA integrity_check") if row[0] != "ok"]
+            counts = db.execute(
+                "SELECT file, n_images, count(image.id), coalesce(max(slot), -1) + 1 FROM shard "
+                "LEFT JOIN image ON shard = shard.id GROUP BY shard.id"
+            ).fetchall()
+        found += [f"{f}: {n} slots, {c} pictures up to slot {m}" for f, n, c, m in counts if not n == c == m]
+        problems = (problem_of(self.folder, shard, n_regions, dim) for shard in self.list_shards())
+        return found + [problem for problem in problems if problem]
+
+    def relate(self, root: Path) -> str:
+        """How a root is written down: relative when the collection lies inside it, so that both can move together."""
+        root, home = root.resolve(), self.path.resolve()
+        return (
+            "/".join([".."] * len(home.relative_to(root).parts)) or "."
+            if home.is_relative_to(root)
+            else root.as_posix()
+        )
+
+    def _resolve(self, stored: str) -> Path:
+        return Path(stored) if Path(stored).is_absolute() else (self.path.resolve() / stored).resolve()

@@ -1,0 +1,66 @@
+"""Fixtures: a tiny encoder, small photographs made on the spot, and the annotated sets where they are at hand."""
+
+import hashlib
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from patchseek.encoders import EncoderIdentity, Features, Patches, check_patches
+
+
+class TinyEncoder:
+    """Sees the mean colours of a 2 x 2 grid: real enough to find things, small enough to follow by hand."""
+
+    batch = 7
+    streams = 2
+    runs_on = "numpy"
+
+    def __init__(self, name: str = "tiny") -> None:
+        self.identity = EncoderIdentity(name, 8, 13, hashlib.sha256(name.encode()).hexdigest(), "squash to 8 px")
+
+    def encode(self, patches: Patches) -> Features:
+        check_patches(patches, 8)
+        means = patches.reshape(-1, 2, 4, 2, 4, 3).mean(axis=(2, 4), dtype=np.float64).reshape(len(patches), 12)
+        vectors = np.concatenate([means - 127.5, np.full((len(patches), 1), 20.0)], axis=1)
+        return (vectors / np.linalg.norm(vectors, axis=1, keepdims=True)).astype(np.float32)
+
+
+@pytest.fixture
+def tiny() -> TinyEncoder:
+    return TinyEncoder()
+
+
+def blot(seed: int, width: int = 64, height: int = 48) -> Image.Image:
+    """A picture of random coloured tiles, 8 x 8 pixels each: every patch of it looks different."""
+    tiles = np.random.default_rng(seed).integers(0, 256, (height // 8, width // 8, 3), np.uint8)
+    return Image.fromarray(tiles.repeat(8, axis=0).repeat(8, axis=1))
+
+
+@pytest.fixture
+def make_folder(tmp_path: Path) -> Callable[..., Path]:
+    """make_folder("a.png", "sub/b.png") -> a folder with these pictures, each with its own content."""
+
+    def make(*names: str, folder: str = "pictures") -> Path:
+        root = tmp_path / folder
+        for name in names:
+            path = root / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            blot(int(hashlib.sha256(name.encode()).hexdigest()[:8], 16)).save(path)
+        return root
+
+    return make
+
+
+@pytest.fixture
+def data_sets() -> Path:
+    """The folder of annotated sets named by PATCHSEEK_DATA; without the variable the test is skipped and says so."""
+    folder = os.environ.get("PATCHSEEK_DATA")
+    if not folder:
+        pytest.skip("PATCHSEEK_DATA is not set: it names the folder that holds dev-set and composite-set")
+    path = Path(folder)
+    assert (path / "dev-set" / "query.json").is_file(), f"PATCHSEEK_DATA={folder} holds no dev-set"
+    return path
