@@ -1,0 +1,70 @@
+"""Search engines that answer in pictures. This file holds their common shape; each engine has its own private file.
+
+An engine is asked for k pictures and answers with k distinct ones, each with the region that won, so that nobody above
+has to know that one picture may own thirty hits.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..encoders import Features
+from ..errors import QueryError
+from ..store import Snapshot
+
+EXACT = "exact"
+"""The engine that compares a query with every feature."""
+
+
+@dataclass(frozen=True)
+class Hits:
+    """The best pictures of each of Q queries, best first; a picture scores as its best region."""
+
+    positions: NDArray[np.int64]
+    # (Q, k) position in the snapshot, -1 where there are fewer pictures
+    regions: NDArray[np.int64]
+    # (Q, k) winning region in [0, R), -1 likewise
+    scores: NDArray[np.float32]
+    # (Q, k) inner product of unit vectors in [-1, 1], -inf likewise
+
+
+class Index(Protocol):
+    """A search engine over a snapshot. Searches may run in several threads."""
+
+    @property
+    def name(self) -> str:
+        """What searches, in words a person can report."""
+        ...
+
+    def search(self, queries: Features, k: int) -> Hits:
+        """The best min(k, n_live) live pictures of each query (Q, D) of unit length; columns beyond are padding.
+
+        Ties stand in order of position. Raises QueryError for another D or k < 1.
+        """
+        ...
+
+
+def open_index(engine: str, snapshot: Snapshot, cache: Path | None = None) -> Index:
+    """Open an engine over a snapshot: "exact", or a FAISS factory string such as "IVF256,PQ64".
+
+    A FAISS index is read from the cache folder when it was built from these very vectors, else built and saved there;
+    `;nprobe=32` after the string sets a search parameter. Raises EngineError when it cannot be built.
+    """
+    if engine == EXACT:
+        from ._exact import ExactIndex
+
+        return ExactIndex(snapshot)
+    from ._faiss import open_faiss
+
+    return open_faiss(engine, snapshot, cache)
+
+
+def check_query(queries: Features, k: int, dim: int) -> None:
+    """Raise QueryError unless queries are (Q, dim) and k >= 1."""
+    if queries.ndim != 2 or queries.shape[1] != dim:
+        raise QueryError(f"queries must be (Q, {dim}), found {queries.shape}; another encoder?")
+    if k < 1:
+        raise QueryError(f"the number of pictures asked for must be at least 1, found {k}")

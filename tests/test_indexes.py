@@ -1,0 +1,170 @@
+"""The contract of every engine, against brute force in a few lines."""
+
+import json
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from patchseek.errors import EngineError, QueryError
+from patchseek.indexes import _exact, open_index
+from patchseek.store import Snapshot
+
+FAITHFUL = ["exact", "Flat", "IVF4,Flat;nprobe=4"]
+COMPRESSED = ["SQfp16", "SQ8", "PQ8", "IVF4,PQ8", "OPQ8_16,IVF4,PQ8", "HNSW16,Flat"]
+
+
+def unit(rng, *shape):
+    x = rng.normal(size=shape).astype(np.float32)
+    return x / np.linalg.norm(x, axis=-1, keepdims=True)
+
+
+def make_snapshot(n_images=60, n_regions=5, dim=16, removed=(), seed=0, shards=(0.3, 0.5)):
+    features = unit(np.random.default_rng(seed), n_images, n_regions, dim).astype(np.float16)
+    live = np.ones(n_images, bool)
+    live[list(removed)] = False
+    arrays = np.split(features, [int(share * n_images) for share in shards])
+    hashes = tuple(f"{seed}-{i}-{len(a)}" for i, a in enumerate(arrays))
+    return Snapshot(arrays, hashes, np.arange(n_images) + 100, live, n_regions, dim)
+
+
+def brute_force(snapshot, queries, k):
+    """[(position, region, score), ...] of each query, by loops."""
+    answers = []
+    for query in queries.astype(np.float64):
+        best = []
+        for position in np.flatnonzero(snapshot.live):
+            scores = snapshot.features(np.array([position]))[0].astype(np.float64) @ query
+            best.append((-scores.max(), position, int(scores.argmax())))
+        answers.append([(position, region, -score) for score, position, region in sorted(best)[:k]])
+    return answers
+
+
+@pytest.mark.parametrize("engine", FAITHFUL)
+@pytest.mark.parametrize("removed", [(), (0, 1, 2, 17, 59), range(1, 60)], ids=["all", "some removed", "one left"])
+@pytest.mark.parametrize("k", [1, 7, 60, 500])
+def test_a_faithful_engine_answers_as_brute_force_does(engine, removed, k):
+    snapshot = make_snapshot(removed=removed)
+    queries = unit(np.random.default_rng(1), 3, 16)
+    hits = open_index(engine, snapshot).search(queries, k)
+    for q, expected in enumerate(brute_force(snapshot, queries, k)):
+        n = len(expected)
+        assert hits.positions[q, :n].tolist() == [position for position, _, _ in expected]
+        assert hits.regions[q, :n].tolist() == [region for _, region, _ in expected]
+        assert hits.scores[q, :n] == pytest.approx([score for _, _, score in expected], abs=1e-5)
+        assert (hits.positions[q, n:] == -1).all()
+
+
+@pytest.mark.parametrize("engine", FAITHFUL + COMPRESSED)
+def test_every_engine_gives_k_distinct_live_pictures_best_first(engine):
+    snapshot = make_snapshot(n_images=300, removed=range(0, 300, 3))
+    hits = open_index(engine, snapshot).search(unit(np.random.default_rng(2), 4, 16), 150)
+    for positions, scores in zip(hits.positions, hits.scores, strict=True):
+        found = positions[positions >= 0]
+        assert len(set(found)) == len(found)
+        assert snapshot.live[found].all()
+        assert (np.diff(scores[positions >= 0]) <= 1e-6).all()
+        if "IVF" not in engine and "HNSW" not in engine:
+            assert len(found) == 150
+
+
+@pytest.mark.parametrize("engine", FAITHFUL + COMPRESSED)
+def test_every_engine_finds_the_picture_a_query_was_taken_from(engine):
+    snapshot = make_snapshot(n_images=300)
+    queries = snapshot.features(np.array([3, 250, 120]))[:, 2]
+    hits = open_index(engine, snapshot).search(np.ascontiguousarray(queries), 5)
+    assert hits.positions[:, 0].tolist() == [3, 250, 120]
+    assert hits.regions[:, 0].tolist() == [2, 2, 2]
+
+
+@pytest.mark.parametrize("engine", ["exact", "Flat", "PQ8"])
+def test_one_picture_that_owns_all_the_best_rows_does_not_hide_the_others(engine):
+    snapshot = make_snapshot(n_images=300, n_regions=30)
+    query = unit(np.random.default_rng(5), 1, 16)
+    for array in snapshot.arrays:
+        array[: len(array) // 2] = query[0]
+    hits = open_index(engine, snapshot).search(query, 299)
+    assert len(set(hits.positions[0])) == 299
+
+
+@pytest.mark.parametrize("engine", ["exact", "Flat"])
+def test_ties_stand_in_order_of_position(engine):
+    snapshot = make_snapshot(n_images=40)
+    for array in snapshot.arrays:
+        array[:] = 0
+        array[..., 0] = 1
+    hits = open_index(engine, snapshot).search(np.eye(1, 16, dtype=np.float32), 40)
+    assert hits.positions[0].tolist() == list(range(40))
+
+
+@pytest.mark.parametrize("engine", ["exact", "Flat"])
+def test_wrong_queries_are_an_error(engine):
+    index = open_index(engine, make_snapshot())
+    with pytest.raises(QueryError, match="another encoder"):
+        index.search(np.zeros((1, 8), np.float32), 3)
+    with pytest.raises(QueryError, match="at least 1"):
+        index.search(np.zeros((1, 16), np.float32), 0)
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.integers(1, 40), st.integers(1, 6), st.integers(1, 50), st.integers(0, 10**6), st.integers(64, 4000))
+def test_exact_search_does_not_depend_on_its_blocks(n_images, n_regions, k, seed, block_bytes):
+    snapshot = make_snapshot(n_images, n_regions, 4, seed=seed, removed=range(0, n_images, 4) if n_images > 1 else ())
+    queries = unit(np.random.default_rng(seed), 2, 4)
+    expected = open_index("exact", snapshot).search(queries, k)
+    before = _exact.BLOCK_BYTES, _exact._PRUNE_AT
+    try:
+        _exact.BLOCK_BYTES, _exact._PRUNE_AT = block_bytes, 3
+        found = open_index("exact", snapshot).search(queries, k)
+    finally:
+        _exact.BLOCK_BYTES, _exact._PRUNE_AT = before
+    assert found.positions.tolist() == expected.positions.tolist()
+    assert found.regions.tolist() == expected.regions.tolist()
+
+
+def test_exact_search_of_a_lower_level_looks_at_its_regions_only():
+    snapshot = make_snapshot()
+    query = snapshot.features(np.array([9]))[0, 4:5]
+    assert _exact.ExactIndex(snapshot).search(query, 1).regions[0, 0] == 4
+    hits = _exact.ExactIndex(snapshot, np.array([1, 2])).search(query, 60)
+    assert set(hits.regions[0].tolist()) <= {1, 2}
+
+
+def test_a_saved_index_is_read_again_and_extended_by_new_shards(tmp_path, monkeypatch):
+    snapshot = make_snapshot()
+    first = Snapshot(snapshot.arrays[:2], snapshot.shards[:2], snapshot.ids[:30], snapshot.live[:30], 5, 16)
+    open_index("IVF4,Flat;nprobe=4", first, tmp_path / "cache")
+    monkeypatch.setattr("patchseek.indexes._faiss._train", None)
+    queries = unit(np.random.default_rng(1), 3, 16)
+    hits = open_index("IVF4,Flat;nprobe=4", snapshot, tmp_path / "cache").search(queries, 10)
+    assert hits.positions.tolist() == open_index("exact", snapshot).search(queries, 10).positions.tolist()
+
+
+@pytest.mark.parametrize("damage", ["flip", "cut", "no manifest", "foreign manifest", "other vectors"])
+def test_a_stale_or_damaged_index_is_built_anew_and_never_answers_wrongly(tmp_path, damage, caplog):
+    caplog.set_level("INFO", "patchseek")
+    open_index("Flat", make_snapshot(seed=0), tmp_path)
+    index_path, manifest = next(tmp_path.glob("*.faiss")), next(tmp_path.glob("*.json"))
+    content = index_path.read_bytes()
+    if damage == "flip":
+        index_path.write_bytes(content[:-4] + bytes([content[-4] ^ 255]) + content[-3:])
+    elif damage == "cut":
+        index_path.write_bytes(content[: len(content) // 2])
+    elif damage == "no manifest":
+        manifest.unlink()
+    elif damage == "foreign manifest":
+        manifest.write_text("[1, 2]")
+    seed = 1 if damage == "other vectors" else 0
+    snapshot, queries = make_snapshot(seed=seed), unit(np.random.default_rng(1), 3, 16)
+    hits = open_index("Flat", snapshot, tmp_path).search(queries, 10)
+    assert hits.positions.tolist() == open_index("exact", snapshot).search(queries, 10).positions.tolist()
+    assert damage == "no manifest" or "building it anew" in caplog.text
+    assert json.loads(manifest.read_text())["shards"] == list(snapshot.shards)
+
+
+@pytest.mark.parametrize("engine", ["Nonsense", "PQ7", "IVF100000,Flat", "Flat;speed=9"])
+def test_an_engine_that_cannot_be_built_is_an_error_of_one_line(engine):
+    with pytest.raises(EngineError) as caught:
+        open_index(engine, make_snapshot())
+    assert "\n" not in str(caught.value)
