@@ -1,0 +1,246 @@
+"""The write path: a folder of pictures becomes committed features. Leaves pixels and SQL to others.
+
+    scan -> read, decode, cut (threads) -> full batches across pictures -> encoder -> shard -> commit, and on
+
+A shard is committed when it is full or old enough, so that an interruption costs seconds of work, whatever the encoder.
+"""
+
+import hashlib
+import os
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import closing
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+from ..encoders import Encoder, Features, Patches
+from ..errors import ImageError, PatchseekError, StoreError
+from ..images import read
+from ..patches import cut
+from ..regions import Pyramid
+from ..store import Failure, FileState, KnownFile, NewPicture, Store, Writer
+from ._pipeline import encode_stream, map_ahead
+from ._scan import Scan, scan
+
+__all__ = ["AddReport", "add_folder", "encode_stream", "map_ahead", "scan"]
+
+SHARD_IMAGES = 256
+"""Pictures in a full shard: 20 MB at 30 regions of 1280 numbers."""
+SHARD_SECONDS = 20.0
+"""A shard is committed after this time even if it is not full; a kill loses no more work than this."""
+MAX_FILE_BYTES = 1 << 30
+
+OnProgress = Callable[[int, int], None]
+"""Called with (files done, files to do) after each file."""
+
+
+@dataclass
+class AddReport:
+    """What became of a folder's files."""
+
+    added: int = 0
+    unchanged: int = 0
+    changed: int = 0
+    moved: int = 0
+    removed: int = 0
+    failed: list[Failure] = field(default_factory=list)
+    # those of this run and those known before and unchanged since
+    seconds: float = 0.0
+
+
+@dataclass(frozen=True)
+class _Task:
+    """A file to look into."""
+
+    path: str
+    state: FileState
+    known: KnownFile | None
+
+
+@dataclass(frozen=True)
+class _Same:
+    """A file whose bytes the collection already has, under this or another path."""
+
+    path: str
+    state: FileState
+    image: KnownFile
+    moved: bool
+
+
+@dataclass(frozen=True)
+class _Loaded:
+    """A picture cut into patches (R, S, S, 3)."""
+
+    picture: NewPicture
+    patches: Patches
+
+
+def add_folder(
+    store: Store,
+    folder: Path,
+    encoder: Encoder,
+    *,
+    exclude: Sequence[str] = (),
+    hidden: bool = False,
+    follow_symlinks: bool = False,
+    retry: bool = False,
+    n_workers: int | None = None,
+    on_progress: OnProgress | None = None,
+) -> AddReport:
+    """Bring the collection up to date with a folder: encode what is new or changed, note what moved, drop what is gone.
+
+    retry: try files again that failed before and have not changed since. n_workers: decoding threads, by default one a
+    core. Raises PatchseekError for a folder without pictures, StoreLocked, DiskFull; what was committed before stays.
+    """
+    began = time.monotonic()
+    if not folder.is_dir():
+        raise PatchseekError(f"{folder}: not a folder")
+    found = scan(folder, exclude, hidden=hidden, follow_symlinks=follow_symlinks)
+    if not found.files:
+        why = "; ".join(f"{path}: {reason}" for path, reason in found.unreadable.items())
+        raise PatchseekError(f"{folder}: no pictures found below this folder" + (f" ({why})" if why else ""))
+    with Writer(store) as writer:
+        plan = _Plan(store, folder, found, retry=retry)
+        run = _Run(writer, folder, plan, on_progress)
+        run.encode(encoder, store.settings.pyramid, n_workers or os.cpu_count() or 1)
+        run.finish()
+    run.report.failed += [Failure(path, FileState(0, 0), reason) for path, reason in found.unreadable.items()]
+    run.report.failed.sort(key=lambda failure: failure.path)
+    run.report.seconds = time.monotonic() - began
+    return run.report
+
+
+class _Plan:
+    """What is to be done, from names, sizes and times alone."""
+
+    def __init__(self, store: Store, folder: Path, found: Scan, *, retry: bool) -> None:
+        known, failures = store.known(folder), {f.path: f for f in store.failures(folder)}
+        self.tasks: list[_Task] = []
+        self.unchanged = 0
+        self.still_failing: list[Failure] = []
+        for path, state in found.files.items():
+            if path in known and known[path].state == state:
+                self.unchanged += 1
+            elif not retry and path in failures and failures[path].state == state:
+                self.still_failing.append(failures[path])
+            else:
+                self.tasks.append(_Task(path, state, known.get(path)))
+        unseen = tuple(found.unreadable)
+        gone = [p for p in (*known, *failures) if p not in found.files and not p.startswith(unseen)]
+        self.gone = {path: known[path] for path in gone if path in known}
+        self.gone_failures = [path for path in gone if path in failures]
+        self.by_hash = {file.sha256: path for path, file in self.gone.items()}
+
+    def claim(self, task: _Task, sha256: str) -> _Same | None:
+        """The picture that a file's bytes already are: its own unchanged self, or one that is gone from its old path.
+
+        Called by several threads; `dict.pop` gives each gone picture to one of them.
+        """
+        if task.known is not None and task.known.sha256 == sha256:
+            return _Same(task.path, task.state, task.known, moved=False)
+        old_path = self.by_hash.pop(sha256, None) if task.known is None else None
+        return None if old_path is None else _Same(task.path, task.state, self.gone.pop(old_path), moved=True)
+
+
+class _Run:
+    """One pass over a plan's tasks: collects what is ready and commits it shard by shard."""
+
+    def __init__(self, writer: Writer, folder: Path, plan: _Plan, on_progress: OnProgress | None) -> None:
+        self.writer, self.folder, self.plan, self.on_progress = writer, folder, plan, on_progress
+        self.report = AddReport(unchanged=plan.unchanged, failed=list(plan.still_failing))
+        self.n_done = 0
+        self._start_shard()
+
+    def _start_shard(self) -> None:
+        self.pictures: list[NewPicture] = []
+        self.features: list[Features] = []
+        self.failures: list[Failure] = []
+        self.same: list[_Same] = []
+        self.shard_began = time.monotonic()
+
+    def encode(self, encoder: Encoder, pyramid: Pyramid, n_workers: int) -> None:
+        """Decode and encode every task, committing on the way, and also when interrupted."""
+        size = encoder.identity.size
+
+        def load(task: _Task) -> _Loaded | _Same | Failure:
+            return _load(self.folder, task, self.plan, pyramid, size)
+
+        known = {task.path for task in self.plan.tasks if task.known is not None}
+        with (
+            closing(map_ahead(load, self.plan.tasks, n_workers, 2 * n_workers)) as loaded,
+            closing(encode_stream(self._patches(loaded), encoder)) as encoded,
+        ):
+            try:
+                for picture, features in encoded:
+                    self.pictures.append(picture)
+                    self.features.append(features)
+                    self.report.changed += picture.path in known
+                    self.report.added += picture.path not in known
+                    self._advance()
+                    if len(self.pictures) >= SHARD_IMAGES or time.monotonic() - self.shard_began > SHARD_SECONDS:
+                        self.commit()
+            except StoreError:
+                raise
+            except BaseException:
+                self.commit()
+                raise
+        self.commit()
+
+    def _patches(self, loaded: Iterable[_Loaded | _Same | Failure]) -> Iterator[tuple[NewPicture, Patches]]:
+        """Pass pictures on to the encoder; keep the rest for the next commit."""
+        for result in loaded:
+            if isinstance(result, _Loaded):
+                yield result.picture, result.patches
+                continue
+            if isinstance(result, Failure):
+                self.failures.append(result)
+                self.report.failed.append(result)
+            else:
+                self.same.append(result)
+                self.report.moved += result.moved
+                self.report.unchanged += not result.moved
+            self._advance()
+
+    def _advance(self) -> None:
+        self.n_done += 1
+        if self.on_progress is not None:
+            self.on_progress(self.n_done, len(self.plan.tasks))
+
+    def commit(self) -> None:
+        """Make everything that is ready permanent."""
+        if self.same:
+            self.writer.move(self.folder, [(s.image.id, s.path, s.state) for s in self.same])
+        if self.pictures or self.failures:
+            settings = self.writer.store.settings
+            shape = (len(self.pictures), settings.pyramid.n_regions, settings.encoder.dim)
+            features = np.array(self.features, np.float16).reshape(shape)
+            self.writer.commit(self.folder, self.pictures, features, self.failures)
+        self._start_shard()
+
+    def finish(self) -> None:
+        """Drop what is gone from the folder; called when everything that could have been a move has been read."""
+        self.report.removed = self.writer.remove([file.id for file in self.plan.gone.values()])
+        if self.plan.gone_failures:
+            self.writer.forget_failures(self.folder, self.plan.gone_failures)
+
+
+def _load(folder: Path, task: _Task, plan: _Plan, pyramid: Pyramid, size: int) -> _Loaded | _Same | Failure:
+    """Read a file once: recognise it by its hash, or decode it and cut it into patches."""
+    try:
+        if task.state.size > MAX_FILE_BYTES:
+            raise ImageError(task.path, f"{task.state.size >> 20} MB is too large for a picture")
+        try:
+            content = (folder / task.path).read_bytes()
+        except OSError as error:
+            raise ImageError(task.path, f"cannot be read ({error.strerror})") from error
+        sha256 = hashlib.sha256(content).hexdigest()
+        same = plan.claim(task, sha256)
+        if same is not None:
+            return same
+        picture = read(content, need=(pyramid.levels[-1] + 1) * size, name=task.path)
+        new = NewPicture(task.path, task.state, sha256, picture.width, picture.height)
+        return _Loaded(new, cut(picture, pyramid, size))
+    except ImageError as error:
+        return Failure(task.path, task.state, error.reason)

@@ -1,0 +1,85 @@
+"""Keep decoders and encoder busy at once: bounded, ordered parallelism. Knows no files and no store.
+
+Threads rather than processes: Pillow and the inference engines release the interpreter's lock while they work, and a
+picture's patches (4.5 MB at 30 x 224 x 224) need not be copied between processes. benchmarks/encode.py measures it.
+"""
+
+from collections import deque
+from collections.abc import Callable, Generator, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Generic, TypeVar
+
+import numpy as np
+
+from ..encoders import Encoder, Features, Patches
+
+T = TypeVar("T")
+U = TypeVar("U")
+
+
+def map_ahead(function: Callable[[T], U], items: Iterable[T], n_workers: int, ahead: int) -> Generator[U, None, None]:
+    """function(item) for each item, in order, computed by n_workers threads at most `ahead` items before their use."""
+    pool = ThreadPoolExecutor(n_workers)
+    futures: deque[Future[U]] = deque()
+    try:
+        for item in items:
+            futures.append(pool.submit(function, item))
+            if len(futures) >= ahead:
+                yield futures.popleft().result()
+        while futures:
+            yield futures.popleft().result()
+    finally:
+        pool.shutdown(wait=True, cancel_futures=True)
+
+
+@dataclass
+class _Waiting(Generic[T]):
+    """An item whose features are on their way."""
+
+    item: T
+    features: Features
+    n_filled: int = 0
+
+    @property
+    def is_done(self) -> bool:
+        return self.n_filled == len(self.features)
+
+
+def encode_stream(items: Iterable[tuple[T, Patches]], encoder: Encoder) -> Generator[tuple[T, Features], None, None]:
+    """Encode the patches (n, S, S, 3) of each item into features (n, D), in order, n being free to differ.
+
+    Batches are filled across items, so that only the last one may be short; encoder.streams of them are under way at
+    once and no more than that is held.
+    """
+    waiting: deque[_Waiting[T]] = deque()
+
+    def batches() -> Iterator[Patches]:
+        size = encoder.identity.size
+        batch, n = np.empty((encoder.batch, size, size, 3), np.uint8), 0
+        for item, patches in items:
+            waiting.append(_Waiting(item, np.empty((len(patches), encoder.identity.dim), np.float32)))
+            start = 0
+            while start < len(patches):
+                take = min(len(patches) - start, encoder.batch - n)
+                batch[n : n + take] = patches[start : start + take]
+                start, n = start + take, n + take
+                if n == encoder.batch:
+                    yield batch
+                    batch, n = np.empty_like(batch), 0
+        if n:
+            yield batch[:n]
+
+    for features in map_ahead(encoder.encode, batches(), encoder.streams, encoder.streams + 1):
+        start = 0
+        for entry in waiting:
+            take = min(len(entry.features) - entry.n_filled, len(features) - start)
+            entry.features[entry.n_filled : entry.n_filled + take] = features[start : start + take]
+            entry.n_filled, start = entry.n_filled + take, start + take
+            if start == len(features):
+                break
+        while waiting and waiting[0].is_done:
+            done = waiting.popleft()
+            yield done.item, done.features
+    for entry in waiting:  # items at the very end that had no patches
+        yield entry.item, entry.features
