@@ -1,4 +1,4 @@
-"""`kill -9` at twenty random moments: what was committed is intact, and the next run goes on to the undisturbed result."""
+"""`kill -9` at twenty random moments: what was committed is intact, and the next run goes on to the same result."""
 
 import os
 import random
@@ -36,7 +36,8 @@ def add_slowly(folder: Path, collection: Path) -> None:
     encoder = SlowEncoder()
     if not Store.exists(collection):
         Store.create(collection, Settings(encoder.identity, Pyramid.up_to(1)))
-    print("ready", flush=True)
+    sys.stdout.write("ready\n")
+    sys.stdout.flush()
     add_folder(Store.open(collection), folder, encoder, n_workers=2)
 
 

@@ -22,7 +22,8 @@ def area(boxes: ArrayLike) -> NDArray[np.float64]:
     """Areas (N,) of boxes (N, 4), as fractions of the picture; an inverted box has area 0."""
     b = np.asarray(boxes, np.float64).reshape(-1, 4)
     sides: NDArray[np.float64] = np.clip(b[:, 2:] - b[:, :2], 0, None)
-    return np.prod(sides, axis=1, dtype=np.float64)
+    areas: NDArray[np.float64] = sides[:, 0] * sides[:, 1]
+    return areas
 
 
 def iou(a: ArrayLike, b: ArrayLike) -> NDArray[np.float64]:
@@ -35,7 +36,9 @@ def iou(a: ArrayLike, b: ArrayLike) -> NDArray[np.float64]:
     high = np.minimum(a[:, None, 2:], b[None, :, 2:])
     shared = np.prod(np.clip(high - low, 0, None), axis=2)
     either = area(a)[:, None] + area(b)[None, :] - shared
-    return np.divide(shared, either, out=np.zeros_like(shared), where=either > 0)
+    share = np.zeros((len(a), len(b)))
+    np.divide(shared, either, out=share, where=either > 0)
+    return share
 
 
 def clip(boxes: ArrayLike) -> Boxes:

@@ -130,7 +130,8 @@ def _tune_training(index: Any) -> None:
         inner = faiss.downcast_index(inner.index)
     if hasattr(inner, "do_polysemous_training"):
         inner.do_polysemous_training = False
-    for part in (inner, getattr(inner, "pq", None)):
+    parts: list[Any] = [inner, getattr(inner, "pq", None)]
+    for part in parts:
         if hasattr(part, "cp"):
             part.cp.min_points_per_centroid = 1
 

@@ -1,0 +1,5 @@
+"""`python -m patchseek` is the `patchseek` command."""
+
+from .cli import main
+
+main()

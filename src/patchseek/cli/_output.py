@@ -1,0 +1,131 @@
+"""Matches as text: a table for people, JSON, JSON Lines, CSV and Parquet for programs. Boxes are x y w h pixels."""
+
+import csv
+import json
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from ..boxes import to_pixels
+from ..collection import Collection
+from ..errors import MissingExtra, PatchseekError
+from ..images import Picture
+from ..search import Match
+
+BBOX_FORMAT = "xywh_px"
+"""x y of the top left corner, width, height, in pixels of the upright picture."""
+
+
+def match_record(rank: int, match: Match) -> dict[str, Any]:
+    """One result as the JSON object that every edge of patchseek writes."""
+    return {
+        "rank": rank,
+        "image": match.image.path,
+        "image_id": match.image.id,
+        "score": round(match.score, 6),
+        "box": list(match.pixels),
+        "bbox_format": BBOX_FORMAT,
+        "width": match.image.width,
+        "height": match.image.height,
+    }
+
+
+def query_record(name: str, picture: Picture, box: Sequence[float] | None) -> dict[str, Any]:
+    """The query as a JSON object; box (x0 y0 x1 y1 in [0, 1]) is None for the whole picture."""
+    return {
+        "image": name,
+        "box": None if box is None else list(to_pixels(box, picture.width, picture.height)),
+        "bbox_format": BBOX_FORMAT,
+        "width": picture.width,
+        "height": picture.height,
+    }
+
+
+def collection_record(collection: Collection) -> dict[str, Any]:
+    """What was searched, as a JSON object."""
+    settings = collection.store.settings
+    return {
+        "path": str(collection.path),
+        "encoder": settings.encoder.name,
+        "levels": list(settings.pyramid.levels),
+        "overlap": settings.pyramid.overlap,
+        "images": len(collection),
+        "index": collection.index,
+    }
+
+
+def write_json(query: dict[str, Any], collection: dict[str, Any], results: list[dict[str, Any]]) -> None:
+    """One object {"query", "collection", "results"} on stdout."""
+    print_line(json.dumps({"query": query, "collection": collection, "results": results}, indent=2))
+
+
+def write_jsonl(results: list[dict[str, Any]]) -> None:
+    """One object a line on stdout."""
+    for result in results:
+        print_line(json.dumps(result))
+
+
+def flat(result: dict[str, Any]) -> dict[str, Any]:
+    """A result with the box as four columns x y w h."""
+    x, y, w, h = result["box"]
+    columns = {
+        "rank": result["rank"],
+        "image": result["image"],
+        "image_id": result["image_id"],
+        "score": result["score"],
+    }
+    return columns | {"x": x, "y": y, "w": w, "h": h} | {k: result[k] for k in ("bbox_format", "width", "height")}
+
+
+COLUMNS = ("rank", "image", "image_id", "score", "x", "y", "w", "h", "bbox_format", "width", "height")
+
+
+def write_csv(results: list[dict[str, Any]], delimiter: str = ",") -> None:
+    """A header and a row a result on stdout."""
+    writer = csv.DictWriter(sys.stdout, COLUMNS, delimiter=delimiter, lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(flat(result) for result in results)
+
+
+def write_parquet(results: list[dict[str, Any]], path: Path) -> None:
+    """The CSV's columns as a Parquet file. Raises MissingExtra without pyarrow."""
+    try:
+        import pyarrow
+        import pyarrow.parquet
+    except ImportError as error:
+        raise MissingExtra("pyarrow", "parquet") from error
+    rows = [flat(result) for result in results]
+    table = pyarrow.table({name: [row[name] for row in rows] for name in COLUMNS})
+    try:
+        pyarrow.parquet.write_table(table, path)
+    except OSError as error:
+        raise PatchseekError(f"{path}: cannot be written ({error})") from error
+
+
+def write_table(results: list[dict[str, Any]]) -> None:
+    """A table for a terminal; tab-separated values when stdout is not one."""
+    if not sys.stdout.isatty():
+        write_csv(results, "\t")
+        return
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table("rank", "score", "picture", "box x,y,w,h", "of", box=None, header_style="bold")
+    for result in results:
+        box = ",".join(map(str, result["box"]))
+        size = f"{result['width']}x{result['height']}"
+        name = Text(printable(result["image"]), overflow="fold")
+        table.add_row(str(result["rank"]), f"{result['score']:.3f}", name, box, size)
+    Console().print(table)
+
+
+def printable(text: str) -> str:
+    """Text that cannot steer a terminal: control characters of a file name become escapes."""
+    return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
+
+
+def print_line(text: str) -> None:
+    """A line on stdout."""
+    sys.stdout.write(text + "\n")

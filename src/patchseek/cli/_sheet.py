@@ -1,0 +1,29 @@
+"""Query and matches on one picture."""
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from ..draw import Tile, contact_sheet, save
+from ..errors import ImageError
+from ..images import Picture, read
+from ..search import Match
+
+_SHOWN = 100  # results on one sheet
+_NEED = 480  # pixels of the shorter side worth decoding for a tile
+
+
+def draw_matches(query: Picture, box: Sequence[float] | None, matches: Sequence[Match], path: Path) -> None:
+    """Write a contact sheet of query (box x0 y0 x1 y1 in [0, 1] or None) and the first 100 matches to path."""
+    boxes = np.empty((0, 4)) if box is None else np.array([box], np.float64)
+    save(contact_sheet(Tile(query.pixels, boxes=boxes), _tiles(matches[:_SHOWN])), path)
+
+
+def _tiles(matches: Sequence[Match]) -> Iterator[Tile]:
+    for match in matches:
+        try:
+            pixels = read(match.image.file, need=_NEED).pixels
+        except ImageError:  # moved or changed since it was indexed: the rank stays, the picture is blank
+            pixels = np.full((match.image.height // 8 + 1, match.image.width // 8 + 1, 3), 200, np.uint8)
+        yield Tile(pixels, match.image.path, np.array([match.box]), score=match.score)

@@ -1,0 +1,165 @@
+"""The command line as a user meets it: real processes, real pictures, the embedded encoder."""
+
+import csv
+import io
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pyarrow.parquet
+import pytest
+from PIL import Image
+
+from .conftest import blot
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory):
+    """A folder of eight pictures, one broken, indexed once; and a photograph that shows a part of picture 3."""
+    home = tmp_path_factory.mktemp("home")
+    (home / "pictures").mkdir()
+    for i in range(8):
+        blot(i, 320, 240).save(home / "pictures" / f"{i}.png")
+    (home / "pictures" / "broken.jpg").write_bytes(b"\xff\xd8\xff\xe0 not much of a JPEG")
+    photo = Image.new("RGB", (400, 300), "white")
+    photo.paste(blot(3, 320, 240).crop((160, 120, 320, 240)), (100, 50))
+    photo.save(home / "photo.png")
+    run(home, "index", "pictures", code=3)
+    return home
+
+
+def run(home: Path, *arguments: str, code: int = 0, **kwargs) -> subprocess.CompletedProcess[str]:
+    """Run patchseek in home, check its exit code, and that no error is ever a traceback."""
+    environment = {**os.environ, "XDG_STATE_HOME": str(home / "state"), "COLUMNS": "100"}
+    command = [sys.executable, "-W", "error", "-m", "patchseek", *arguments]
+    done = subprocess.run(command, cwd=home, env=environment, capture_output=True, text=True, **kwargs)
+    assert done.returncode == code, done.stderr
+    assert "Traceback" not in done.stderr
+    return done
+
+
+def test_indexing_again_says_what_is_unchanged_and_why_some_failed(home):
+    done = run(home, "index", "pictures", code=3)
+    assert "0 added, 8 unchanged, 0 changed, 0 moved, 0 removed, 1 failed" in done.stderr
+    assert "failed: broken.jpg: " in done.stderr
+    assert done.stdout == ""
+
+
+def test_search_finds_the_picture_and_the_quarter_of_it(home):
+    done = run(home, "search", "photo.png", "--box", "100,50,160,120", "--json", "--top", "3", "-c", "pictures")
+    answer = json.loads(done.stdout)
+    assert answer["query"] == {
+        "image": "photo.png",
+        "box": [100, 50, 160, 120],
+        "bbox_format": "xywh_px",
+        "width": 400,
+        "height": 300,
+    }
+    assert answer["collection"]["encoder"] == "embedded"
+    assert len(answer["results"]) == 3
+    best = answer["results"][0]
+    assert best.keys() >= {"rank", "image", "image_id", "score", "box", "bbox_format", "width", "height"}
+    assert (best["rank"], best["image"], best["box"]) == (1, "3.png", [160, 120, 160, 120])
+    assert (best["bbox_format"], best["width"], best["height"]) == ("xywh_px", 320, 240)
+    assert best["score"] > 0.95
+
+
+def test_the_last_collection_indexed_is_searched_where_none_is_named(home):
+    done = run(home, "search", "photo.png", "--box", "0.25,0.1667,0.4,0.4", "--jsonl", "--top", "all")
+    lines = [json.loads(line) for line in done.stdout.splitlines()]
+    assert [line["rank"] for line in lines] == list(range(1, 9))
+    assert lines[0]["image"] == "3.png"
+    assert "pictures/.patchseek" in done.stderr
+
+
+def test_a_picture_of_the_collection_can_be_the_query(home):
+    image_id = json.loads(run(home, "search", "photo.png", "--json").stdout)["results"][0]["image_id"]
+    rows = list(csv.DictReader(io.StringIO(run(home, "search", "--image-id", str(image_id), "--csv").stdout)))
+    assert rows[0]["image_id"] == str(image_id)
+    assert (rows[0]["w"], rows[0]["h"]) == ("320", "240")
+
+
+def test_a_pipe_gets_tab_separated_values(home):
+    lines = run(home, "search", "photo.png").stdout.splitlines()
+    assert lines[0].split("\t")[:4] == ["rank", "image", "image_id", "score"]
+    assert len(lines) == 9
+
+
+def test_results_are_saved_as_parquet_and_as_a_picture(home):
+    run(home, "search", "photo.png", "--parquet", "found.parquet", "--save", "found.png")
+    assert pyarrow.parquet.read_table(home / "found.parquet").num_rows == 8
+    assert Image.open(home / "found.png").size[0] > 500
+
+
+def test_a_preview_is_drawn_and_its_path_printed(home):
+    path = Path(run(home, "search", "photo.png", "--preview").stderr.split("drawn: ")[1].strip())
+    assert Image.open(path).format == "PNG"
+    path.unlink()
+
+
+def test_info_says_what_the_collection_is(home):
+    about = json.loads(run(home, "info", "--json").stdout)
+    assert (about["images"], about["regions"], about["dim"], about["levels"]) == (8, 30, 1280, [0, 1, 2, 3])
+    assert about["failures"][0]["image"] == "broken.jpg"
+    assert "failures" in run(home, "info").stdout
+
+
+def test_encoders_says_how_the_default_runs(home):
+    assert "embedded runs on " in run(home, "encoders").stdout
+
+
+def test_a_compressed_engine_answers_too(home):
+    done = run(home, "search", "photo.png", "--box", "100,50,160,120", "--index", "SQ8", "--json")
+    assert json.loads(done.stdout)["results"][0]["image"] == "3.png"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "message"),
+    [
+        (["index", "nowhere"], 1, "nowhere: not a folder"),
+        (["index", "empty"], 1, "no pictures found"),
+        (["index", "pictures", "--levels", "2"], 1, "pyramid: 1x1+2x2+3x3+4x4"),
+        (["index", "pictures", "--levels", "many"], 2, "--levels"),
+        (["index", "pictures", "--encoder", "nonsense"], 1, "no encoder is called 'nonsense'"),
+        (["search", "nowhere.jpg"], 1, "nowhere.jpg: "),
+        (["search", "notes.txt"], 1, "notes.txt: "),
+        (["search", "photo.png", "--box", "390,10,100,50"], 1, "outside the picture of 400 x 300"),
+        (["search", "photo.png", "--box", "1,2,3"], 2, "four numbers"),
+        (["search", "photo.png", "--top", "0"], 2, "--top"),
+        (["search", "--image-id", "999"], 1, "no picture with id 999"),
+        (["search"], 2, "QUERY"),
+        (["search", "photo.png", "-c", "empty"], 1, "no collection here"),
+        (["search", "photo.png", "--index", "PQ7"], 1, "cannot build"),
+        (["search", "photo.png", "--save", "found.xyz"], 1, ".xyz"),
+        (["remove", "nothing*"], 1, "matches 'nothing*'"),
+    ],
+)
+def test_bad_input_gets_one_clear_line_and_changes_nothing(home, arguments, code, message):
+    (home / "empty").mkdir(exist_ok=True)
+    (home / "notes.txt").write_text("no picture")
+    before = json.loads(run(home, "info", "--json", "-c", "pictures").stdout)
+    run(home, "index", "pictures", code=3)
+    done = run(home, *arguments, code=code)
+    assert message in done.stderr
+    assert code == 2 or len([line for line in done.stderr.splitlines() if not line.startswith("collection:")]) == 1
+    assert done.stdout == ""
+    assert json.loads(run(home, "info", "--json", "-c", "pictures").stdout) == before
+
+
+def test_remove_verify_and_compact(tmp_path):
+    (tmp_path / "pictures").mkdir()
+    for i in range(4):
+        blot(i, 320, 240).save(tmp_path / "pictures" / f"{i}.png")
+    run(tmp_path, "index", "pictures")
+    assert run(tmp_path, "remove", "[01].png").stdout.split() == ["0.png", "1.png"]
+    assert (tmp_path / "pictures" / "0.png").exists()
+    assert "2 pictures kept" in run(tmp_path, "compact").stdout
+    assert "sound, 2 pictures" in run(tmp_path, "verify").stdout
+    shard = next((tmp_path / "pictures" / ".patchseek" / "shards").iterdir())
+    shard.write_bytes(shard.read_bytes()[:-1] + b"?")
+    assert "SHA-256 differs" in run(tmp_path, "verify", code=1).stdout
+    run(tmp_path, "verify", "--repair")
+    assert "4 added" in run(tmp_path, "index", "pictures").stderr
+    assert "sound, 4 pictures" in run(tmp_path, "verify").stdout

@@ -1,0 +1,44 @@
+"""A part imports only parts to its left: the list of parts is the reading order, the import order, the docs' order."""
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import patchseek
+
+LEFT = ["errors", "boxes", "regions", "images", "patches", "encoders", "store", "encode", "indexes", "search", "rerank"]
+RIGHT = ["collection", "datasets", "metrics", "evaluate", "draw", "distributed", "server", "cli"]
+PARTS = LEFT + RIGHT
+ROOT = Path(patchseek.__file__).parent
+FILES = [path for path in sorted(ROOT.rglob("*.py")) if path.parent != ROOT or path.stem in PARTS]
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_a_part_imports_only_parts_to_its_left(path):
+    inside = path.relative_to(ROOT).with_suffix("").parts
+    own = PARTS.index(inside[0])
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.ImportFrom) and node.level == len(inside):
+            for name in [node.module.split(".")[0]] if node.module else [alias.name for alias in node.names]:
+                assert name not in PARTS or PARTS.index(name) < own, f"line {node.lineno} imports {name}"
+
+
+def test_every_file_stands_in_the_list_of_parts():
+    loose = {path.stem for path in ROOT.glob("*.py")} | {
+        path.name for path in ROOT.iterdir() if (path / "__init__.py").exists()
+    }
+    assert {name for name in loose if not name.startswith("_")} <= set(PARTS)
+
+
+def test_importing_patchseek_and_its_command_line_loads_nothing_heavy():
+    code = "import sys, patchseek, patchseek.cli; print(*sys.modules)"
+    loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
+    assert not {"numpy", "PIL", "torch", "faiss", "openvino", "onnxruntime", "rich", "sqlite3"} & set(loaded)
+
+
+def test_every_public_name_exists_and_is_documented():
+    for name in patchseek.__all__:
+        assert getattr(patchseek, name).__doc__, name
