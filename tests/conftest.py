@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from patchseek.encoders import EncoderIdentity, Features, Patches, check_patches
+from patchseek.encoders import EncoderIdentity, Features, check_patches
+from patchseek.patches import Feed, Patches
 
 
 class TinyEncoder:
@@ -18,6 +19,7 @@ class TinyEncoder:
     batch = 7
     streams = 2
     runs_on = "numpy"
+    feed = Feed(8)
 
     def __init__(self, name: str = "tiny") -> None:
         self.identity = EncoderIdentity(name, 8, 13, hashlib.sha256(name.encode()).hexdigest(), "squash to 8 px")

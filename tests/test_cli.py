@@ -90,12 +90,14 @@ def test_a_pipe_gets_tab_separated_values(home):
 def test_results_are_saved_as_parquet_and_as_a_picture(home):
     run(home, "search", "photo.png", "--parquet", "found.parquet", "--save", "found.png")
     assert pyarrow.parquet.read_table(home / "found.parquet").num_rows == 8
-    assert Image.open(home / "found.png").size[0] > 500
+    with Image.open(home / "found.png") as sheet:
+        assert sheet.width > 500
 
 
 def test_a_preview_is_drawn_and_its_path_printed(home):
     path = Path(run(home, "search", "photo.png", "--preview").stderr.split("drawn: ")[1].strip())
-    assert Image.open(path).format == "PNG"
+    with Image.open(path) as sheet:
+        assert sheet.format == "PNG"
     path.unlink()
 
 

@@ -30,7 +30,7 @@ def check_rows(store, tiny):
     snapshot = store.snapshot()
     for position in np.flatnonzero(snapshot.live):
         image = store.images([snapshot.ids[position]])[0]
-        expected = tiny.encode(cut(read(image.file, need=16), PYRAMID, 8))
+        expected = tiny.encode(cut(read(image.file, need=16), PYRAMID, tiny.feed))
         assert snapshot.features(np.array([position]))[0] == pytest.approx(expected, abs=2e-3), image.path
         assert image.sha256 == hash_file(image.file)
 

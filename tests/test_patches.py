@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from patchseek.errors import BoxError
+from patchseek.errors import BoxError, PatchseekError
 from patchseek.images import Picture
-from patchseek.patches import crop, cut
+from patchseek.patches import Feed, crop, cut
 from patchseek.regions import Pyramid
 
 PYRAMID = Pyramid((0, 1, 2, 3))
@@ -43,7 +43,7 @@ def difference(a: np.ndarray, b: np.ndarray) -> np.ndarray:
 def test_patches_come_in_the_order_of_the_boxes() -> None:
     grid = np.arange(16, dtype=np.uint8).reshape(4, 4) * 16
     picture = picture_of(np.stack([grid, grid.T, 255 - grid], axis=2).repeat(60, 0).repeat(60, 1))
-    patches = cut(picture, Pyramid((3,)), 30)
+    patches = cut(picture, Pyramid((3,)), Feed(30))
     assert patches.shape == (16, 30, 30, 3)
     assert patches.dtype == np.uint8
     assert patches[:, 15, 15, 0].tolist() == [16 * i for i in range(16)]  # row by row
@@ -53,48 +53,48 @@ def test_patches_come_in_the_order_of_the_boxes() -> None:
 @pytest.mark.parametrize("size", [(400, 400), (331, 517), (640, 480), (90, 70), (30, 1100), (1500, 1100)])
 def test_a_cut_is_the_crops_of_the_same_boxes(size: tuple[int, int]) -> None:
     picture = photo(*size)
-    patches = cut(picture, PYRAMID, 64)
+    patches = cut(picture, PYRAMID, Feed(64))
     assert patches.shape == (30, 64, 64, 3)
     assert difference(patches, exact(picture, PYRAMID.boxes, 64)).mean() < 1
-    assert difference(patches, crop(picture, PYRAMID.boxes, 64)).mean() < 1
+    assert difference(patches, crop(picture, PYRAMID.boxes, Feed(64))).mean() < 1
 
 
 def test_a_level_made_straight_from_the_picture_is_the_same_to_the_rounding() -> None:
     picture = photo(300, 280)
-    patches, truth = cut(picture, PYRAMID, 64), exact(picture, PYRAMID.boxes, 64)
+    patches, truth = cut(picture, PYRAMID, Feed(64)), exact(picture, PYRAMID.boxes, 64)
     straight = np.isin(PYRAMID.level_of, [2, 3])
     np.testing.assert_allclose(patches[straight].astype(int), truth[straight], atol=1)
 
 
 def test_a_picture_smaller_than_its_canvases_is_enlarged_level_by_level() -> None:
     picture = photo(50, 40)
-    assert difference(cut(picture, PYRAMID, 64), exact(picture, PYRAMID.boxes, 64)).max() < 0.7
+    assert difference(cut(picture, PYRAMID, Feed(64)), exact(picture, PYRAMID.boxes, 64)).max() < 0.7
 
 
 @pytest.mark.parametrize("overlap", [0.25, 0.5])
 def test_overlapping_windows_are_cut_at_the_nearest_pixel(overlap: float) -> None:
     picture, pyramid = photo(500, 400), Pyramid((0, 1, 2), overlap)
-    patches = cut(picture, pyramid, 56)
+    patches = cut(picture, pyramid, Feed(56))
     assert patches.shape == (pyramid.n_regions, 56, 56, 3)
     assert difference(patches, exact(picture, pyramid.boxes, 56)).mean() < 1
 
 
 def test_a_pyramid_need_not_begin_at_the_whole_picture() -> None:
     picture, pyramid = photo(500, 400), Pyramid((1, 4))
-    assert difference(cut(picture, pyramid, 32), exact(picture, pyramid.boxes, 32)).mean() < 1
+    assert difference(cut(picture, pyramid, Feed(32)), exact(picture, pyramid.boxes, 32)).mean() < 1
 
 
 def test_a_large_picture_is_first_shrunk_without_shifting_anything() -> None:
     columns = np.linspace(0, 255, 2003).round()[None, :, None]  # 2003 pixels do not divide by any factor
     picture = picture_of(np.broadcast_to(columns, (1009, 2003, 3)))
-    patch = cut(picture, Pyramid((0,)), 50)[0, 25, :, 0]
+    patch = cut(picture, Pyramid((0,)), Feed(50))[0, 25, :, 0]
     np.testing.assert_allclose(patch[2:-2], ((np.arange(50) + 0.5) / 50 * 255)[2:-2], atol=1)
 
 
 def test_a_crop_takes_the_box_and_squashes_it() -> None:
     pixels = np.zeros((40, 80, 3), np.uint8)
     pixels[10:20, 40:80] = [250, 100, 50]  # x 0.5..1, y 0.25..0.5
-    patches = crop(picture_of(pixels), [[0.5, 0.25, 1, 0.5], [0, 0.5, 1, 1], [0, 0, 1, 1]], 16)
+    patches = crop(picture_of(pixels), [[0.5, 0.25, 1, 0.5], [0, 0.5, 1, 1], [0, 0, 1, 1]], Feed(16))
     assert patches.shape == (3, 16, 16, 3)
     assert patches.dtype == np.uint8
     assert (patches[0, 4:-4, 4:] == [250, 100, 50]).all()  # the filter reaches past the edges of a box
@@ -108,29 +108,67 @@ def test_a_crop_is_at_least_a_pixel_and_inside_the_picture() -> None:
     picture = photo(4, 5)
     thin = [[0, 0, 0, 0], [1, 1, 1, 1], [0.5, 0, 0.5, 0.2], [-1, -1, 0.25, 0.2], [0.9999, 0.9999, 5, 5]]
     pixel = [[0, 0, 0.25, 0.2], [0.75, 0.8, 1, 1], [0.5, 0, 0.75, 0.2], [0, 0, 0.25, 0.2], [0.75, 0.8, 1, 1]]
-    np.testing.assert_array_equal(crop(picture, thin, 6), crop(picture, pixel, 6))
-    assert crop(photo(1, 1), [[0.2, 0.2, 0.8, 0.8]], 4).shape == (1, 4, 4, 3)
+    np.testing.assert_array_equal(crop(picture, thin, Feed(6)), crop(picture, pixel, Feed(6)))
+    assert crop(photo(1, 1), [[0.2, 0.2, 0.8, 0.8]], Feed(4)).shape == (1, 4, 4, 3)
 
 
 def test_crops_of_a_large_picture_stay_within_one_grey_level() -> None:
     picture = photo(2400, 1800)
     boxes = np.array([[0, 0, 1, 1], [0.1, 0.2, 0.35, 0.5], [0.333, 0.111, 0.999, 0.777]])
-    assert difference(crop(picture, boxes, 96), exact(picture, boxes, 96)).max() < 1
+    assert difference(crop(picture, boxes, Feed(96)), exact(picture, boxes, 96)).max() < 1
 
 
 def test_no_boxes_make_no_patches() -> None:
-    assert crop(photo(20, 20), np.zeros((0, 4)), 8).shape == (0, 8, 8, 3)
+    assert crop(photo(20, 20), np.zeros((0, 4)), Feed(8)).shape == (0, 8, 8, 3)
 
 
 @pytest.mark.parametrize("boxes", [[0, 0, 1, 1], [[0, 0, 1]], [[0, 0, np.nan, 1]], [[0.5, 0, 0.4, 1]]])
 def test_what_is_no_box_is_refused(boxes: object) -> None:
     with pytest.raises(BoxError, match="boxes must be"):
-        crop(photo(20, 20), boxes, 8)
+        crop(photo(20, 20), boxes, Feed(8))
 
 
 def test_many_threads_cut_what_one_thread_cuts() -> None:
     pictures = [photo(200 + 30 * i, 300, seed=i) for i in range(8)]
-    alone = [cut(picture, PYRAMID, 32) for picture in pictures]
+    alone = [cut(picture, PYRAMID, Feed(32)) for picture in pictures]
     with ThreadPoolExecutor(8) as pool:
-        for one, other in zip(alone, pool.map(lambda p: cut(p, PYRAMID, 32), pictures), strict=True):
+        for one, other in zip(alone, pool.map(lambda p: cut(p, PYRAMID, Feed(32)), pictures), strict=True):
             np.testing.assert_array_equal(one, other)
+
+
+def test_a_region_is_squashed_cut_or_padded_to_a_square() -> None:
+    pixels = np.zeros((100, 200, 3), np.uint8)
+    pixels[:, :50, 0], pixels[:, 150:, 1], pixels[:, 50:150, 2] = 255, 255, 255  # red, blue, green from left to right
+    for feed, expected in [
+        (Feed(20), "rbbg"),
+        (Feed(20, "center-crop"), "bbbb"),
+        (Feed(20, "center-crop", keep=0.5), "bbbb"),
+        (Feed(20, "pad"), "rbbg"),
+    ]:
+        for patch in (
+            crop(picture_of(pixels), [[0, 0, 1, 1]], feed)[0],
+            cut(picture_of(pixels), Pyramid((0,)), feed)[0],
+        ):
+            assert "".join("rgb"[c] for c in patch[10, [2, 8, 12, 17]].argmax(axis=1)) == expected
+            grey = feed.fit == "pad"
+            assert [bool((patch[y] == 127).all()) for y in (0, 4, 5, 14, 15, 19)] == [
+                grey,
+                grey,
+                False,
+                False,
+                grey,
+                grey,
+            ]
+
+
+@pytest.mark.parametrize("fit", ["center-crop", "pad"])
+@pytest.mark.parametrize("size", [(640, 480), (300, 900)])
+def test_a_cut_is_the_crops_of_the_same_boxes_however_they_are_fitted(fit: str, size: tuple[int, int]) -> None:
+    picture, feed = photo(*size), Feed(48, fit, keep=0.9)
+    assert difference(cut(picture, PYRAMID, feed), crop(picture, PYRAMID.boxes, feed)).mean() < 1.5
+
+
+@pytest.mark.parametrize("wrong", [{"fit": "stretch"}, {"interpolation": "nearest"}])
+def test_an_unknown_fit_or_filter_is_an_error(wrong: dict[str, str]) -> None:
+    with pytest.raises(PatchseekError, match="must be one of"):
+        Feed(8, **wrong)

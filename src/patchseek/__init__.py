@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from .encoders import Encoder, EncoderIdentity, open_encoder
     from .errors import (
         BoxError,
+        DatasetError,
         DiskFull,
         EncoderError,
         EngineError,
@@ -40,6 +41,7 @@ __all__ = [
     "AddReport",
     "BoxError",
     "Collection",
+    "DatasetError",
     "DiskFull",
     "Encoder",
     "EncoderError",

@@ -60,3 +60,7 @@ class EngineError(PatchseekError):
 
 class QueryError(PatchseekError):
     """A query that cannot be answered: no features, an unknown picture, an impossible number of results."""
+
+
+class DatasetError(PatchseekError):
+    """A benchmark that cannot be read or written: the message names the file and, where there is one, the line."""

@@ -3,23 +3,74 @@
 Resizing, not decoding, is what a pyramid costs, so that `cut` resizes whole levels and slices them; see there.
 """
 
+from dataclasses import dataclass
+
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from PIL import Image
 
 from .boxes import clip
-from .errors import BoxError
+from .errors import BoxError, PatchseekError
 from .images import OVERSAMPLING, Picture
 from .regions import Pyramid
 
 Patches = NDArray[np.uint8]
 """(N, S, S, 3) uint8 RGB."""
 
-_BICUBIC = Image.Resampling.BICUBIC  # antialiased: Pillow widens the filter by the scale
+FITS = ("squash", "center-crop", "pad")
+"""How a region that is not square becomes a square patch: squeezed, its middle kept, or set on grey."""
+_FILTERS = {  # antialiased: Pillow widens each filter by the scale
+    "bicubic": Image.Resampling.BICUBIC,
+    "bilinear": Image.Resampling.BILINEAR,
+    "lanczos": Image.Resampling.LANCZOS,
+}
+_GREY = 127
 
 
-def crop(picture: Picture, boxes: ArrayLike, size: int) -> Patches:
-    """The patches (N, size, size, 3) uint8 of any boxes (N, 4), each squashed to a square, in the given order.
+@dataclass(frozen=True)
+class Feed:
+    """How an encoder wants its patches."""
+
+    size: int
+    # S, pixels a side
+    fit: str = "squash"
+    # one of FITS
+    interpolation: str = "bicubic"
+    # bicubic, bilinear or lanczos
+    keep: float = 1.0
+    # center-crop alone: the share of the shorter side that is kept, in (0, 1]
+
+    def __post_init__(self) -> None:
+        if self.fit not in FITS:
+            raise PatchseekError(f"fit must be one of {', '.join(FITS)}, found {self.fit!r}")
+        if self.interpolation not in _FILTERS:
+            raise PatchseekError(f"interpolation must be one of {', '.join(_FILTERS)}, found {self.interpolation!r}")
+
+    def scaled(self, width: float, height: float) -> tuple[int, int]:
+        """The size (w, h) in pixels to which a region of width x height is resized before it is made square."""
+        if self.fit == "squash":
+            return self.size, self.size
+        side = min(width, height) if self.fit == "center-crop" else max(width, height)
+        scale = self.size / side / (self.keep if self.fit == "center-crop" else 1.0)
+        low = self.size if self.fit == "center-crop" else 1
+        return max(low, round(width * scale)), max(low, round(height * scale))
+
+    def square(self, pixels: Patches, out: Patches) -> None:
+        """Write pixels (h, w, 3) of the size that `scaled` gave into the middle of out (S, S, 3), cut where larger."""
+        h, w = pixels.shape[:2]
+        top, left = (h - self.size) // 2, (w - self.size) // 2
+        out[max(0, -top) : max(0, -top) + h, max(0, -left) : max(0, -left) + w] = pixels[
+            max(0, top) : max(0, top) + self.size, max(0, left) : max(0, left) + self.size
+        ]
+
+    def blank(self, n: int) -> Patches:
+        """Room for n patches (n, S, S, 3), grey where padding will show."""
+        shape = (n, self.size, self.size, 3)
+        return np.full(shape, _GREY, np.uint8) if self.fit == "pad" else np.empty(shape, np.uint8)
+
+
+def crop(picture: Picture, boxes: ArrayLike, feed: Feed) -> Patches:
+    """The patches (N, S, S, 3) uint8 of any boxes (N, 4), each made square as feed says, in the given order.
 
     A box is clipped to the picture and widened to one pixel where it is thinner; its edges may lie between pixels.
     Raises BoxError when boxes are not finite, inverted, or not of four numbers each.
@@ -32,17 +83,18 @@ def crop(picture: Picture, boxes: ArrayLike, size: int) -> Patches:
     image = Image.fromarray(picture.pixels)
     low = np.minimum(clip(b)[:, :2] * image.size, np.subtract(image.size, 1))
     high = np.maximum(clip(b)[:, 2:] * image.size, low + 1)
-    patches = np.empty((len(b), size, size, 3), np.uint8)
+    patches = feed.blank(len(b))
     for i, (x0, y0, x1, y1) in enumerate(np.hstack([low, high]).tolist()):
-        patch = image.resize((size, size), _BICUBIC, (x0, y0, x1, y1), reducing_gap=2.0)  # as Pillow's thumbnails
-        patches[i] = np.asarray(patch)
+        size = feed.scaled(x1 - x0, y1 - y0)
+        patch = image.resize(size, _FILTERS[feed.interpolation], (x0, y0, x1, y1), reducing_gap=2.0)
+        feed.square(np.asarray(patch), patches[i])
     return patches
 
 
-def cut(picture: Picture, pyramid: Pyramid, size: int) -> Patches:
-    """The patches (R, size, size, 3) uint8 of all regions, in the order of `pyramid.boxes`.
+def cut(picture: Picture, pyramid: Pyramid, feed: Feed) -> Patches:
+    """The patches (R, S, S, 3) uint8 of all regions, in the order of `pyramid.boxes`.
 
-    What `crop` gives for those boxes, for less: level l is one canvas of (l + 1) * size pixels a side, and its patches
+    What `crop` gives for those boxes, for less: level l is one canvas of (l + 1) * (l + 1) patches, and its patches
     are slices of it. Where windows overlap, they start at the nearest whole pixel of the canvas.
 
     Canvases are made largest first: from the picture, shrunk beforehand by whole numbers to no less than 1.5 times the
@@ -53,25 +105,36 @@ def cut(picture: Picture, pyramid: Pyramid, size: int) -> Patches:
     level alone), and 0.5 to 0.6 for 12 to 48 megapixels. To make all levels from the largest canvas was no faster at 1
     megapixel; to average whole pixels instead was 5 ms faster, and changed the upper two levels by 1.1 and 1.4.
     """
-    canvases = _canvases(Image.fromarray(picture.pixels), [(level + 1) * size for level in pyramid.levels])
-    patches = np.empty((pyramid.n_regions, size, size, 3), np.uint8)
+    w, h = feed.scaled(*picture.pixels.shape[1::-1])  # of a region: all have the picture's own shape
+    canvases = _canvases(Image.fromarray(picture.pixels), (w, h), pyramid.levels, _FILTERS[feed.interpolation])
+    patches = feed.blank(pyramid.n_regions)
     for i, (level, box) in enumerate(zip(pyramid.level_of.tolist(), pyramid.boxes.tolist(), strict=True)):
-        canvas = canvases[(level + 1) * size]
-        x, y = round(box[0] * len(canvas)), round(box[1] * len(canvas))
-        patches[i] = canvas[y : y + size, x : x + size]
+        canvas = canvases[level]
+        x, y = round(box[0] * canvas.shape[1]), round(box[1] * canvas.shape[0])
+        feed.square(canvas[y : y + h, x : x + w], patches[i])
     return patches
 
 
-def _canvases(image: Image.Image, sides: list[int]) -> dict[int, Patches]:
-    """The whole image squashed to squares of these sides: side -> (side, side, 3) uint8."""
-    x, y = (max(1, int(length / (OVERSAMPLING * max(sides)))) for length in image.size)
+def _canvases(
+    image: Image.Image, size: tuple[int, int], levels: tuple[int, ...], resampling: Image.Resampling
+) -> dict[int, Patches]:
+    """The whole image resized so that every cell of a level has this size (w, h): level -> (h', w', 3) uint8."""
+    sides = {level: ((level + 1) * size[0], (level + 1) * size[1]) for level in levels}
+    largest = sides[levels[-1]]
+    x, y = (max(1, int(length / (OVERSAMPLING * side))) for length, side in zip(image.size, largest, strict=True))
     source = image.reduce((x, y)) if x > 1 or y > 1 else image
     whole = (0.0, 0.0, image.width / x, image.height / y)  # a last row of less than y rows counts as what it is
     made: dict[int, Image.Image] = {}
-    for side in sorted(sides, reverse=True):
-        parents = [m for m in made if OVERSAMPLING * side <= m <= min(source.size)]
+    for level in reversed(levels):
+        enough = OVERSAMPLING * (level + 1)
+        parents = [m for m in made if enough <= m + 1 and _fits(sides[m], source.size)]
         if parents:
-            made[side] = made[min(parents)].resize((side, side), _BICUBIC)
+            made[level] = made[min(parents)].resize(sides[level], resampling)
         else:
-            made[side] = source.resize((side, side), _BICUBIC, whole)
-    return {side: np.asarray(canvas) for side, canvas in made.items()}
+            made[level] = source.resize(sides[level], resampling, whole)
+    return {level: np.asarray(canvas) for level, canvas in made.items()}
+
+
+def _fits(size: tuple[int, int], into: tuple[int, int]) -> bool:
+    """Whether a canvas of this size was made without enlarging."""
+    return size[0] <= into[0] and size[1] <= into[1]

@@ -32,7 +32,7 @@ class Match:
 
 def encode_query(picture: Picture, encoder: Encoder, box: Sequence[float] = WHOLE) -> NDArray[np.float32]:
     """The feature (D,) float32, unit length, of a box (x0 y0 x1 y1 in [0, 1]) of a picture."""
-    patches = crop(picture, np.array([box], np.float64), encoder.identity.size)
+    patches = crop(picture, np.array([box], np.float64), encoder.feed)
     feature: NDArray[np.float32] = encoder.encode(patches)[0]
     return feature
 

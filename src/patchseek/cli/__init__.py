@@ -81,10 +81,10 @@ def index(
 ) -> None:
     """Encode every picture below FOLDER. Run it again after changes: only what is new is encoded."""
     from ..collection import FOLDER, Collection
+    from ..encode import find_pictures
     from ._progress import progress_bar
 
-    if not folder.is_dir():
-        raise PatchseekError(f"{folder}: not a folder")
+    find_pictures(folder, exclude, hidden=hidden, follow_symlinks=follow_symlinks)  # before a collection is made
     opened = Collection.open(collection or folder / FOLDER, encoder=encoder, pyramid=_pyramid(levels, overlap))
     with progress_bar("pictures") as on_progress:
         report = opened.add(

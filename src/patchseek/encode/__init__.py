@@ -15,16 +15,16 @@ from pathlib import Path
 
 import numpy as np
 
-from ..encoders import Encoder, Features, Patches
+from ..encoders import Encoder, Features
 from ..errors import ImageError, PatchseekError, StoreError
 from ..images import read
-from ..patches import cut
+from ..patches import Feed, Patches, cut
 from ..regions import Pyramid
 from ..store import Failure, FileState, KnownFile, NewPicture, Store, Writer
 from ._pipeline import encode_stream, map_ahead
 from ._scan import Scan, scan
 
-__all__ = ["AddReport", "add_folder", "encode_stream", "map_ahead", "scan"]
+__all__ = ["AddReport", "add_folder", "encode_stream", "find_pictures", "map_ahead"]
 
 SHARD_IMAGES = 256
 """Pictures in a full shard: 20 MB at 30 regions of 1280 numbers."""
@@ -95,12 +95,7 @@ def add_folder(
     core. Raises PatchseekError for a folder without pictures, StoreLocked, DiskFull; what was committed before stays.
     """
     began = time.monotonic()
-    if not folder.is_dir():
-        raise PatchseekError(f"{folder}: not a folder")
-    found = scan(folder, exclude, hidden=hidden, follow_symlinks=follow_symlinks)
-    if not found.files:
-        why = "; ".join(f"{path}: {reason}" for path, reason in found.unreadable.items())
-        raise PatchseekError(f"{folder}: no pictures found below this folder" + (f" ({why})" if why else ""))
+    found = find_pictures(folder, exclude, hidden=hidden, follow_symlinks=follow_symlinks)
     with Writer(store) as writer:
         plan = _Plan(store, folder, found, retry=retry)
         run = _Run(writer, folder, plan, on_progress)
@@ -110,6 +105,17 @@ def add_folder(
     run.report.failed.sort(key=lambda failure: failure.path)
     run.report.seconds = time.monotonic() - began
     return run.report
+
+
+def find_pictures(folder: Path, exclude: Sequence[str], *, hidden: bool, follow_symlinks: bool) -> Scan:
+    """All pictures below a folder, by name. Raises PatchseekError when there is no folder or nothing in it."""
+    if not folder.is_dir():
+        raise PatchseekError(f"{folder}: not a folder")
+    found = scan(folder, exclude, hidden=hidden, follow_symlinks=follow_symlinks)
+    if not found.files:
+        why = "; ".join(f"{path}: {reason}" for path, reason in found.unreadable.items())
+        raise PatchseekError(f"{folder}: no pictures found below this folder" + (f" ({why})" if why else ""))
+    return found
 
 
 class _Plan:
@@ -162,10 +168,10 @@ class _Run:
 
     def encode(self, encoder: Encoder, pyramid: Pyramid, n_workers: int) -> None:
         """Decode and encode every task, committing on the way, and also when interrupted."""
-        size = encoder.identity.size
+        feed = encoder.feed
 
         def load(task: _Task) -> _Loaded | _Same | Failure:
-            return _load(self.folder, task, self.plan, pyramid, size)
+            return _load(self.folder, task, self.plan, pyramid, feed)
 
         known = {task.path for task in self.plan.tasks if task.known is not None}
         with (
@@ -226,7 +232,7 @@ class _Run:
             self.writer.forget_failures(self.folder, self.plan.gone_failures)
 
 
-def _load(folder: Path, task: _Task, plan: _Plan, pyramid: Pyramid, size: int) -> _Loaded | _Same | Failure:
+def _load(folder: Path, task: _Task, plan: _Plan, pyramid: Pyramid, feed: Feed) -> _Loaded | _Same | Failure:
     """Read a file once: recognise it by its hash, or decode it and cut it into patches."""
     try:
         if task.state.size > MAX_FILE_BYTES:
@@ -239,8 +245,8 @@ def _load(folder: Path, task: _Task, plan: _Plan, pyramid: Pyramid, size: int) -
         same = plan.claim(task, sha256)
         if same is not None:
             return same
-        picture = read(content, need=(pyramid.levels[-1] + 1) * size, name=task.path)
+        picture = read(content, need=(pyramid.levels[-1] + 1) * feed.size, name=task.path)
         new = NewPicture(task.path, task.state, sha256, picture.width, picture.height)
-        return _Loaded(new, cut(picture, pyramid, size))
+        return _Loaded(new, cut(picture, pyramid, feed))
     except ImageError as error:
         return Failure(task.path, task.state, error.reason)

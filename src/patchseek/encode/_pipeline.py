@@ -12,7 +12,8 @@ from typing import Generic, TypeVar
 
 import numpy as np
 
-from ..encoders import Encoder, Features, Patches
+from ..encoders import Encoder, Features
+from ..patches import Patches
 
 T = TypeVar("T")
 U = TypeVar("U")

@@ -7,9 +7,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import EncoderError
+from ..patches import Feed, Patches
 
-Patches = NDArray[np.uint8]
-"""(B, S, S, 3) uint8, RGB."""
 Features = NDArray[np.float32]
 """(B, D) float32, each row of unit length."""
 
@@ -35,6 +34,11 @@ class Encoder(Protocol):
 
     @property
     def identity(self) -> EncoderIdentity: ...
+
+    @property
+    def feed(self) -> Feed:
+        """How its patches are to be cut."""
+        ...
 
     @property
     def batch(self) -> int:
