@@ -24,7 +24,7 @@ from ..store import Failure, FileState, KnownFile, NewPicture, Store, Writer
 from ._pipeline import encode_stream, map_ahead
 from ._scan import Scan, scan
 
-__all__ = ["AddReport", "add_folder", "encode_stream", "find_pictures", "map_ahead"]
+__all__ = ["AddReport", "add_files", "add_folder", "encode_stream", "find_pictures", "map_ahead"]
 
 SHARD_IMAGES = 256
 """Pictures in a full shard: 20 MB at 30 regions of 1280 numbers."""
@@ -94,8 +94,43 @@ def add_folder(
     retry: try files again that failed before and have not changed since. n_workers: decoding threads, by default one a
     core. Raises PatchseekError for a folder without pictures, StoreLocked, DiskFull; what was committed before stays.
     """
-    began = time.monotonic()
     found = find_pictures(folder, exclude, hidden=hidden, follow_symlinks=follow_symlinks)
+    return _update(store, folder, found, encoder, retry, n_workers, on_progress)
+
+
+def add_files(
+    store: Store,
+    folder: Path,
+    paths: Iterable[str],
+    encoder: Encoder,
+    *,
+    n_workers: int | None = None,
+    on_progress: OnProgress | None = None,
+) -> AddReport:
+    """Make the collection hold exactly these files of a folder (paths relative to it); otherwise as add_folder.
+
+    Raises ImageError for a file that is not there.
+    """
+    found = Scan()
+    for path in paths:
+        try:
+            status = (folder / path).stat()
+        except OSError as error:
+            raise ImageError(folder / path, f"cannot be read ({error.strerror})") from error
+        found.files[path] = FileState(status.st_size, status.st_mtime_ns)
+    return _update(store, folder, found, encoder, True, n_workers, on_progress)
+
+
+def _update(
+    store: Store,
+    folder: Path,
+    found: Scan,
+    encoder: Encoder,
+    retry: bool,
+    n_workers: int | None,
+    on_progress: OnProgress | None,
+) -> AddReport:
+    began = time.monotonic()
     with Writer(store) as writer:
         plan = _Plan(store, folder, found, retry=retry)
         run = _Run(writer, folder, plan, on_progress)

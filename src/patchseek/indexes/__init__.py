@@ -4,6 +4,7 @@ An engine is asked for k pictures and answers with k distinct ones, each with th
 has to know that one picture may own thirty hits.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -47,11 +48,15 @@ class Index(Protocol):
         ...
 
 
-def open_index(engine: str, snapshot: Snapshot, cache: Path | None = None) -> Index:
+def open_index(
+    engine: str, snapshot: Snapshot, cache: Path | None = None, train_regions: Sequence[int] | None = None
+) -> Index:
     """Open an engine over a snapshot: "exact", or a FAISS factory string such as "IVF256,PQ64".
 
     A FAISS index is read from the cache folder when it was built from these very vectors, else built and saved there;
-    `;nprobe=32` after the string sets a search parameter. Raises EngineError when it cannot be built.
+    `;nprobe=32` after the string sets a search parameter, `;metric=L2` ranks by distance (the same order; scores are
+    turned into inner products). train_regions: the regions whose features train it, all by default.
+    Raises EngineError when it cannot be built.
     """
     if engine == EXACT:
         from ._exact import ExactIndex
@@ -59,7 +64,7 @@ def open_index(engine: str, snapshot: Snapshot, cache: Path | None = None) -> In
         return ExactIndex(snapshot)
     from ._faiss import open_faiss
 
-    return open_faiss(engine, snapshot, cache)
+    return open_faiss(engine, snapshot, cache, train_regions)
 
 
 def check_query(queries: Features, k: int, dim: int) -> None:

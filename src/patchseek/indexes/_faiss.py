@@ -11,6 +11,8 @@ import hashlib
 import json
 import logging
 import os
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +28,31 @@ _log = logging.getLogger(__name__)
 
 _BLOCK_IMAGES = 512
 _TRAIN_ROWS = 262_144  # at most; k-means gains little from more than a few hundred rows a centroid
+_L2 = "metric=L2"
+
+
+@dataclass(frozen=True)
+class _Recipe:
+    """What an index is built by. `FACTORY;nprobe=32;metric=L2` as a string."""
+
+    factory: str
+    parameters: str
+    # FAISS's own search parameters, comma-separated
+    is_l2: bool
+    train_regions: tuple[int, ...] | None
+    # regions whose features train it; None: all
+
+    @property
+    def stem(self) -> str:
+        """A file name that no other recipe has. Search parameters change no byte of an index."""
+        text = json.dumps([self.factory, self.is_l2, self.train_regions])
+        return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def _parse(engine: str, train_regions: Sequence[int] | None) -> _Recipe:
+    factory, *rest = engine.split(";")
+    parameters = ",".join(part for part in rest if part != _L2)
+    return _Recipe(factory, parameters, _L2 in rest, None if train_regions is None else tuple(map(int, train_regions)))
 
 
 class FaissIndex:
@@ -35,6 +62,7 @@ class FaissIndex:
         self.name = f"faiss {engine}"
         self._index = index
         self._snapshot = snapshot
+        self._is_l2 = _L2 in engine.split(";")
 
     def search(self, queries: Features, k: int) -> Hits:
         """See Index. Scores are the engine's own estimates: exact for Flat, approximate where it compresses."""
@@ -43,6 +71,8 @@ class FaissIndex:
         depth = min(max(4 * k, 64), self._index.ntotal)
         while True:
             scores, rows = self._index.search(np.ascontiguousarray(queries, np.float32), max(depth, 1))
+            if self._is_l2:
+                scores = 1 - scores / 2  # |a - b|^2 = 2 - 2 a.b for unit vectors
             hits, complete = self._group(scores, rows, k)
             if complete or depth >= self._index.ntotal:
                 return hits
@@ -66,28 +96,52 @@ class FaissIndex:
             complete = complete and (len(best) == k or not found.all())
         return hits, complete
 
+    def n_bytes(self) -> dict[str, int]:
+        """Where an index's bytes go: codes, ids (8 a row in inverted lists), centroids, codebooks, other; and total.
 
-def open_faiss(engine: str, snapshot: Snapshot, cache: Path | None) -> FaissIndex:
+        total is what the saved file takes; other is the rest of it (graphs, transforms, headers).
+        """
+        import faiss
+
+        inner = faiss.downcast_index(self._index)
+        if isinstance(inner, faiss.IndexPreTransform):
+            inner = faiss.downcast_index(inner.index)
+        n_rows, ivf = int(inner.ntotal), isinstance(inner, faiss.IndexIVF)
+        code_size = int(getattr(inner, "code_size", 4 * inner.d))
+        pq: Any = getattr(inner, "pq", None)
+        parts = {
+            "codes": n_rows * code_size,
+            "ids": 8 * n_rows if ivf else 0,
+            "centroids": 4 * inner.d * int(getattr(inner, "nlist", 0)),
+            "codebooks": 4 * int(pq.centroids.size()) if pq is not None else 0,
+        }
+        total = len(faiss.serialize_index(self._index))
+        return parts | {"other": total - sum(parts.values()), "total": total}
+
+
+def open_faiss(
+    engine: str, snapshot: Snapshot, cache: Path | None, train_regions: Sequence[int] | None = None
+) -> FaissIndex:
     """The engine over a snapshot: read from the cache, brought up to date, or built. See indexes.open_index."""
     import faiss
 
-    factory, _, parameters = engine.partition(";")
+    recipe = _parse(engine, train_regions)
     index, n_known = None, 0
     if cache is not None:
-        index, n_known = _load(cache, factory, snapshot)
+        index, n_known = _load(cache, recipe, snapshot)
     if index is None:
-        index, n_known = _train(factory, snapshot), 0
+        index, n_known = _train(recipe, snapshot), 0
     if n_known < len(snapshot.shards):
         start = sum(len(array) for array in snapshot.arrays[:n_known])
         for _, block in snapshot.blocks(_BLOCK_IMAGES, start):
             index.add(_rows(block))
         if cache is not None:
-            _save(index, cache, factory, snapshot)
+            _save(index, cache, recipe, snapshot)
     try:
         space: Any = faiss.ParameterSpace()  # its stub takes a wrong type
-        space.set_index_parameters(index, parameters or _default_parameters(index))
+        space.set_index_parameters(index, recipe.parameters or _default_parameters(index))
     except RuntimeError as error:
-        raise EngineError(f"FAISS does not know the parameters {parameters!r} of {factory!r}") from error
+        raise EngineError(f"FAISS does not know the parameters {recipe.parameters!r} of {recipe.factory!r}") from error
     return FaissIndex(engine, index, snapshot)
 
 
@@ -103,20 +157,22 @@ def _rows(block: Half) -> Features:
     return np.ascontiguousarray(block.reshape(-1, block.shape[-1]), np.float32)
 
 
-def _train(factory: str, snapshot: Snapshot) -> Any:
+def _train(recipe: _Recipe, snapshot: Snapshot) -> Any:
     import faiss
 
+    regions = np.arange(snapshot.n_regions) if recipe.train_regions is None else np.array(recipe.train_regions)
+    n = min(snapshot.n_positions, max(_TRAIN_ROWS // len(regions), 1))
     try:
-        index = faiss.index_factory(snapshot.dim, factory, faiss.METRIC_INNER_PRODUCT)
+        metric = faiss.METRIC_L2 if recipe.is_l2 else faiss.METRIC_INNER_PRODUCT
+        index = faiss.index_factory(snapshot.dim, recipe.factory, metric)
         _tune_training(index)
         if not index.is_trained:
-            n = min(snapshot.n_positions, max(_TRAIN_ROWS // snapshot.n_regions, 1))
             chosen = np.linspace(0, snapshot.n_positions - 1, n).astype(np.int64)
-            index.train(snapshot.features(chosen).reshape(-1, snapshot.dim))
+            index.train(snapshot.features(chosen)[:, regions].reshape(-1, snapshot.dim))
     except RuntimeError as error:
         reason = str(error).strip().splitlines()[-1].split("failed: ")[-1]
-        made_of = f"{snapshot.n_positions * snapshot.n_regions} features of {snapshot.dim} numbers"
-        raise EngineError(f"FAISS cannot build {factory!r} from {made_of}: {reason}") from error
+        made_of = f"{n * len(regions)} features of {snapshot.dim} numbers"
+        raise EngineError(f"FAISS cannot build {recipe.factory!r} from {made_of}: {reason}") from error
     return index
 
 
@@ -136,46 +192,41 @@ def _tune_training(index: Any) -> None:
             part.cp.min_points_per_centroid = 1
 
 
-def _paths(cache: Path, factory: str) -> tuple[Path, Path]:
-    stem = hashlib.sha256(factory.encode()).hexdigest()[:16]
-    return cache / f"{stem}.faiss", cache / f"{stem}.json"
-
-
-def _load(cache: Path, factory: str, snapshot: Snapshot) -> tuple[Any, int]:
+def _load(cache: Path, recipe: _Recipe, snapshot: Snapshot) -> tuple[Any, int]:
     """A saved index and how many of the snapshot's shards it holds; (None, 0) where it cannot be used."""
     import faiss
 
-    path, manifest_path = _paths(cache, factory)
+    path, manifest_path = cache / f"{recipe.stem}.faiss", cache / f"{recipe.stem}.json"
     try:
         manifest = json.loads(manifest_path.read_text())
         shards = tuple(manifest["shards"])
         if shards != snapshot.shards[: len(shards)]:
-            _log.info("the index %s was built from other vectors; building it anew", factory)
+            _log.info("the index %s was built from other vectors; building it anew", recipe.factory)
         elif manifest["sha256"] != hash_file(path):
-            _log.warning("the index file of %s is damaged; building it anew", factory)
+            _log.warning("the index file of %s is damaged; building it anew", recipe.factory)
         else:
             return faiss.read_index(str(path)), len(shards)
     except FileNotFoundError:
         pass
     except (OSError, ValueError, KeyError, TypeError, RuntimeError) as error:
-        _log.warning("the saved index of %s cannot be read (%s); building it anew", factory, error)
+        _log.warning("the saved index of %s cannot be read (%s); building it anew", recipe.factory, error)
     return None, 0
 
 
-def _save(index: Any, cache: Path, factory: str, snapshot: Snapshot) -> None:
+def _save(index: Any, cache: Path, recipe: _Recipe, snapshot: Snapshot) -> None:
     """Save index and manifest; a reader finds both or rebuilds. An unwritable folder costs only the cache."""
     import faiss
 
-    path, manifest_path = _paths(cache, factory)
+    path, manifest_path = cache / f"{recipe.stem}.faiss", cache / f"{recipe.stem}.json"
     partial = path.with_suffix(f".{os.getpid()}.tmp")
     try:
         cache.mkdir(exist_ok=True)
         faiss.write_index(index, str(partial))
-        manifest = {"factory": factory, "shards": snapshot.shards, "sha256": hash_file(partial)}
+        manifest = {"factory": recipe.factory, "shards": snapshot.shards, "sha256": hash_file(partial)}
         manifest_path.unlink(missing_ok=True)
         partial.replace(path)
         partial.write_text(json.dumps(manifest))
         partial.replace(manifest_path)
     except (OSError, RuntimeError) as error:
         partial.unlink(missing_ok=True)
-        _log.warning("the index %s could not be saved (%s); it will be built again next time", factory, error)
+        _log.warning("the index %s could not be saved (%s); it will be built again next time", recipe.factory, error)
