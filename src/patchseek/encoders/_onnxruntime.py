@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..errors import MissingExtra
+from ..errors import EncoderError, MissingExtra
 
 
 class OnnxRuntimeNetwork:
@@ -33,3 +33,22 @@ class OnnxRuntimeNetwork:
         """Outputs (n, D) float32 of inputs (n, ...), any n."""
         outputs: NDArray[np.float32] = self._session.run(None, {self._input: np.ascontiguousarray(inputs)})[0]
         return outputs
+
+
+def describe_input(model: Path) -> tuple[list[int | None], str]:
+    """The shape of an ONNX file's input, None where it may vary, and its type, e.g. ([None, 3, 224, 224], "float").
+
+    Raises EncoderError when the file cannot be read or has more than one input.
+    """
+    try:
+        import onnxruntime
+    except ImportError as error:
+        raise MissingExtra("onnxruntime", "onnx") from error
+    try:
+        inputs = onnxruntime.InferenceSession(model, providers=["CPUExecutionProvider"]).get_inputs()
+    except Exception as error:  # its own kinds derive from nothing else
+        raise EncoderError(f"{model}: cannot be read as an ONNX model: {str(error).splitlines()[-1][:200]}") from error
+    if len(inputs) != 1:
+        raise EncoderError(f"{model}: an image model has one input, found {len(inputs)}")
+    dims = [axis if isinstance(axis, int) else None for axis in inputs[0].shape]
+    return dims, inputs[0].type.removeprefix("tensor(").removesuffix(")")

@@ -1,10 +1,11 @@
 """Run a network on OpenVINO, the only file that imports it. Knows nothing of what the network means.
 
-The runtime's Python package lists a telemetry package, which only its conversion tools import. They are not imported
-here, and the runtime itself sends nothing.
+The runtime's Python package imports a telemetry package, through which only its conversion tools report. They are not
+called here, and the runtime itself sends nothing.
 """
 
 import os
+import threading
 from pathlib import Path
 from queue import SimpleQueue
 from typing import Any
@@ -13,6 +14,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import EncoderError, MissingExtra
+
+_FIRST_USE = threading.Lock()
+# OpenVINO's binding sets itself up at its first inference, and two threads that are both first block each other for
+# ever (one holds the interpreter's lock, one that of the C++ static). So the first one is made here, alone.
 
 PRECISIONS = ("auto", "f32", "bf16")
 
@@ -45,8 +50,13 @@ class OpenVinoNetwork:
         self._compiled = core.compile_model(network, "CPU", options)
         self.dim = int(self._compiled.output(0).shape[1])
         self._idle: SimpleQueue[Any] = SimpleQueue()
-        for _ in range(self.streams):
-            self._idle.put(self._compiled.create_infer_request())
+        with _FIRST_USE:
+            for _ in range(self.streams):
+                request = self._compiled.create_infer_request()
+                shape, kind = tuple(network.input(0).shape), network.input(0).element_type.to_dtype()
+                request.infer([np.zeros(shape, kind)], share_inputs=True)
+                request.get_output_tensor(0).data  # noqa: B018
+                self._idle.put(request)
 
     @property
     def runs_on(self) -> str:
@@ -68,6 +78,43 @@ class OpenVinoNetwork:
         finally:
             self._idle.put(request)
         return outputs
+
+
+def from_torch(traced: Any) -> Any:
+    """A model of OpenVINO's own, of a module that torch has traced.
+
+    The frontend is called itself: `openvino.convert_model`, which does the same, reports to its makers that it did.
+    """
+    try:
+        from openvino.frontend import FrontEndManager
+        from openvino.frontend.pytorch.ts_decoder import TorchScriptPythonDecoder
+    except ImportError as error:
+        raise MissingExtra("openvino", "openvino") from error
+    frontend = FrontEndManager().load_by_framework("pytorch")
+    decoder = TorchScriptPythonDecoder(traced)  # named, so that it lives until all is converted
+    return frontend.convert(frontend.load(decoder))
+
+
+def describe_input(model: Path) -> tuple[list[int | None], str]:
+    """The shape of an ONNX file's input, None where it may vary, and its type, e.g. ([None, 3, 224, 224], "f32").
+
+    Raises EncoderError when the file cannot be read or has more than one input.
+    """
+    try:
+        import openvino
+    except ImportError as error:
+        raise MissingExtra("openvino", "openvino") from error
+    try:
+        inputs = openvino.Core().read_model(model).inputs
+    except RuntimeError as error:
+        raise EncoderError(f"{model}: cannot be read as an ONNX model: {str(error).splitlines()[-1][:200]}") from error
+    if len(inputs) != 1:
+        raise EncoderError(f"{model}: an image model has one input, found {len(inputs)}")
+    shape = inputs[0].partial_shape
+    if shape.rank.is_dynamic:
+        raise EncoderError(f"{model}: its input has no known number of axes")
+    dims = [None if axis.is_dynamic else axis.get_length() for axis in shape]
+    return dims, inputs[0].element_type.get_type_name()
 
 
 def len_cores() -> int:
