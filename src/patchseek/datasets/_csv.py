@@ -1,0 +1,87 @@
+"""A benchmark of your own pictures in one CSV file.
+
+    image,instance,x,y,w,h,role
+    photos/cup-1.jpg,red cup,120,40,300,310,query
+    photos/table.jpg,red cup,512,300,80,84,gallery
+    photos/table.jpg,blue jug,700,280,90,160,gallery
+    photos/shelf.jpg,red cup,,,,,ignore
+    photos/beach.jpg,,,,,,gallery
+
+The header names the columns, in any order; further columns are passed over. A line is one copy of one object in one
+picture: a picture with two cups has two lines. image: relative to the CSV's folder, or absolute. instance: the object;
+empty in the gallery for a picture of none of them. x, y, w, h: the box in pixels of the upright picture, from the top
+left corner; all four empty where the box is not known, and for a query that is its whole picture. role: query, gallery,
+or ignore (the object is in this gallery picture but should count as neither right nor wrong).
+"""
+
+import csv
+from collections import Counter
+from dataclasses import replace
+from io import StringIO
+from pathlib import Path
+
+from ..errors import DatasetError
+from ._annotations import Annotations, parse_box, parse_number, shorten
+from ._dataset import Dataset, locate
+from ._rows import Label, Reading, Row, from_rows, merge
+
+COLUMNS = ("image", "instance", "x", "y", "w", "h", "role")
+ROLES = ("query", "gallery", "ignore")
+
+
+def read_csv(path: Path, *, allow_missing: bool = False) -> Dataset:
+    """The benchmark of a CSV file. A picture's name is its id; a query's, too, unless it asks for several objects."""
+    annotations = Annotations(path.parent)
+    rows: dict[str, list[Row]] = {role: [] for role in ROLES}
+    reader = csv.DictReader(StringIO(annotations.text(path), newline=""), strict=True, skipinitialspace=True)
+    try:
+        missing = [name for name in COLUMNS if name not in (reader.fieldnames or ())]
+        if missing:
+            raise DatasetError(
+                f"{path}: line 1: no column {', '.join(missing)}; the header is {','.join(COLUMNS)}, "
+                f"found {shorten(','.join(reader.fieldnames or ()))}"
+            )
+        for line in reader:
+            if any(line.values()):
+                role, row = _row(line, f"{path}: line {reader.line_num}")
+                rows[role].append(row)
+    except csv.Error as error:
+        raise DatasetError(f"{path}: line {reader.reader.line_num}: {error}") from error
+    reading = Reading(path.stem, path, annotations.data_hash, allow_missing=allow_missing)
+    gallery, _ = merge([*rows["gallery"], *rows["ignore"]])  # a line is a copy, not a picture
+    return from_rows(_queries(rows["query"]), gallery, lambda name: locate(name, (path.parent,)), reading)
+
+
+def _row(line: dict[str, str], where: str) -> tuple[str, Row]:
+    """The role and the row of a line."""
+    cell = {name: (line[name] or "").strip() for name in COLUMNS}
+    image, instance, role = cell["image"].replace("\\", "/"), cell["instance"], cell["role"].lower()
+    if role not in ROLES:
+        raise DatasetError(f"{where}: the role is one of {', '.join(ROLES)}, found {shorten(cell['role'])}")
+    if not image:
+        raise DatasetError(f"{where}: no image")
+    if not instance and (role != "gallery" or any(cell[k] for k in "xywh")):
+        raise DatasetError(f"{where}: no instance; only a gallery picture without a box may name no object")
+    numbers = [cell[k] for k in "xywh" if cell[k]]
+    if len(numbers) not in (0, 4):
+        raise DatasetError(f"{where}: x, y, w, h are four numbers or all empty, found {len(numbers)} of them")
+    box = parse_box([parse_number(word, where) for word in numbers], where) if numbers else None
+    if role == "ignore":
+        return role, Row(where, image, image, ignore=(instance,))
+    return role, Row(where, image, image, (Label(instance, box),) if instance else ())
+
+
+def _queries(rows: list[Row]) -> list[Row]:
+    """One query for each picture and object, with all its boxes."""
+    copies: dict[tuple[str, str], list[Row]] = {}
+    for row in rows:
+        copies.setdefault((row.image, row.labels[0].instance), []).append(row)
+    n_objects = Counter(image for image, _ in copies)
+    return [
+        replace(
+            own[0],
+            id=image if n_objects[image] == 1 else f"{image} ({instance})",
+            labels=tuple(label for row in own for label in row.labels),
+        )
+        for (image, instance), own in copies.items()
+    ]
