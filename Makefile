@@ -38,5 +38,5 @@ $(VENV)/.demo: $(VENV)/bin/python pyproject.toml
 	touch $@
 
 $(VENV)/.dev: $(VENV)/bin/python pyproject.toml
-	$(PIP) install --quiet --editable '.[onnx,parquet,heic,demo]' --group dev --group export
+	$(PIP) install --quiet --editable '.[onnx,parquet,heic,plots,openclip,int8,demo]' --group dev --group export
 	touch $@

@@ -21,7 +21,7 @@ import numpy as np
 
 import patchseek as ps
 from patchseek.boxes import WHOLE, from_pixels, to_pixels
-from patchseek.indexes._exact import ExactIndex
+from patchseek.indexes import open_index
 from patchseek.search import encode_query
 
 RESULTS = Path(__file__).parent / "results"
@@ -59,8 +59,8 @@ def search_all(
     images = collection.store.images(snapshot.ids.tolist())
     results: dict[int, Any] = {}
     for level in pyramid.levels:
-        regions = np.flatnonzero(pyramid.level_of <= level)
-        hits = ExactIndex(snapshot, regions).search(np.array(features), snapshot.n_live)
+        lower = snapshot.first_regions(int((pyramid.level_of <= level).sum()))
+        hits = open_index("exact", lower).search(np.array(features), snapshot.n_live)
         results[level] = {
             query["id"]: [
                 [ids[images[p].path], float(s), list(to_pixels(pyramid.boxes[r], images[p].width, images[p].height))]

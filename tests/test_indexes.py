@@ -123,12 +123,15 @@ def test_exact_search_does_not_depend_on_its_blocks(n_images, n_regions, k, seed
     assert found.regions.tolist() == expected.regions.tolist()
 
 
-def test_exact_search_of_a_lower_level_looks_at_its_regions_only():
+def test_a_lower_level_is_searched_by_its_regions_only(tmp_path):
     snapshot = make_snapshot()
-    query = snapshot.features(np.array([9]))[0, 4:5]
-    assert _exact.ExactIndex(snapshot).search(query, 1).regions[0, 0] == 4
-    hits = _exact.ExactIndex(snapshot, np.array([1, 2])).search(query, 60)
-    assert set(hits.regions[0].tolist()) <= {1, 2}
+    query = np.ascontiguousarray(snapshot.features(np.array([9]))[0, 4:5])
+    lower = snapshot.first_regions(3)
+    for engine in ("exact", "Flat"):
+        assert open_index(engine, snapshot, tmp_path).search(query, 1).regions[0, 0] == 4
+        hits = open_index(engine, lower, tmp_path).search(query, 60)
+        assert hits.regions.max() <= 2
+        assert hits.scores[0].tolist() == pytest.approx([s for _, _, s in brute_force(lower, query, 60)[0]], abs=1e-5)
 
 
 def test_a_saved_index_is_read_again_and_extended_by_new_shards(tmp_path, monkeypatch):

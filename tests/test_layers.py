@@ -10,8 +10,9 @@ import pytest
 import patchseek
 
 LEFT = ["errors", "boxes", "regions", "images", "patches", "encoders", "store", "encode", "indexes", "search", "rerank"]
-RIGHT = ["collection", "datasets", "metrics", "evaluate", "draw", "distributed", "server", "cli"]
-PARTS = LEFT + RIGHT
+MIDDLE = ["collection", "datasets", "metrics", "breakdowns", "evaluate", "compression"]
+RIGHT = ["draw", "report", "distributed", "server", "cli"]
+PARTS = LEFT + MIDDLE + RIGHT
 ROOT = Path(patchseek.__file__).parent
 FILES = [path for path in sorted(ROOT.rglob("*.py")) if path.parent != ROOT or path.stem in PARTS]
 

@@ -8,6 +8,7 @@ import pytest
 BENCHMARK = Path(__file__).parent.parent / "benchmarks" / "quality.py"
 
 
+@pytest.mark.filterwarnings("ignore::ResourceWarning", "ignore::pytest.PytestUnraisableExceptionWarning")
 @pytest.mark.parametrize(("name", "least", "least_gain"), [("dev-set", 0.62, 0), ("composite-set", 0.49, 0.25)])
 def test_the_objects_of_a_set_are_found(data_sets, name, least, least_gain):
     """least: mean average precision at level 3; least_gain: how much of it the pyramid adds to the whole picture's."""

@@ -28,9 +28,10 @@ class Collection:
     c = Collection.open("~/Pictures/.patchseek"); c.add("~/Pictures"); c.search("query.jpg", box=(40, 60, 200, 180))
     """
 
-    def __init__(self, store: Store, encoder: Encoder | None = None) -> None:
+    def __init__(self, store: Store, encoder: Encoder | None = None, weights: Path | None = None) -> None:
         self.store = store
         self._encoder = encoder
+        self._weights = weights
         self._opened: tuple[tuple[int, int], str, Snapshot, Index] | None = None
         self._lock = threading.Lock()
 
@@ -41,25 +42,28 @@ class Collection:
         *,
         encoder: str | Encoder | None = None,
         pyramid: Pyramid | None = None,
+        weights: Path | None = None,
         create: bool = True,
     ) -> "Collection":
         """Open the collection at path, or that of the folder at path; where there is none, make one.
 
         encoder (a name or an Encoder) and pyramid are by default the collection's own, "embedded" and levels 0-3 for a
-        new one. Raises StoreMismatch when they are given and differ, StoreError when there is none and not create.
+        new one. weights: the encoder's file, where it does not find it itself. Raises StoreMismatch when they are given
+        and differ, StoreError when there is none and not create.
         """
         path = find_collection(Path(path).expanduser())
         if not Store.exists(path):
             if not create:
                 raise StoreError(f"{path}: no collection here; make one with: patchseek index FOLDER")
-            opened = open_encoder(encoder or "embedded") if encoder is None or isinstance(encoder, str) else encoder
-            return cls(Store.create(path, Settings(opened.identity, pyramid or Pyramid())), opened)
+            if encoder is None or isinstance(encoder, str):
+                encoder = open_encoder(encoder or "embedded", weights=weights)
+            return cls(Store.create(path, Settings(encoder.identity, pyramid or Pyramid())), encoder)
         store = Store.open(path)
         own = store.settings
         if isinstance(encoder, str):
-            encoder = None if encoder == own.encoder.name else open_encoder(encoder)
+            encoder = None if encoder == own.encoder.name else open_encoder(encoder, weights=weights)
         store.require(Settings(encoder.identity if encoder else own.encoder, pyramid or own.pyramid))
-        return cls(store, encoder)
+        return cls(store, encoder, weights)
 
     @property
     def path(self) -> Path:
@@ -71,7 +75,7 @@ class Collection:
         """The encoder, opened at first use. Raises StoreMismatch when it is no longer the collection's own."""
         with self._lock:
             if self._encoder is None:
-                encoder = open_encoder(self.store.settings.encoder.name)
+                encoder = open_encoder(self.store.settings.encoder.name, weights=self._weights)
                 self.store.require(Settings(encoder.identity, self.store.settings.pyramid))
                 self._encoder = encoder
             return self._encoder

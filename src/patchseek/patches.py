@@ -53,7 +53,10 @@ class Feed:
         side = min(width, height) if self.fit == "center-crop" else max(width, height)
         scale = self.size / side / (self.keep if self.fit == "center-crop" else 1.0)
         low = self.size if self.fit == "center-crop" else 1
-        return max(low, round(width * scale)), max(low, round(height * scale))
+        whole = (
+            int if self.fit == "center-crop" else round
+        )  # torchvision's centre crops, which models were given, truncate
+        return max(low, whole(width * scale + 1e-6)), max(low, whole(height * scale + 1e-6))
 
     def square(self, pixels: Patches, out: Patches) -> None:
         """Write pixels (h, w, 3) of the size that `scaled` gave into the middle of out (S, S, 3), cut where larger."""

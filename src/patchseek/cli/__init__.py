@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING
 import click
 
 from .. import __version__
-from ..errors import PatchseekError, StoreError
+from ..errors import EncoderError, PatchseekError, StoreError
+from ._benchmarks import dataset_command, evaluate_command, score_command
 
 if TYPE_CHECKING:
     from ..collection import Collection
@@ -32,6 +33,11 @@ collection_option = click.option(
 )
 
 
+weights_option = click.option(
+    "--weights", type=click.Path(path_type=Path), help="The encoder's file, where it is not found by itself."
+)
+
+
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
 @click.version_option(__version__, prog_name="patchseek")
 def cli() -> None:
@@ -48,6 +54,7 @@ def cli() -> None:
 @click.option(
     "-c", "--collection", type=click.Path(path_type=Path), help="Where to keep it.  [default: FOLDER/.patchseek]"
 )
+@weights_option
 @click.option(
     "--encoder", help="Which model; see `patchseek encoders`.  [default: the collection's, embedded for a new one]"
 )
@@ -71,6 +78,7 @@ def index(
     folder: Path,
     collection: Path | None,
     encoder: str | None,
+    weights: Path | None,
     levels: str | None,
     overlap: float | None,
     exclude: tuple[str, ...],
@@ -85,7 +93,9 @@ def index(
     from ._progress import progress_bar
 
     find_pictures(folder, exclude, hidden=hidden, follow_symlinks=follow_symlinks)  # before a collection is made
-    opened = Collection.open(collection or folder / FOLDER, encoder=encoder, pyramid=_pyramid(levels, overlap))
+    opened = Collection.open(
+        collection or folder / FOLDER, encoder=encoder, pyramid=_pyramid(levels, overlap), weights=weights
+    )
     with progress_bar("pictures") as on_progress:
         report = opened.add(
             folder,
@@ -109,6 +119,7 @@ def index(
 @click.option("--box", metavar="X,Y,W,H", help="The object in the query, in pixels or as shares (0.2,0.1,0.3,0.4).")
 @click.option("--top", default="10", show_default=True, metavar="N|all", help="How many pictures.")
 @collection_option
+@weights_option
 @click.option("--index", "engine", metavar="ENGINE", help="Search engine for this once.  [default: the collection's]")
 @click.option("--json", "form", flag_value="json", help="One JSON object.")
 @click.option("--jsonl", "form", flag_value="jsonl", help="One JSON object a line.")
@@ -124,6 +135,7 @@ def search(
     box: str | None,
     top: str,
     collection: Path | None,
+    weights: Path | None,
     engine: str | None,
     form: str | None,
     parquet: Path | None,
@@ -137,7 +149,7 @@ def search(
 
     if (query is None) == (image_id is None):
         raise click.UsageError("give a QUERY picture or --image-id, one of them")
-    opened = _open(collection)
+    opened = _open(collection, weights)
     picture = opened.read(query if image_id is None else image_id)  # type: ignore[arg-type]  # one is given
     numbers = _numbers(box)
     inner = None if numbers is None else from_pixels(numbers, picture.width, picture.height)
@@ -231,18 +243,50 @@ def compact(collection: Path | None) -> None:
     print_line(f"{opened.path}: {opened.compact() / 1e6:.1f} MB freed, {len(opened)} pictures kept")
 
 
-@cli.command()
-def encoders() -> None:
+@cli.group(invoke_without_command=True)
+@click.pass_context
+def encoders(context: click.Context) -> None:
     """List the encoders, and how the default one runs on this machine."""
     from ..encoders import ENCODERS, open_encoder
     from ._output import print_line
 
-    for name, description in ENCODERS.items():
-        print_line(f"{name:10} {description}")
-    print_line(f"embedded runs on {open_encoder('embedded').runs_on}")
+    if context.invoked_subcommand is None:
+        for name, description in ENCODERS.items():
+            print_line(f"{name:26} {description}")
+        print_line(f"embedded runs on {open_encoder('embedded').runs_on}")
 
 
-def _open(path: Path | None) -> "Collection":
+@encoders.command()
+@click.argument("name")
+@click.option("--folder", type=click.Path(path_type=Path), help="Where to.  [default: the models folder]")
+def fetch(name: str, folder: Path | None) -> None:
+    """Download the weights of encoder NAME, to be carried to a machine without a network."""
+    from ..encoders._weights import fetch as fetch_weights
+    from ._output import print_line
+
+    print_line(str(fetch_weights(name, folder)))
+
+
+@encoders.command("verify")
+@click.option("--folder", type=click.Path(path_type=Path), help="Which.  [default: the models folder]")
+def verify_weights(folder: Path | None) -> None:
+    """Check downloaded weights against the hashes noted when they were fetched."""
+    from ..encoders._weights import verify as problems_of
+    from ._output import print_line
+
+    problems = problems_of(folder)
+    for problem in problems:
+        print_line(problem)
+    if problems:
+        raise EncoderError(f"{len(problems)} problems with the weights; fetch them again")
+    print_line("all weights are as they were fetched")
+
+
+for command in (evaluate_command, score_command, dataset_command):
+    cli.add_command(command)
+
+
+def _open(path: Path | None, weights: Path | None = None) -> "Collection":
     """The collection meant: as given, of this folder or one above, or the last one indexed."""
     from ..collection import FOLDER, Collection
 
@@ -254,7 +298,7 @@ def _open(path: Path | None) -> "Collection":
         _say(f"collection: {path}")
     if path is None:
         raise StoreError("no collection here; name one with --collection, or make one with: patchseek index FOLDER")
-    return Collection.open(path, create=False)
+    return Collection.open(path, weights=weights, create=False)
 
 
 def _remember(path: Path) -> None:

@@ -15,13 +15,13 @@ from pathlib import Path
 
 import numpy as np
 
-from ..encoders import Encoder, Features
+from ..encoders import DenseEncoder, Encoder, Features
 from ..errors import ImageError, PatchseekError, StoreError
 from ..images import read
 from ..patches import Feed, Patches, cut
 from ..regions import Pyramid
 from ..store import Failure, FileState, KnownFile, NewPicture, Store, Writer
-from ._pipeline import encode_stream, map_ahead
+from ._pipeline import WholePictures, encode_stream, map_ahead
 from ._scan import Scan, scan
 
 __all__ = ["AddReport", "add_files", "add_folder", "encode_stream", "find_pictures", "map_ahead"]
@@ -203,10 +203,12 @@ class _Run:
 
     def encode(self, encoder: Encoder, pyramid: Pyramid, n_workers: int) -> None:
         """Decode and encode every task, committing on the way, and also when interrupted."""
-        feed = encoder.feed
+        feed, cuts = encoder.feed, pyramid
+        if isinstance(encoder, DenseEncoder):
+            encoder, cuts = WholePictures(encoder, pyramid.boxes), Pyramid((0,))
 
         def load(task: _Task) -> _Loaded | _Same | Failure:
-            return _load(self.folder, task, self.plan, pyramid, feed)
+            return _load(self.folder, task, self.plan, cuts, feed)
 
         known = {task.path for task in self.plan.tasks if task.known is not None}
         with (

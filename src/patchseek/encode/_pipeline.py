@@ -7,12 +7,13 @@ picture's patches (4.5 MB at 30 x 224 x 224) need not be copied between processe
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Generic, TypeVar
 
 import numpy as np
 
-from ..encoders import Encoder, Features
+from ..boxes import Boxes
+from ..encoders import DenseEncoder, Encoder, Features
 from ..patches import Patches
 
 T = TypeVar("T")
@@ -32,6 +33,24 @@ def map_ahead(function: Callable[[T], U], items: Iterable[T], n_workers: int, ah
             yield futures.popleft().result()
     finally:
         pool.shutdown(wait=True, cancel_futures=True)
+
+
+class WholePictures:
+    """A dense encoder seen as one that turns a picture (S, S, 3) into all its regions' features (R * D)."""
+
+    def __init__(self, encoder: DenseEncoder, boxes: Boxes) -> None:
+        self._encoder, self._boxes = encoder, boxes
+        self.identity = replace(encoder.identity, dim=len(boxes) * encoder.identity.dim)
+        self.feed, self.batch, self.streams, self.runs_on = (
+            encoder.feed,
+            encoder.batch,
+            encoder.streams,
+            encoder.runs_on,
+        )
+
+    def encode(self, patches: Patches) -> Features:
+        """Features (B, R * D) of pictures (B, S, S, 3)."""
+        return self._encoder.encode_regions(patches, self._boxes).reshape(len(patches), -1)
 
 
 @dataclass

@@ -1,10 +1,11 @@
 """Frozen vision models that turn patches into features. Here are names; each library has its private file."""
 
 from dataclasses import dataclass
-from typing import Protocol
+from pathlib import Path
+from typing import Protocol, runtime_checkable
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from ..errors import EncoderError
 from ..patches import Feed, Patches
@@ -63,18 +64,98 @@ class Encoder(Protocol):
         ...
 
 
+@runtime_checkable
+class DenseEncoder(Encoder, Protocol):
+    """An encoder that gives the features of all regions of a picture from one pass over it.
+
+    `encode` of a picture is its feature for the WHOLE region, so that queries and regions can be compared.
+    """
+
+    def encode_regions(self, pictures: Patches, boxes: ArrayLike) -> Features:
+        """Features (B, R, D) float32 of unit length: of pictures (B, S, S, 3) uint8 RGB, for boxes (R, 4) in [0, 1].
+
+        A picture is squashed to S x S. Raises EncoderError for pictures of another shape or type, BoxError for boxes.
+        """
+        ...
+
+
 ENCODERS: dict[str, str] = {
     "embedded": "EfficientNet-Lite0, GeM-pooled, 224 px, 1280 numbers; ships with patchseek, needs no network",
+    "siglip": "SigLIP ViT-L/16, 384 px, 1024 numbers",
+    "siglip2": "SigLIP 2 ViT-L/16, 384 px, 1024 numbers",
+    "dinov2": "DINOv2 ViT-L/14, 518 px, 1024 numbers",
+    "dinov3": "DINOv3 ViT-L/16, 256 px, 1024 numbers",
+    "clip": "OpenAI CLIP ViT-L/14, 336 px, 1024 numbers",
+    "pe": "Perception Encoder core ViT-L/14, 336 px, 1024 numbers",
+    "timm:MODEL": "any image model of timm, e.g. timm:vit_small_patch14_dinov2.lvd142m?size=224",
+    "openclip:MODEL/PRETRAINED": "any model of OpenCLIP, e.g. openclip:ViT-B-16/openai",
+    "onnx:FILE": "an image model of your own",
 }
-"""The names that `open_encoder` knows, with a line about each."""
+"""The names that `open_encoder` knows, with a line about each.
+
+Options may follow a name: ?fit=pad&interpolation=bilinear&mode=dense&pool=gem&size=448, as far as the library has them.
+"""
 
 
-def open_encoder(name: str = "embedded") -> Encoder:
-    """Open the encoder of this name. Loads its library only now. Raises EncoderError for a name nobody knows."""
+def open_encoder(
+    name: str = "embedded",
+    *,
+    weights: Path | None = None,
+    engine: str = "auto",
+    precision: str = "auto",
+    device: str = "auto",
+    batch: int | None = None,
+    calibration: Path | None = None,
+) -> Encoder:
+    """Open the encoder of this name. Loads its library only now.
+
+    weights: their file; by default the models folder, the hub's cache and the network are looked through. engine: auto,
+    openvino, torch or onnxruntime, as far as the encoder has it. precision: auto, f32, bf16 or int8. device: auto,
+    cuda, mps or cpu. batch: patches in a call; the embedded encoder keeps its own. calibration: a folder of pictures,
+    for int8.
+    Raises EncoderError for a name nobody knows or what cannot be opened as asked, MissingExtra.
+    """
     if name == "embedded":
         from ._embedded import EmbeddedEncoder
 
-        return EmbeddedEncoder()
+        if weights is not None or device not in ("auto", "cpu") or calibration is not None:
+            raise EncoderError("the embedded encoder has its own weights and runs on the CPU: leave out the options")
+        return EmbeddedEncoder(engine, precision)
+    from ._spec import SHORT_NAMES, parse_spec
+
+    library = SHORT_NAMES.get(name.partition("?")[0], name).partition(":")[0]
+    if library == "timm":
+        from ._timm import DenseTimmEncoder, TimmEncoder
+
+        spec = parse_spec(name)
+        kind = DenseTimmEncoder if spec.mode == "dense" else TimmEncoder
+        return kind(
+            spec,
+            weights=weights,
+            engine=engine,
+            precision=precision,
+            device=device,
+            batch=batch,
+            calibration=calibration,
+        )
+    if library == "openclip":
+        from ._openclip import OPTIONS, OpenClipEncoder
+
+        return OpenClipEncoder(
+            parse_spec(name, OPTIONS),
+            weights=weights,
+            engine=engine,
+            precision=precision,
+            device=device,
+            batch=batch,
+            calibration=calibration,
+        )
+    if library == "onnx":
+        from ._onnx import OPTIONS, OnnxEncoder
+
+        if weights is not None or device not in ("auto", "cpu") or calibration is not None:
+            raise EncoderError("an ONNX file holds its weights and runs on the CPU: leave out the options")
+        return OnnxEncoder(parse_spec(name, OPTIONS), engine=engine, precision=precision, batch=batch)
     raise EncoderError(f"no encoder is called {name!r}; known: {', '.join(ENCODERS)}")
 
 

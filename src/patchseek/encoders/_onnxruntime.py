@@ -21,6 +21,7 @@ class OnnxRuntimeNetwork:
             import onnxruntime
         except ImportError as error:
             raise MissingExtra("onnxruntime", "onnx") from error
+        onnxruntime.disable_telemetry_events()
         self._session = onnxruntime.InferenceSession(model, providers=["CPUExecutionProvider"])
         self._input = self._session.get_inputs()[0].name
 

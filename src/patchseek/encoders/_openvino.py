@@ -25,10 +25,19 @@ PRECISIONS = ("auto", "f32", "bf16")
 class OpenVinoNetwork:
     """A network of one input (B, ...) and one output (B, D), compiled for one B; several threads may call it."""
 
-    def __init__(self, model: Path | Any, batch: int, precision: str = "auto", streams: int | None = None) -> None:
+    def __init__(
+        self,
+        model: Path | Any,
+        batch: int,
+        precision: str = "auto",
+        streams: int | None = None,
+        shape: tuple[int, ...] | None = None,
+    ) -> None:
         """model: an ONNX file, or a model of OpenVINO's own. precision: "auto" is bf16 where the CPU has it, else f32.
 
-        streams: calls computed at once, each on its share of the cores; by default one a core.
+        batch is fixed, since dynamic shapes have corrupted memory when several threads used them (2026.4.1). streams:
+        calls computed at once, each on its share of the cores; by default one a core. shape: of one input, where the
+        model leaves it open. Raises MissingExtra, or EncoderError for a model or precision that cannot be used.
         """
         try:
             import openvino
@@ -40,21 +49,27 @@ class OpenVinoNetwork:
         if precision == "auto":
             precision = "bf16" if "BF16" in core.get_property("CPU", "OPTIMIZATION_CAPABILITIES") else "f32"
         self.batch, self.precision, self.streams = batch, precision, streams or len_cores()
-        network = core.read_model(model) if isinstance(model, Path) else model
-        network.reshape([batch, *list(network.input(0).partial_shape)[1:]])
         options = {
             "INFERENCE_PRECISION_HINT": precision,
             "NUM_STREAMS": self.streams,
             "INFERENCE_NUM_THREADS": max(self.streams, len_cores()),
         }
-        self._compiled = core.compile_model(network, "CPU", options)
-        self.dim = int(self._compiled.output(0).shape[1])
+        try:
+            network = core.read_model(model) if isinstance(model, Path) else model
+            network.reshape([batch, *(shape or list(network.input(0).partial_shape)[1:])])
+            self._compiled = core.compile_model(network, "CPU", options)
+            answer = list(self._compiled.output(0).shape)
+        except RuntimeError as error:
+            raise EncoderError(f"OpenVINO cannot run the model: {str(error).splitlines()[-1][:200]}") from error
+        if len(answer) != 2 or answer[0] != batch:
+            raise EncoderError(f"an image model gives one vector a patch, (batch, D); this one gives {answer}")
+        self.dim = int(answer[1])
         self._idle: SimpleQueue[Any] = SimpleQueue()
         with _FIRST_USE:
             for _ in range(self.streams):
                 request = self._compiled.create_infer_request()
-                shape, kind = tuple(network.input(0).shape), network.input(0).element_type.to_dtype()
-                request.infer([np.zeros(shape, kind)], share_inputs=True)
+                zeros = np.zeros(tuple(network.input(0).shape), network.input(0).element_type.to_dtype())
+                request.infer([zeros], share_inputs=True)
                 request.get_output_tensor(0).data  # noqa: B018
                 self._idle.put(request)
 

@@ -17,10 +17,8 @@ class ExactIndex:
 
     name = "exact"
 
-    def __init__(self, snapshot: Snapshot, regions: NDArray[np.int64] | None = None) -> None:
-        """regions: search only these of the R regions (a lower pyramid level, say), all by default."""
+    def __init__(self, snapshot: Snapshot) -> None:
         self._snapshot = snapshot
-        self._regions = regions
 
     def search(self, queries: Features, k: int) -> Hits:
         """See Index. Memory: BLOCK_BYTES, plus 20 bytes a query for each of k + 65,536 candidates."""
@@ -31,13 +29,12 @@ class ExactIndex:
         per_image = snapshot.n_regions * max(snapshot.dim, len(queries)) * 4
         for start, block in snapshot.blocks(max(BLOCK_BYTES // per_image, 1)):
             live = np.flatnonzero(snapshot.live[start : start + len(block)])
-            chosen = block if self._regions is None else block[:, self._regions]
-            features = chosen.astype(np.float32)
+            features = block.astype(np.float32)
             n_images, n_regions, dim = features.shape
             scores = (queries @ features.reshape(-1, dim).T).reshape(len(queries), n_images, n_regions)[:, live]
             winners = scores.argmax(axis=2)
             top = np.take_along_axis(scores, winners[:, :, None], axis=2)[:, :, 0]
-            best.offer(live + start, winners if self._regions is None else self._regions[winners], top)
+            best.offer(live + start, winners, top)
         return best.hits()
 
 

@@ -1,7 +1,7 @@
 """A collection's vectors at one moment, memory-mapped. The read side of the store; changes nothing."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -52,6 +52,11 @@ class Snapshot:
         for i, (position, shard) in enumerate(zip(positions, shard_of, strict=True)):
             features[i] = self.arrays[shard][position - self._starts[shard]]
         return features
+
+    def first_regions(self, n: int) -> "Snapshot":
+        """The same pictures with only their first n regions: a lower pyramid level, since levels are cumulative."""
+        arrays = [array[:, :n] for array in self.arrays]
+        return replace(self, arrays=arrays, shards=tuple(f"{shard}:{n}" for shard in self.shards), n_regions=n)
 
     def position_of(self, image_id: int) -> int | None:
         """The position of a live picture, None when the collection has none with this id."""

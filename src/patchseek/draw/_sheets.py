@@ -14,8 +14,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from PIL import Image, ImageDraw, ImageFont
 
-from .boxes import clip, to_pixels
-from .errors import BoxError, PatchseekError
+from ..boxes import clip, to_pixels
+from ..errors import BoxError, PatchseekError
 
 Pixels = NDArray[np.uint8]
 """(h, w, 3) uint8, red green blue."""
@@ -52,6 +52,8 @@ class Tile:
     # one for each box, or none
     score: float | None = None
     # larger is better; shown with three decimals
+    thin: ArrayLike = ()
+    # (M, 4), more boxes, such as true ones: thin, white and below the others
 
 
 def draw_boxes(
@@ -156,7 +158,8 @@ def _cell(tile: Tile, field: tuple[int, int], text: int, name: str, query: bool 
     thumbnail = thumbnail.resize(size, Image.Resampling.LANCZOS, reducing_gap=3.0)
     colours = tile.colours or ((QUERY,) if query else (ANSWER,))
     line = max(2, round(text / 5))
-    drawn = draw_boxes(np.array(thumbnail), tile.boxes, colours=colours, labels=tile.labels, line=line)
+    below = draw_boxes(np.array(thumbnail), tile.thin, colours=(WHITE,), line=max(1, line // 3))
+    drawn = draw_boxes(below, tile.boxes, colours=colours, labels=tile.labels, line=line)
     cell.paste(WHITE if query else MAT, (0, 0, *field))
     cell.paste(Image.fromarray(drawn), ((field[0] - size[0]) // 2, (field[1] - size[1]) // 2))
     pen = ImageDraw.Draw(cell)
@@ -188,7 +191,7 @@ def _draw_label(
 
 def shorten(text: str, width: float, font: ImageFont.FreeTypeFont) -> str:
     """The text, fit to be drawn in `width` pixels: its middle gives way to an ellipsis, control characters to '?'."""
-    text = "".join("?" if unicodedata.category(c)[0] == "C" or c in "\u2028\u2029" else c for c in text)
+    text = plain(text)
     if len(text) > LONGEST_CAPTION:
         text = text[: LONGEST_CAPTION // 2] + "\u2026" + text[-(LONGEST_CAPTION // 2) :]
     if font.getlength(text) <= width:
@@ -199,6 +202,11 @@ def shorten(text: str, width: float, font: ImageFont.FreeTypeFont) -> str:
         short = text[: n - n // 2] + "\u2026" + text[len(text) - n // 2 :]
         fits, fails = (n, fails) if font.getlength(short) <= width else (fits, n)
     return text[: fits - fits // 2] + "\u2026" + text[len(text) - fits // 2 :]
+
+
+def plain(text: str) -> str:
+    """The text with '?' for every character that is not meant to be seen: controls, line breaks, lone surrogates."""
+    return "".join("?" if unicodedata.category(c)[0] == "C" or c in "\u2028\u2029" else c for c in text)
 
 
 @cache

@@ -1,0 +1,105 @@
+"""The commands that measure: `eval`, `score`, `dataset`. Parse, call, print; the head of it is in `cli`."""
+
+import json
+import sys
+from pathlib import Path
+
+import click
+
+
+@click.command("eval")
+@click.argument("dataset")
+@click.option("--encoder", default="embedded", show_default=True, help="Which model; see `patchseek encoders`.")
+@click.option("--weights", type=click.Path(path_type=Path), help="The encoder's file, where it is not found by itself.")
+@click.option("--level", "levels", type=int, multiple=True, help="Pyramid level; repeatable.  [default: 0 1 2 3]")
+@click.option("--query", type=click.Choice(["box", "whole"]), default="box", show_default=True, help="What of a query.")
+@click.option("--index", "engine", default="exact", show_default=True, help="exact, or a FAISS factory string.")
+@click.option("--train-level", type=int, help="Level whose grid trains a FAISS engine.  [default: all levels]")
+@click.option("--boxes", type=click.Choice(["best", "enclosing"]), default="best", show_default=True, help="True box.")
+@click.option("--top", type=int, help="Rank this many pictures for each query.  [default: all]")
+@click.option("--out", type=click.Path(path_type=Path), default="eval", show_default=True, help="Where results go.")
+@click.option("--cache", type=click.Path(path_type=Path), default="features", show_default=True, help="Kept features.")
+@click.option("--similarities", is_flag=True, help="Also write scores as JSON for ILIAS's own scorer.")
+def evaluate_command(
+    dataset: str,
+    encoder: str,
+    weights: Path | None,
+    levels: tuple[int, ...],
+    query: str,
+    engine: str,
+    train_level: int | None,
+    boxes: str,
+    top: int | None,
+    out: Path,
+    cache: Path,
+    similarities: bool,
+) -> None:
+    """Search every query of DATASET and score the answers, level by level.
+
+    DATASET: a folder with query.json and gallery.json, a .csv file, ilias:DIR, instre:DIR, roxford5k:DIR:medium.
+    Writes results (one file a level), metrics.json, report.md and plots below --out.
+    """
+    from .. import evaluate as ev
+    from ..datasets import open_dataset, write_similarities
+    from ..encoders import open_encoder
+    from ..regions import Pyramid
+    from ..report import write_report
+    from ._output import print_line
+    from ._progress import progress_bar
+
+    data = open_dataset(dataset)
+    sys.stderr.write(f"{data}\n")
+    model = open_encoder(encoder, weights=weights)
+    scores: dict[str, dict[str, object]] = {}
+    results = {}
+    chosen = sorted(set(levels or (0, 1, 2, 3)))
+    with progress_bar("pictures") as on_progress:
+        whole = ev.encode_gallery(data, model, Pyramid.up_to(chosen[-1]), cache, on_progress)
+    features = ev.encode_queries(data, model, query)
+    for level in chosen:
+        settings = ev.EvalSettings(level, query=query, engine=engine, train_level=train_level, top=top)
+        gallery = whole.at_level(level)
+        opened = ev.open_engine(gallery, settings, gallery.store.path / "indexes")
+        label = f"L{level}"
+        results[label] = ev.run_benchmark(data, gallery, features, opened, settings)
+        ev.write_results(results[label], out / f"results-{label}.json")
+        scores[label] = ev.score(results[label], data, boxes=boxes)
+        if similarities:
+            write_similarities(out / f"similarities-{label}.json", results[label]["results"])
+    print_line(write_report(out, data, results, scores, boxes=boxes))
+
+
+@click.command("score")
+@click.argument("results", type=click.Path(path_type=Path))
+@click.argument("dataset")
+@click.option("--boxes", type=click.Choice(["best", "enclosing"]), default="best", show_default=True, help="True box.")
+@click.option("--k", type=int, default=1000, show_default=True, help="The k of mAP@k.")
+def score_command(results: Path, dataset: str, boxes: str, k: int) -> None:
+    """Score a RESULTS file of `eval` again, against DATASET; no search is made. Prints JSON."""
+    from ..datasets import open_dataset
+    from ..evaluate import read_results, score
+    from ._output import print_line
+
+    print_line(json.dumps(score(read_results(results), open_dataset(dataset), boxes=boxes, k=k), indent=2))
+
+
+@click.group("dataset")
+def dataset_command() -> None:
+    """Prepare benchmarks."""
+
+
+@dataset_command.group("ilias")
+def ilias_command() -> None:
+    """ILIAS, the benchmark of the paper."""
+
+
+@ilias_command.command("prepare")
+@click.argument("folder", type=click.Path(path_type=Path))
+@click.option("--out", type=click.Path(path_type=Path), help="Where to.  [default: FOLDER]")
+@click.option("--allow-missing", is_flag=True, help="Leave out pictures that are not there; figures then say little.")
+def prepare_command(folder: Path, out: Path | None, allow_missing: bool) -> None:
+    """Write query.json and gallery.json from the official FOLDER (ilias_core and image_ids)."""
+    from ..datasets import prepare_ilias
+    from ._output import print_line
+
+    print_line(str(prepare_ilias(folder, out or folder, allow_missing=allow_missing)))

@@ -1,0 +1,120 @@
+"""What compression saves and what it costs: engines of the original's names, and a report against exact search."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from .datasets import Dataset
+from .encoders import Features
+from .errors import EngineError
+from .evaluate import EvalSettings, Gallery, open_engine, rankings, run_benchmark
+from .indexes import Index
+from .metrics import average_precision, loc_score, mean_over_queries
+
+PQ_ENGINES = ("pq", "ivfpq")
+"""Product quantization (Jegou et al. 2011) of the features, or of their residuals to the nearest of nlist centroids."""
+RECALL_AT = 10
+
+
+def pq_engine(
+    kind: str,
+    dim: int,
+    n_train: int,
+    *,
+    m: int,
+    nbits: int = 8,
+    nlist: int = 256,
+    nprobe: int = 256,
+    is_l2: bool = False,
+) -> str:
+    """The FAISS factory string of a kind of PQ_ENGINES, with its search parameters.
+
+    dim: numbers in a feature. n_train: features that train it. Raises EngineError, with values that would work, when m
+    does not divide dim or there are fewer training features than centroids or code words.
+    """
+    if kind not in PQ_ENGINES:
+        raise EngineError(f"compression must be one of {', '.join(PQ_ENGINES)}, found {kind!r}")
+    if m < 1 or dim % m:
+        works = [str(d) for d in range(1, min(dim, 256) + 1) if dim % d == 0 and d >= 4]
+        raise EngineError(f"pq_m {m} does not divide the dimension {dim}; these do: {', '.join(works)}")
+    if not 1 <= nbits <= 12:
+        raise EngineError(f"pq_nbits must lie in 1..12, found {nbits}")
+    if n_train < 2**nbits:
+        raise EngineError(
+            f"{n_train} training features are too few for {2**nbits} code words; at most pq_nbits "
+            f"{max(n_train.bit_length() - 1, 0)} works, or a finer pq_train_res"
+        )
+    codes = f"PQ{m}x{nbits}"
+    distance = ";metric=L2" if is_l2 else ""
+    if kind == "pq":
+        return codes + distance
+    if nlist < 1 or n_train < nlist:
+        raise EngineError(
+            f"{n_train} training features are too few for {nlist} clusters; pq_nlist up to {n_train} works, "
+            "or a finer pq_train_res"
+        )
+    if not 1 <= nprobe <= nlist:
+        raise EngineError(f"pq_nprobe must lie in 1..pq_nlist ({nlist}), found {nprobe}")
+    return f"IVF{nlist},{codes};nprobe={nprobe}{distance}"
+
+
+@dataclass(frozen=True)
+class CompressionReport:
+    """Bytes and losses of a compressed engine; every figure is in `figures`."""
+
+    figures: Mapping[str, float]
+
+    def table(self) -> str:
+        """The figures a line each, for people."""
+        lines = [f"compression of {self.figures['float32']:,.0f} bytes of float32:"]
+        for name, value in self.figures.items():
+            unit = "bytes" if name in _BYTES else ""
+            lines.append(f"  {name:32} {value:>16,.0f} {unit}" if unit else f"  {name:32} {value:>16.4f}")
+        return "\n".join(lines)
+
+
+_BYTES = ("float32", "codes", "ids", "centroids", "codebooks", "other", "total")
+
+
+def compress_report(
+    dataset: Dataset,
+    gallery: Gallery,
+    queries: Features,
+    engine: Index,
+    results: Mapping[str, Any],
+    exact_settings: EvalSettings,
+) -> CompressionReport:
+    """Compare a compressed engine's results with exact search of the same queries (Q, D).
+
+    recall@10: share of the exact best ten pictures of a query that are among the compressed best ten. Losses are in
+    fractions, exact minus compressed; LocScore is the gate definition at 0.4. "compression" is float32 over total.
+    """
+    exact = run_benchmark(dataset, gallery, queries, open_engine(gallery, exact_settings), exact_settings)
+    figures: dict[str, float] = {
+        "float32": 4 * gallery.snapshot.n_live * gallery.snapshot.n_regions * gallery.snapshot.dim
+    }
+    figures |= n_bytes(engine)
+    figures["compression"] = figures["float32"] / figures["total"]
+    figures[f"recall@{RECALL_AT}"] = recall(exact["results"], results["results"])
+    for name, metric in (("mAP", average_precision), ("LocScore(gate, 0.4)", loc_score)):
+        values = [mean_over_queries(rankings(r, dataset), metric) for r in (exact, results)]
+        figures |= {f"{name} exact": values[0], f"{name} compressed": values[1], f"{name} lost": values[0] - values[1]}
+    return CompressionReport(figures)
+
+
+def n_bytes(engine: Index) -> dict[str, int]:
+    """Where the bytes of a FAISS engine go; see FaissIndex.n_bytes. Raises EngineError for one that keeps none."""
+    measure = getattr(engine, "n_bytes", None)
+    if measure is None:
+        raise EngineError(f"{engine.name} keeps no bytes of its own")
+    parts: dict[str, int] = measure()
+    return parts
+
+
+def recall(exact: Mapping[str, Any], found: Mapping[str, Any], k: int = RECALL_AT) -> float:
+    """Mean over queries of |best k of both| / |best k of exact|; both {query: [[picture, ...], ...]}, best first."""
+    shares = []
+    for query, ranked in exact.items():
+        best = {entry[0] for entry in ranked[:k]}
+        shares.append(len(best & {entry[0] for entry in found[query][:k]}) / len(best))
+    return sum(shares) / len(shares)

@@ -1,0 +1,156 @@
+"""The image half of any OpenCLIP model, and its text half for queries in words. The only file that imports it.
+
+A model is fed squashed to a square, as the others, unless the name says fit=center-crop (OpenCLIP's own way) or pad.
+Features lie in the space that pictures and texts share.
+"""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ..errors import EncoderError, MissingExtra
+from ..patches import Feed, Patches
+from . import EncoderIdentity, Features, check_patches
+from ._calibration import read_calibration
+from ._spec import Spec
+from ._torch import Pixels, hash_weights, measure, open_network, torch, unit
+from ._weights import Source, check_file, locate
+
+try:
+    import open_clip
+except ImportError as error:
+    raise MissingExtra("open_clip_torch", "openclip") from error
+
+OPTIONS = ("fit", "interpolation", "size")
+
+
+class OpenClipEncoder:
+    """A model of OpenCLIP that encodes patches, and texts that can be compared with them."""
+
+    def __init__(
+        self,
+        spec: Spec,
+        *,
+        weights: Path | None = None,
+        engine: str = "auto",
+        precision: str = "auto",
+        device: str = "auto",
+        batch: int | None = None,
+        calibration: Path | None = None,
+    ) -> None:
+        """spec.model: MODEL/PRETRAINED, or MODEL with weights. The rest as `open_encoder` takes it.
+
+        Raises EncoderError, MissingExtra.
+        """
+        architecture, _, tag = spec.model.partition("/")
+        path = check_file(weights) if weights else locate(source(spec))
+        self._model, sha256 = load(architecture, tag, path, spec.size)
+        asked = open_clip.get_model_preprocess_cfg(self._model)
+        native = _side(asked["size"])
+        interpolation = spec.interpolation or asked.get("interpolation", "bicubic")
+        self.feed = Feed(native, spec.fit, interpolation if interpolation != "random" else "bicubic")
+        self._tokenizer: Any = None
+        self._architecture = architecture
+        pixels = Pixels(ImageHalf(self._model), asked["mean"], asked["std"]).eval()
+        mean, std = (" ".join(f"{x:.4g}" for x in asked[name]) for name in ("mean", "std"))
+        self.identity = EncoderIdentity(
+            str(replace(spec, model=f"{architecture}/{tag}" if tag else architecture)),
+            native,
+            measure(pixels, native),
+            sha256,
+            f"{spec.fit}, {self.feed.interpolation}, mean {mean}, std {std}",
+        )
+        self._network = open_network(
+            pixels,
+            native,
+            engine=engine,
+            precision=precision,
+            device=device,
+            batch=batch,
+            calibration=read_calibration(calibration, self.feed) if calibration else None,
+        )
+
+    @property
+    def batch(self) -> int:
+        """Patches in a call that keep the machine busiest."""
+        return self._network.batch
+
+    @property
+    def streams(self) -> int:
+        """Calls worth having under way at once."""
+        return self._network.streams
+
+    @property
+    def runs_on(self) -> str:
+        """Engine, device and precision in words."""
+        return self._network.runs_on
+
+    def encode(self, patches: Patches) -> Features:
+        """See Encoder."""
+        check_patches(patches, self.identity.size)
+        return self._network(patches) if len(patches) else np.empty((0, self.identity.dim), np.float32)
+
+    def encode_text(self, texts: Sequence[str]) -> Features:
+        """Features (len(texts), D) float32 of unit length of texts, to be compared with those of patches."""
+        if self._tokenizer is None:
+            self._tokenizer = open_clip.get_tokenizer(self._architecture)
+        tokens = self._tokenizer(list(texts)).to(next(self._model.parameters()).device)
+        with torch.inference_mode():
+            return unit(self._model.encode_text(tokens))
+
+
+class ImageHalf(torch.nn.Module):  # type: ignore[misc]  # torch is not followed
+    """images (B, 3, S, S) float32 -> vectors (B, D)."""
+
+    def __init__(self, model: torch.nn.Module) -> None:
+        super().__init__()
+        self.model = model
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        """See the class."""
+        return self.model.encode_image(images)
+
+
+def source(spec: Spec) -> Source:
+    """Where the weights of MODEL/PRETRAINED are published. Raises EncoderError for a pair OpenCLIP does not have."""
+    architecture, _, tag = spec.model.partition("/")
+    if architecture not in open_clip.list_models():
+        raise EncoderError(f"OpenCLIP has no model {architecture!r}; see open_clip.list_models()")
+    known = open_clip.list_pretrained_tags_by_model(architecture)
+    if tag not in known:
+        words = ", ".join(known) or "none"
+        raise EncoderError(f"{spec.model}: name is openclip:MODEL/PRETRAINED or takes --weights FILE; known: {words}")
+    hub = open_clip.get_pretrained_cfg(architecture, tag).get("hf_hub", "")
+    repository, _, file = (
+        hub.rstrip("/").rpartition("/") if hub and not hub.endswith("/") else (hub.rstrip("/"), "", "")
+    )
+    return Source(spec.model, repository, file or "open_clip_model.safetensors")
+
+
+def load(architecture: str, tag: str, path: Path, size: int | None) -> tuple[torch.nn.Module, str]:
+    """The model in float32 on the CPU, and the hash of its weights. Raises EncoderError where the file does not fit."""
+    published = open_clip.get_pretrained_cfg(architecture, tag) or {} if tag else {}
+    chosen = {name: published[name] for name in ("mean", "std", "interpolation") if name in published}
+    try:
+        sha256 = hash_weights(open_clip.factory.load_state_dict(str(path), weights_only=True))
+        model = open_clip.create_model(
+            architecture,
+            pretrained=str(path),
+            precision="fp32",
+            device="cpu",
+            force_image_size=size,
+            force_quick_gelu=bool(published.get("quick_gelu")),
+            force_preprocess_cfg=chosen,
+            weights_only=True,
+        )
+    except Exception as error:  # many libraries below, many kinds
+        reason = " ".join(str(error).split())[:200] or type(error).__name__
+        raise EncoderError(f"{path}: does not fit {architecture}: {reason}") from error
+    return model.eval().requires_grad_(False), sha256
+
+
+def _side(size: int | Sequence[int]) -> int:
+    return size if isinstance(size, int) else int(size[0])

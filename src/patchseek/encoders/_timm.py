@@ -1,0 +1,254 @@
+"""Any image model of timm, the only file that imports it: SigLIP, DINOv2, DINOv3, CLIP and a thousand others.
+
+A model is fed as its own configuration says (size, mean, std, interpolation), except that a patch is squashed to a
+square unless the name says fit=center-crop or pad. Another size resizes position embeddings as timm does. The
+classifier is dropped, and with it CLIP's projection into the space it shares with text.
+"""
+
+import difflib
+import math
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from ..boxes import WHOLE
+from ..errors import EncoderError, MissingExtra
+from ..patches import Feed, Patches
+from . import EncoderIdentity, Features, check_patches
+from ._calibration import read_calibration
+from ._dense import attention_pool, cell_shares, gem_pool, mean_pool
+from ._spec import Spec
+from ._torch import Pixels, TorchNetwork, hash_weights, measure, open_network, torch, unit
+from ._weights import Source, check_file, locate
+
+try:
+    import timm
+    import timm.data
+except ImportError as error:
+    raise MissingExtra("timm", "timm") from error
+
+
+class TimmEncoder:
+    """A model of timm that encodes each patch in a pass of its own."""
+
+    def __init__(
+        self,
+        spec: Spec,
+        *,
+        weights: Path | None = None,
+        engine: str = "auto",
+        precision: str = "auto",
+        device: str = "auto",
+        batch: int | None = None,
+        calibration: Path | None = None,
+    ) -> None:
+        """weights: a .safetensors file, or .pt/.pth, of which only tensors are read; None: models folder, hub, network.
+
+        The rest as `open_encoder` takes it. Raises EncoderError, MissingExtra.
+        """
+        spec, config = resolve(spec)
+        path = check_file(weights) if weights else locate(source(spec, config))
+        model, sha256 = load(spec, config, path)
+        asked = timm.data.resolve_model_data_config(model)
+        size, interpolation = spec.size or asked["input_size"][1], spec.interpolation or asked["interpolation"]
+        # what is the model's own is not said in the name
+        spec = replace(
+            spec,
+            size=spec.size if spec.size != asked["input_size"][1] else None,
+            interpolation=spec.interpolation if spec.interpolation != asked["interpolation"] else None,
+        )
+        self.feed = Feed(size, spec.fit, interpolation, size / math.floor(size / asked["crop_pct"]))  # timm rounds down
+        pooled = Pooled(model, spec)
+        pixels = Pixels(pooled, asked["mean"], asked["std"]).eval()
+        words = _words(self.feed, asked, pooled.pool, spec.mode) + (", int8" if precision == "int8" else "")
+        self.identity = EncoderIdentity(str(spec), size, measure(pixels, size), sha256, words)
+        if spec.mode == "dense":
+            if engine == "openvino":
+                raise EncoderError("mode=dense runs on the torch engine, found engine openvino")
+            engine = "torch"
+        self._network = open_network(
+            pixels,
+            size,
+            engine=engine,
+            precision=precision,
+            device=device,
+            batch=batch,
+            calibration=read_calibration(calibration, self.feed) if calibration else None,
+        )
+
+    @property
+    def batch(self) -> int:
+        """Patches in a call that keep the machine busiest."""
+        return self._network.batch
+
+    @property
+    def streams(self) -> int:
+        """Calls worth having under way at once."""
+        return self._network.streams
+
+    @property
+    def runs_on(self) -> str:
+        """Engine, device and precision in words."""
+        return self._network.runs_on
+
+    def encode(self, patches: Patches) -> Features:
+        """See Encoder. In dense mode, the feature of a patch is that of its WHOLE region."""
+        check_patches(patches, self.identity.size)
+        return self._network(patches) if len(patches) else np.empty((0, self.identity.dim), np.float32)
+
+
+class DenseTimmEncoder(TimmEncoder):
+    """A model of timm that takes a whole picture in one pass and pools the cells of each region."""
+
+    def encode_regions(self, pictures: Patches, boxes: ArrayLike) -> Features:
+        """See DenseEncoder."""
+        check_patches(pictures, self.identity.size)
+        network = self._network
+        assert isinstance(network, TorchNetwork), "dense mode opens no other"
+        pixels = network.module
+        n_boxes = len(np.asarray(boxes))
+        features = np.empty((len(pictures), n_boxes, self.identity.dim), np.float32)
+        with torch.inference_mode(), network.autocast():
+            for start in range(0, len(pictures) if n_boxes else 0, network.batch):
+                part = network.tensor(pictures[start : start + network.batch])
+                pooled = pixels.network.regions(pixels.normalise(part), boxes)
+                features[start : start + len(part)] = unit(pooled)
+        return features
+
+
+class Pooled(torch.nn.Module):  # type: ignore[misc]  # torch is not followed
+    """A model of timm whose answer is one vector: (B, 3, S, S) float32 -> (B, D) float32."""
+
+    def __init__(self, model: torch.nn.Module, spec: Spec) -> None:
+        super().__init__()
+        self.model = model
+        self.n_prefix = int(getattr(model, "num_prefix_tokens", 0))
+        self.pool = spec.pool
+        if spec.mode == "dense" and spec.pool == "head":  # a class token has no region: the mean stands in for it
+            self.pool = "map" if hasattr(getattr(model, "attn_pool", None), "latent") else "mean"
+        if spec.pool == "cls" and not (self.n_prefix and getattr(model, "cls_token", None) is not None):
+            raise EncoderError(f"{spec.model} has no class token: choose pool=head, mean or gem")
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        """One vector an image, as `pool` says."""
+        if self.pool == "head":
+            return self.model(images)
+        if self.pool == "cls":
+            return self._norm(self.model.forward_features(images)[:, 0])
+        return self.regions(images, [WHOLE])[:, 0]
+
+    def regions(self, images: torch.Tensor, boxes: ArrayLike) -> torch.Tensor:
+        """(B, R, D) of images and the boxes (R, 4) of their regions, for the pools that have cells."""
+        tokens = self._tokens(images)
+        cells = tokens[:, self.n_prefix :]
+        n_cells = int(cells.shape[1])  # a tensor while torch traces
+        grid = math.isqrt(n_cells)
+        if grid * grid != n_cells:
+            raise EncoderError(f"the network has {n_cells} cells, which are no square: choose pool=head")
+        shares = cell_shares(boxes, grid).to(cells.device)
+        if self.pool == "map":
+            skipped = 0 if self._pools_prefix() else self.n_prefix
+            return self._norm(
+                attention_pool(self.model.attn_pool, tokens[:, skipped:], shares, self.n_prefix - skipped)
+            )
+        pool = mean_pool if self.pool == "mean" else gem_pool
+        return self._norm(pool(cells.float(), shares))
+
+    def _tokens(self, images: torch.Tensor) -> torch.Tensor:
+        """Tokens (B, n_prefix + N, C), or the cells of a convolutional network, row by row."""
+        features = self.model.forward_features(images)
+        if features.ndim == 4:
+            last = getattr(self.model, "output_fmt", "NCHW") == "NHWC"
+            features = features.flatten(1, 2) if last else features.flatten(2).transpose(1, 2)
+        if features.ndim != 3:
+            raise EncoderError(
+                f"the network's features have shape {tuple(features.shape)}, not cells: choose pool=head"
+            )
+        return features
+
+    def _pools_prefix(self) -> bool:
+        """Whether the model's attention pooling sees the class token too. Models without the switch always do."""
+        return bool(getattr(self.model, "pool_include_prefix", True))
+
+    def _norm(self, pooled: torch.Tensor) -> torch.Tensor:
+        """The normalisation that some models keep for after the pooling."""
+        norm = getattr(self.model, "fc_norm", None)
+        return pooled if norm is None else norm(pooled)
+
+
+def resolve(spec: Spec) -> tuple[Spec, Any]:
+    """The spec with the model's full name, and timm's configuration of it (None where timm has none).
+
+    Raises EncoderError for a model that timm does not have.
+    """
+    architecture, _, tag = spec.model.partition(".")
+    if not timm.is_model(architecture):
+        close = difflib.get_close_matches(architecture, timm.list_models(), 3)
+        hint = f"; did you mean {', '.join(close)}?" if close else ""
+        raise EncoderError(f"timm {timm.__version__} has no model {architecture!r}{hint}")
+    try:
+        config = timm.get_pretrained_cfg(spec.model, allow_unregistered=False)
+    except RuntimeError as error:
+        tags = ", ".join(timm.list_pretrained(f"{architecture}.*")) or "none"
+        raise EncoderError(f"timm {timm.__version__} has no {spec.model!r}; known: {tags}") from error
+    tag = tag or getattr(config, "tag", None) or ""
+    return replace(spec, model=f"{architecture}.{tag}" if tag else architecture), config
+
+
+def source(spec: Spec, config: Any) -> Source:
+    """Where the weights of a resolved spec are published."""
+    published = config is not None and config.has_weights
+    repository = (config.hf_hub_id or f"timm/{spec.model}") if published else ""
+    return Source(spec.model, repository, (published and config.hf_hub_filename) or "model.safetensors")
+
+
+def load(spec: Spec, config: Any, path: Path) -> tuple[torch.nn.Module, str]:
+    """The model without its classifier, and the hash of its weights. Raises EncoderError for a file that does not fit.
+
+    The classifier is loaded first and dropped then, so that timm compares every name: a half-loaded model looks well.
+    """
+    try:
+        weights = timm.models.load_state_dict(str(path), weights_only=True)
+        sha256 = hash_weights(weights)
+    except Exception as error:  # many libraries below, many kinds
+        raise EncoderError(f"{path}: cannot be read as weights: {_first_line(error)}") from error
+    classifier = getattr(config, "classifier", None)
+    own = weights.get(f"{classifier}.weight") if isinstance(classifier, str) else None
+    counts = [len(own)] if own is not None else list(dict.fromkeys([getattr(config, "num_classes", 1000), 0]))
+    del weights
+    problem: Exception | None = None
+    for n_classes in counts:
+        overlay = {"file": str(path), "custom_load": False, "num_classes": n_classes, "label_offset": 0}
+        try:
+            model = _create(spec, config, {"pretrained": True, "pretrained_cfg_overlay": overlay}, n_classes)
+        except Exception as error:
+            problem = problem or error
+        else:
+            model.reset_classifier(0)
+            return model.eval().requires_grad_(False), sha256
+    raise EncoderError(f"{path}: does not fit {spec.model}: {_first_line(problem)}") from problem
+
+
+def _create(spec: Spec, config: Any, options: dict[str, Any], n_classes: int) -> torch.nn.Module:
+    if spec.size is None or (config is not None and spec.size == config.input_size[1]):
+        return timm.create_model(spec.model, num_classes=n_classes, **options)
+    try:
+        return timm.create_model(spec.model, num_classes=n_classes, img_size=spec.size, **options)
+    except TypeError as error:
+        if "img_size" not in str(error):
+            raise
+    return timm.create_model(spec.model, num_classes=n_classes, **options)  # convolutions take any size
+
+
+def _first_line(error: Exception | None) -> str:
+    return " ".join(str(error).split())[:200] or type(error).__name__
+
+
+def _words(feed: Feed, asked: dict[str, Any], pool: str, mode: str) -> str:
+    mean, std = (" ".join(f"{x:.4g}" for x in asked[name]) for name in ("mean", "std"))
+    keep = f" {asked['crop_pct']:g}" if feed.fit == "center-crop" else ""
+    dense = ", dense" if mode == "dense" else ""
+    return f"{feed.fit}{keep}, {feed.interpolation}, mean {mean}, std {std}, pool {pool}{dense}"

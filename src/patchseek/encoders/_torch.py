@@ -1,0 +1,189 @@
+"""Run a torch module on torch, or hand it to OpenVINO. Imports torch for all encoders; knows no model's name."""
+
+import hashlib
+import logging
+import warnings
+from collections.abc import Mapping, Sequence
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..errors import EncoderError, MissingExtra
+from ..patches import Patches
+from . import Features
+
+try:
+    import torch as torch
+except ImportError as error:
+    raise MissingExtra("torch", "timm") from error
+
+log = logging.getLogger(__name__)
+
+ENGINES = ("auto", "torch", "openvino")
+PRECISIONS = ("auto", "f32", "bf16", "int8")
+
+
+class Network(Protocol):
+    """Patches in, features out, on some engine."""
+
+    batch: int
+    streams: int
+
+    @property
+    def runs_on(self) -> str: ...
+
+    def __call__(self, inputs: NDArray[Any]) -> NDArray[np.float32]: ...
+
+
+class Pixels(torch.nn.Module):  # type: ignore[misc]  # torch is not followed
+    """patches (B, S, S, 3) uint8 -> features (B, D) float32 of unit length, with the normalisation in the graph."""
+
+    def __init__(self, network: torch.nn.Module, mean: Sequence[float], std: Sequence[float]) -> None:
+        """network: (B, 3, S, S) float32 -> (B, D). mean, std: of red, green, blue, for pixels in [0, 1]."""
+        super().__init__()
+        self.network = network
+        self.register_buffer("mean", torch.tensor(mean).mul(255).view(1, 3, 1, 1), persistent=False)
+        self.register_buffer("std", torch.tensor(std).mul(255).view(1, 3, 1, 1), persistent=False)
+
+    def normalise(self, patches: torch.Tensor) -> torch.Tensor:
+        """(B, 3, S, S) float32 of (B, S, S, 3) uint8."""
+        return (patches.permute(0, 3, 1, 2).float() - self.mean) / self.std
+
+    def forward(self, patches: torch.Tensor) -> torch.Tensor:
+        """See the class."""
+        return torch.nn.functional.normalize(self.network(self.normalise(patches)).float(), dim=-1)
+
+
+class TorchNetwork:
+    """A module on torch; several threads may call it."""
+
+    def __init__(self, module: torch.nn.Module, batch: int, precision: str, device: str) -> None:
+        """precision: f32 or bf16, which is torch's autocast: sums, positions and lengths stay in float32."""
+        if precision == "int8":
+            raise EncoderError("precision int8 needs the OpenVINO engine on the CPU, found the torch engine")
+        if precision == "auto":
+            precision = "bf16" if device == "cuda" and torch.cuda.is_bf16_supported() else "f32"
+        self.batch, self.precision, self.device = batch, precision, device
+        self.streams = 2 if device == "cuda" else 1  # on a GPU, one call copies while the other computes
+        self.module = module.to(device)
+
+    @property
+    def runs_on(self) -> str:
+        """Engine, device and precision in words."""
+        name = f" ({torch.cuda.get_device_name()})" if self.device == "cuda" else ""
+        return f"torch {self.device}{name} {self.precision}"
+
+    def __call__(self, inputs: NDArray[Any]) -> NDArray[np.float32]:
+        """Features (n, D) float32 of patches (n, S, S, 3) uint8, any n."""
+        parts = [inputs[start : start + self.batch] for start in range(0, len(inputs), self.batch)]
+        with torch.inference_mode(), self.autocast():
+            return np.concatenate([self.module(self.tensor(part)).cpu().numpy() for part in parts])
+
+    def tensor(self, patches: Patches) -> torch.Tensor:
+        """Patches on the device."""
+        if not patches.flags.writeable:  # torch warns about memory that it could write to and may not
+            patches = patches.copy()
+        return torch.from_numpy(np.ascontiguousarray(patches)).to(self.device)
+
+    def autocast(self) -> Any:
+        """The context in which the network computes."""
+        return torch.autocast(self.device, torch.bfloat16, enabled=self.precision == "bf16")
+
+
+def choose_device(device: str, engine: str) -> str:
+    """cuda, mps or cpu. "auto" is the best there is, or the CPU for OpenVINO. Warns of an idle GPU.
+
+    Raises EncoderError for a device that is not there.
+    """
+    available = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
+    if device != "auto" and not available.get(device):
+        raise EncoderError(f"device must be auto or one of {', '.join(d for d in available if available[d])} here")
+    if engine == "openvino" and device not in ("auto", "cpu"):
+        raise EncoderError(f"the OpenVINO engine runs on the CPU here, not on {device}: choose the torch engine")
+    if engine == "openvino":
+        device = "cpu"
+    chosen = next(d for d in available if available[d]) if device == "auto" else device
+    if chosen == "cpu" and available["cuda"]:
+        log.warning("the network was told to run on the CPU while a CUDA device is there; it would be far faster")
+    return chosen
+
+
+def open_network(
+    module: torch.nn.Module,
+    size: int,
+    *,
+    engine: str = "auto",
+    precision: str = "auto",
+    device: str = "auto",
+    batch: int | None = None,
+    calibration: Patches | None = None,
+) -> Network:
+    """A module from patches (B, S, S, 3) uint8 to features, on the engine asked for; on a CPU, OpenVINO where it is.
+
+    calibration: (N, S, S, 3) uint8, for int8 alone. Raises EncoderError, MissingExtra.
+    """
+    if engine not in ENGINES or precision not in PRECISIONS:
+        asked, known = (engine, ENGINES) if engine not in ENGINES else (precision, PRECISIONS)
+        raise EncoderError(f"engine and precision: {asked!r} is none of {', '.join(known)}")
+    if batch is not None and batch < 1:
+        raise EncoderError(f"batch must be at least 1, found {batch}")
+    module = module.eval().requires_grad_(False)
+    chosen = choose_device(device, engine)
+    if chosen != "cpu" or engine == "torch":
+        return TorchNetwork(module, batch or (64 if chosen != "cpu" and size <= 256 else 16), precision, chosen)
+    try:
+        return _on_openvino(module, size, precision, batch or 2, calibration)
+    except MissingExtra:
+        if engine == "openvino" or precision == "int8":
+            raise
+        return TorchNetwork(module, batch or 16, precision, chosen)
+
+
+def _on_openvino(
+    module: torch.nn.Module, size: int, precision: str, batch: int, calibration: Patches | None
+) -> Network:
+    """On OpenVINO, whose batch is fixed and filled up: two at a time are as fast as eight, and a query waits less."""
+    from ._openvino import OpenVinoNetwork, from_torch
+
+    shape = (size, size, 3)
+    example = torch.zeros((batch, *shape), dtype=torch.uint8)  # of the batch it will have: some networks note it
+    with warnings.catch_warnings(), torch.inference_mode():
+        warnings.simplefilter("ignore", torch.jit.TracerWarning)  # Python numbers of a fixed size are what is wanted
+        warnings.simplefilter("ignore", FutureWarning)  # torch would rather export, which takes several times longer
+        warnings.simplefilter("ignore", DeprecationWarning)
+        model = from_torch(torch.jit.trace(module, example, check_trace=False))
+    if precision != "int8":
+        return OpenVinoNetwork(model, batch, precision, shape=shape)
+    if calibration is None or not len(calibration):
+        raise EncoderError("precision int8 needs pictures to measure ranges on: pass calibration, a folder of pictures")
+    from ._nncf import quantize
+
+    network = OpenVinoNetwork(quantize(model, calibration, batch), batch, "auto", shape=shape)
+    network.precision = "int8"
+    return network
+
+
+def hash_weights(weights: Mapping[str, torch.Tensor]) -> str:
+    """SHA-256 (hex) of tensors: their names in order, types, shapes and bytes. The same for every file format."""
+    digest = hashlib.sha256()
+    for name in sorted(weights):
+        tensor = weights[name].detach().cpu().contiguous()
+        digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}\n".encode())
+        digest.update(tensor.reshape(-1).view(torch.uint8).numpy().data)
+    return digest.hexdigest()
+
+
+def measure(module: torch.nn.Module, size: int) -> int:
+    """D, found by one forward pass on torch. Raises EncoderError when the answer is not one vector a patch."""
+    with torch.inference_mode():
+        shape = tuple(module(torch.zeros((1, size, size, 3), dtype=torch.uint8)).shape)
+    if len(shape) != 2:
+        raise EncoderError(f"the network answers with shape {shape}, not with one vector a patch: choose another pool")
+    return int(shape[1])
+
+
+def unit(features: torch.Tensor) -> Features:
+    """Vectors (..., D) of unit length, as numpy."""
+    vectors: Features = torch.nn.functional.normalize(features.float(), dim=-1).cpu().numpy()
+    return vectors

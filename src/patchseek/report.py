@@ -1,0 +1,182 @@
+"""What a benchmark run leaves behind for people: metrics.json, report.md, plots, and a sheet of every query."""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from .boxes import from_pixels
+from .breakdowns import CENTRE_DISTANCE, LOC_SCORE, SIZE, box_facts, rows, split
+from .datasets import Box, Dataset, Query, clamp
+from .draw import Tile, contact_sheet, save
+from .draw.pages import Entry, judged_tile, write_page
+from .draw.plots import by_bins, metrics_by_level, precision_recall
+from .errors import MissingExtra, PatchseekError
+from .evaluate import rankings
+from .images import Picture, read
+from .metrics import Ranking, average_precision, in_bin, loc_score, mean_by_group, mean_over_queries, only
+
+SHOWN = 10
+_NEED = 480  # pixels of the shorter side worth decoding for a tile
+
+
+def write_report(
+    folder: Path,
+    dataset: Dataset,
+    results: Mapping[str, Mapping[str, Any]],
+    scores: Mapping[str, Mapping[str, Any]],
+    *,
+    boxes: str = "best",
+) -> str:
+    """Write metrics.json, report.md and, with the extra `plots`, plots; returns the report's text (Markdown).
+
+    results and scores: label ("L0", ...) -> what evaluate.run_benchmark and evaluate.score gave.
+    """
+    ranked = {label: rankings(found, dataset, boxes=boxes) for label, found in results.items()}
+    last = list(ranked)[-1]
+    tables = breakdowns(dataset, ranked[last], sizes_of(dataset))
+    metrics = {label: dict(score["metrics"]) for label, score in scores.items()}
+    text = _markdown(dataset, scores, metrics, tables, last)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        content = {"levels": scores, "breakdowns": {last: tables}}
+        (folder / "metrics.json").write_text(json.dumps(content, indent=2) + "\n")
+        (folder / "report.md").write_text(text)
+    except OSError as error:
+        raise PatchseekError(f"{folder}: cannot be written ({error.strerror})") from error
+    try:
+        _plot(folder, ranked, metrics, tables)
+    except MissingExtra as error:
+        text += f"\nNo plots: {error}\n"
+    return text
+
+
+def sizes_of(dataset: Dataset) -> dict[str, tuple[int, int]]:
+    """Gallery id -> width, height in pixels of the upright picture, of every picture that is some query's positive."""
+    positives = {name for truth in dataset.truth.values() for name in truth.positives}
+    return {p.id: _size(p.image) for p in dataset.gallery if p.id in positives}
+
+
+def _size(path: Path) -> tuple[int, int]:
+    picture = read(path, need=1)
+    return picture.width, picture.height
+
+
+def breakdowns(
+    dataset: Dataset, ranked: list[Ranking], sizes: Mapping[str, tuple[int, int]]
+) -> dict[str, list[dict[str, Any]]]:
+    """Tables of mAP and LocScore by object size, distance from the centre, and the facts and groups of the dataset."""
+    asked = [query for query in dataset.queries if dataset.positives(query)]
+    facts = [box_facts(dataset.positives(query), sizes) for query in asked]
+    tables: dict[str, list[dict[str, Any]]] = {}
+    for name in (SIZE, CENTRE_DISTANCE):
+        values = [fact[name] for fact in facts]
+        boxed = [only(ranking, value) for ranking, value in zip(ranked, values, strict=True)]
+        kept = [(ranking, value) for ranking, value in zip(boxed, values, strict=True) if ranking.n_relevant]
+        if kept:
+            tables[name] = rows(split([r for r, _ in kept], [v for _, v in kept]))
+    for fact in dataset.facts:
+        known = [dataset.values(query, fact) for query in asked]
+        bins = [(low, high, in_bin(ranked, known, low, high)) for low, high in dataset.bins(fact)]
+        tables[fact] = [
+            {
+                "label": f"{low:.3g} to {high:.3g}",
+                "n_queries": len(part),
+                "mAP": mean_over_queries(part, average_precision),
+            }
+            for low, high, part in bins
+            if part
+        ]
+    for kind, groups in dataset.group_of.items():
+        means = mean_by_group(ranked, [query.instance for query in asked], groups, average_precision)
+        tables[kind] = [{"label": group, "mAP": value} for group, value in means.items()]
+    return tables
+
+
+def _markdown(
+    dataset: Dataset,
+    scores: Mapping[str, Mapping[str, Any]],
+    metrics: Mapping[str, Mapping[str, float]],
+    tables: Mapping[str, list[dict[str, Any]]],
+    last: str,
+) -> str:
+    first = next(iter(scores.values()))
+    settings, encoder = first["settings"], first["encoder"]
+    lines = [
+        f"# {dataset}",
+        "",
+        f"Encoder {encoder['name']} ({encoder['preprocessing']}, {encoder['dim']} numbers), engine {first['engine']}, "
+        f"query: {settings['query']}, true box: {first['boxes']}. In percent.",
+        "",
+        "| metric | " + " | ".join(metrics) + " |",
+        "|---|" + "---|" * len(metrics),
+    ]
+    for name in next(iter(metrics.values())):
+        lines.append(f"| {name} | " + " | ".join(f"{100 * own[name]:.2f}" for own in metrics.values()) + " |")
+    for title, table in tables.items():
+        columns = list(table[0]) if table else []
+        lines += ["", f"## By {title} ({last})", "", "| " + " | ".join(columns) + " |", "|---" * len(columns) + "|"]
+        lines += ["| " + " | ".join(_cell(row.get(column)) for column in columns) + " |" for row in table]
+    return "\n".join(lines) + "\n"
+
+
+def _cell(value: object) -> str:
+    return f"{100 * value:.2f}" if isinstance(value, float) else str(value).replace("|", "\\|")
+
+
+def _plot(
+    folder: Path,
+    ranked: Mapping[str, list[Ranking]],
+    metrics: Mapping[str, Mapping[str, float]],
+    tables: Mapping[str, list[dict[str, Any]]],
+) -> None:
+    precision_recall(ranked, folder / "precision-recall.png")
+    metrics_by_level(metrics, folder / "levels.png")
+    for name in (SIZE, CENTRE_DISTANCE):
+        if table := tables.get(name):
+            maps, locations = ([row.get(key, float("nan")) for row in table] for key in ("mAP", LOC_SCORE))
+            labels, counts = [row["label"] for row in table], [row["n_positives"] for row in table]
+            by_bins(f"By {name}", labels, maps, locations, counts, folder / f"by-{name.replace(' ', '-')}.png")
+
+
+def draw_results(results: Mapping[str, Any], dataset: Dataset, folder: Path, *, threshold: float = 0.4) -> Path:
+    """Draw a sheet of the first ten pictures of every query, and an index page over them; returns the page.
+
+    A predicted box is green where its IoU with a true box reaches the threshold.
+    """
+    files = {picture.id: picture.image for picture in dataset.gallery}
+    folder.mkdir(parents=True, exist_ok=True)
+    found = dict(zip((q.id for q in dataset.queries if dataset.positives(q)), rankings(results, dataset), strict=True))
+    entries = []
+    for number, query in enumerate(dataset.queries):
+        positives, tiles = dataset.positives(query), []
+        for name, score, box in results["results"][query.id][:SHOWN]:
+            picture = read(files[name], need=_NEED)
+            true = [_inside(own, picture) for own in positives.get(name) or ()]
+            predicted = box and _inside(box, picture)
+            tiles.append(judged_tile(picture.pixels, name, predicted, true or None, score, threshold=threshold))
+        sheet = f"{number:04}.png"
+        save(contact_sheet(_query_tile(query), tiles), folder / sheet)
+        ranking = found.get(query.id)
+        located = ranking is not None and ranking.boxed == ranking.positives
+        entries.append(
+            Entry(
+                query.id,
+                sheet,
+                average_precision(ranking) if ranking else None,
+                loc_score(ranking, "gate", (threshold,)) if ranking and located else None,
+            )
+        )
+    return write_page(folder, f"{dataset.name}: results", entries)
+
+
+def _query_tile(query: Query) -> Tile:
+    picture = read(query.image, need=_NEED)
+    boxes = np.array([_inside(query.box, picture)]) if query.box else np.empty((0, 4))
+    return Tile(picture.pixels, query.id, boxes)
+
+
+def _inside(box: Box, picture: Picture) -> tuple[float, float, float, float]:
+    return from_pixels(clamp(box, picture.width, picture.height), picture.width, picture.height)
