@@ -161,6 +161,14 @@ def test_a_region_is_squashed_cut_or_padded_to_a_square() -> None:
             ]
 
 
+def test_an_exact_feed_cuts_at_whole_pixels_and_resizes_each_region_alone() -> None:
+    picture, feed = photo(331, 517), Feed(32, exact=True)
+    image = Image.fromarray(picture.pixels)
+    for patch, (x0, y0, x1, y1) in zip(cut(picture, PYRAMID, feed), PYRAMID.boxes, strict=True):
+        corners = (round(x0 * 331), round(y0 * 517), round(x1 * 331), round(y1 * 517))
+        np.testing.assert_array_equal(patch, image.crop(corners).resize((32, 32), Image.Resampling.BICUBIC))
+
+
 @pytest.mark.parametrize("fit", ["center-crop", "pad"])
 @pytest.mark.parametrize("size", [(640, 480), (300, 900)])
 def test_a_cut_is_the_crops_of_the_same_boxes_however_they_are_fitted(fit: str, size: tuple[int, int]) -> None:

@@ -282,7 +282,8 @@ def _load(folder: Path, task: _Task, plan: _Plan, pyramid: Pyramid, feed: Feed) 
         same = plan.claim(task, sha256)
         if same is not None:
             return same
-        picture = read(content, need=(pyramid.levels[-1] + 1) * feed.size, name=task.path)
+        need = None if feed.exact else (pyramid.levels[-1] + 1) * feed.size
+        picture = read(content, need=need, name=task.path)
         new = NewPicture(task.path, task.state, sha256, picture.width, picture.height)
         return _Loaded(new, cut(picture, pyramid, feed))
     except ImageError as error:

@@ -55,7 +55,7 @@ class OnnxEncoder:
             raise EncoderError(f"{path}: its input is {size} px, found size={spec.size}")
         self._fixed = shape[0]
         self._layout = layout
-        self.feed = Feed(size, spec.fit, spec.interpolation or options["interpolation"])
+        self.feed = Feed(size, spec.fit, spec.interpolation or options["interpolation"], exact=True)
         self._mean, self._std = (np.asarray(options[name], np.float32) * 255 for name in ("mean", "std"))
         if engine == "openvino":
             self._network: OpenVinoNetwork | OnnxRuntimeNetwork = OpenVinoNetwork(

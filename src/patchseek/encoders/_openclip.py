@@ -51,7 +51,7 @@ class OpenClipEncoder:
         asked = open_clip.get_model_preprocess_cfg(self._model)
         native = _side(asked["size"])
         interpolation = spec.interpolation or asked.get("interpolation", "bicubic")
-        self.feed = Feed(native, spec.fit, interpolation if interpolation != "random" else "bicubic")
+        self.feed = Feed(native, spec.fit, interpolation if interpolation != "random" else "bicubic", exact=True)
         self._tokenizer: Any = None
         self._architecture = architecture
         pixels = Pixels(ImageHalf(self._model), asked["mean"], asked["std"]).eval()

@@ -60,7 +60,8 @@ class TimmEncoder:
             size=spec.size if spec.size != asked["input_size"][1] else None,
             interpolation=spec.interpolation if spec.interpolation != asked["interpolation"] else None,
         )
-        self.feed = Feed(size, spec.fit, interpolation, size / math.floor(size / asked["crop_pct"]))  # timm rounds down
+        keep = size / math.floor(size / asked["crop_pct"])  # timm rounds down
+        self.feed = Feed(size, spec.fit, interpolation, keep, exact=True)
         pooled = Pooled(model, spec)
         pixels = Pixels(pooled, asked["mean"], asked["std"]).eval()
         words = _words(self.feed, asked, pooled.pool, spec.mode) + (", int8" if precision == "int8" else "")
