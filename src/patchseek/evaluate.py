@@ -9,7 +9,7 @@ import hashlib
 import json
 import os
 import platform
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -19,8 +19,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .boxes import WHOLE, from_pixels, to_pixels
-from .datasets import Dataset, clamp
-from .encode import OnProgress, add_files
+from .datasets import Dataset, clamp, iter_shard
+from .encode import OnProgress, add_files, add_stream
 from .encoders import Encoder, EncoderIdentity, Features
 from .errors import DatasetError, PatchseekError
 from .images import read
@@ -89,9 +89,17 @@ class Gallery:
 
 
 def encode_gallery(
-    dataset: Dataset, encoder: Encoder, pyramid: Pyramid, cache: Path, on_progress: OnProgress | None = None
+    dataset: Dataset,
+    encoder: Encoder,
+    pyramid: Pyramid,
+    cache: Path,
+    on_progress: OnProgress | None = None,
+    distractors: Sequence[Path] = (),
+    keep: Container[str] | None = None,
 ) -> Gallery:
     """The features of a benchmark's gallery, from the cache where they are there already.
+
+    distractors: webdataset tars of further pictures, which are streamed and never unpacked; keep: the keys wanted.
 
     An interrupted run goes on where it stopped. Raises DatasetError when a picture cannot be read: a figure over a part
     of a benchmark would not be comparable.
@@ -99,7 +107,8 @@ def encode_gallery(
     files = [picture.image for picture in dataset.gallery]
     folder = Path(os.path.commonpath([file.parent for file in files]))
     settings = Settings(encoder.identity, pyramid)
-    key = hashlib.sha256("\n".join([settings.to_json(), dataset.data_hash, *map(str, files)]).encode()).hexdigest()[:16]
+    made_of = [settings.to_json(), dataset.data_hash, *map(str, files), *map(str, distractors)]
+    key = hashlib.sha256("\n".join(made_of).encode()).hexdigest()[:16]
     path = cache / f"{dataset.name}-{key}"
     store = Store.open(path) if Store.exists(path) else Store.create(path, settings)
     relative = [file.relative_to(folder).as_posix() for file in files]
@@ -109,6 +118,8 @@ def encode_gallery(
         raise DatasetError(
             f"{dataset.name}: {len(report.failed)} pictures cannot be read, first {first.path}: {first.reason}"
         )
+    for tar in distractors:
+        add_stream(store, tar.parent.resolve(), iter_shard(tar, keep), encoder, on_progress=on_progress)
     snapshot = store.snapshot()
     names: dict[str, list[str]] = {}
     for name, picture in zip(relative, dataset.gallery, strict=True):
@@ -116,7 +127,7 @@ def encode_gallery(
     positions = np.flatnonzero(snapshot.live).tolist()
     images = store.images(snapshot.ids[positions].tolist())
     found = {position: image for position, image in zip(positions, images, strict=True) if image is not None}
-    ids = {position: tuple(names[image.path]) for position, image in found.items()}
+    ids = {position: tuple(names.get(image.path, [image.path])) for position, image in found.items()}
     return Gallery(store, snapshot, ids, {p: (image.width, image.height) for p, image in found.items()})
 
 
@@ -147,8 +158,8 @@ def run_benchmark(
         "dataset": {
             "name": dataset.name,
             "n_queries": len(dataset.queries),
-            "n_gallery": len(dataset.gallery),
-            "n_distractors": dataset.n_distractors,
+            "n_gallery": sum(map(len, gallery.ids.values())),
+            "n_distractors": dataset.n_distractors + sum(map(len, gallery.ids.values())) - len(dataset.gallery),
             "data_hash": dataset.data_hash,
         },
         "settings": asdict(settings),

@@ -19,6 +19,10 @@ import click
 @click.option("--top", type=int, help="Rank this many pictures for each query.  [default: all]")
 @click.option("--out", type=click.Path(path_type=Path), default="eval", show_default=True, help="Where results go.")
 @click.option("--cache", type=click.Path(path_type=Path), default="features", show_default=True, help="Kept features.")
+@click.option(
+    "--distractors", multiple=True, type=click.Path(path_type=Path), help="A tar of more pictures; repeatable."
+)
+@click.option("--keep", type=click.Path(path_type=Path), help="A file of the keys wanted from those tars (mini-ILIAS).")
 @click.option("--similarities", is_flag=True, help="Also write scores as JSON for ILIAS's own scorer.")
 def evaluate_command(
     dataset: str,
@@ -32,6 +36,8 @@ def evaluate_command(
     top: int | None,
     out: Path,
     cache: Path,
+    distractors: tuple[Path, ...],
+    keep: Path | None,
     similarities: bool,
 ) -> None:
     """Search every query of DATASET and score the answers, level by level.
@@ -40,7 +46,7 @@ def evaluate_command(
     Writes results (one file a level), metrics.json, report.md and plots below --out.
     """
     from .. import evaluate as ev
-    from ..datasets import open_dataset, write_similarities
+    from ..datasets import open_dataset, read_keys, write_similarities
     from ..encoders import open_encoder
     from ..regions import Pyramid
     from ..report import write_report
@@ -54,7 +60,8 @@ def evaluate_command(
     results = {}
     chosen = sorted(set(levels or (0, 1, 2, 3)))
     with progress_bar("pictures") as on_progress:
-        whole = ev.encode_gallery(data, model, Pyramid.up_to(chosen[-1]), cache, on_progress)
+        pyramid, keys = Pyramid.up_to(chosen[-1]), read_keys(keep) if keep else None
+        whole = ev.encode_gallery(data, model, pyramid, cache, on_progress, distractors, keys)
     features = ev.encode_queries(data, model, query)
     for level in chosen:
         settings = ev.EvalSettings(level, query=query, engine=engine, train_level=train_level, top=top)
@@ -62,10 +69,12 @@ def evaluate_command(
         opened = ev.open_engine(gallery, settings, gallery.store.path / "indexes")
         label = f"L{level}"
         results[label] = ev.run_benchmark(data, gallery, features, opened, settings)
-        ev.write_results(results[label], out / f"results-{label}.json")
+        n_distractors = results[label]["dataset"]["n_distractors"]
+        ev.write_results(results[label], out / f"results-{label}-{n_distractors}-distractors.json")
         scores[label] = ev.score(results[label], data, boxes=boxes)
         if similarities:
-            write_similarities(out / f"similarities-{label}.json", results[label]["results"])
+            ranked = {q: [(name, s) for name, s, _ in r] for q, r in results[label]["results"].items()}
+            write_similarities(out / f"similarities-{label}-{n_distractors}-distractors.json", ranked)
     print_line(write_report(out, data, results, scores, boxes=boxes))
 
 

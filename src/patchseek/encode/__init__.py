@@ -10,8 +10,9 @@ import os
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 
@@ -24,7 +25,7 @@ from ..store import Failure, FileState, KnownFile, NewPicture, Store, Writer
 from ._pipeline import WholePictures, encode_stream, map_ahead
 from ._scan import Scan, scan
 
-__all__ = ["AddReport", "add_files", "add_folder", "encode_stream", "find_pictures", "map_ahead"]
+__all__ = ["AddReport", "add_files", "add_folder", "add_stream", "encode_stream", "find_pictures", "map_ahead"]
 
 SHARD_IMAGES = 256
 """Pictures in a full shard: 20 MB at 30 regions of 1280 numbers."""
@@ -75,6 +76,13 @@ class _Loaded:
 
     picture: NewPicture
     patches: Patches
+    is_changed: bool = False
+    # whether it takes the place of an older version
+
+
+_Result = _Loaded | _Same | Failure
+_NONE: Patches = np.empty((0, 0, 0, 3), np.uint8)  # so that a picture on its way does not hold on to its patches
+T = TypeVar("T")
 
 
 def add_folder(
@@ -133,11 +141,44 @@ def _update(
     began = time.monotonic()
     with Writer(store) as writer:
         plan = _Plan(store, folder, found, retry=retry)
-        run = _Run(writer, folder, plan, on_progress)
-        run.encode(encoder, store.settings.pyramid, n_workers or os.cpu_count() or 1)
-        run.finish()
+        run = _Run(writer, folder, len(plan.tasks), on_progress)
+        run.report.unchanged, run.report.failed = plan.unchanged, list(plan.still_failing)
+        run.encode(plan.tasks, lambda task, cuts, feed: _load(folder, task, plan, cuts, feed), encoder, n_workers)
+        run.finish(plan)
     run.report.failed += [Failure(path, FileState(0, 0), reason) for path, reason in found.unreadable.items()]
     run.report.failed.sort(key=lambda failure: failure.path)
+    run.report.seconds = time.monotonic() - began
+    return run.report
+
+
+def add_stream(
+    store: Store,
+    folder: Path,
+    pictures: Iterable[tuple[str, bytes]],
+    encoder: Encoder,
+    *,
+    n_workers: int | None = None,
+    on_progress: OnProgress | None = None,
+) -> AddReport:
+    """Add pictures (name, bytes of the file) that are not files of their own, such as those of a tar.
+
+    folder: what the names are relative to; nothing is looked for there. A name that the collection has is passed over,
+    so that a broken run goes on. Nothing is removed. on_progress hears a total of 0: it is not known.
+    """
+    began = time.monotonic()
+    with Writer(store) as writer:
+        known = {*store.known(folder), *(failure.path for failure in store.failures(folder))}
+        run = _Run(writer, folder, 0, on_progress)
+
+        def load(task: tuple[str, bytes], cuts: Pyramid, feed: Feed) -> _Result:
+            name, content = task
+            try:
+                return _cut(name, FileState(len(content), 0), content, hashlib.sha256(content).hexdigest(), cuts, feed)
+            except ImageError as error:
+                return Failure(name, FileState(len(content), 0), error.reason)
+
+        run.encode(((name, content) for name, content in pictures if name not in known), load, encoder, n_workers)
+    run.report.unchanged = len(known)
     run.report.seconds = time.monotonic() - began
     return run.report
 
@@ -188,9 +229,9 @@ class _Plan:
 class _Run:
     """One pass over a plan's tasks: collects what is ready and commits it shard by shard."""
 
-    def __init__(self, writer: Writer, folder: Path, plan: _Plan, on_progress: OnProgress | None) -> None:
-        self.writer, self.folder, self.plan, self.on_progress = writer, folder, plan, on_progress
-        self.report = AddReport(unchanged=plan.unchanged, failed=list(plan.still_failing))
+    def __init__(self, writer: Writer, folder: Path, n_total: int, on_progress: OnProgress | None) -> None:
+        self.writer, self.folder, self.n_total, self.on_progress = writer, folder, n_total, on_progress
+        self.report = AddReport()
         self.n_done = 0
         self._start_shard()
 
@@ -201,26 +242,24 @@ class _Run:
         self.same: list[_Same] = []
         self.shard_began = time.monotonic()
 
-    def encode(self, encoder: Encoder, pyramid: Pyramid, n_workers: int) -> None:
-        """Decode and encode every task, committing on the way, and also when interrupted."""
-        feed, cuts = encoder.feed, pyramid
+    def encode(
+        self, tasks: Iterable[T], load: Callable[[T, Pyramid, Feed], _Result], encoder: Encoder, n_workers: int | None
+    ) -> None:
+        """Load (in threads) and encode every task, committing on the way, and also when interrupted."""
+        feed, cuts = encoder.feed, self.writer.store.settings.pyramid
         if isinstance(encoder, DenseEncoder):
-            encoder, cuts = WholePictures(encoder, pyramid.boxes), Pyramid((0,))
-
-        def load(task: _Task) -> _Loaded | _Same | Failure:
-            return _load(self.folder, task, self.plan, cuts, feed)
-
-        known = {task.path for task in self.plan.tasks if task.known is not None}
+            encoder, cuts = WholePictures(encoder, cuts.boxes), Pyramid((0,))
+        n_workers = n_workers or os.cpu_count() or 1
         with (
-            closing(map_ahead(load, self.plan.tasks, n_workers, 2 * n_workers)) as loaded,
+            closing(map_ahead(lambda task: load(task, cuts, feed), tasks, n_workers, 2 * n_workers)) as loaded,
             closing(encode_stream(self._patches(loaded), encoder)) as encoded,
         ):
             try:
                 for picture, features in encoded:
-                    self.pictures.append(picture)
+                    self.pictures.append(picture.picture)
                     self.features.append(features)
-                    self.report.changed += picture.path in known
-                    self.report.added += picture.path not in known
+                    self.report.changed += picture.is_changed
+                    self.report.added += not picture.is_changed
                     self._advance()
                     if len(self.pictures) >= SHARD_IMAGES or time.monotonic() - self.shard_began > SHARD_SECONDS:
                         self.commit()
@@ -231,11 +270,11 @@ class _Run:
                 raise
         self.commit()
 
-    def _patches(self, loaded: Iterable[_Loaded | _Same | Failure]) -> Iterator[tuple[NewPicture, Patches]]:
+    def _patches(self, loaded: Iterable[_Result]) -> Iterator[tuple[_Loaded, Patches]]:
         """Pass pictures on to the encoder; keep the rest for the next commit."""
         for result in loaded:
             if isinstance(result, _Loaded):
-                yield result.picture, result.patches
+                yield replace(result, patches=_NONE), result.patches
                 continue
             if isinstance(result, Failure):
                 self.failures.append(result)
@@ -249,7 +288,7 @@ class _Run:
     def _advance(self) -> None:
         self.n_done += 1
         if self.on_progress is not None:
-            self.on_progress(self.n_done, len(self.plan.tasks))
+            self.on_progress(self.n_done, self.n_total)
 
     def commit(self) -> None:
         """Make everything that is ready permanent."""
@@ -262,14 +301,14 @@ class _Run:
             self.writer.commit(self.folder, self.pictures, features, self.failures)
         self._start_shard()
 
-    def finish(self) -> None:
+    def finish(self, plan: _Plan) -> None:
         """Drop what is gone from the folder; called when everything that could have been a move has been read."""
-        self.report.removed = self.writer.remove([file.id for file in self.plan.gone.values()])
-        if self.plan.gone_failures:
-            self.writer.forget_failures(self.folder, self.plan.gone_failures)
+        self.report.removed = self.writer.remove([file.id for file in plan.gone.values()])
+        if plan.gone_failures:
+            self.writer.forget_failures(self.folder, plan.gone_failures)
 
 
-def _load(folder: Path, task: _Task, plan: _Plan, pyramid: Pyramid, feed: Feed) -> _Loaded | _Same | Failure:
+def _load(folder: Path, task: _Task, plan: _Plan, pyramid: Pyramid, feed: Feed) -> _Result:
     """Read a file once: recognise it by its hash, or decode it and cut it into patches."""
     try:
         if task.state.size > MAX_FILE_BYTES:
@@ -282,9 +321,14 @@ def _load(folder: Path, task: _Task, plan: _Plan, pyramid: Pyramid, feed: Feed) 
         same = plan.claim(task, sha256)
         if same is not None:
             return same
-        need = None if feed.exact else (pyramid.levels[-1] + 1) * feed.size
-        picture = read(content, need=need, name=task.path)
-        new = NewPicture(task.path, task.state, sha256, picture.width, picture.height)
-        return _Loaded(new, cut(picture, pyramid, feed))
+        loaded = _cut(task.path, task.state, content, sha256, pyramid, feed)
+        return replace(loaded, is_changed=task.known is not None)
     except ImageError as error:
         return Failure(task.path, task.state, error.reason)
+
+
+def _cut(path: str, state: FileState, content: bytes, sha256: str, pyramid: Pyramid, feed: Feed) -> _Loaded:
+    """Decode a file's bytes and cut the picture. Raises ImageError."""
+    need = None if feed.exact else (pyramid.levels[-1] + 1) * feed.size
+    picture = read(content, need=need, name=path)
+    return _Loaded(NewPicture(path, state, sha256, picture.width, picture.height), cut(picture, pyramid, feed))
