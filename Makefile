@@ -23,7 +23,9 @@ format: $(VENV)/.dev
 
 # Figures that the docs quote. Needs the annotated sets: make bench PATCHSEEK_DATA=FOLDER
 bench: $(VENV)/.dev
+	$(BIN)/python benchmarks/start.py
 	$(BIN)/python benchmarks/quality.py
+	$(BIN)/python benchmarks/compression.py --arithmetic
 
 clean:
 	rm -rf $(VENV) build dist

@@ -12,6 +12,8 @@ from PIL import Image
 from patchseek.encoders import EncoderIdentity, Features, check_patches
 from patchseek.patches import Feed, Patches
 
+os.environ["HF_HUB_OFFLINE"] = "1"  # read when the hub's client is imported: no test asks the network
+
 
 class TinyEncoder:
     """Sees the mean colours of a 2 x 2 grid: real enough to find things, small enough to follow by hand."""

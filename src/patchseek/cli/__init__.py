@@ -88,14 +88,15 @@ def index(
     engine: str | None,
 ) -> None:
     """Encode every picture below FOLDER. Run it again after changes: only what is new is encoded."""
-    from ..collection import FOLDER, Collection
+    from ..collection import FOLDER, Collection, find_collection
     from ..encode import find_pictures
+    from ..store import Store
     from ._progress import progress_bar
 
-    find_pictures(folder, exclude, hidden=hidden, follow_symlinks=follow_symlinks)  # before a collection is made
-    opened = Collection.open(
-        collection or folder / FOLDER, encoder=encoder, pyramid=_pyramid(levels, overlap), weights=weights
-    )
+    home = collection or folder / FOLDER
+    if not Store.exists(find_collection(home)):  # make none for a folder without pictures
+        find_pictures(folder, exclude, hidden=hidden, follow_symlinks=follow_symlinks)
+    opened = Collection.open(home, encoder=encoder, pyramid=_pyramid(levels, overlap), weights=weights)
     with progress_bar("pictures") as on_progress:
         report = opened.add(
             folder,

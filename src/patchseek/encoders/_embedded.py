@@ -17,7 +17,10 @@ from . import EncoderIdentity, Features, check_patches
 from ._onnxruntime import OnnxRuntimeNetwork
 from ._openvino import OpenVinoNetwork
 
-BATCH = 8
+BATCH = 1
+# patches that go through the network together: as fast as 8, and nothing is computed for a short last batch
+CALL = 32
+# patches in a call of encode
 
 
 class EmbeddedEncoder:
@@ -43,7 +46,7 @@ class EmbeddedEncoder:
     @property
     def batch(self) -> int:
         """Patches in a call that keep the machine busiest."""
-        return self._network.batch
+        return CALL
 
     @property
     def streams(self) -> int:

@@ -1,13 +1,16 @@
 """Run a network on OpenVINO, the only file that imports it. Knows nothing of what the network means.
 
-The runtime's Python package imports a telemetry package, through which only its conversion tools report. They are not
-called here, and the runtime itself sends nothing.
+Importing OpenVINO reports to its makers (2026.4.1: an event to google-analytics.com, an identifier under ~/intel). Here
+it is imported as if its telemetry package were not installed, and then uses a stub. The runtime itself sends nothing.
 """
 
 import os
+import sys
 import threading
+from collections import deque
 from pathlib import Path
-from queue import SimpleQueue
+from queue import Empty, SimpleQueue
+from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -36,14 +39,10 @@ class OpenVinoNetwork:
         """model: an ONNX file, or a model of OpenVINO's own. precision: "auto" is bf16 where the CPU has it, else f32.
 
         batch is fixed, since dynamic shapes have corrupted memory when several threads used them (2026.4.1). streams:
-        calls computed at once, each on its share of the cores; by default one a core. shape: of one input, where the
+        batches computed at once, each on its share of the cores; by default one a core. shape: of one input, where the
         model leaves it open. Raises MissingExtra, or EncoderError for a model or precision that cannot be used.
         """
-        try:
-            import openvino
-        except ImportError as error:
-            raise MissingExtra("openvino", "openvino") from error
-        core = openvino.Core()
+        core = import_openvino().Core()
         if precision not in PRECISIONS:
             raise EncoderError(f"precision must be one of {', '.join(PRECISIONS)}, found {precision!r}")
         if precision == "auto":
@@ -66,12 +65,12 @@ class OpenVinoNetwork:
         self.dim = int(answer[1])
         self._idle: SimpleQueue[Any] = SimpleQueue()
         with _FIRST_USE:
-            for _ in range(self.streams):
+            for _ in range(2 * self.streams):  # one computes while another is filled
                 request = self._compiled.create_infer_request()
-                zeros = np.zeros(tuple(network.input(0).shape), network.input(0).element_type.to_dtype())
-                request.infer([zeros], share_inputs=True)
-                request.get_output_tensor(0).data  # noqa: B018
-                self._idle.put(request)
+                slot = request, request.get_input_tensor(0).data, request.get_output_tensor(0).data
+                slot[1][:] = 0
+                request.infer()
+                self._idle.put(slot)
 
     @property
     def runs_on(self) -> str:
@@ -79,20 +78,50 @@ class OpenVinoNetwork:
         return f"OpenVINO CPU {self.precision}"
 
     def __call__(self, inputs: NDArray[Any]) -> NDArray[np.float32]:
-        """Outputs (n, D) float32 of inputs (n, ...), any n; a call waits while all streams are busy."""
+        """Outputs (n, D) float32 of inputs (n, ...), any n. One call keeps all streams busy; several share them."""
         outputs = np.empty((len(inputs), self.dim), np.float32)
-        request = self._idle.get()
+        under_way: deque[tuple[Any, int]] = deque()
+
+        def finish_oldest() -> None:
+            slot, start = under_way.popleft()
+            try:
+                slot[0].wait()
+                outputs[start : start + self.batch] = slot[2][: len(inputs) - start]
+            finally:
+                self._idle.put(slot)
+
         try:
             for start in range(0, len(inputs), self.batch):
+                while True:
+                    try:  # never wait for other calls while keeping slots that they may be waiting for
+                        slot = self._idle.get(block=not under_way)
+                        break
+                    except Empty:
+                        finish_oldest()
                 part = inputs[start : start + self.batch]
-                n = len(part)
-                if n < self.batch:  # the shape is fixed: fill up with the last one, whose copies are dropped again
-                    part = np.concatenate([part, np.repeat(part[-1:], self.batch - n, axis=0)])
-                request.infer([np.ascontiguousarray(part)], share_inputs=True)
-                outputs[start : start + n] = request.get_output_tensor(0).data[:n]
+                slot[1][: len(part)] = part  # the shape is fixed: behind a short last part are leftovers, never read
+                slot[0].start_async()
+                under_way.append((slot, start))
         finally:
-            self._idle.put(request)
+            while under_way:
+                finish_oldest()
         return outputs
+
+
+def import_openvino() -> ModuleType:
+    """The package openvino, imported without its telemetry. Raises MissingExtra where it is not installed."""
+    with _FIRST_USE:
+        silenced = "openvino" not in sys.modules and "openvino_telemetry" not in sys.modules
+        if silenced:
+            sys.modules["openvino_telemetry"] = None  # type: ignore[assignment]  # importing it fails
+        try:
+            import openvino
+        except ImportError as error:
+            raise MissingExtra("openvino", "openvino") from error
+        finally:
+            if silenced:
+                del sys.modules["openvino_telemetry"]
+    return openvino  # type: ignore[no-any-return]
 
 
 def from_torch(traced: Any) -> Any:
@@ -100,11 +129,10 @@ def from_torch(traced: Any) -> Any:
 
     The frontend is called itself: `openvino.convert_model`, which does the same, reports to its makers that it did.
     """
-    try:
-        from openvino.frontend import FrontEndManager
-        from openvino.frontend.pytorch.ts_decoder import TorchScriptPythonDecoder
-    except ImportError as error:
-        raise MissingExtra("openvino", "openvino") from error
+    import_openvino()
+    from openvino.frontend import FrontEndManager
+    from openvino.frontend.pytorch.ts_decoder import TorchScriptPythonDecoder
+
     frontend = FrontEndManager().load_by_framework("pytorch")
     decoder = TorchScriptPythonDecoder(traced)  # named, so that it lives until all is converted
     return frontend.convert(frontend.load(decoder))
@@ -115,10 +143,7 @@ def describe_input(model: Path) -> tuple[list[int | None], str]:
 
     Raises EncoderError when the file cannot be read or has more than one input.
     """
-    try:
-        import openvino
-    except ImportError as error:
-        raise MissingExtra("openvino", "openvino") from error
+    openvino = import_openvino()
     try:
         inputs = openvino.Core().read_model(model).inputs
     except RuntimeError as error:

@@ -111,6 +111,11 @@ class Store:
         with self.catalogue.reading() as db:
             return [(r[0], self._resolve(r[1]), r[2]) for r in db.execute(query)]
 
+    def __len__(self) -> int:
+        """Pictures that can be found."""
+        with self.catalogue.reading() as db:
+            return int(db.execute("SELECT count(*) FROM image WHERE NOT removed").fetchone()[0])
+
     def known(self, root: Path) -> dict[str, KnownFile]:
         """The pictures of one indexed folder by path."""
         query = (
