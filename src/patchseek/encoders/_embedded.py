@@ -9,11 +9,10 @@ import json
 from importlib.resources import files
 from pathlib import Path
 
-import numpy as np
-
 from ..errors import EncoderError, MissingExtra
-from ..patches import Feed, Patches
-from . import EncoderIdentity, Features, check_patches
+from ..patches import Feed
+from . import EncoderIdentity
+from ._network import NetworkEncoder
 from ._onnxruntime import OnnxRuntimeNetwork
 from ._openvino import OpenVinoNetwork
 
@@ -23,7 +22,7 @@ CALL = 32
 # patches in a call of encode
 
 
-class EmbeddedEncoder:
+class EmbeddedEncoder(NetworkEncoder):
     """EfficientNet-Lite0 on the CPU: on OpenVINO, or on ONNX Runtime where that is not to be had."""
 
     def __init__(self, engine: str = "auto", precision: str = "auto", streams: int | None = None) -> None:
@@ -47,21 +46,6 @@ class EmbeddedEncoder:
     def batch(self) -> int:
         """Patches in a call that keep the machine busiest."""
         return CALL
-
-    @property
-    def streams(self) -> int:
-        """Calls worth having under way at once."""
-        return self._network.streams
-
-    @property
-    def runs_on(self) -> str:
-        """Engine, device and precision in words."""
-        return self._network.runs_on
-
-    def encode(self, patches: Patches) -> Features:
-        """See Encoder."""
-        check_patches(patches, self.identity.size)
-        return self._network(patches) if len(patches) else np.empty((0, self.identity.dim), np.float32)
 
 
 def _open_network(

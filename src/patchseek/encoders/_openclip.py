@@ -9,12 +9,11 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from ..errors import EncoderError, MissingExtra
-from ..patches import Feed, Patches
-from . import EncoderIdentity, Features, check_patches
+from ..patches import Feed
+from . import EncoderIdentity, Features
 from ._calibration import read_calibration
+from ._network import NetworkEncoder
 from ._spec import Spec
 from ._torch import Pixels, hash_weights, measure, open_network, torch, unit
 from ._weights import Source, check_file, locate
@@ -27,7 +26,7 @@ except ImportError as error:
 OPTIONS = ("fit", "interpolation", "size")
 
 
-class OpenClipEncoder:
+class OpenClipEncoder(NetworkEncoder):
     """A model of OpenCLIP that encodes patches, and texts that can be compared with them."""
 
     def __init__(
@@ -72,26 +71,6 @@ class OpenClipEncoder:
             batch=batch,
             calibration=read_calibration(calibration, self.feed) if calibration else None,
         )
-
-    @property
-    def batch(self) -> int:
-        """Patches in a call that keep the machine busiest."""
-        return self._network.batch
-
-    @property
-    def streams(self) -> int:
-        """Calls worth having under way at once."""
-        return self._network.streams
-
-    @property
-    def runs_on(self) -> str:
-        """Engine, device and precision in words."""
-        return self._network.runs_on
-
-    def encode(self, patches: Patches) -> Features:
-        """See Encoder."""
-        check_patches(patches, self.identity.size)
-        return self._network(patches) if len(patches) else np.empty((0, self.identity.dim), np.float32)
 
     def encode_text(self, texts: Sequence[str]) -> Features:
         """Features (len(texts), D) float32 of unit length of texts, to be compared with those of patches."""

@@ -20,6 +20,7 @@ from ..patches import Feed, Patches
 from . import EncoderIdentity, Features, check_patches
 from ._calibration import read_calibration
 from ._dense import attention_pool, cell_shares, gem_pool, mean_pool
+from ._network import NetworkEncoder
 from ._spec import Spec
 from ._torch import Pixels, TorchNetwork, hash_weights, measure, open_network, torch, unit
 from ._weights import Source, check_file, locate
@@ -31,7 +32,7 @@ except ImportError as error:
     raise MissingExtra("timm", "timm") from error
 
 
-class TimmEncoder:
+class TimmEncoder(NetworkEncoder):
     """A model of timm that encodes each patch in a pass of its own."""
 
     def __init__(
@@ -79,26 +80,6 @@ class TimmEncoder:
             batch=batch,
             calibration=read_calibration(calibration, self.feed) if calibration else None,
         )
-
-    @property
-    def batch(self) -> int:
-        """Patches in a call that keep the machine busiest."""
-        return self._network.batch
-
-    @property
-    def streams(self) -> int:
-        """Calls worth having under way at once."""
-        return self._network.streams
-
-    @property
-    def runs_on(self) -> str:
-        """Engine, device and precision in words."""
-        return self._network.runs_on
-
-    def encode(self, patches: Patches) -> Features:
-        """See Encoder. In dense mode, the feature of a patch is that of its WHOLE region."""
-        check_patches(patches, self.identity.size)
-        return self._network(patches) if len(patches) else np.empty((0, self.identity.dim), np.float32)
 
 
 class DenseTimmEncoder(TimmEncoder):

@@ -4,7 +4,7 @@ import hashlib
 import logging
 import warnings
 from collections.abc import Mapping, Sequence
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from ..errors import EncoderError, MissingExtra
 from ..patches import Patches
 from . import Features
+from ._network import Network
 
 try:
     import torch as torch
@@ -22,18 +23,6 @@ log = logging.getLogger(__name__)
 
 ENGINES = ("auto", "torch", "openvino")
 PRECISIONS = ("auto", "f32", "bf16", "int8")
-
-
-class Network(Protocol):
-    """Patches in, features out, on some engine."""
-
-    batch: int
-    streams: int
-
-    @property
-    def runs_on(self) -> str: ...
-
-    def __call__(self, inputs: NDArray[Any]) -> NDArray[np.float32]: ...
 
 
 class Pixels(torch.nn.Module):  # type: ignore[misc]  # torch is not followed
