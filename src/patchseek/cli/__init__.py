@@ -14,6 +14,7 @@ import click
 from .. import __version__
 from ..errors import EncoderError, PatchseekError, StoreError
 from ._benchmarks import dataset_command, evaluate_command, score_command
+from ._encoder import EncoderChoice, encoder_options
 
 if TYPE_CHECKING:
     from ..collection import Collection
@@ -54,10 +55,7 @@ def cli() -> None:
 @click.option(
     "-c", "--collection", type=click.Path(path_type=Path), help="Where to keep it.  [default: FOLDER/.patchseek]"
 )
-@weights_option
-@click.option(
-    "--encoder", help="Which model; see `patchseek encoders`.  [default: the collection's, embedded for a new one]"
-)
+@encoder_options
 @click.option(
     "--levels", help="3 for grids of 1x1 to 4x4, or a list such as 0,1,3.  [default: the collection's, 3 for a new one]"
 )
@@ -72,20 +70,22 @@ def cli() -> None:
 @click.option("--follow-symlinks", is_flag=True, help="Follow links to files and folders.")
 @click.option("--retry", is_flag=True, help="Try files again that failed before.")
 @click.option(
-    "--index", "engine", metavar="ENGINE", help="Search engine: exact, or a FAISS factory string such as IVF256,PQ64."
+    "--index",
+    "index_engine",
+    metavar="ENGINE",
+    help="Search engine: exact, or FAISS factory string such as IVF256,PQ64.",
 )
 def index(
     folder: Path,
+    choice: EncoderChoice,
     collection: Path | None,
-    encoder: str | None,
-    weights: Path | None,
     levels: str | None,
     overlap: float | None,
     exclude: tuple[str, ...],
     hidden: bool,
     follow_symlinks: bool,
     retry: bool,
-    engine: str | None,
+    index_engine: str | None,
 ) -> None:
     """Encode every picture below FOLDER. Run it again after changes: only what is new is encoded."""
     from ..collection import FOLDER, Collection, find_collection
@@ -96,7 +96,8 @@ def index(
     home = collection or folder / FOLDER
     if not Store.exists(find_collection(home)):  # make none for a folder without pictures
         find_pictures(folder, exclude, hidden=hidden, follow_symlinks=follow_symlinks)
-    opened = Collection.open(home, encoder=encoder, pyramid=_pyramid(levels, overlap), weights=weights)
+    pyramid = _pyramid(levels, overlap)
+    opened = Collection.open(home, encoder=choice.name_or_open(), pyramid=pyramid, weights=choice.weights)
     with progress_bar("pictures") as on_progress:
         report = opened.add(
             folder,
@@ -106,8 +107,8 @@ def index(
             retry=retry,
             on_progress=on_progress,
         )
-    if engine:
-        opened.use_index(engine)
+    if index_engine:
+        opened.use_index(index_engine)
     _remember(opened.path)
     _say_report(opened, report)
     if report.failed:

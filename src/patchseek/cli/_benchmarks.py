@@ -6,14 +6,15 @@ from pathlib import Path
 
 import click
 
+from ._encoder import EncoderChoice, encoder_options
+
 
 @click.command("eval")
 @click.argument("dataset")
-@click.option("--encoder", default="embedded", show_default=True, help="Which model; see `patchseek encoders`.")
-@click.option("--weights", type=click.Path(path_type=Path), help="The encoder's file, where it is not found by itself.")
+@encoder_options
 @click.option("--level", "levels", type=int, multiple=True, help="Pyramid level; repeatable.  [default: 0 1 2 3]")
 @click.option("--query", type=click.Choice(["box", "whole"]), default="box", show_default=True, help="What of a query.")
-@click.option("--index", "engine", default="exact", show_default=True, help="exact, or a FAISS factory string.")
+@click.option("--index", "index_engine", default="exact", show_default=True, help="exact, or a FAISS factory string.")
 @click.option("--train-level", type=int, help="Level whose grid trains a FAISS engine.  [default: all levels]")
 @click.option("--boxes", type=click.Choice(["best", "enclosing"]), default="best", show_default=True, help="True box.")
 @click.option("--top", type=int, help="Rank this many pictures for each query.  [default: all]")
@@ -25,12 +26,11 @@ import click
 @click.option("--keep", type=click.Path(path_type=Path), help="A file of the keys wanted from those tars (mini-ILIAS).")
 @click.option("--similarities", is_flag=True, help="Also write scores as JSON for ILIAS's own scorer.")
 def evaluate_command(
+    choice: EncoderChoice,
     dataset: str,
-    encoder: str,
-    weights: Path | None,
     levels: tuple[int, ...],
     query: str,
-    engine: str,
+    index_engine: str,
     train_level: int | None,
     boxes: str,
     top: int | None,
@@ -46,8 +46,9 @@ def evaluate_command(
     Writes results (one file a level), metrics.json, report.md and plots below --out.
     """
     from .. import evaluate as ev
+    from ..compression import compress_report
     from ..datasets import open_dataset, read_keys, write_similarities
-    from ..encoders import open_encoder
+    from ..indexes import EXACT
     from ..regions import Pyramid
     from ..report import write_report
     from ._output import print_line
@@ -55,7 +56,7 @@ def evaluate_command(
 
     data = open_dataset(dataset)
     sys.stderr.write(f"{data}\n")
-    model = open_encoder(encoder, weights=weights)
+    model = choice.open()
     scores: dict[str, dict[str, object]] = {}
     results = {}
     chosen = sorted(set(levels or (0, 1, 2, 3)))
@@ -64,13 +65,17 @@ def evaluate_command(
         whole = ev.encode_gallery(data, model, pyramid, cache, on_progress, distractors, keys)
     features = ev.encode_queries(data, model, query)
     for level in chosen:
-        settings = ev.EvalSettings(level, query=query, engine=engine, train_level=train_level, top=top)
+        settings = ev.EvalSettings(level, query=query, engine=index_engine, train_level=train_level, top=top)
         gallery = whole.at_level(level)
         opened = ev.open_engine(gallery, settings, gallery.store.path / "indexes")
         label = f"L{level}"
         results[label] = ev.run_benchmark(data, gallery, features, opened, settings)
         n_distractors = results[label]["dataset"]["n_distractors"]
         ev.write_results(results[label], out / f"results-{label}-{n_distractors}-distractors.json")
+        if index_engine != EXACT:
+            exact = ev.EvalSettings(level, query=query, top=top)
+            report = compress_report(data, gallery, features, opened, results[label], exact)
+            sys.stderr.write(f"{label}: {report.table()}\n")
         scores[label] = ev.score(results[label], data, boxes=boxes)
         if similarities:
             ranked = {q: [(name, s) for name, s, _ in r] for q, r in results[label]["results"].items()}
