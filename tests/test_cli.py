@@ -10,6 +10,9 @@ from pathlib import Path
 
 import pyarrow.parquet
 import pytest
+import safetensors.torch
+import timm
+import torch
 from PIL import Image
 
 from .conftest import blot
@@ -125,6 +128,7 @@ def test_a_compressed_engine_answers_too(home):
         (["index", "pictures", "--levels", "2"], 1, "pyramid: 1x1+2x2+3x3+4x4"),
         (["index", "pictures", "--levels", "many"], 2, "--levels"),
         (["index", "pictures", "--encoder", "nonsense"], 1, "no encoder is called 'nonsense'"),
+        (["index", "pictures", "--fit", "pad"], 2, "need --encoder"),
         (["search", "nowhere.jpg"], 1, "nowhere.jpg: "),
         (["search", "notes.txt"], 1, "notes.txt: "),
         (["search", "photo.png", "--box", "390,10,100,50"], 1, "outside the picture of 400 x 300"),
@@ -148,6 +152,19 @@ def test_bad_input_gets_one_clear_line_and_changes_nothing(home, arguments, code
     assert code == 2 or len([line for line in done.stderr.splitlines() if not line.startswith("collection:")]) == 1
     assert done.stdout == ""
     assert json.loads(run(home, "info", "--json", "-c", "pictures").stdout) == before
+
+
+def test_another_model_is_fed_and_run_as_asked(home):
+    torch.manual_seed(0)
+    state = timm.create_model("test_vit.r160_in1k", pretrained=False).state_dict()
+    safetensors.torch.save_file(state, home / "weights.safetensors")
+    how = ["--encoder", "timm:test_vit.r160_in1k", "--fit", "pad", "--engine", "torch", "--precision", "f32"]
+    run(home, "index", "pictures", "-c", "other", *how, "--weights", "weights.safetensors", code=3)
+    done = run(home, "search", "photo.png", "-c", "other", "--weights", "weights.safetensors", "--json")
+    about = json.loads(run(home, "info", "--json", "-c", "other").stdout)
+    assert json.loads(done.stdout)["collection"]["encoder"] == "timm:test_vit.r160_in1k?fit=pad"
+    assert about["preprocessing"].startswith("pad, bicubic")
+    assert about["dim"] == 64
 
 
 def test_remove_verify_and_compact(tmp_path):
