@@ -196,7 +196,10 @@ def _load(cache: Path, recipe: _Recipe, snapshot: Snapshot) -> tuple[Any, int]:
     """A saved index and how many of the snapshot's shards it holds; (None, 0) where it cannot be used."""
     import faiss
 
-    path, manifest_path = cache / f"{recipe.stem}.faiss", cache / f"{recipe.stem}.json"
+    path, manifest_path = (
+        cache / f"{recipe.stem}-{snapshot.n_regions}.faiss",
+        cache / f"{recipe.stem}-{snapshot.n_regions}.json",
+    )
     try:
         manifest = json.loads(manifest_path.read_text())
         shards = tuple(manifest["shards"])
@@ -217,7 +220,10 @@ def _save(index: Any, cache: Path, recipe: _Recipe, snapshot: Snapshot) -> None:
     """Save index and manifest; a reader finds both or rebuilds. An unwritable folder costs only the cache."""
     import faiss
 
-    path, manifest_path = cache / f"{recipe.stem}.faiss", cache / f"{recipe.stem}.json"
+    path, manifest_path = (
+        cache / f"{recipe.stem}-{snapshot.n_regions}.faiss",
+        cache / f"{recipe.stem}-{snapshot.n_regions}.json",
+    )
     partial = path.with_suffix(f".{os.getpid()}.tmp")
     try:
         cache.mkdir(exist_ok=True)
