@@ -192,14 +192,17 @@ def _tune_training(index: Any) -> None:
             part.cp.min_points_per_centroid = 1
 
 
+def _paths(cache: Path, recipe: _Recipe, snapshot: Snapshot) -> tuple[Path, Path]:
+    """The files of an index and of its manifest; those of two pyramid levels stand beside each other."""
+    stem = f"{recipe.stem}-{snapshot.n_regions}"
+    return cache / f"{stem}.faiss", cache / f"{stem}.json"
+
+
 def _load(cache: Path, recipe: _Recipe, snapshot: Snapshot) -> tuple[Any, int]:
     """A saved index and how many of the snapshot's shards it holds; (None, 0) where it cannot be used."""
     import faiss
 
-    path, manifest_path = (
-        cache / f"{recipe.stem}-{snapshot.n_regions}.faiss",
-        cache / f"{recipe.stem}-{snapshot.n_regions}.json",
-    )
+    path, manifest_path = _paths(cache, recipe, snapshot)
     try:
         manifest = json.loads(manifest_path.read_text())
         shards = tuple(manifest["shards"])
@@ -220,10 +223,7 @@ def _save(index: Any, cache: Path, recipe: _Recipe, snapshot: Snapshot) -> None:
     """Save index and manifest; a reader finds both or rebuilds. An unwritable folder costs only the cache."""
     import faiss
 
-    path, manifest_path = (
-        cache / f"{recipe.stem}-{snapshot.n_regions}.faiss",
-        cache / f"{recipe.stem}-{snapshot.n_regions}.json",
-    )
+    path, manifest_path = _paths(cache, recipe, snapshot)
     partial = path.with_suffix(f".{os.getpid()}.tmp")
     try:
         cache.mkdir(exist_ok=True)
