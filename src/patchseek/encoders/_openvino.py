@@ -59,7 +59,8 @@ class OpenVinoNetwork:
             self._compiled = core.compile_model(network, "CPU", options)
             answer = list(self._compiled.output(0).shape)
         except RuntimeError as error:
-            raise EncoderError(f"OpenVINO cannot run the model: {str(error).splitlines()[-1][:200]}") from error
+            reason = " ".join(str(error).split())[-300:]
+            raise EncoderError(f"OpenVINO cannot run the model: {reason}") from error
         if len(answer) != 2 or answer[0] != batch:
             raise EncoderError(f"an image model gives one vector a patch, (batch, D); this one gives {answer}")
         self.dim = int(answer[1])
