@@ -57,8 +57,3 @@ class Snapshot:
         """The same pictures with only their first n regions: a lower pyramid level, since levels are cumulative."""
         arrays = [array[:, :n] for array in self.arrays]
         return replace(self, arrays=arrays, shards=tuple(f"{shard}:{n}" for shard in self.shards), n_regions=n)
-
-    def position_of(self, image_id: int) -> int | None:
-        """The position of a live picture, None when the collection has none with this id."""
-        found = np.flatnonzero((self.ids == image_id) & self.live)
-        return int(found[0]) if len(found) else None
