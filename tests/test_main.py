@@ -1,7 +1,9 @@
 """The original's command line, end to end on a few pictures, with random weights where no others are at hand."""
 
+import functools
 import json
 import os
+import runpy
 import subprocess
 import sys
 from pathlib import Path
@@ -13,6 +15,7 @@ import timm
 import torch
 from PIL import Image
 
+from patchseek.encoders import open_encoder
 from patchseek.encoders._spec import SHORT_NAMES
 
 from .conftest import blot
@@ -85,15 +88,24 @@ def test_every_kind_of_compression_runs_and_finds_the_objects(ilias, pq):
 
 
 @pytest.mark.parametrize("name", ["siglip", "dinov2", "clip"])
-def test_every_model_of_the_original_runs(ilias, name):
-    """The real architectures with random weights, on the whole picture at a small size: ViT-L is slow on a CPU."""
+def test_every_model_of_the_original_runs_with_every_kind_of_compression(ilias, name, monkeypatch, capsys):
+    """The real architectures with random weights, on the whole picture at a small size: ViT-L is slow on a CPU.
+
+    In this process, and with one encoder for the three runs: opening it takes most of the time.
+    """
     model = SHORT_NAMES[name].removeprefix("timm:")
     save_random(model, ilias)
+    monkeypatch.chdir(ilias)
+    main = runpy.run_path(str(ROOT / "main.py"))["main"]
+    monkeypatch.setitem(main.__globals__, "open_encoder", functools.cache(open_encoder))
     size = "112" if name != "siglip" else "96"
-    done = run(
-        ilias, "--model_name", name, "--weights", f"{model}.safetensors", "--tile_size_res", "0", "--image_size", size
-    )
-    assert figures(done).keys() == {"mAP", "locscore"}
+    arguments = ["--model_name", name, "--weights", f"{model}.safetensors", "--tile_size_res", "0"]
+    sizes = ["--pq_m", "64", "--pq_nbits", "3", "--pq_nlist", "4", "--pq_nprobe", "4", "--pq_train_res", "-1"]
+    for pq in ("False", "pq", "ivfpq"):
+        monkeypatch.setattr(sys, "argv", ["main.py", *arguments, "--image_size", size, "--pq", pq, *sizes])
+        main()
+        assert json.loads(capsys.readouterr().out.splitlines()[-1]).keys() == {"mAP", "locscore"}
+    assert len(list((ilias / "faiss_indices").rglob("*.faiss"))) == 2
 
 
 def test_dense_mode_runs(ilias):

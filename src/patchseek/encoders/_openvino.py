@@ -129,14 +129,18 @@ def from_torch(traced: Any) -> Any:
     """A model of OpenVINO's own, of a module that torch has traced.
 
     The frontend is called itself: `openvino.convert_model`, which does the same, reports to its makers that it did.
+    As there, constants are folded after it: 8-bit weights can only be made of weights that stand as one constant.
     """
     import_openvino()
+    from openvino._offline_transformations import apply_moc_transformations
     from openvino.frontend import FrontEndManager
     from openvino.frontend.pytorch.ts_decoder import TorchScriptPythonDecoder
 
     frontend = FrontEndManager().load_by_framework("pytorch")
     decoder = TorchScriptPythonDecoder(traced)  # named, so that it lives until all is converted
-    return frontend.convert(frontend.load(decoder))
+    model = frontend.convert(frontend.load(decoder))
+    apply_moc_transformations(model, cf=True)
+    return model
 
 
 def describe_input(model: Path) -> tuple[list[int | None], str]:
