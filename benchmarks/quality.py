@@ -54,7 +54,7 @@ def search_all(
     for query in queries:
         picture = ps.read(folder / query["image"])
         box = from_pixels(query["bbox"], picture.width, picture.height) if query["bbox"] else WHOLE
-        features.append(encode_query(picture, collection.encoder, box))
+        features.append(encode_query(picture, collection.encoder, box).feature)
     snapshot, pyramid = collection.store.snapshot(), collection.store.settings.pyramid
     images = collection.store.images(snapshot.ids.tolist())
     results: dict[int, Any] = {}

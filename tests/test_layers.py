@@ -10,7 +10,7 @@ import pytest
 import patchseek
 
 LEFT = ["errors", "boxes", "regions", "images", "patches", "encoders", "store", "encode", "indexes", "search", "rerank"]
-MIDDLE = ["collection", "datasets", "metrics", "breakdowns", "evaluate", "compression"]
+MIDDLE = ["confidence", "answers", "collection", "datasets", "metrics", "breakdowns", "evaluate", "compression"]
 RIGHT = ["draw", "report", "distributed", "server", "cli"]
 PARTS = LEFT + MIDDLE + RIGHT
 ROOT = Path(patchseek.__file__).parent

@@ -44,6 +44,10 @@ STRIDES = (1, 2, 1, 2, 1, 2, 1, 1, 1, 1, 1, 2, 1, 1, 1, 1)
 # of the sixteen blocks; kernels and channels can be read off the weights
 CANCELLING = "_blocks.0._depthwise_conv"
 # of these filters some nearly sum to zero (0.0006 of their absolute sum), see `round_keeping_sums`
+WINDOW = 448
+# pixels a side of a neighbourhood for which the map is made
+MAP, CELLS = "clip_140", "add_111"
+# tensors inside: the last activation before the pooling; the thirteenth block's, 7 x 7 cells of a patch
 OPSET, IR_VERSION = 17, 8
 # old enough for every engine in use, and fixed, so that a newer onnx writes the same bytes
 
@@ -71,6 +75,9 @@ def export(folder: Path) -> tuple[Path, Path]:
         "size": SIZE,
         "dim": DIM,
         "preprocessing": f"squash, bicubic, mean {MEAN:g}, std {STD:g}",
+        "window": WINDOW,
+        "map": MAP,
+        "cells": CELLS,
         "source": {
             "package": PACKAGE,
             "version": version(PACKAGE),
@@ -119,6 +126,7 @@ def build(weights: Weights) -> onnx.ModelProto:
     x = graph.convolve(x, "_conv_head", "_bn1", in_size=size)
     # generalized mean, p = 3; its floor is the last activation as well
     x = graph.add("Clip", x, graph.constant("floor", FLOOR))
+    assert x == MAP and any(node.output[0] == CELLS for node in graph.nodes), "the manifest names them"
     x = graph.add("Mul", x, graph.add("Mul", x, x))
     x = graph.add("Flatten", graph.add("GlobalAveragePool", x))
     x = graph.add("Pow", x, graph.constant("third", 1 / 3))

@@ -54,18 +54,17 @@ def union(boxes: ArrayLike) -> Boxes:
     return np.concatenate([b[:, :2].min(axis=0), b[:, 2:].max(axis=0)])
 
 
-def suppress(boxes: ArrayLike, scores: ArrayLike, max_iou: float = 0.5) -> NDArray[np.int64]:
+def suppress(boxes: ArrayLike, scores: ArrayLike, max_iou: float = 0.5, n: int | None = None) -> NDArray[np.int64]:
     """Greedy non-maximum suppression: indices (K,) to keep, best score first; ties in the given order.
 
-    A box is dropped when its IoU with a better kept one is above max_iou (in [0, 1]).
+    A box is dropped when its IoU with a better kept one is above max_iou (in [0, 1]). n: how many are enough.
     """
     b = np.asarray(boxes, np.float64).reshape(-1, 4)
-    order = np.argsort(-np.asarray(scores, np.float64), kind="stable")
-    overlaps = iou(b, b)
+    left = np.argsort(-np.asarray(scores, np.float64), kind="stable")
     kept: list[int] = []
-    for i in order:
-        if all(overlaps[i, j] <= max_iou for j in kept):
-            kept.append(int(i))
+    while len(left) and (n is None or len(kept) < n):
+        kept.append(int(left[0]))
+        left = left[1:][iou(b[left[:1]], b[left[1:]])[0] <= max_iou]
     return np.array(kept, np.int64)
 
 

@@ -7,16 +7,22 @@ import threading
 from collections.abc import Sequence
 from fnmatch import fnmatch
 from pathlib import Path
+from typing import Any
 
+from .answers import Searched, SearchOptions, answer
 from .boxes import WHOLE, from_pixels
+from .confidence import Background, measure_background
 from .encode import AddReport, OnProgress, add_folder
 from .encoders import Encoder, open_encoder
 from .errors import ImageError, PatchseekError, QueryError, StoreError
 from .images import Picture, read
 from .indexes import EXACT, Index, open_index
 from .regions import Pyramid
-from .search import Match, encode_query, find
+from .search import Match, Query, encode_query, encode_words, join
 from .store import Settings, Snapshot, Store, Writer
+
+Asked = str | Path | bytes | int | Picture
+"""A query picture: a file, its bytes, the id of a picture of the collection, or pixels."""
 
 FOLDER = ".patchseek"
 """Where the collection of a folder lives unless told otherwise."""
@@ -95,7 +101,7 @@ class Collection:
         on_progress: OnProgress | None = None,
     ) -> AddReport:
         """Bring the collection up to date with a folder of pictures; see encode.add_folder for options and errors."""
-        return add_folder(
+        report = add_folder(
             self.store,
             Path(folder).expanduser(),
             self.encoder,
@@ -105,33 +111,64 @@ class Collection:
             retry=retry,
             on_progress=on_progress,
         )
+        self._measure_background()
+        return report
+
+    @property
+    def background(self) -> Background | None:
+        """What strangers score here, by which confidence is judged; None where the collection is too small to say."""
+        text = self.store.option("background")
+        return Background.from_json(text) if text else None
+
+    def _measure_background(self) -> None:
+        """Measure it anew when the collection has grown or shrunk by a quarter since."""
+        known, n = self.background, len(self)
+        if n < 2 or (known and abs(n - known.n_images) <= known.n_images / 4):
+            return
+        snapshot, engine = self._open_index(None)
+        measured = measure_background(engine, snapshot, self.store, self.encoder)
+        if measured:
+            with Writer(self.store) as writer:
+                writer.set_option("background", measured.to_json())
 
     def search(
         self,
-        query: str | Path | bytes | int | Picture,
+        query: "Asked | Sequence[Asked] | None" = None,
         *,
-        box: Sequence[float] | None = None,
-        top: int | None = 10,
+        box: Sequence[float] | Sequence[Sequence[float] | None] | None = None,
+        text: str | None = None,
+        exclude: "Sequence[Asked]" = (),
         index: str | None = None,
+        on_progress: OnProgress | None = None,
+        **options: Any,
     ) -> list[Match]:
         """The pictures that hold the query's object, best first, each with the box where it is.
 
-        query: a file, its bytes, pixels, or the id of a picture of the collection. box: x y w h of the object in pixels
-        of the upright query (or all four at most 1: shares of its sides), the whole picture by default. top: how many
-        pictures, None for all. index: "exact" or a FAISS factory string, by default what `use_index` chose.
+        query: a file, its bytes, pixels, or the id of a picture of the collection; or several pictures of one object.
+        box: x y w h of the object in pixels of the upright query (or all four at most 1: shares of its sides), the
+        whole picture by default; a list of boxes or None, one a picture, for several. text: words instead of a picture,
+        or beside one. exclude: pictures of what is not wanted. index: "exact" or a FAISS factory string, by default
+        what `use_index` chose. options: the fields of SearchOptions, such as top=10, refine=20, several=False.
         Raises ImageError for a query that is no picture, BoxError, QueryError.
         """
-        picture = self.read(query)
-        inner = WHOLE if box is None else from_pixels(box, picture.width, picture.height)
+        asked = SearchOptions(**options)
+        wanted = [self._encode(picture, inner) for picture, inner in _pair(query, box)]
+        if text is not None:
+            wanted.append(encode_words(text, self.encoder))
+        if not wanted:
+            raise QueryError("nothing to search for: give a picture or words")
+        joined = join(wanted, [self._encode(picture, None) for picture in exclude])
         snapshot, engine = self._open_index(index)
-        if top is not None and top < 1:
-            raise QueryError(f"the number of pictures asked for must be at least 1, found {top}")
         if not snapshot.n_live:
             return []
-        feature = encode_query(picture, self.encoder, inner)
-        return find(feature, engine, snapshot, self.store, top or snapshot.n_live)
+        return answer(joined, asked, Searched(engine, snapshot, self.store, self.encoder, self.background), on_progress)
 
-    def read(self, query: str | Path | bytes | int | Picture) -> Picture:
+    def _encode(self, asked: "Asked", box: Sequence[float] | None) -> Query:
+        picture = self.read(asked)
+        inner = WHOLE if box is None else from_pixels(box, picture.width, picture.height)
+        return encode_query(picture, self.encoder, inner)
+
+    def read(self, query: "Asked") -> Picture:
         """The query as pixels; see search."""
         if isinstance(query, Picture):
             return query
@@ -205,3 +242,15 @@ def find_collection(path: Path) -> Path:
     if path.name != FOLDER and not Store.exists(path) and (Store.exists(path / FOLDER)):
         return path / FOLDER
     return path
+
+
+def _pair(query: Asked | Sequence[Asked] | None, box: Any) -> list[tuple[Asked, Sequence[float] | None]]:
+    """Each picture with its box. Raises QueryError when there are not as many boxes as pictures."""
+    if query is None:
+        return []
+    if isinstance(query, Asked):
+        return [(query, box)]
+    boxes = [None] * len(query) if box is None else list(box)
+    if len(boxes) != len(query):
+        raise QueryError(f"{len(query)} pictures need as many boxes, found {len(boxes)}")
+    return list(zip(query, boxes, strict=True))

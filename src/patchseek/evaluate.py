@@ -27,7 +27,7 @@ from .images import read
 from .indexes import EXACT, Hits, Index, open_index
 from .metrics import Ranking, make_ranking, summary
 from .regions import Pyramid
-from .search import encode_query
+from .search import Query, encode_query
 from .store import Settings, Snapshot, Store
 
 FORMAT = 1
@@ -133,13 +133,18 @@ def encode_gallery(
 
 def encode_queries(dataset: Dataset, encoder: Encoder, query: str = "box") -> Features:
     """The features (Q, D) of a benchmark's queries, in order; query is one of QUERY_CROPS."""
-    features: list[NDArray[np.float32]] = []
+    return np.array([asked.feature for asked in read_queries(dataset, encoder, query)], np.float32)
+
+
+def read_queries(dataset: Dataset, encoder: Encoder, query: str = "box") -> list[Query]:
+    """A benchmark's queries, in order; query is one of QUERY_CROPS."""
+    asked: list[Query] = []
     for entry in dataset.queries:
         picture, box = read(entry.image), WHOLE
         if query == "box" and entry.box is not None:
             box = from_pixels(clamp(entry.box, picture.width, picture.height), picture.width, picture.height)
-        features.append(encode_query(picture, encoder, box))
-    return np.array(features, np.float32)
+        asked.append(encode_query(picture, encoder, box))
+    return asked
 
 
 def open_engine(gallery: Gallery, settings: EvalSettings, cache: Path | None = None) -> Index:

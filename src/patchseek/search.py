@@ -1,4 +1,4 @@
-"""The read path: a query picture and a box become ranked matches. Knows no files but the query's; changes nothing."""
+"""The read path: queries become one question, and the question ranked matches. Knows no files but the query's."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -6,12 +6,26 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from .boxes import WHOLE, to_pixels
-from .encoders import Encoder
+from .boxes import WHOLE, Boxes, to_pixels
+from .encoders import CellEncoder, Encoder, TextEncoder
+from .errors import QueryError
 from .images import Picture
 from .indexes import Index
 from .patches import crop
 from .store import Image, Snapshot, Store
+
+EXCLUSION = 0.5
+"""Weight of what is not wanted beside what is."""
+
+
+@dataclass(frozen=True)
+class FoundBox:
+    """One place in a picture."""
+
+    box: tuple[float, float, float, float]
+    # x0 y0 x1 y1 in [0, 1] of the upright picture
+    score: float
+    # as the match's
 
 
 @dataclass(frozen=True)
@@ -20,9 +34,15 @@ class Match:
 
     image: Image
     score: float
-    # inner product of unit vectors, in [-1, 1], larger is better
+    # at most 1, larger is better: the inner product of unit vectors, or what refinement made of it
     box: tuple[float, float, float, float]
     # x0 y0 x1 y1 in [0, 1] of the upright picture: where the object is
+    confidence: float | None = None
+    # in [0, 1], that the object is there; see `confidence`. None where the collection is too small to say
+    boxes: tuple[FoundBox, ...] = ()
+    # all copies in the picture, best first, where they were asked for
+    likeness: float = float("nan")
+    # inner product of the query and the picture's best region, in [-1, 1]
 
     @property
     def pixels(self) -> tuple[int, int, int, int]:
@@ -30,11 +50,50 @@ class Match:
         return to_pixels(self.box, self.image.width, self.image.height)
 
 
-def encode_query(picture: Picture, encoder: Encoder, box: Sequence[float] = WHOLE) -> NDArray[np.float32]:
-    """The feature (D,) float32, unit length, of a box (x0 y0 x1 y1 in [0, 1]) of a picture."""
+@dataclass(frozen=True, eq=False)
+class Query:
+    """What to look for."""
+
+    feature: NDArray[np.float32]
+    # (D,) unit length
+    cells: tuple[NDArray[np.float32], ...] = ()
+    # (g, g, C) of unit length each: what is where, one a picture; none for words or where the encoder does not say
+
+
+def encode_query(picture: Picture, encoder: Encoder, box: Sequence[float] = WHOLE) -> Query:
+    """The query that a box (x0 y0 x1 y1 in [0, 1]) of a picture makes."""
     patches = crop(picture, np.array([box], np.float64), encoder.feed)
-    feature: NDArray[np.float32] = encoder.encode(patches)[0]
-    return feature
+    if isinstance(encoder, CellEncoder):
+        features, cells = encoder.encode_cells(patches)
+        return Query(features[0], (cells[0],))
+    return Query(encoder.encode(patches)[0])
+
+
+def encode_words(text: str, encoder: Encoder) -> Query:
+    """The query that words make. Raises QueryError when the encoder has no text tower."""
+    if not isinstance(encoder, TextEncoder):
+        raise QueryError(
+            f"the encoder {encoder.identity.name} knows no words; index with one that does, "
+            "such as openclip:ViT-B-16/openai"
+        )
+    return Query(encoder.encode_text([text])[0])
+
+
+def join(wanted: Sequence[Query], unwanted: Sequence[Query] = ()) -> Query:
+    """One query of several, at least one of them wanted: the mean of the wanted, less half the mean of the unwanted.
+
+    The inner product with a mean is the mean of the inner products, so this is late fusion by the mean at the price of
+    one search; the subtraction is Rocchio's (1971).
+    """
+    if len(wanted) == 1 and not unwanted:
+        return wanted[0]
+    feature = np.mean([query.feature for query in wanted], axis=0)
+    if unwanted:
+        feature = feature - EXCLUSION * np.mean([query.feature for query in unwanted], axis=0)
+    length = float(np.linalg.norm(feature))
+    if length < 1e-6:
+        raise QueryError("what is wanted and what is not are the same")
+    return Query(np.asarray(feature / length, np.float32), tuple(cells for query in wanted for cells in query.cells))
 
 
 def find(feature: NDArray[np.float32], index: Index, snapshot: Snapshot, store: Store, k: int) -> list[Match]:
@@ -42,12 +101,23 @@ def find(feature: NDArray[np.float32], index: Index, snapshot: Snapshot, store: 
 
     snapshot is what the index was opened over. Raises QueryError for a feature of another D or k < 1.
     """
+    return [match for match, _, _ in find_rows(feature, index, snapshot, store, k)]
+
+
+def find_rows(
+    feature: NDArray[np.float32], index: Index, snapshot: Snapshot, store: Store, k: int
+) -> list[tuple[Match, int, int]]:
+    """As `find`, each match with its position in the snapshot and its winning region."""
     hits = index.search(feature[None], k)
     found = hits.positions[0] >= 0
-    images = store.images(snapshot.ids[hits.positions[0][found]].tolist())
-    boxes = store.settings.pyramid.boxes[hits.regions[0][found]].tolist()
+    positions, regions = hits.positions[0][found], hits.regions[0][found]
+    images = store.images(snapshot.ids[positions].tolist())
+    boxes: Boxes = store.settings.pyramid.boxes[regions]
+    columns = zip(
+        images, boxes.tolist(), hits.scores[0][found].tolist(), positions.tolist(), regions.tolist(), strict=True
+    )
     return [
-        Match(image, float(score), (box[0], box[1], box[2], box[3]))
-        for image, box, score in zip(images, boxes, hits.scores[0][found], strict=True)
+        (Match(image, score, (box[0], box[1], box[2], box[3]), likeness=score), position, region)
+        for image, box, score, position, region in columns
         if image is not None  # removed since the snapshot was taken
     ]

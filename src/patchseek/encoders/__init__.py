@@ -1,5 +1,6 @@
 """Frozen vision models that turn patches into features. Here are names; each library has its private file."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol, runtime_checkable
@@ -79,6 +80,41 @@ class DenseEncoder(Encoder, Protocol):
         ...
 
 
+@runtime_checkable
+class TextEncoder(Encoder, Protocol):
+    """An encoder whose model also puts words into the space of its pictures."""
+
+    def encode_text(self, texts: Sequence[str]) -> Features:
+        """Features (N, D) float32 of unit length, of N texts."""
+        ...
+
+
+@runtime_checkable
+class CellEncoder(Encoder, Protocol):
+    """An encoder that shows what is where: cells of a patch, and a map of a neighbourhood to look around in."""
+
+    @property
+    def window(self) -> int:
+        """Pixels a side of a neighbourhood; it is fed as patches are, but at this size."""
+        ...
+
+    @property
+    def power(self) -> float:
+        """p of the generalized mean by which cells of the map become a feature (1 is the mean)."""
+        ...
+
+    def encode_cells(self, patches: Patches) -> tuple[Features, NDArray[np.float32]]:
+        """Of patches (B, S, S, 3): features (B, D) as `encode` gives, and cells (B, g, g, C) float32 of unit length."""
+        ...
+
+    def encode_map(self, windows: Patches) -> NDArray[np.float32]:
+        """Maps (B, h, w, D) float32 >= 0 of neighbourhoods (B, W, W, 3) uint8.
+
+        The generalized mean of any rectangle of a map, made unit length, is nearly the feature of that part of it.
+        """
+        ...
+
+
 ENCODERS: dict[str, str] = {
     "embedded": "EfficientNet-Lite0, GeM-pooled, 224 px, 1280 numbers; ships with patchseek, needs no network",
     "siglip": "SigLIP ViT-L/16, 384 px, 1024 numbers",
@@ -116,11 +152,11 @@ def open_encoder(
     Raises EncoderError for a name nobody knows or what cannot be opened as asked, MissingExtra.
     """
     if name == "embedded":
-        from ._embedded import EmbeddedEncoder
+        from ._embedded import open_embedded
 
         if weights is not None or device not in ("auto", "cpu") or calibration is not None:
             raise EncoderError("the embedded encoder has its own weights and runs on the CPU: leave out the options")
-        return EmbeddedEncoder(engine, precision)
+        return open_embedded(engine, precision)
     from ._spec import SHORT_NAMES, parse_spec
 
     library = SHORT_NAMES.get(name.partition("?")[0], name).partition(":")[0]

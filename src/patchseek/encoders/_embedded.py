@@ -4,14 +4,21 @@ Features of the last convolution, generalized-mean pooled (p = 3; Radenovic et a
 pixels and does all of that, so this one only finds an engine for it.
 """
 
+import functools
 import hashlib
 import json
+import threading
+from collections.abc import Mapping
 from importlib.resources import files
 from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 from ..errors import EncoderError, MissingExtra
-from ..patches import Feed
-from . import EncoderIdentity
+from ..patches import Feed, Patches
+from . import EncoderIdentity, Features, check_patches
 from ._network import NetworkEncoder
 from ._onnxruntime import OnnxRuntimeNetwork
 from ._openvino import OpenVinoNetwork
@@ -22,25 +29,21 @@ CALL = 32
 # patches in a call of encode
 
 
+POWER = 3.0
+# p of the generalized mean; see the export tool
+
+
 class EmbeddedEncoder(NetworkEncoder):
-    """EfficientNet-Lite0 on the CPU: on OpenVINO, or on ONNX Runtime where that is not to be had."""
+    """EfficientNet-Lite0 on the CPU, on ONNX Runtime: where OpenVINO is not to be had."""
 
-    def __init__(self, engine: str = "auto", precision: str = "auto", streams: int | None = None) -> None:
-        """engine: auto, openvino or onnxruntime. precision: auto, f32 or bf16 (OpenVINO). streams: calls at once.
+    _network: OpenVinoNetwork | OnnxRuntimeNetwork
 
-        Raises EncoderError when the model file is not the one that was recorded, MissingExtra without any engine.
-        """
-        folder = Path(str(files(__package__) / "embedded"))
-        manifest = json.loads((folder / "manifest.json").read_text())
-        model = folder / manifest["file"]
-        sha256 = hashlib.sha256(model.read_bytes()).hexdigest()
-        if sha256 != manifest["sha256"]:
-            raise EncoderError(f"{model}: not the file that was shipped (SHA-256 differs); install patchseek again")
+    def __init__(self, network: OpenVinoNetwork | OnnxRuntimeNetwork, manifest: Mapping[str, Any]) -> None:
+        self._network = network
         self.identity = EncoderIdentity(
-            "embedded", manifest["size"], manifest["dim"], sha256, manifest["preprocessing"]
+            "embedded", manifest["size"], manifest["dim"], manifest["sha256"], manifest["preprocessing"]
         )
         self.feed = Feed(manifest["size"])
-        self._network = _open_network(model, engine, precision, streams)
 
     @property
     def batch(self) -> int:
@@ -48,16 +51,54 @@ class EmbeddedEncoder(NetworkEncoder):
         return CALL
 
 
-def _open_network(
-    model: Path, engine: str, precision: str, streams: int | None
-) -> OpenVinoNetwork | OnnxRuntimeNetwork:
-    if engine == "openvino":
-        return OpenVinoNetwork(model, BATCH, precision, streams)
-    if engine == "onnxruntime":
-        return OnnxRuntimeNetwork(model)
-    if engine != "auto":
+class EmbeddedCellEncoder(EmbeddedEncoder):
+    """EfficientNet-Lite0 on OpenVINO, which can also answer with what stands before the pooling. See CellEncoder."""
+
+    power = POWER
+
+    def __init__(self, model: Path, manifest: Mapping[str, Any], precision: str, streams: int | None) -> None:
+        network = OpenVinoNetwork(model, BATCH, precision, streams, outputs=("features", manifest["cells"]))
+        super().__init__(network, manifest)
+        self.window = int(manifest["window"])
+        self._cell_network = network
+        self._open_map = functools.partial(
+            OpenVinoNetwork, model, BATCH, precision, streams, (self.window, self.window, 3), (manifest["map"],)
+        )
+        self._map_network: OpenVinoNetwork | None = None
+        self._lock = threading.Lock()
+
+    def encode_cells(self, patches: Patches) -> tuple[Features, NDArray[np.float32]]:
+        """See CellEncoder."""
+        check_patches(patches, self.identity.size)
+        features, cells = self._cell_network.run(patches)
+        cells = np.moveaxis(cells, 1, 3)
+        return features, cells / np.maximum(np.linalg.norm(cells, axis=3, keepdims=True), 1e-6)
+
+    def encode_map(self, windows: Patches) -> NDArray[np.float32]:
+        """See CellEncoder. Its network is made at the first call."""
+        check_patches(windows, self.window)
+        with self._lock:
+            if self._map_network is None:
+                self._map_network = self._open_map()
+        return np.moveaxis(self._map_network(windows), 1, 3)
+
+
+def open_embedded(engine: str = "auto", precision: str = "auto", streams: int | None = None) -> EmbeddedEncoder:
+    """engine: auto, openvino or onnxruntime. precision: auto, f32 or bf16 (OpenVINO). streams: calls at once.
+
+    Raises EncoderError when the model file is not the one that was recorded, MissingExtra without any engine.
+    """
+    folder = Path(str(files(__package__) / "embedded"))
+    manifest = json.loads((folder / "manifest.json").read_text())
+    model = folder / manifest["file"]
+    if hashlib.sha256(model.read_bytes()).hexdigest() != manifest["sha256"]:
+        raise EncoderError(f"{model}: not the file that was shipped (SHA-256 differs); install patchseek again")
+    if engine not in ("auto", "openvino", "onnxruntime"):
         raise EncoderError(f"engine must be auto, openvino or onnxruntime, found {engine!r}")
-    try:
-        return OpenVinoNetwork(model, BATCH, precision, streams)
-    except MissingExtra:
-        return OnnxRuntimeNetwork(model)
+    if engine != "onnxruntime":
+        try:
+            return EmbeddedCellEncoder(model, manifest, precision, streams)
+        except MissingExtra:
+            if engine == "openvino":
+                raise
+    return EmbeddedEncoder(OnnxRuntimeNetwork(model), manifest)

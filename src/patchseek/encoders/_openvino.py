@@ -8,6 +8,7 @@ import os
 import sys
 import threading
 from collections import deque
+from collections.abc import Sequence
 from pathlib import Path
 from queue import Empty, SimpleQueue
 from types import ModuleType
@@ -26,7 +27,10 @@ PRECISIONS = ("auto", "f32", "bf16")
 
 
 class OpenVinoNetwork:
-    """A network of one input (B, ...) and one output (B, D), compiled for one B; several threads may call it."""
+    """A network of one input (B, ...), compiled for one B; several threads may call it.
+
+    Its answer is one vector each, (B, D), or the tensors asked for by name, each (B, ...).
+    """
 
     def __init__(
         self,
@@ -35,12 +39,14 @@ class OpenVinoNetwork:
         precision: str = "auto",
         streams: int | None = None,
         shape: tuple[int, ...] | None = None,
+        outputs: Sequence[str] = (),
     ) -> None:
         """model: an ONNX file, or a model of OpenVINO's own. precision: "auto" is bf16 where the CPU has it, else f32.
 
         batch is fixed, since dynamic shapes have corrupted memory when several threads used them (2026.4.1). streams:
         batches computed at once, each on its share of the cores; by default one a core. shape: of one input, where the
-        model leaves it open. Raises MissingExtra, or EncoderError for a model or precision that cannot be used.
+        model leaves it open or takes others. outputs: names of tensors inside the model to answer with.
+        Raises MissingExtra, or EncoderError for a model or precision that cannot be used.
         """
         core = import_openvino().Core()
         if precision not in PRECISIONS:
@@ -55,20 +61,24 @@ class OpenVinoNetwork:
         }
         try:
             network = core.read_model(model) if isinstance(model, Path) else model
+            if outputs:
+                network = _with_outputs(network, outputs)
             network.reshape([batch, *(shape or list(network.input(0).partial_shape)[1:])])
             self._compiled = core.compile_model(network, "CPU", options)
-            answer = list(self._compiled.output(0).shape)
+            self._shapes = [tuple(output.shape) for output in self._compiled.outputs]
         except RuntimeError as error:
             reason = " ".join(str(error).split())[-300:]
             raise EncoderError(f"OpenVINO cannot run the model: {reason}") from error
-        if len(answer) != 2 or answer[0] != batch:
-            raise EncoderError(f"an image model gives one vector a patch, (batch, D); this one gives {answer}")
+        answer = self._shapes[0]
+        if not outputs and (len(answer) != 2 or answer[0] != batch):
+            raise EncoderError(f"an image model gives one vector a patch, (batch, D); this one gives {list(answer)}")
         self.dim = int(answer[1])
         self._idle: SimpleQueue[Any] = SimpleQueue()
         with _FIRST_USE:
             for _ in range(2 * self.streams):  # one computes while another is filled
                 request = self._compiled.create_infer_request()
-                slot = request, request.get_input_tensor(0).data, request.get_output_tensor(0).data
+                answers = [request.get_output_tensor(i).data for i in range(len(self._shapes))]
+                slot = request, request.get_input_tensor(0).data, answers
                 slot[1][:] = 0
                 request.infer()
                 self._idle.put(slot)
@@ -79,15 +89,20 @@ class OpenVinoNetwork:
         return f"OpenVINO CPU {self.precision}"
 
     def __call__(self, inputs: NDArray[Any]) -> NDArray[np.float32]:
-        """Outputs (n, D) float32 of inputs (n, ...), any n. One call keeps all streams busy; several share them."""
-        outputs = np.empty((len(inputs), self.dim), np.float32)
+        """The first output (n, ...) float32 of inputs (n, ...); see `run`."""
+        return self.run(inputs)[0]
+
+    def run(self, inputs: NDArray[Any]) -> list[NDArray[np.float32]]:
+        """Outputs (n, ...) float32 of inputs (n, ...), any n. One call keeps all streams busy; several share them."""
+        outputs = [np.empty((len(inputs), *shape[1:]), np.float32) for shape in self._shapes]
         under_way: deque[tuple[Any, int]] = deque()
 
         def finish_oldest() -> None:
             slot, start = under_way.popleft()
             try:
                 slot[0].wait()
-                outputs[start : start + self.batch] = slot[2][: len(inputs) - start]
+                for output, answer in zip(outputs, slot[2], strict=True):
+                    output[start : start + self.batch] = answer[: len(inputs) - start]
             finally:
                 self._idle.put(slot)
 
@@ -107,6 +122,13 @@ class OpenVinoNetwork:
             while under_way:
                 finish_oldest()
         return outputs
+
+
+def _with_outputs(network: Any, names: Sequence[str]) -> Any:
+    """The network as one that answers with these tensors and nothing else."""
+    openvino = import_openvino()
+    added = [network.add_outputs(name)[0] for name in names]
+    return openvino.Model(added, network.get_parameters())
 
 
 def import_openvino() -> ModuleType:

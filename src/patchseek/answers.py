@@ -1,0 +1,166 @@
+"""From a query to the list a person sees: search, refine, judge, collapse. Joins the parts to its left."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .boxes import Boxes
+from .confidence import Background
+from .encode import OnProgress, map_ahead
+from .encoders import Encoder
+from .errors import ImageError, QueryError
+from .images import Picture, read
+from .indexes import Index
+from .rerank import find_copies, refine
+from .search import FoundBox, Match, Query, find_rows
+from .store import Image, Snapshot, Store
+
+Rows = list[tuple[Match, int, int]]
+"""Matches, each with its position in the snapshot and its winning region."""
+
+SAME_PICTURE = 0.95
+"""Mean cosine of the regions of two pictures, region by region, from which they count as one."""
+ALPHA = 3.0
+"""Exponent of alpha query expansion: Radenovic et al. 2018, "Fine-tuning CNN image retrieval"."""
+OVERSIZE = 4
+"""Pictures are read at this many patches a side: that is what the boxes of a deep pyramid need."""
+
+
+@dataclass(frozen=True)
+class SearchOptions:
+    """How to answer. Every field is an option of `patchseek search` and an argument of Collection.search."""
+
+    top: int | None = 10
+    # pictures to answer with, None for all
+    refine: int = 20
+    # of the first so many pictures, boxes are refined and the order is settled anew; 0: none
+    several: bool = False
+    # find every copy in each picture answered with
+    distinct: bool = False
+    # answer with one of several pictures that are nearly identical
+    expand: int = 0
+    # search again with the best so many results as further queries; 0: no
+    min_confidence: float | None = None
+    # leave out what is less sure
+
+    def __post_init__(self) -> None:
+        if self.top is not None and self.top < 1:
+            raise QueryError(f"the number of pictures asked for must be at least 1, found {self.top}")
+        if self.refine < 0 or self.expand < 0:
+            raise QueryError(f"refine and expand must be at least 0, found {self.refine} and {self.expand}")
+        if self.min_confidence is not None and not 0 <= self.min_confidence <= 1:
+            raise QueryError(f"min_confidence must lie in [0, 1], found {self.min_confidence}")
+
+
+@dataclass(frozen=True)
+class Searched:
+    """What is searched, and with what."""
+
+    index: Index
+    snapshot: Snapshot
+    store: Store
+    encoder: Encoder
+    background: Background | None = None
+
+
+def answer(
+    query: Query, options: SearchOptions, searched: Searched, on_progress: OnProgress | None = None
+) -> list[Match]:
+    """The matches of a query, best first, as the options say. on_progress is told of pictures refined."""
+    n_wanted = options.top or searched.snapshot.n_live
+    rows = _find_and_refine(query, options, searched, n_wanted, on_progress)
+    if options.expand:
+        query = expand(query, rows[: options.expand], searched.snapshot)
+        rows = _find_and_refine(query, options, searched, n_wanted, on_progress)
+    if options.distinct:
+        rows = _distinct(rows, searched.snapshot)
+    if options.min_confidence is not None:
+        rows = [row for row in rows if row[0].confidence is None or row[0].confidence >= options.min_confidence]
+    rows = rows[:n_wanted]
+    if options.several:
+        return [_with_copies(query, row, searched) for row in rows]
+    return [match for match, _, _ in rows]
+
+
+def _find_and_refine(
+    query: Query, options: SearchOptions, searched: Searched, n_wanted: int, on_progress: OnProgress | None
+) -> Rows:
+    n = max(n_wanted * (3 if options.distinct else 1), options.refine)
+    rows = find_rows(query.feature, searched.index, searched.snapshot, searched.store, n)
+    first, rest = rows[: options.refine], rows[options.refine :]
+    background = searched.background
+    pictures = _read_ahead([match.image for match, _, _ in first], searched.encoder)
+    boxes = np.array([match.box for match, _, _ in first]).reshape(-1, 4)
+    done: Rows = []
+    left: Rows = []
+    finer_boxes = refine(query, pictures, boxes, searched.encoder)
+    for i, ((match, *where), refined) in enumerate(zip(first, finer_boxes, strict=True), 1):
+        if on_progress:
+            on_progress(i, len(first))
+        if refined is None:  # its file has gone: what is known of it stays
+            left.append((match, where[0], where[1]))
+            continue
+        sure = background.confidence(match.likeness, refined.score) if background else None
+        finer = replace(match, box=refined.box, score=refined.score, confidence=sure)
+        done.append((finer, where[0], where[1]))
+    done.sort(key=lambda row: -row[0].score)
+    scale = below([match.score for match, _, _ in done], [match.score for match, _, _ in left + rest])
+    plain = [
+        (replace(m, score=m.score * scale, confidence=background.confidence(m.likeness) if background else None), p, r)
+        for m, p, r in left + rest
+    ]
+    return done + plain
+
+
+def below(refined: Sequence[float], plain: Sequence[float]) -> float:
+    """The factor that puts plain scores below refined ones, so that both can stand in one list; 1 where they do."""
+    if not refined or not plain or max(plain) <= min(refined):
+        return 1.0
+    return max(min(refined), 0.0) / max(plain)
+
+
+def expand(query: Query, rows: Rows, snapshot: Snapshot) -> Query:
+    """Alpha query expansion: the query's feature and those of its first results, weighted by likeness to the ALPHA."""
+    if not rows:
+        return query
+    features = snapshot.features(np.array([position for _, position, _ in rows], np.int64))
+    winners = features[np.arange(len(rows)), [region for _, _, region in rows]]
+    weights = np.array([max(match.likeness, 0.0) for match, _, _ in rows]) ** ALPHA
+    feature = query.feature + weights @ winners
+    return Query(np.asarray(feature / np.linalg.norm(feature), np.float32), query.cells)
+
+
+def _distinct(rows: Rows, snapshot: Snapshot) -> Rows:
+    """The rows without those whose picture is nearly that of a better one."""
+    kept: Rows = []
+    seen = np.empty((0, snapshot.n_regions * snapshot.dim), np.float32)
+    for row in rows:
+        feature = snapshot.features(np.array([row[1]], np.int64)).reshape(1, -1)
+        if (seen @ feature[0] < SAME_PICTURE * snapshot.n_regions).all():
+            kept.append(row)
+            seen = np.concatenate([seen, feature])
+    return kept
+
+
+def _with_copies(query: Query, row: tuple[Match, int, int], searched: Searched) -> Match:
+    match, position, _ = row
+    picture = _read(match.image, searched.encoder)
+    if picture is None:
+        return match
+    heat: NDArray[np.float32] = searched.snapshot.features(np.array([position], np.int64))[0] @ query.feature
+    regions: Boxes = searched.store.settings.pyramid.boxes[: len(heat)]
+    copies = find_copies(query, picture, heat, regions, searched.encoder)
+    return replace(match, box=copies[0].box, boxes=tuple(FoundBox(copy.box, copy.score) for copy in copies))
+
+
+def _read_ahead(images: Sequence[Image], encoder: Encoder) -> Iterator[Picture | None]:
+    return map_ahead(lambda image: _read(image, encoder), images, 2, 8)
+
+
+def _read(image: Image, encoder: Encoder) -> Picture | None:
+    try:
+        return read(image.file, need=OVERSIZE * encoder.identity.size)
+    except ImageError:
+        return None
