@@ -15,6 +15,7 @@ from .. import __version__
 from ..errors import EncoderError, PatchseekError, StoreError
 from ._benchmarks import dataset_command, evaluate_command, score_command
 from ._encoder import EncoderChoice, encoder_options
+from ._serve import serve_command
 
 if TYPE_CHECKING:
     from ..collection import Collection
@@ -131,6 +132,7 @@ def index(
     "--save", type=click.Path(path_type=Path), metavar="FILE", help="Also draw query and results into a picture."
 )
 @click.option("--preview", is_flag=True, help="Like --save into a temporary file; prints its path and opens nothing.")
+@click.option("--server", metavar="URL", help="Ask a `patchseek serve` there; its token: in PATCHSEEK_TOKEN.")
 def search(
     query: Path | None,
     image_id: int | None,
@@ -143,6 +145,7 @@ def search(
     parquet: Path | None,
     save: Path | None,
     preview: bool,
+    server: str | None,
 ) -> None:
     """Rank the collection's pictures by how surely they hold the object of QUERY, and say where it is."""
     from ..boxes import from_pixels
@@ -151,6 +154,13 @@ def search(
 
     if (query is None) == (image_id is None):
         raise click.UsageError("give a QUERY picture or --image-id, one of them")
+    if server:
+        from ._serve import search_there
+
+        if collection or weights or engine or save or preview:
+            raise click.UsageError("--server searches its own collection its own way and draws nothing")
+        search_there(server, image_id if query is None else query, _numbers(box), _top(top), form, parquet)
+        return
     opened = _open(collection, weights)
     picture = opened.read(query if image_id is None else image_id)  # type: ignore[arg-type]  # one is given
     numbers = _numbers(box)
@@ -284,7 +294,7 @@ def verify_weights(folder: Path | None) -> None:
     print_line("all weights are as they were fetched")
 
 
-for command in (evaluate_command, score_command, dataset_command):
+for command in (evaluate_command, score_command, dataset_command, serve_command):
     cli.add_command(command)
 
 

@@ -1,0 +1,77 @@
+"""The `serve` command, and searching through a server. Parse, call, print; the head of it is in `cli`."""
+
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import click
+
+
+@click.command("serve")
+@click.argument("collection", required=False, type=click.Path(path_type=Path))
+@click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on; others need a token.")
+@click.option("--port", default=8765, show_default=True, type=click.IntRange(0, 65535), help="0 for a free one.")
+@click.option(
+    "--token", envvar="PATCHSEEK_TOKEN", help="What every visitor must know.  [default: made up where one is needed]"
+)
+@click.option(
+    "--allow-dir",
+    "allow_dirs",
+    multiple=True,
+    type=click.Path(path_type=Path),
+    help="A folder that may be indexed from the page; repeatable.",
+)
+@click.option("--public-url", help="The address that people type, where a reverse proxy stands in front.")
+@click.option("--max-upload", default=64, show_default=True, type=click.IntRange(1, 4096), help="Megabytes a request.")
+@click.option("--weights", type=click.Path(path_type=Path), help="The encoder's file, where it is not found by itself.")
+def serve_command(
+    collection: Path | None,
+    host: str,
+    port: int,
+    token: str | None,
+    allow_dirs: tuple[Path, ...],
+    public_url: str | None,
+    max_upload: int,
+    weights: Path | None,
+) -> None:
+    """Serve COLLECTION as a web page and an HTTP API, on this machine unless --host says otherwise."""
+    from ..server import ServerSettings, is_loopback, new_token, serve
+    from . import _open
+
+    token = token or (None if is_loopback(host) and public_url is None else new_token())
+    settings = ServerSettings(host, port, token, allow_dirs, public_url, max_upload << 20)
+
+    def say(address: str) -> None:
+        click.echo(address)
+        sys.stdout.flush()
+
+    serve(_open(collection, weights), settings, say)
+
+
+MOST = 1000
+"""Pictures that a server answers with at most."""
+
+
+def search_there(
+    url: str,
+    query: Path | int | None,
+    box: Sequence[float] | None,
+    top: int | None,
+    form: str | None,
+    parquet: Path | None,
+) -> None:
+    """Search through the server at url and print its answer, as `search` prints its own."""
+    from ..server.client import Client
+    from . import _output
+
+    assert query is not None
+    answer = Client(url, os.environ.get("PATCHSEEK_TOKEN")).search(query, box=box, top=top or MOST)
+    if parquet:
+        _output.write_parquet(answer["results"], parquet)
+    if form == "json":
+        _output.write_json(answer["query"], answer["collection"], answer["results"])
+    elif form in ("jsonl", "csv"):
+        {"jsonl": _output.write_jsonl, "csv": _output.write_csv}[form](answer["results"])
+    else:
+        _output.write_table(answer["results"])

@@ -1,0 +1,50 @@
+"""Query, collection and matches as JSON objects, the same at every edge. Boxes are x y w h pixels; prints nothing."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from .boxes import to_pixels
+from .collection import Collection
+from .images import Picture
+from .search import Match
+
+BBOX_FORMAT = "xywh_px"
+"""x y of the top left corner, width, height, in pixels of the upright picture."""
+
+
+def match_record(rank: int, match: Match) -> dict[str, Any]:
+    """One result as the JSON object that every edge of patchseek writes."""
+    return {
+        "rank": rank,
+        "image": match.image.path,
+        "image_id": match.image.id,
+        "score": round(match.score, 6),
+        "box": list(match.pixels),
+        "bbox_format": BBOX_FORMAT,
+        "width": match.image.width,
+        "height": match.image.height,
+    }
+
+
+def query_record(name: str, picture: Picture, box: Sequence[float] | None) -> dict[str, Any]:
+    """The query as a JSON object; box (x0 y0 x1 y1 in [0, 1]) is None for the whole picture."""
+    return {
+        "image": name,
+        "box": None if box is None else list(to_pixels(box, picture.width, picture.height)),
+        "bbox_format": BBOX_FORMAT,
+        "width": picture.width,
+        "height": picture.height,
+    }
+
+
+def collection_record(collection: Collection) -> dict[str, Any]:
+    """What was searched, as a JSON object."""
+    settings = collection.store.settings
+    return {
+        "path": str(collection.path),
+        "encoder": settings.encoder.name,
+        "levels": list(settings.pyramid.levels),
+        "overlap": settings.pyramid.overlap,
+        "images": len(collection),
+        "index": collection.index,
+    }
