@@ -16,11 +16,13 @@ export class Boxer {
     Object.assign(this, { name, width, height, onSettle, onMove });
     this.image = el("img", { src, alt: "", draggable: "false", width, height });
     this.frame = el("div", { class: "boxer-box", hidden: true }, ...HANDLES.map((at) => el("i", { class: `handle ${at}`, data: { at } })));
+    this.light = el("i", { hidden: true }); // what the shade around the box leaves clear
     this.stage = el(
       "div",
       { class: "boxer", tabindex: "0", role: "application", "aria-roledescription": "picture with a box", "aria-describedby": helpId,
         style: { aspectRatio: `${width} / ${height}` } },
       this.image,
+      el("div", { class: "boxer-shade" }, this.light),
       this.frame,
     );
     this.stage.style.setProperty("--ratio", width / height);
@@ -49,10 +51,10 @@ export class Boxer {
 
   #show(shares) {
     this.shares = shares;
-    this.frame.hidden = !shares;
-    if (shares) {
-      const [x, y, w, h] = shares.map((share) => `${100 * share}%`);
-      Object.assign(this.frame.style, { left: x, top: y, width: w, height: h });
+    for (const part of [this.frame, this.light]) {
+      part.hidden = !shares;
+      const [left, top, width, height] = (shares ?? []).map((share) => `${100 * share}%`);
+      if (shares) Object.assign(part.style, { left, top, width, height });
     }
     const box = this.pixels;
     const where = box ? `box at ${box[0]}, ${box[1]}, ${box[2]} wide, ${box[3]} high` : "no box, the whole picture is meant";
@@ -74,6 +76,7 @@ export class Boxer {
     if (event.button !== 0 || !event.isPrimary) return;
     event.preventDefault();
     event.stopPropagation();
+    this.stage.classList.add("pointed"); // no ring for those who see where they press
     this.stage.focus({ preventScroll: true });
     const from = this.#at(event);
     const before = this.shares;
@@ -101,6 +104,7 @@ export class Boxer {
   }
 
   #key(event) {
+    this.stage.classList.remove("pointed");
     if (event.ctrlKey || event.metaKey || event.altKey) return;
     const direction = { ArrowLeft: [-STEP, 0], ArrowRight: [STEP, 0], ArrowUp: [0, -STEP], ArrowDown: [0, STEP] }[event.key];
     if (direction && this.shares) {

@@ -5,7 +5,7 @@ import { $, el } from "./dom.js";
 const { paths, components } = await (await fetch("/openapi.json")).json();
 
 const typeOf = (schema) =>
-  schema.type === "array" ? `${typeOf(schema.items ?? {})}, several` : schema.format ?? schema.contentMediaType ?? schema.type ?? (schema.anyOf ?? []).map(typeOf).filter((type) => type !== "null").join(" or ");
+  schema.type === "array" ? `${typeOf(schema.items ?? {})}, several` : (schema.contentMediaType ? "file" : schema.type) ?? (schema.anyOf ?? []).map(typeOf).filter((type) => type !== "null").join(" or ");
 
 function bodyFields(operation) {
   const content = Object.values(operation.requestBody?.content ?? {})[0];
