@@ -49,7 +49,7 @@ def build(collection: Collection, settings: ServerSettings) -> FastAPI:
     for routes in (search_routes, image_routes, job_routes):
         app.include_router(routes(services))
     _add_pages(app, services)
-    _add_errors(app)
+    _add_errors(app, services)
     app.add_middleware(Measured, metrics=services.metrics)
     app.add_middleware(Guard, settings=settings)  # added last: outermost
     return app
@@ -81,7 +81,7 @@ def _add_pages(app: FastAPI, services: Services) -> None:
     app.mount("/web", StaticFiles(directory=WEB), name="web")
 
 
-def _add_errors(app: FastAPI) -> None:
+def _add_errors(app: FastAPI, services: Services) -> None:
     """Every error as {"detail": one sentence}."""
 
     @app.exception_handler(RequestValidationError)
@@ -94,9 +94,9 @@ def _add_errors(app: FastAPI) -> None:
 
     @app.exception_handler(PatchseekError)
     async def ours(_: Request, error: PatchseekError) -> Response:
-        if isinstance(error, ImageError | BoxError | QueryError):
-            return _problem(422, str(error))
-        return _problem(409 if isinstance(error, StoreLocked) else 500, str(error))
+        ours_to_mend = not isinstance(error, ImageError | BoxError | QueryError)
+        status = 409 if isinstance(error, StoreLocked) else 500 if ours_to_mend else 422
+        return _problem(status, services.discreet(str(error)))
 
 
 def _sentence(problem: Any) -> str:

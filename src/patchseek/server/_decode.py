@@ -24,8 +24,10 @@ _BYTES_A_PIXEL = 12
 class Decoder:
     """Some decoding processes, started when first needed and replaced when they die. Used from several threads."""
 
-    def __init__(self, n_workers: int, max_pixels: int, seconds: float) -> None:
+    def __init__(self, n_workers: int, max_pixels: int, seconds: float, memory_bytes: int | None = None) -> None:
+        """memory_bytes: of address space for each process; by default what a picture of max_pixels can need."""
         self.max_pixels, self.seconds = max_pixels, seconds
+        self.memory_bytes = memory_bytes or _BASE_BYTES + _BYTES_A_PIXEL * max_pixels
         self._idle: SimpleQueue[subprocess.Popen[bytes] | None] = SimpleQueue()
         self._all: set[subprocess.Popen[bytes]] = set()
         for _ in range(n_workers):
@@ -46,9 +48,8 @@ class Decoder:
         return picture
 
     def _start(self) -> subprocess.Popen[bytes]:
-        memory = _BASE_BYTES + _BYTES_A_PIXEL * self.max_pixels
         # -P: no module is taken from the folder the server was started in. One thread: each would reserve memory.
-        command = [sys.executable, "-P", "-m", "patchseek.server._decode_worker", str(memory)]
+        command = [sys.executable, "-P", "-m", "patchseek.server._decode_worker", str(self.memory_bytes)]
         environment = {**os.environ, "OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}
         worker = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environment)
         self._all.add(worker)

@@ -55,12 +55,22 @@ class Guard:
         if refusal is not None:
             await refusal(scope, receive, protected)
             return
-        sent = _Started(protected)
+        has_begun = False
+
+        async def answer(message: Message) -> None:
+            nonlocal has_begun
+            if body.is_over and not has_begun:
+                return  # whatever the application makes of half a body, it is not what should be said
+            has_begun = True
+            await protected(message)
+
         try:
-            await self.app(scope, body.receive, sent)
+            await self.app(scope, body.receive, answer)
         except _TooLong:
-            if not sent.started:
-                await _too_large(self.settings.max_upload_bytes)(scope, receive, protected)
+            if has_begun:
+                raise
+        if body.is_over and not has_begun:
+            await _too_large(self.settings.max_upload_bytes)(scope, receive, protected)
 
     def _refuse(self, scope: Scope, headers: dict[str, str]) -> Response | None:
         """The answer to a request of another site; None for one of ours."""
@@ -130,6 +140,7 @@ class _Body:
 
     def __init__(self, receive: Receive, limit: int) -> None:
         self._receive, self._limit, self._n_bytes = receive, limit, 0
+        self.is_over = False
 
     def is_too_long(self, declared: str) -> bool:
         """Whether the Content-Length alone is too much."""
@@ -140,19 +151,9 @@ class _Body:
         message = await self._receive()
         self._n_bytes += len(message.get("body", b""))
         if self._n_bytes > self._limit:
+            self.is_over = True
             raise _TooLong
         return message
-
-
-class _Started:
-    """Passes messages on and notes whether the answer has begun."""
-
-    def __init__(self, send: Send) -> None:
-        self._send, self.started = send, False
-
-    async def __call__(self, message: Message) -> None:
-        self.started = True
-        await self._send(message)
 
 
 def _protect(send: Send, headers: dict[str, str]) -> Send:

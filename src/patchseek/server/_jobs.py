@@ -74,7 +74,9 @@ class Job:
 class Jobs:
     """The jobs of one server."""
 
-    def __init__(self) -> None:
+    def __init__(self, discreet: Callable[[str], str] = str) -> None:
+        """discreet: what to tell of an error's text."""
+        self._discreet = discreet
         self._pool = ThreadPoolExecutor(1, thread_name_prefix="job")
         self._jobs: OrderedDict[str, Job] = OrderedDict()
         self._lock = threading.Lock()
@@ -117,7 +119,7 @@ class Jobs:
         except _Cancelled:
             state = "cancelled"
         except PatchseekError as error:
-            job.error = str(error)
+            job.error = self._discreet(str(error))
         except Exception as error:  # a thread that dies silently would leave the page waiting
             job.error = f"unexpected: {type(error).__name__}: {error}"
         finally:

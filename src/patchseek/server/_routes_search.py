@@ -63,6 +63,7 @@ def search_routes(services: Services) -> APIRouter:
         found = await services.searches.run(run)
         if sent:
             found["query"]["query_id"] = sent[0].id
+        found["collection"]["path"] = services.discreet(found["collection"]["path"])
         return found
 
     @router.post("/queries", status_code=201, response_model=QueryShape, response_model_exclude_unset=True)

@@ -3,6 +3,7 @@
 from fastapi import HTTPException
 
 from ..collection import Collection
+from ..errors import ImageError
 from ..images import Picture
 from ..store import Image
 from ._batching import batching
@@ -32,7 +33,7 @@ class Services:
         self.decoder = Decoder(2, settings.max_pixels, settings.decode_seconds)
         self.queries = Queries(_QUERY_BYTES)
         self.thumbnails = Thumbnails()
-        self.jobs = Jobs()
+        self.jobs = Jobs(self.discreet)
         watch = self.metrics.watch
         watch("search_queue", "Searches under way or waiting", lambda: self.searches.n_calls)
         watch("decode_queue", "Uploads being decoded or waiting", lambda: self.decodes.n_calls)
@@ -62,7 +63,18 @@ class Services:
 
     def member(self, image_id: int) -> tuple[str, Picture]:
         """Name and pixels of a picture of the collection. Raises HTTPException 404, ImageError."""
-        return self.image(image_id).path, self.collection.read(image_id)
+        path = self.image(image_id).path
+        try:
+            return path, self.collection.read(image_id)
+        except ImageError as error:
+            raise ImageError(path, error.reason) from error
+
+    def discreet(self, text: str) -> str:
+        """The text without where things are on this machine, unless whoever asks sits at it."""
+        if not self.settings.is_local:
+            for path in (self.collection.path, self.collection.path.resolve(), *self.settings.allow_dirs):
+                text = text.replace(str(path), path.name)
+        return text
 
     def close(self) -> None:
         """Stop jobs, threads and processes."""
