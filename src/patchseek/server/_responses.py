@@ -4,11 +4,23 @@ from typing import Any
 
 from starlette.responses import Response, StreamingResponse
 
-from ._shapes import Problem
-
-PROBLEMS: dict[int | str, dict[str, Any]] = {
-    status: {"model": Problem} for status in (400, 401, 403, 404, 409, 413, 421, 422, 429)
+_SENTENCE = {"type": "object", "properties": {"detail": {"type": "string"}}, "required": ["detail"]}
+_WORDS = {
+    400: "The request cannot be read",
+    401: "The token is missing or wrong",
+    403: "Not from there, or not here",
+    404: "There is no such thing",
+    409: "Another process is changing the collection",
+    413: "More than this server takes",
+    421: "Not a name of this server",
+    422: "What was asked cannot be answered",
+    429: "Too many at once; Retry-After says when to come back",
 }
+PROBLEMS: dict[int | str, dict[str, Any]] = {
+    status: {"description": words, "content": {"application/json": {"schema": _SENTENCE}}}
+    for status, words in _WORDS.items()
+}
+"""Every problem is one sentence. Written out: a model would be documented as a JPEG by a route that answers one."""
 
 
 class Jpeg(Response):

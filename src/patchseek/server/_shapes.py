@@ -11,12 +11,6 @@ ImageId = Annotated[int, Field(ge=1, le=MOST_ID, description="a picture of the c
 Xywh = Annotated[tuple[float, float, float, float], Field(description="x y w h in pixels of the upright picture")]
 
 
-class Problem(BaseModel):
-    """What went wrong, in one sentence for a person."""
-
-    detail: str
-
-
 class Result(BaseModel):
     """A ranked picture and where the object is in it."""
 
