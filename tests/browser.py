@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import time
 
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 
@@ -31,12 +32,20 @@ def draw_box(page, box, selector="#stage .boxer"):
     page.mouse.up()
 
 
+def until(page, expression, seconds=20):
+    """Wait for an expression to be true. Playwright's own way evaluates text in the page, which its CSP forbids."""
+    end = time.monotonic() + seconds
+    while not page.evaluate(expression):
+        assert time.monotonic() < end, expression
+        page.wait_for_timeout(30)
+
+
 def answered(page, action):
     """The JSON of the next search that the action causes."""
     with page.expect_response(lambda response: response.url.endswith("/api/search") and response.ok) as caught:
         action()
     answer = caught.value.json()
-    page.wait_for_function("document.getElementById('answers').getAttribute('aria-busy') === 'false'")
+    until(page, "document.getElementById('answers').getAttribute('aria-busy') === 'false'")
     return answer
 
 
