@@ -65,7 +65,7 @@ def home(tmp_path_factory):
             scene.paste(cup, truth[name][:2], cup)
         scene.save(home / "pictures" / name, quality=90)
     photos["coffee"].save(home / "cup.jpg", quality=92)
-    for i in range(12):
+    for i in range(18):
         demo.make_scene((), i + 300, photos, cuts)[0].resize((400, 300)).save(home / "allowed" / f"more-{i}.jpg")
     (home / "allowed" / "torn.jpg").write_bytes(b"\xff\xd8\xff\xe0 torn")
     (home / "truth.json").write_text(json.dumps(truth))
@@ -398,10 +398,15 @@ def test_an_allowed_folder_is_added_with_live_progress_and_its_failures_are_told
     page.locator("#folders button").click()
     page.wait_for_selector('.job[data-state="done"]')
     page.wait_for_selector("#failures:not([hidden])")
-    until(page, "document.getElementById('collection-words').textContent.startsWith('22 pictures')")
+    until(page, "document.getElementById('collection-words').textContent.startsWith('28 pictures')")
     page.locator("#failures summary").click()
     assert "torn.jpg" in page.locator("#failures table").inner_text()
     page.screenshot(path=SCREENS / "collection.png")
+    answered(page, lambda: page.locator("#pictures .tile").first.click())
+    assert page.locator("#results .cell").count() == 24
+    page.locator("#results .cell").last.scroll_into_view_if_needed()
+    until(page, "document.querySelectorAll('#results .cell').length === 28")  # more come by themselves
+    assert page.locator("#more").is_hidden()
 
 
 def test_marked_results_give_precision_and_a_set_that_eval_reads(open_page, home, tmp_path, truth):

@@ -10,9 +10,6 @@ from ..errors import QueryError
 from ..images import Picture
 from ..records import collection_record, match_record, query_record
 
-OFFERED: frozenset[str] = frozenset()
-"""Options of OPTIONS that `Collection.search` of this version takes. The page shows controls for these alone."""
-
 OPTIONS = {
     "refine": "how many of the first results get finer boxes, 0 for none",
     "several": "look for several copies in a picture",
@@ -21,6 +18,15 @@ OPTIONS = {
     "exclude": "pictures of what is not meant",
     "distinct": "show near-duplicates once",
 }
+
+
+OFFERED: frozenset[str] = frozenset()
+"""Those of OPTIONS that `Collection.search` of this version takes."""
+
+
+def offered(collection: Collection) -> frozenset[str]:  # noqa: ARG001  # some options will depend on the encoder
+    """Those of OPTIONS that can be asked of a collection. The page shows controls for these alone."""
+    return OFFERED
 
 
 @dataclass(frozen=True)
@@ -53,7 +59,7 @@ class SearchRequest:
 
 def answer(collection: Collection, request: SearchRequest) -> dict[str, Any]:
     """The ranked pictures with their boxes, {"query", "collection", "results"}. Raises QueryError, BoxError."""
-    options = _options(request)
+    options = _options(request, offered(collection))
     if not request.queries and "text" not in options:
         raise QueryError("nothing to look for: send a picture (image), or name one (query_id, image_id)")
     pictures = [query.picture for query in request.queries]
@@ -71,7 +77,7 @@ def answer(collection: Collection, request: SearchRequest) -> dict[str, Any]:
     }
 
 
-def _options(request: SearchRequest) -> dict[str, Any]:
+def _options(request: SearchRequest, known: frozenset[str]) -> dict[str, Any]:
     """The arguments of Collection.search beyond picture, box and top. Raises QueryError for what is not offered."""
     options: dict[str, Any] = {}
     if request.refine is not None:
@@ -85,7 +91,7 @@ def _options(request: SearchRequest) -> dict[str, Any]:
     if request.distinct:
         options["distinct"] = True
     wanted = {*options, *(["several_queries"] if len(request.queries) > 1 else [])}
-    missing = sorted(wanted - OFFERED)
+    missing = sorted(wanted - known)
     if missing:
         raise QueryError(f"this server cannot do that: {', '.join(f'{name} ({OPTIONS[name]})' for name in missing)}")
     return options

@@ -10,15 +10,13 @@ from fastapi import APIRouter, File, HTTPException, Path, Query, Request, Respon
 from ..encode import AddReport, OnProgress
 from ..records import collection_record
 from ..store import Image, Writer
-from ._answers import OFFERED, OPTIONS
+from ._answers import OPTIONS, offered
 from ._responses import PROBLEMS, Jpeg
 from ._services import Services
 from ._shapes import MOST_ID, CollectionShape, ImagePage, ImageShape, JobShape
-from ._uploads import drop_upload, write_uploads
+from ._uploads import FOLDER, drop_upload
 
 ImageId = Annotated[int, Path(ge=1, le=MOST_ID)]
-NAME = 200
-# characters of a file name that are kept
 _FAILURES = 1000
 # failures that are listed
 _OPENERS = {"darwin": "open", "linux": "xdg-open"}
@@ -72,17 +70,12 @@ def image_routes(services: Services) -> APIRouter:
         """Add pictures to the collection, in a folder of its own. Every one is decoded first, in a safe place."""
         if len(image) > 1000:
             raise HTTPException(422, "at most 1000 pictures can be added at once")
-        pictures = []
-        for file in image:
-            name, content = (file.filename or "picture")[:NAME], await file.read()
-            await services.decodes.run(services.decoder.decode, content, name)
-            pictures.append((name, content))
+        names = [await services.keep_upload(file) for file in image]
 
         def work(on_progress: OnProgress) -> AddReport:
-            return collection.add(write_uploads(collection.path, pictures), on_progress=on_progress)
+            return collection.add(collection.path / FOLDER, on_progress=on_progress)
 
-        title = pictures[0][0] if len(pictures) == 1 else f"{len(pictures)} pictures"
-        return services.jobs.start("upload", title, work).record()
+        return services.jobs.start("upload", names[0] if len(names) == 1 else f"{len(names)} pictures", work).record()
 
     @router.delete("/images/{image_id}", status_code=202, response_model=JobShape)
     async def remove_image(image_id: ImageId) -> Any:
@@ -133,7 +126,7 @@ def _describe(services: Services) -> dict[str, Any]:
             }
             for number, folder in enumerate(settings.allow_dirs)
         ],
-        "features": {name: name in OFFERED for name in OPTIONS}
+        "features": {name: name in offered(collection) for name in OPTIONS}
         | {"paths": local, "open_folder": local and _opener() is not None},
         "limits": {"upload_bytes": settings.max_upload_bytes, "pixels": settings.max_pixels},
     }

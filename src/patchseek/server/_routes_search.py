@@ -15,8 +15,6 @@ from ._thumbnails import to_jpeg
 
 Box = tuple[float, float, float, float]
 Id = Annotated[int, Form(ge=1, le=MOST_ID)]
-NAME = 200
-# characters of a file name that are kept
 
 
 def search_routes(services: Services) -> APIRouter:
@@ -47,7 +45,7 @@ def search_routes(services: Services) -> APIRouter:
         if len(image) + len(query_id) + len(image_id) + len(exclude) > 10:
             raise HTTPException(422, "at most 10 pictures can be searched with at once")
         boxes = [_parse_box(text) for text in box]
-        sent = [await services.receive(await file.read(), (file.filename or "picture")[:NAME]) for file in image]
+        sent = [await services.receive(file) for file in image]
         sent += [services.query(key) for key in query_id]
         queries = [QueryPicture(query.name, query.picture) for query in sent]
 
@@ -69,7 +67,7 @@ def search_routes(services: Services) -> APIRouter:
     @router.post("/queries", status_code=201, response_model=QueryShape, response_model_exclude_unset=True)
     async def send_query(image: Annotated[UploadFile, File(description="a picture of the object")]) -> Any:
         """Send a picture once, to search with it often (`query_id`). It is kept in memory for a while."""
-        query = await services.receive(await image.read(), (image.filename or "picture")[:NAME])
+        query = await services.receive(image)
         picture = query.picture
         return {"query_id": query.id, "image": query.name, "width": picture.width, "height": picture.height}
 

@@ -1,6 +1,6 @@
 """What the routes share: the collection, its queues, caches and jobs. Opened with the application, closed with it."""
 
-from fastapi import HTTPException
+from fastapi import HTTPException, UploadFile
 
 from ..collection import Collection
 from ..errors import ImageError
@@ -9,13 +9,18 @@ from ..store import Image
 from ._batching import batching
 from ._decode import Decoder
 from ._jobs import Jobs
+from ._lru import BoundedCache
 from ._metrics import Metrics
 from ._queries import Queries, Query
 from ._queue import WorkQueue
 from ._settings import ServerSettings
 from ._thumbnails import Thumbnails
+from ._uploads import write_upload
 
 _QUERY_BYTES = 256 << 20
+_MEMBER_BYTES = 128 << 20
+_NAME = 200
+# characters of a file name that are kept
 
 
 class Services:
@@ -32,6 +37,7 @@ class Services:
         self.catalogue = WorkQueue("catalogue", 2, 512)
         self.decoder = Decoder(2, settings.max_pixels, settings.decode_seconds)
         self.queries = Queries(_QUERY_BYTES)
+        self._members: BoundedCache[str, Picture] = BoundedCache(_MEMBER_BYTES)
         self.thumbnails = Thumbnails()
         self.jobs = Jobs(self.discreet)
         watch = self.metrics.watch
@@ -56,18 +62,38 @@ class Services:
             raise HTTPException(404, "this query picture is not kept any more: send it again")
         return query
 
-    async def receive(self, content: bytes, name: str) -> Query:
+    async def receive(self, file: UploadFile) -> Query:
         """Decode an uploaded picture, in a process that can be killed, and keep it. Raises ImageError, Busy."""
-        picture = await self.decodes.run(self.decoder.decode, content, name)
+        name = shown_name(file)
+        picture = await self.decodes.run(lambda: self.decoder.decode(file.file.read(), name))
         return self.queries.keep(name, picture)
+
+    async def keep_upload(self, file: UploadFile) -> str:
+        """Check an uploaded picture as `receive` does and write it into the collection's folder of uploads; its name.
+
+        One at a time is in memory, however many were sent.
+        """
+        name = shown_name(file)
+
+        def check_and_write() -> None:
+            content = file.file.read()
+            self.decoder.decode(content, name)
+            write_upload(self.collection.path, name, content)
+
+        await self.decodes.run(check_and_write)
+        return name
 
     def member(self, image_id: int) -> tuple[str, Picture]:
         """Name and pixels of a picture of the collection. Raises HTTPException 404, ImageError."""
-        path = self.image(image_id).path
-        try:
-            return path, self.collection.read(image_id)
-        except ImageError as error:
-            raise ImageError(path, error.reason) from error
+        image = self.image(image_id)
+        picture = self._members.get(image.sha256)
+        if picture is None:
+            try:
+                picture = self.collection.read(image_id)
+            except ImageError as error:
+                raise ImageError(image.path, error.reason) from error
+            self._members.put(image.sha256, picture, picture.pixels.nbytes)
+        return image.path, picture
 
     def discreet(self, text: str) -> str:
         """The text without where things are on this machine, unless whoever asks sits at it."""
@@ -82,3 +108,8 @@ class Services:
         for queue in (self.searches, self.decodes, self.pictures, self.catalogue):
             queue.close()
         self.decoder.close()
+
+
+def shown_name(file: UploadFile) -> str:
+    """What the sender calls a file."""
+    return (file.filename or "picture")[:_NAME]

@@ -22,19 +22,16 @@ def safe_name(name: str, content: bytes) -> str:
     return f"{shown}-{hashlib.sha256(content).hexdigest()[:10]}.{suffix.lower()}"
 
 
-def write_uploads(collection: Path, pictures: list[tuple[str, bytes]]) -> Path:
-    """Write (name, content) pairs below the collection; the folder, to be indexed. Raises PatchseekError."""
-    folder = collection / FOLDER
+def write_upload(collection: Path, name: str, content: bytes) -> None:
+    """Write a picture into the folder of uploads, to be indexed. Raises PatchseekError."""
+    path = collection / FOLDER / safe_name(name, content)
+    partial = path.with_name(f".{path.name}.tmp")
     try:
-        folder.mkdir(exist_ok=True)
-        for name, content in pictures:
-            path = folder / safe_name(name, content)
-            partial = path.with_name(f".{path.name}.tmp")
-            partial.write_bytes(content)
-            partial.replace(path)
+        path.parent.mkdir(exist_ok=True)
+        partial.write_bytes(content)
+        partial.replace(path)
     except OSError as error:
         raise PatchseekError(f"the upload could not be kept ({error.strerror})") from error
-    return folder
 
 
 def drop_upload(collection: Path, image: Image) -> None:
