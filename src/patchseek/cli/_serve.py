@@ -9,7 +9,7 @@ import click
 
 
 @click.command("serve")
-@click.argument("collection", required=False, type=click.Path(path_type=Path))
+@click.argument("collection", required=False, envvar="PATCHSEEK_COLLECTION", type=click.Path(path_type=Path))
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on; others need a token.")
 @click.option("--port", default=8765, show_default=True, type=click.IntRange(0, 65535), help="0 for a free one.")
 @click.option(
@@ -22,7 +22,12 @@ import click
     type=click.Path(path_type=Path),
     help="A folder that may be indexed from the page; repeatable.",
 )
-@click.option("--public-url", help="The address that people type, where a reverse proxy stands in front.")
+@click.option(
+    "--public-url",
+    envvar="PATCHSEEK_PUBLIC_URL",
+    help="The address people type, where a reverse proxy stands in front.",
+)
+@click.option("--create", is_flag=True, help="Begin with an empty COLLECTION where there is none.")
 @click.option("--max-upload", default=64, show_default=True, type=click.IntRange(1, 4096), help="Megabytes a request.")
 @click.option("--weights", type=click.Path(path_type=Path), help="The encoder's file, where it is not found by itself.")
 def serve_command(
@@ -32,10 +37,12 @@ def serve_command(
     token: str | None,
     allow_dirs: tuple[Path, ...],
     public_url: str | None,
+    create: bool,
     max_upload: int,
     weights: Path | None,
 ) -> None:
     """Serve COLLECTION as a web page and an HTTP API, on this machine unless --host says otherwise."""
+    from ..collection import Collection
     from ..server import ServerSettings, is_loopback, new_token, serve
     from . import _open
 
@@ -46,7 +53,11 @@ def serve_command(
         click.echo(address)
         sys.stdout.flush()
 
-    serve(_open(collection, weights), settings, say)
+    if create and collection is not None:
+        opened = Collection.open(collection, weights=weights)
+    else:
+        opened = _open(collection, weights)
+    serve(opened, settings, say)
 
 
 MOST = 1000

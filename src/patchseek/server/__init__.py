@@ -69,10 +69,16 @@ def serve(collection: Collection, settings: ServerSettings, on_ready: Callable[[
         timeout_keep_alive=30,
         timeout_graceful_shutdown=3,
     )
-    shown = f"[{settings.host}]" if family == socket.AF_INET6 else settings.host
     listener.listen(512)
-    on_ready(f"http://{shown}:{port}/" + (f"?token={settings.token}" if settings.token else ""))
+    on_ready(_address(settings))
     try:
         uvicorn.Server(config).run(sockets=[listener])
     finally:
         listener.close()
+
+
+def _address(settings: ServerSettings) -> str:
+    """What to open in a browser: on this machine, unless there is a public address."""
+    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(settings.host, settings.host)
+    own = f"http://[{host}]:{settings.port}" if ":" in host else f"http://{host}:{settings.port}"
+    return f"{(settings.public_url or own).rstrip('/')}/" + (f"?token={settings.token}" if settings.token else "")
