@@ -20,11 +20,17 @@ from PIL import Image
 from playwright.sync_api import sync_playwright
 
 from patchseek.datasets import open_dataset
+from patchseek.server.client import Client, ServerError
 
 from .browser import answered, draw_box, drawn_boxes, find_chromium, overlap, until
 
 ROOT = Path(__file__).parent.parent
 SCREENS = ROOT / "build" / "screens"
+SHOWN = """[...document.images].every((image) => {
+    const {top, height} = image.getBoundingClientRect();
+    return !height || top > innerHeight || image.naturalWidth;
+})"""
+# whether all pictures that can be seen have arrived
 HOSTILE = "<img src=x onerror=alert(1)>.jpg"
 CUP_BOX = (77, 18, 401, 371)
 # the cup in its photograph, x y w h in pixels; from demo/make_pictures.py
@@ -157,6 +163,7 @@ def assert_found(page, truth, least=0.4):
 
 def test_a_dropped_picture_and_a_drawn_box_show_where_the_object_is(open_page, home, truth):
     page = open_page()
+    until(page, SHOWN)
     page.screenshot(path=SCREENS / "start.png")
     answered(page, lambda: drop(page, home / "cup.jpg"))
     answer = answered(page, lambda: draw_box(page, CUP_BOX))
@@ -165,8 +172,9 @@ def test_a_dropped_picture_and_a_drawn_box_show_where_the_object_is(open_page, h
     for (name, box), result in zip(drawn_boxes(page), answer["results"], strict=True):
         assert name == result["image"]
         assert overlap(box, result["box"]) > 0.93  # what is on the screen is what was answered
-    page.wait_for_timeout(300)
+    until(page, SHOWN)
     page.screenshot(path=SCREENS / "search.png")
+    Image.open(SCREENS / "search.png").quantize(256).save(SCREENS / "page.png", optimize=True)  # docs/page.png
     moved = answered(page, lambda: draw_box(page, (300, 100, 120, 120), "#stage .boxer"))
     assert moved["query"]["box"] != answer["query"]["box"]  # a press inside the box moved it
 
@@ -292,6 +300,11 @@ def test_the_full_view_zooms_pans_and_searches_a_region(open_page, home):
     assert sheet.bounding_box()["width"] > panned["width"]
     page.locator("#zoom-fit").click()
     page.screenshot(path=SCREENS / "view.png")
+    page.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    page.locator("#copy-path").click()
+    until(page, "document.getElementById('copy-path').textContent === 'Copied'")
+    name = page.locator("#viewer-name").inner_text()
+    assert page.evaluate("navigator.clipboard.readText()") == str(home / "pictures" / name)
     page.locator("#region").click()
     draw_box(page, (500, 50, 250, 200), "#viewer .boxer")
     answer = answered(page, lambda: page.locator("#region-go").click())
@@ -516,9 +529,10 @@ def test_the_colours_can_be_chosen_and_are_kept(open_page):
     assert page.evaluate("getComputedStyle(document.body).backgroundColor") == dark != light
 
 
-def test_with_a_token_the_printed_address_lets_the_browser_in_and_no_other_does(chromium, home):
+def test_with_a_token_the_printed_address_lets_the_browser_in_and_no_other_does(chromium, home, tmp_path):
     command = [sys.executable, "-m", "patchseek", "serve", str(home / "collection"), "--port", "0"]
-    server = subprocess.Popen([*command, "--token", "a-token-for-tests"], stdout=subprocess.PIPE, text=True)
+    command += ["--token", "a-token-for-tests", "--max-upload", "1"]
+    server = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
     try:
         address = server.stdout.readline().strip()
         assert address.endswith("/?token=a-token-for-tests")
@@ -548,6 +562,10 @@ def test_with_a_token_the_printed_address_lets_the_browser_in_and_no_other_does(
             env=environment,
         )
         assert (refused.returncode, "needs a token" in refused.stderr) == (1, True)
+        (tmp_path / "large.jpg").write_bytes(b"x" * 2_000_000)
+        with pytest.raises(ServerError, match="more than 1 MB") as refusal:
+            Client(url, "a-token-for-tests").search(tmp_path / "large.jpg")
+        assert refusal.value.status == 413
         context.close()
     finally:
         server.terminate()

@@ -49,9 +49,10 @@ class Guard:
         headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
         refusal = self._refuse(scope, headers) or self._ask_token(scope, headers)
         body = _Body(receive, self.settings.max_upload_bytes)
-        if refusal is None and body.is_too_long(headers.get("content-length", "")):
-            refusal = _too_large(self.settings.max_upload_bytes)
         protected = _protect(send, HEADERS)
+        if refusal is None and body.is_too_long(headers.get("content-length", "")):
+            await body.drain()
+            refusal = _too_large(self.settings.max_upload_bytes)
         if refusal is not None:
             await refusal(scope, receive, protected)
             return
@@ -70,6 +71,7 @@ class Guard:
             if has_begun:
                 raise
         if body.is_over and not has_begun:
+            await body.drain()
             await _too_large(self.settings.max_upload_bytes)(scope, receive, protected)
 
     def _refuse(self, scope: Scope, headers: dict[str, str]) -> Response | None:
@@ -141,6 +143,7 @@ class _Body:
     def __init__(self, receive: Receive, limit: int) -> None:
         self._receive, self._limit, self._n_bytes = receive, limit, 0
         self.is_over = False
+        self._is_more = True
 
     def is_too_long(self, declared: str) -> bool:
         """Whether the Content-Length alone is too much."""
@@ -150,10 +153,19 @@ class _Body:
         """The next message. Raises _TooLong."""
         message = await self._receive()
         self._n_bytes += len(message.get("body", b""))
+        self._is_more = bool(message.get("more_body", False))
         if self._n_bytes > self._limit:
             self.is_over = True
             raise _TooLong
         return message
+
+    async def drain(self) -> None:
+        """Throw away what is still coming, up to the limit once more: who is cut off while sending hears no answer."""
+        n_bytes = 0
+        while self._is_more and n_bytes < self._limit:
+            message = await self._receive()
+            n_bytes += len(message.get("body", b""))
+            self._is_more = bool(message.get("more_body", False))
 
 
 def _protect(send: Send, headers: dict[str, str]) -> Send:
@@ -190,7 +202,7 @@ def _problem(status: int, detail: str, headers: dict[str, str] | None = None) ->
 
 
 def _too_large(limit: int) -> Response:
-    # The rest of the body is not read, so the connection cannot be used again.
+    # What is left of the body is not read, so the connection cannot be used again.
     return _problem(
         413, f"more than {limit / 2**20:.0f} MB were sent; the owner set this limit", {"connection": "close"}
     )

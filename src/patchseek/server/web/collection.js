@@ -10,11 +10,13 @@ let choose = () => {};
 let shownName = "";
 let n = 0;
 let loading = false;
+let limit = Infinity; // bytes of one request
 
 // ---- what it is
 
 export async function showCollection() {
   const found = await api.collection();
+  limit = 0.98 * found.limits.upload_bytes;
   $("collection-words").textContent =
     `${count(found.images, "picture")} · ${number(found.bytes / 1e6)} MB · ${found.encoder} on ${found.runs_on} · ${found.index} search` +
     (found.path ? ` · ${found.path}` : "");
@@ -124,6 +126,26 @@ function sentence({ kind, state, done, total, seconds, error, report, failures }
   return total ? `${number(done)} of ${number(total)}${left}` : "looking for pictures";
 }
 
+// Send pictures, as many at a time as the server takes.
+async function addFiles(files) {
+  for (const file of files.filter((file) => file.size > limit)) {
+    problem(`${file.name} is larger than the ${number(limit / 2 ** 20)} MB that this server takes; it is left out.`);
+  }
+  let group = [];
+  let bytes = 0;
+  const send = () => group.length && begin(() => api.addImages(group));
+  for (const file of files.filter((file) => file.size <= limit)) {
+    if (bytes + file.size > limit || group.length === 200) {
+      await send();
+      [group, bytes] = [[], 0];
+    }
+    group.push(file);
+    bytes += file.size;
+  }
+  say(`Sending ${count(files.length, "picture")}`);
+  await send();
+}
+
 // choose: what happens with a picture that is clicked.
 export function startCollection(chosen) {
   choose = chosen;
@@ -139,8 +161,9 @@ export function startCollection(chosen) {
   });
   $("add-pictures").addEventListener("click", () => $("add-files").click());
   $("add-files").addEventListener("change", async () => {
-    await begin(() => api.addImages($("add-files").files));
+    const files = [...$("add-files").files];
     $("add-files").value = "";
+    await addFiles(files);
   });
   api.jobs().then((all) => all.filter((job) => ["waiting", "running"].includes(job.state)).forEach(follow)).catch(problem);
 }

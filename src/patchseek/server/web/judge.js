@@ -22,7 +22,7 @@ const percent = (share) => (share === null ? "–" : `${Math.round(100 * share)}
 
 // Take over a search: its query and first results.
 export function judgeSearch({ queries, answer, results }) {
-  if (!answer || !queries.length) return;
+  if (!answer) return;
   const query = queries[0];
   const taken = new Set(objects.map((object) => object.name));
   const base = fileName(query.name).replace(/\.[^.]*$/, "") || "object";

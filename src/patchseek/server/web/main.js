@@ -67,7 +67,10 @@ startColours();
 startViewer();
 startJudging();
 startCollection((picture) => searchPicture(picture));
-$("judge-these").addEventListener("click", () => judgeSearch(state));
+$("judge-these").addEventListener("click", () => {
+  if (state.queries.length) judgeSearch(state);
+  else problem("Results of words alone cannot be judged: search with a picture.");
+});
 addEventListener("hashchange", showPage);
 showPage();
 try {

@@ -126,10 +126,21 @@ function searchRegion() {
   search(picture, box);
 }
 
+// Browsers lend their clipboard to pages from this machine or over TLS; elsewhere the old way must do.
+async function copy(text) {
+  if (navigator.clipboard) return navigator.clipboard.writeText(text);
+  const area = el("textarea", { class: "sr-only", "aria-hidden": "true" });
+  area.value = text;
+  $("viewer").append(area);
+  area.select();
+  document.execCommand("copy");
+  area.remove();
+}
+
 async function copyPath() {
   try {
     const { file, image } = await api.image(result().image_id);
-    await navigator.clipboard.writeText(file ?? image);
+    await copy(file ?? image);
     $("copy-path").textContent = "Copied";
   } catch (error) {
     problem(error);
