@@ -9,6 +9,7 @@ import io
 import json
 import os
 import re
+import signal
 import subprocess
 import sys
 import zipfile
@@ -174,7 +175,7 @@ def test_a_dropped_picture_and_a_drawn_box_show_where_the_object_is(open_page, h
         assert overlap(box, result["box"]) > 0.93  # what is on the screen is what was answered
     until(page, SHOWN)
     page.screenshot(path=SCREENS / "search.png")
-    Image.open(SCREENS / "search.png").quantize(256).save(SCREENS / "page.png", optimize=True)  # docs/page.png
+    Image.open(SCREENS / "search.png").convert("RGB").save(SCREENS / "page.jpg", quality=85)  # docs/page.jpg
     moved = answered(page, lambda: draw_box(page, (300, 100, 120, 120), "#stage .boxer"))
     assert moved["query"]["box"] != answer["query"]["box"]  # a press inside the box moved it
 
@@ -487,6 +488,31 @@ def test_options_appear_when_the_server_offers_them_and_travel_with_the_search(o
     assert 'name="exclude"\r\n\r\n2' in sent[-1]
     assert sent[-1].count('name="query_id"') == 2
     page.screenshot(path=SCREENS / "options.png")
+
+
+def test_the_first_use_of_an_empty_collection(chromium, home, tmp_path):
+    command = [sys.executable, "-m", "patchseek", "serve", str(tmp_path / "new"), "--create", "--port", "0"]
+    server = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    try:
+        context = chromium.new_context()
+        page = context.new_page()
+        page.goto(server.stdout.readline().strip())
+        page.wait_for_selector("body[data-ready]")
+        until(page, "document.getElementById('start-words').textContent.includes('no pictures yet')")
+        answered(page, lambda: page.set_input_files("#file", home / "cup.jpg"))
+        assert page.locator("#answers-title").inner_text() == "Nothing to search yet"
+        page.locator('nav a[href="#collection"]').click()
+        page.set_input_files("#add-files", sorted((home / "pictures").iterdir())[:3])
+        page.wait_for_selector('.job[data-state="done"]')
+        until(page, "document.querySelectorAll('#pictures .cell').length === 3")
+        answer = answered(page, lambda: page.locator("#pictures .tile").nth(2).click())
+        assert answer["results"][0]["score"] > 0.99
+        context.close()
+        server.send_signal(signal.SIGINT)
+        assert server.wait(20) == 0
+    finally:
+        server.kill()
+        server.communicate()
 
 
 # ---- colours, screen readers, tokens

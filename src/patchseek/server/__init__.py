@@ -73,6 +73,8 @@ def serve(collection: Collection, settings: ServerSettings, on_ready: Callable[[
     on_ready(_address(settings))
     try:
         uvicorn.Server(config).run(sockets=[listener])
+    except KeyboardInterrupt:
+        pass  # Ctrl-C is how a server ends; by now everything is closed
     finally:
         listener.close()
 

@@ -35,19 +35,23 @@ class Decoder:
 
     def decode(self, content: bytes, name: str) -> Picture:
         """The upright picture, shrunk as the worker says. Raises ImageError, named so, whatever goes wrong."""
-        worker = self._idle.get()
+        worker, is_sound = self._idle.get(), False
         try:
             if worker is None or worker.poll() is not None:
-                worker = self._start()
-            picture = self._ask(worker, content, name)
-        except BaseException:
-            worker = worker if worker is not None and worker.poll() is None else None
-            raise
-        finally:
-            self._idle.put(worker)
-        return picture
+                worker = self._start(instead_of=worker)
+            answer = self._ask(worker, content, name)
+            is_sound = True
+        finally:  # one that did not answer to the end would answer the next question with the rest
+            if worker is not None and not is_sound:
+                self._discard(worker)
+            self._idle.put(worker if is_sound else None)
+        if isinstance(answer, ImageError):
+            raise answer
+        return answer
 
-    def _start(self) -> subprocess.Popen[bytes]:
+    def _start(self, instead_of: subprocess.Popen[bytes] | None) -> subprocess.Popen[bytes]:
+        if instead_of is not None:
+            self._discard(instead_of)
         # -P: no module is taken from the folder the server was started in. One thread: each would reserve memory.
         command = [sys.executable, "-P", "-m", "patchseek.server._decode_worker", str(self.memory_bytes)]
         environment = {**os.environ, "OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}
@@ -55,7 +59,8 @@ class Decoder:
         self._all.add(worker)
         return worker
 
-    def _ask(self, worker: subprocess.Popen[bytes], content: bytes, name: str) -> Picture:
+    def _ask(self, worker: subprocess.Popen[bytes], content: bytes, name: str) -> Picture | ImageError:
+        """The picture, or what is wrong with it. Raises ImageError when there is no answer."""
         assert worker.stdin is not None
         assert worker.stdout is not None
         timer = threading.Timer(self.seconds, worker.kill)
@@ -67,7 +72,7 @@ class Decoder:
             line = worker.stdout.readline()
             answer = json.loads(line) if line else None
             if answer is not None and "reason" in answer:
-                raise ImageError(name, answer["reason"])
+                return ImageError(name, answer["reason"])
             n_bytes = int(np.prod(answer["shape"])) if answer is not None else 0
             pixels = worker.stdout.read(n_bytes)
         except OSError:  # its end of the pipe is closed: it died while it was written to
@@ -76,7 +81,6 @@ class Decoder:
             was_killed = not timer.is_alive()
             timer.cancel()
         if answer is None or len(pixels) < n_bytes:
-            self._discard(worker)
             limit = f"took longer than {self.seconds:g} s to decode" if was_killed else "the decoder broke down on it"
             raise ImageError(name, limit)
         return Picture(np.frombuffer(pixels, np.uint8).reshape(answer["shape"]), answer["width"], answer["height"])

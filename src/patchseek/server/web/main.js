@@ -25,13 +25,30 @@ function showPage() {
 
 function startColours() {
   const root = document.documentElement;
-  const kept = localStorage.getItem("colours");
+  const kept = recall();
   if (kept) root.dataset.colours = kept;
   $("theme").addEventListener("click", () => {
     const system = matchMedia("(prefers-color-scheme: dark)").matches ? "dark" : "light";
     root.dataset.colours = (root.dataset.colours ?? system) === "dark" ? "light" : "dark";
-    localStorage.setItem("colours", root.dataset.colours);
+    remember(root.dataset.colours);
   });
+}
+
+// A browser may refuse to keep anything, and says so with an exception.
+function recall() {
+  try {
+    return localStorage.getItem("colours");
+  } catch {
+    return null;
+  }
+}
+
+function remember(colours) {
+  try {
+    localStorage.setItem("colours", colours);
+  } catch {
+    // then it is chosen again next time
+  }
 }
 
 // ---- a picture may be dropped anywhere and pasted at any time
