@@ -395,3 +395,29 @@ def test_the_client_says_what_went_wrong(tmp_path):
         Client("http://127.0.0.1:9").search(1)
     with pytest.raises(ServerError, match="cannot be read"):
         Client("http://127.0.0.1:9").search(tmp_path / "none.jpg")
+
+
+def test_options_travel_to_the_search_once_it_takes_them(client, monkeypatch):
+    from patchseek.server import _answers
+
+    asked = []
+    collection = client.app.state.services.collection
+    monkeypatch.setattr(_answers, "OFFERED", frozenset(_answers.OPTIONS))
+    monkeypatch.setattr(collection, "search", lambda query, **options: asked.append((query, options)) or [])
+    features = client.get("/api/collection").json()["features"]
+    assert all(features[name] for name in _answers.OPTIONS)
+    form = {"image_id": [1, 2], "box": ["0,0,32,24", ""], "refine": 5, "several": True, "distinct": True, "exclude": 3}
+    assert client.post("/api/search", data=form | {"text": "a red cup", "top": 7, "skip": 7}).status_code == 200
+    pictures, options = asked[0]
+    assert [picture.width for picture in pictures] == [64, 64]
+    assert options.pop("exclude")[0].width == 64
+    assert options == {
+        "box": [(0, 0, 32, 24), None],
+        "top": 14,
+        "refine": 5,
+        "several": True,
+        "distinct": True,
+        "text": "a red cup",
+    }
+    assert client.post("/api/search", data={"text": "a red cup"}).json()["query"] == {"text": "a red cup"}
+    assert asked[1] == (None, {"box": None, "top": 10, "text": "a red cup"})
