@@ -363,6 +363,14 @@ def test_judged_results_become_a_set_that_eval_reads(client, photo, tmp_path):
     assert data.gallery[0].image.is_file()
 
 
+@pytest.mark.parametrize("number", ["NaN", "Infinity", "1e300"])
+def test_numbers_that_are_no_box_are_refused_in_what_is_saved(client, number):
+    right = f'{{"image_id": 2, "box": [{number}, 0, 1, 1]}}'
+    body = f'{{"objects": [{{"name": "a", "query": {{"image_id": 1}}, "right": [{right}]}}]}}'
+    answer = client.post("/api/judgements", content=body, headers={"content-type": "application/json"})
+    assert answer.status_code == 422
+
+
 # ---- the rest
 
 

@@ -91,7 +91,7 @@ def run(*arguments):
 @pytest.fixture(scope="module")
 def address(home):
     """The address that `patchseek serve` prints."""
-    command = [sys.executable, "-m", "patchseek", "serve", str(home / "collection"), "--port", "0"]
+    command = [sys.executable, "-W", "error", "-m", "patchseek", "serve", str(home / "collection"), "--port", "0"]
     command += ["--allow-dir", str(home / "allowed")]
     server = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     yield server.stdout.readline().strip()
@@ -213,9 +213,11 @@ def test_everything_works_by_keyboard_alone(open_page, home, truth):
             for _ in range(times):
                 page.keyboard.press(keys)
 
-    answer = answered(page, widen)
-    assert overlap(answer["query"]["box"], CUP_BOX) > 0.85
-    assert re.search(r"box at \d+, \d+", stage.get_attribute("aria-label"))
+    answered(page, widen)
+    page.wait_for_timeout(400)  # the box has settled
+    until(page, "document.getElementById('answers').getAttribute('aria-busy') === 'false'")
+    spoken = re.search(r"box at (\d+), (\d+), (\d+) wide, (\d+) high", stage.get_attribute("aria-label"))
+    assert overlap([int(number) for number in spoken.groups()], CUP_BOX) > 0.85
     assert_found(page, truth)
     page.locator("#results .tile").first.focus()
     page.keyboard.press("Enter")
@@ -406,8 +408,15 @@ def test_results_are_exported_in_four_forms(open_page, home):
 
 def test_an_allowed_folder_is_added_with_live_progress_and_its_failures_are_told(open_page):
     page = open_page("#collection")
-    page.locator("#folders button").click()
-    page.locator('.job:has-text("allowed") button:has-text("Cancel")').click()
+    page.evaluate(
+        """() => {
+            document.querySelector("#folders button").click();
+            const timer = setInterval(() => {
+                const cancel = document.querySelector(".job button");
+                if (cancel) { cancel.click(); clearInterval(timer); }
+            }, 2);
+        }"""
+    )
     page.wait_for_selector('.job[data-state="cancelled"], .job[data-state="done"]')
     page.locator("#folders button").click()
     page.wait_for_selector('.job[data-state="done"]')

@@ -8,7 +8,10 @@ MOST_ID = 2**53 - 1
 """Larger numbers lose digits in JavaScript."""
 
 ImageId = Annotated[int, Field(ge=1, le=MOST_ID, description="a picture of the collection")]
-Xywh = Annotated[tuple[float, float, float, float], Field(description="x y w h in pixels of the upright picture")]
+_Number = Annotated[float, Field(allow_inf_nan=False, ge=-1e9, le=1e9)]
+Xywh = Annotated[
+    tuple[_Number, _Number, _Number, _Number], Field(description="x y w h in pixels of the upright picture")
+]
 
 
 class Result(BaseModel):

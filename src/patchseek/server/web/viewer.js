@@ -60,7 +60,7 @@ async function go(step) {
 
 function place() {
   sheet.style.transform = `translate(${view.x}px, ${view.y}px) scale(${view.scale})`;
-  sheet.dataset.scale = view.scale.toFixed(2);
+  sheet.style.setProperty("--zoom", view.scale);
 }
 
 function fit() {
