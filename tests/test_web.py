@@ -514,6 +514,10 @@ def test_the_first_use_of_an_empty_collection(chromium, home, tmp_path):
         page.set_input_files("#add-files", sorted((home / "pictures").iterdir())[:3])
         page.wait_for_selector('.job[data-state="done"]')
         until(page, "document.querySelectorAll('#pictures .cell').length === 3")
+        page.locator('nav a[href="#search"]').click()
+        page.locator("#new").click()
+        until(page, "document.querySelectorAll('#start-pictures .cell').length === 3")
+        page.locator('nav a[href="#collection"]').click()
         answer = answered(page, lambda: page.locator("#pictures .tile").nth(2).click())
         assert answer["results"][0]["score"] > 0.99
         context.close()

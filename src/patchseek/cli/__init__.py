@@ -157,8 +157,8 @@ def search(
     if server:
         from ._serve import search_there
 
-        if collection or weights or engine or save or preview:
-            raise click.UsageError("--server searches its own collection its own way and draws nothing")
+        if weights or engine or save or preview:
+            raise click.UsageError("a server searches its own collection in its own way, and draws nothing")
         search_there(server, image_id if query is None else query, _numbers(box), _top(top), form, parquet)
         return
     opened = _open(collection, weights)

@@ -28,6 +28,7 @@ export async function showCollection() {
         el("button", { type: "button", text: "Index", "aria-label": `Index the folder ${folder.name}`, on: { click: () => begin(() => api.indexFolder(folder.folder_id)) } }))),
   );
   await list(true);
+  for (const job of await api.jobs()) if (["waiting", "running"].includes(job.state)) follow(job); // of other tabs too
 }
 
 function showFailures({ n_failures, failures }) {
@@ -165,5 +166,4 @@ export function startCollection(chosen) {
     $("add-files").value = "";
     await addFiles(files);
   });
-  api.jobs().then((all) => all.filter((job) => ["waiting", "running"].includes(job.state)).forEach(follow)).catch(problem);
 }

@@ -4,7 +4,7 @@ import * as api from "./api.js";
 import { showCollection, startCollection } from "./collection.js";
 import { $, problem } from "./dom.js";
 import { judgeSearch, startJudging } from "./judge.js";
-import { searchFiles, searchPicture, startSearch, state } from "./search.js";
+import { searchFiles, searchPicture, showStart, startSearch, state } from "./search.js";
 import { startViewer } from "./viewer.js";
 
 const PAGES = { search: "Search", collection: "Collection", judge: "How good is it here?" };
@@ -19,6 +19,7 @@ function showPage() {
   document.title = `${PAGES[name]} · patchseek`;
   window.scrollTo(0, 0);
   if (name === "collection") showCollection().catch(problem);
+  if (name === "search") showStart().catch(problem);
 }
 
 // ---- light and dark: as the system says, until the button says otherwise

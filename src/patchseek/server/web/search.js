@@ -262,10 +262,14 @@ async function save(event) {
 
 // ---- start
 
-async function showStart() {
+// Show some of the collection to begin with, as long as nothing has been asked.
+export async function showStart() {
+  if ($("start").hidden) return;
   const { total, images } = await api.images(0, 18);
   $("start-pictures").replaceChildren(...images.map((picture) => choice(picture, searchPicture)));
-  if (!total) $("start-words").textContent = "This collection has no pictures yet. Add some on the Collection page.";
+  $("start-words").textContent = total
+    ? "Pictures of this collection. Choose one to find what else shows the same thing."
+    : "This collection has no pictures yet. Add some on the Collection page.";
 }
 
 function startAgain() {
@@ -276,6 +280,7 @@ function startAgain() {
   $("answers").hidden = true;
   $("start").hidden = false;
   $("choose-file").focus();
+  showStart().catch(problem);
 }
 
 function makeSwitches() {
@@ -318,5 +323,4 @@ export function startSearch(collection) {
     showSelection();
   });
   endless($("more"), more);
-  showStart().catch(problem);
 }
