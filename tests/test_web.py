@@ -255,6 +255,7 @@ def test_a_phone_shows_it_all_and_a_finger_draws(open_page, home, truth):
         page.evaluate("(hash) => { location.hash = hash }", place)
         page.wait_for_timeout(150)
         assert page.evaluate("document.documentElement.scrollWidth") <= 390, place
+        assert page.evaluate("scrollY") == 0, place
     page.evaluate("location.hash = '#search'")
     page.wait_for_timeout(400)
     page.screenshot(path=SCREENS / "phone.png")
