@@ -26,6 +26,7 @@ bench: $(VENV)/.dev
 	$(BIN)/python benchmarks/start.py
 	$(BIN)/python benchmarks/quality.py
 	$(BIN)/python benchmarks/compression.py --arithmetic
+	$(BIN)/python benchmarks/serve.py
 
 clean:
 	rm -rf $(VENV) build dist
@@ -40,5 +41,6 @@ $(VENV)/.demo: $(VENV)/bin/python pyproject.toml
 	touch $@
 
 $(VENV)/.dev: $(VENV)/bin/python pyproject.toml
-	$(PIP) install --quiet --editable '.[onnx,parquet,heic,plots,openclip,int8,demo]' --group dev --group export
+	$(PIP) install --quiet --editable '.[onnx,parquet,heic,plots,openclip,int8,demo,server]' --group dev --group export --group web
+	tools/get_chromium.sh
 	touch $@

@@ -4,6 +4,7 @@ import hashlib
 import os
 from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
@@ -11,6 +12,9 @@ from PIL import Image
 
 from patchseek.encoders import EncoderIdentity, Features, check_patches
 from patchseek.patches import Feed, Patches
+
+if TYPE_CHECKING:
+    from patchseek import Collection
 
 os.environ["HF_HUB_OFFLINE"] = "1"  # read when the hub's client is imported: no test asks the network
 
@@ -68,3 +72,15 @@ def data_sets() -> Path:
     path = Path(folder)
     assert (path / "dev-set" / "query.json").is_file(), f"PATCHSEEK_DATA={folder} holds no dev-set"
     return path
+
+
+@pytest.fixture
+def server_collection(tmp_path: Path, tiny: TinyEncoder, make_folder: Callable[..., Path]) -> "Collection":
+    """Twelve small pictures, 1.png to 12.png, and one file that is none, in a collection of the tiny encoder."""
+    from patchseek import Collection
+
+    folder = make_folder(*(f"{i}.png" for i in range(1, 13)))
+    (folder / "broken.jpg").write_bytes(b"\xff\xd8\xff\xe0 not much of a JPEG")
+    collection = Collection.open(tmp_path / "collection", encoder=tiny)
+    collection.add(folder)
+    return collection

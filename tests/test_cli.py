@@ -98,7 +98,7 @@ def test_results_are_saved_as_parquet_and_as_a_picture(home):
 
 
 def test_a_preview_is_drawn_and_its_path_printed(home):
-    path = Path(run(home, "search", "photo.png", "--preview").stderr.split("drawn: ")[1].strip())
+    path = Path(run(home, "search", "photo.png", "--preview").stderr.split("drawn: ")[1].splitlines()[0])
     with Image.open(path) as sheet:
         assert sheet.format == "PNG"
     path.unlink()

@@ -1,7 +1,8 @@
 """The command line: parse, call one library function, print. Results on stdout, chatter on stderr.
 
 Nothing heavy is imported before a command needs it, so that `patchseek --help` answers at once.
-Exit codes: 0 done, 1 an error (one line on stderr), 2 wrong usage, 3 done but some pictures failed, 130 interrupted.
+Exit codes: 0 done, 1 an error (one line on stderr), 2 wrong usage, 3 done but some pictures failed, 4 nothing found,
+130 interrupted.
 """
 
 import os
@@ -14,7 +15,10 @@ import click
 from .. import __version__
 from ..errors import EncoderError, PatchseekError, StoreError
 from ._benchmarks import dataset_command, evaluate_command, score_command
+from ._collection import collection_option, open_collection, remember, say
 from ._encoder import EncoderChoice, encoder_options
+from ._search import search_command
+from ._serve import serve_command
 
 if TYPE_CHECKING:
     from ..collection import Collection
@@ -22,21 +26,6 @@ if TYPE_CHECKING:
     from ..regions import Pyramid
 
 EXIT_SOME_FAILED = 3
-_STATE = Path(os.environ.get("XDG_STATE_HOME") or "~/.local/state").expanduser() / "patchseek" / "last-collection"
-
-collection_option = click.option(
-    "-c",
-    "--collection",
-    envvar="PATCHSEEK_COLLECTION",
-    type=click.Path(path_type=Path),
-    help="The collection, or the folder it belongs to. By default the one of this folder or a folder above it, "
-    "else the last one indexed.",
-)
-
-
-weights_option = click.option(
-    "--weights", type=click.Path(path_type=Path), help="The encoder's file, where it is not found by itself."
-)
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
@@ -109,70 +98,10 @@ def index(
         )
     if index_engine:
         opened.use_index(index_engine)
-    _remember(opened.path)
+    remember(opened.path)
     _say_report(opened, report)
     if report.failed:
         sys.exit(EXIT_SOME_FAILED)
-
-
-@cli.command()
-@click.argument("query", required=False, type=click.Path(path_type=Path))
-@click.option("--image-id", type=int, help="Use this picture of the collection as the query.")
-@click.option("--box", metavar="X,Y,W,H", help="The object in the query, in pixels or as shares (0.2,0.1,0.3,0.4).")
-@click.option("--top", default="10", show_default=True, metavar="N|all", help="How many pictures.")
-@collection_option
-@weights_option
-@click.option("--index", "engine", metavar="ENGINE", help="Search engine for this once.  [default: the collection's]")
-@click.option("--json", "form", flag_value="json", help="One JSON object.")
-@click.option("--jsonl", "form", flag_value="jsonl", help="One JSON object a line.")
-@click.option("--csv", "form", flag_value="csv", help="Comma-separated values.")
-@click.option("--parquet", type=click.Path(path_type=Path), metavar="FILE", help="Also write a Parquet file.")
-@click.option(
-    "--save", type=click.Path(path_type=Path), metavar="FILE", help="Also draw query and results into a picture."
-)
-@click.option("--preview", is_flag=True, help="Like --save into a temporary file; prints its path and opens nothing.")
-def search(
-    query: Path | None,
-    image_id: int | None,
-    box: str | None,
-    top: str,
-    collection: Path | None,
-    weights: Path | None,
-    engine: str | None,
-    form: str | None,
-    parquet: Path | None,
-    save: Path | None,
-    preview: bool,
-) -> None:
-    """Rank the collection's pictures by how surely they hold the object of QUERY, and say where it is."""
-    from ..boxes import from_pixels
-    from . import _output
-    from ._sheet import draw_matches
-
-    if (query is None) == (image_id is None):
-        raise click.UsageError("give a QUERY picture or --image-id, one of them")
-    opened = _open(collection, weights)
-    picture = opened.read(query if image_id is None else image_id)  # type: ignore[arg-type]  # one is given
-    numbers = _numbers(box)
-    inner = None if numbers is None else from_pixels(numbers, picture.width, picture.height)
-    matches = opened.search(picture, box=numbers, top=_top(top), index=engine)
-    results = [_output.match_record(rank, match) for rank, match in enumerate(matches, 1)]
-    if parquet:
-        _output.write_parquet(results, parquet)
-    if preview:
-        save = save or _temporary_picture()
-    if save:
-        draw_matches(picture, inner, matches, save)
-        _say(f"drawn: {save}")
-    if form == "json":
-        name = str(query) if image_id is None else f"image_id {image_id}"
-        _output.write_json(_output.query_record(name, picture, inner), _output.collection_record(opened), results)
-    elif form == "jsonl":
-        _output.write_jsonl(results)
-    elif form == "csv":
-        _output.write_csv(results)
-    else:
-        _output.write_table(results)
 
 
 @cli.command()
@@ -182,11 +111,12 @@ def info(collection: Path | None, as_json: bool) -> None:
     """Say what a collection is and what it holds."""
     import json
 
+    from ..records import collection_record
     from . import _output
 
-    opened = _open(collection)
+    opened = open_collection(collection)
     failures = opened.store.failures()
-    record = _output.collection_record(opened) | {
+    record = collection_record(opened) | {
         "folders": [str(root) for root in opened.store.roots()],
         "regions": opened.store.settings.pyramid.n_regions,
         "dim": opened.store.settings.encoder.dim,
@@ -212,7 +142,7 @@ def remove(patterns: tuple[str, ...], collection: Path | None) -> None:
     """Take pictures out of a collection by relative path or pattern. The files themselves are not touched."""
     from . import _output
 
-    for path in _open(collection).remove(*patterns):
+    for path in open_collection(collection).remove(*patterns):
         _output.print_line(_output.printable(path))
 
 
@@ -223,12 +153,12 @@ def verify(collection: Path | None, repair: bool) -> None:
     """Check every byte of a collection against what was committed."""
     from ._output import print_line
 
-    opened = _open(collection)
+    opened = open_collection(collection)
     problems = opened.verify()
     for problem in problems:
         print_line(problem)
     if problems and repair:
-        _say(f"repaired: {opened.repair()} pictures to be encoded again; run: patchseek index FOLDER")
+        say(f"repaired: {opened.repair()} pictures to be encoded again; run: patchseek index FOLDER")
     elif problems:
         raise StoreError(f"{opened.path}: {len(problems)} problems; run: patchseek verify --repair")
     else:
@@ -241,7 +171,7 @@ def compact(collection: Path | None) -> None:
     """Free the space of removed and replaced pictures."""
     from ._output import print_line
 
-    opened = _open(collection)
+    opened = open_collection(collection)
     print_line(f"{opened.path}: {opened.compact() / 1e6:.1f} MB freed, {len(opened)} pictures kept")
 
 
@@ -284,32 +214,8 @@ def verify_weights(folder: Path | None) -> None:
     print_line("all weights are as they were fetched")
 
 
-for command in (evaluate_command, score_command, dataset_command):
+for command in (search_command, evaluate_command, score_command, dataset_command, serve_command):
     cli.add_command(command)
-
-
-def _open(path: Path | None, weights: Path | None = None) -> "Collection":
-    """The collection meant: as given, of this folder or one above, or the last one indexed."""
-    from ..collection import FOLDER, Collection
-
-    if path is None:
-        here = Path.cwd()
-        path = next((p / FOLDER for p in (here, *here.parents) if (p / FOLDER / "catalogue.sqlite").is_file()), None)
-    if path is None and _STATE.is_file():
-        path = Path(_STATE.read_text().strip())
-        _say(f"collection: {path}")
-    if path is None:
-        raise StoreError("no collection here; name one with --collection, or make one with: patchseek index FOLDER")
-    return Collection.open(path, weights=weights, create=False)
-
-
-def _remember(path: Path) -> None:
-    """Note the collection for a later command that names none; a home that cannot be written is no error."""
-    try:
-        _STATE.parent.mkdir(parents=True, exist_ok=True)
-        _STATE.write_text(f"{path.resolve()}\n")
-    except OSError:
-        pass
 
 
 def _pyramid(levels: str | None, overlap: float | None) -> "Pyramid | None":
@@ -326,50 +232,18 @@ def _pyramid(levels: str | None, overlap: float | None) -> "Pyramid | None":
     return Pyramid(tuple(numbers), overlap or 0.0) if len(numbers) > 1 else Pyramid.up_to(numbers[0], overlap or 0.0)
 
 
-def _numbers(box: str | None) -> list[float] | None:
-    if box is None:
-        return None
-    try:
-        numbers = [float(number) for number in box.split(",")]
-    except ValueError:
-        numbers = []
-    if len(numbers) != 4:
-        raise click.BadParameter(f"{box!r}: four numbers X,Y,W,H", param_hint="--box")
-    return numbers
-
-
-def _top(text: str) -> int | None:
-    if text == "all":
-        return None
-    if not text.isdigit() or int(text) < 1:
-        raise click.BadParameter(f"{text!r}: a positive number, or all", param_hint="--top")
-    return int(text)
-
-
-def _temporary_picture() -> Path:
-    import tempfile
-
-    handle, name = tempfile.mkstemp(prefix="patchseek-", suffix=".png")
-    os.close(handle)
-    return Path(name)
-
-
 def _say_report(collection: "Collection", report: "AddReport") -> None:
     from ._output import printable
 
     for failure in report.failed:
-        _say(f"failed: {printable(failure.path)}: {failure.reason}")
+        say(f"failed: {printable(failure.path)}: {failure.reason}")
     n_encoded = report.added + report.changed
-    _say(
+    say(
         f"{report.added} added, {report.unchanged} unchanged, {report.changed} changed, {report.moved} moved, "
         f"{report.removed} removed, {len(report.failed)} failed"
         + (f"; {n_encoded / report.seconds:.1f} pictures/s" if n_encoded else "")
     )
-    _say(f"collection: {collection.path} ({len(collection)} pictures, {collection.store.n_bytes() / 1e6:.1f} MB)")
-
-
-def _say(text: str) -> None:
-    sys.stderr.write(text + "\n")
+    say(f"collection: {collection.path} ({len(collection)} pictures, {collection.store.n_bytes() / 1e6:.1f} MB)")
 
 
 def main() -> None:
@@ -384,10 +258,10 @@ def main() -> None:
         error.show()
         sys.exit(error.exit_code)
     except PatchseekError as error:
-        _say(f"patchseek: error: {error}")
+        say(f"patchseek: error: {error}")
         sys.exit(1)
     except (KeyboardInterrupt, click.Abort):
-        _say("patchseek: interrupted; what was finished is kept, run the same command again to go on")
+        say("patchseek: interrupted; what was finished is kept, run the same command again to go on")
         sys.exit(130)
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -7,57 +7,48 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from ..boxes import to_pixels
 from ..collection import Collection
 from ..errors import MissingExtra, PatchseekError
-from ..images import Picture
+from ..records import collection_record, match_record
 from ..search import Match
 
-BBOX_FORMAT = "xywh_px"
-"""x y of the top left corner, width, height, in pixels of the upright picture."""
+
+def write_results(
+    queries: list[dict[str, Any]],
+    collection: Collection,
+    matches: Sequence[Match],
+    form: str | None,
+    parquet: Path | None,
+) -> None:
+    """The matches on stdout as json, jsonl, csv or (None) a table, and into a Parquet file where one is named."""
+    results = [match_record(rank, match) for rank, match in enumerate(matches, 1)]
+    write_records(queries, collection_record(collection), results, form, parquet)
 
 
-def match_record(rank: int, match: Match) -> dict[str, Any]:
-    """One result as the JSON object that every edge of patchseek writes."""
-    return {
-        "rank": rank,
-        "image": match.image.path,
-        "image_id": match.image.id,
-        "score": round(match.score, 6),
-        "box": list(match.pixels),
-        "bbox_format": BBOX_FORMAT,
-        "width": match.image.width,
-        "height": match.image.height,
-    }
+def write_records(
+    queries: list[dict[str, Any]],
+    collection: dict[str, Any],
+    results: list[dict[str, Any]],
+    form: str | None,
+    parquet: Path | None,
+) -> None:
+    """The same for what are JSON objects already."""
+    if parquet:
+        write_parquet(results, parquet)
+    if form == "json":
+        write_json(queries, collection, results)
+    elif form == "jsonl":
+        write_jsonl(results)
+    elif form == "csv":
+        write_csv(results)
+    else:
+        write_table(results)
 
 
-def query_record(name: str, picture: Picture, box: Sequence[float] | None) -> dict[str, Any]:
-    """The query as a JSON object; box (x0 y0 x1 y1 in [0, 1]) is None for the whole picture."""
-    return {
-        "image": name,
-        "box": None if box is None else list(to_pixels(box, picture.width, picture.height)),
-        "bbox_format": BBOX_FORMAT,
-        "width": picture.width,
-        "height": picture.height,
-    }
-
-
-def collection_record(collection: Collection) -> dict[str, Any]:
-    """What was searched, as a JSON object."""
-    settings = collection.store.settings
-    return {
-        "path": str(collection.path),
-        "encoder": settings.encoder.name,
-        "levels": list(settings.pyramid.levels),
-        "overlap": settings.pyramid.overlap,
-        "images": len(collection),
-        "index": collection.index,
-    }
-
-
-def write_json(query: dict[str, Any], collection: dict[str, Any], results: list[dict[str, Any]]) -> None:
-    """One object {"query", "collection", "results"} on stdout."""
-    print_line(json.dumps({"query": query, "collection": collection, "results": results}, indent=2))
+def write_json(queries: list[dict[str, Any]], collection: dict[str, Any], results: list[dict[str, Any]]) -> None:
+    """One object {"query", "collection", "results"} on stdout; of several pictures, all are under "queries"."""
+    several = {"queries": queries} if len(queries) > 1 else {}
+    print_line(json.dumps({"query": queries[0], **several, "collection": collection, "results": results}, indent=2))
 
 
 def write_jsonl(results: list[dict[str, Any]]) -> None:
@@ -67,18 +58,19 @@ def write_jsonl(results: list[dict[str, Any]]) -> None:
 
 
 def flat(result: dict[str, Any]) -> dict[str, Any]:
-    """A result with the box as four columns x y w h."""
+    """A result with the box as four columns x y w h. Further copies in a picture are in JSON alone."""
     x, y, w, h = result["box"]
     columns = {
         "rank": result["rank"],
         "image": result["image"],
         "image_id": result["image_id"],
         "score": result["score"],
+        "confidence": result["confidence"],
     }
     return columns | {"x": x, "y": y, "w": w, "h": h} | {k: result[k] for k in ("bbox_format", "width", "height")}
 
 
-COLUMNS = ("rank", "image", "image_id", "score", "x", "y", "w", "h", "bbox_format", "width", "height")
+COLUMNS = ("rank", "image", "image_id", "score", "confidence", "x", "y", "w", "h", "bbox_format", "width", "height")
 
 
 def write_csv(results: list[dict[str, Any]], delimiter: str = ",") -> None:
@@ -112,12 +104,14 @@ def write_table(results: list[dict[str, Any]]) -> None:
     from rich.table import Table
     from rich.text import Text
 
-    table = Table("rank", "score", "picture", "box x,y,w,h", "of", box=None, header_style="bold")
+    table = Table("rank", "sure", "score", "picture", "box x,y,w,h", "of", box=None, header_style="bold")
     for result in results:
-        box = ",".join(map(str, result["box"]))
+        boxes = [found["box"] for found in result.get("boxes", [])] or [result["box"]]
+        box = "  ".join(",".join(map(str, each)) for each in boxes)
+        sure = "" if result["confidence"] is None else f"{result['confidence']:.0%}"
         size = f"{result['width']}x{result['height']}"
         name = Text(printable(result["image"]), overflow="fold")
-        table.add_row(str(result["rank"]), f"{result['score']:.3f}", name, box, size)
+        table.add_row(str(result["rank"]), sure, f"{result['score']:.3f}", name, box, size)
     Console().print(table)
 
 

@@ -26,4 +26,6 @@ def _tiles(matches: Sequence[Match]) -> Iterator[Tile]:
             pixels = read(match.image.file, need=_NEED).pixels
         except ImageError:  # moved or changed since it was indexed: the rank stays, the picture is blank
             pixels = np.full((match.image.height // 8 + 1, match.image.width // 8 + 1, 3), 200, np.uint8)
-        yield Tile(pixels, match.image.path, np.array([match.box]), score=match.score)
+        yield Tile(
+            pixels, match.image.path, np.array([found.box for found in match.boxes] or [match.box]), score=match.score
+        )

@@ -1,0 +1,227 @@
+"""The `search` command. Parse, call, print; the head of it is in `cli`."""
+
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from ._collection import collection_option, open_collection, say, weights_option
+
+if TYPE_CHECKING:
+    from ..collection import Collection
+    from ..images import Picture
+    from ..search import Match
+
+EXIT_NOTHING_FOUND = 4
+DOUBTFUL = 0.5
+"""Confidence below which the first result is called doubtful."""
+
+_PATH = click.Path(path_type=Path)
+_FORMS = (("json", "One JSON object."), ("jsonl", "One JSON object a line."), ("csv", "Comma-separated values."))
+
+
+@click.command("search")
+@click.argument("queries", nargs=-1, type=_PATH)
+@click.option("--image-id", "image_ids", type=int, multiple=True, help="A picture of the collection; repeatable.")
+@click.option("--text", help="Words instead of a picture, or beside one; for encoders with a text tower.")
+@click.option(
+    "--box", "boxes", multiple=True, metavar="X,Y,W,H", help="The object, in pixels or as shares; once a picture."
+)
+@click.option("--not", "exclude", multiple=True, type=_PATH, metavar="FILE", help="Not like this; repeatable.")
+@click.option("--top", default="10", show_default=True, metavar="N|all", help="How many pictures.")
+@click.option("--refine", type=int, default=20, show_default=True, help="Finer boxes in the first so many; 0: none.")
+@click.option("--several", is_flag=True, help="All copies of the object in each picture.")
+@click.option("--distinct", is_flag=True, help="One of several pictures that are nearly the same.")
+@click.option("--expand", type=int, default=0, metavar="N", help="Search again with the best N results added.")
+@click.option("--min-confidence", type=float, metavar="0..1", help="Leave out what is less sure than this.")
+@collection_option
+@weights_option
+@click.option("--engine", type=click.Choice(["auto", "openvino", "torch", "onnxruntime"]), help="What computes.")
+@click.option("--precision", type=click.Choice(["auto", "f32", "bf16", "int8"]), help="In which numbers.")
+@click.option("--calibration", type=_PATH, help="A folder of pictures that int8 measures its ranges on.")
+@click.option("--index", help="Search engine for this once.  [default: the collection's]")
+@click.option("--json", "form", flag_value="json", help=_FORMS[0][1])
+@click.option("--jsonl", "form", flag_value="jsonl", help=_FORMS[1][1])
+@click.option("--csv", "form", flag_value="csv", help=_FORMS[2][1])
+@click.option("--parquet", type=_PATH, metavar="FILE", help="Also write a Parquet file.")
+@click.option("--save", type=_PATH, metavar="FILE", help="Also draw query and results into a picture.")
+@click.option("--preview", is_flag=True, help="Like --save into a temporary file; prints its path and opens nothing.")
+@click.option("--server", metavar="URL", help="Ask a `patchseek serve` there; its token: in PATCHSEEK_TOKEN.")
+def search_command(
+    queries: tuple[Path, ...],
+    image_ids: tuple[int, ...],
+    boxes: tuple[str, ...],
+    top: str,
+    form: str | None,
+    parquet: Path | None,
+    server: str | None,
+    **said: Any,
+) -> None:
+    """Rank the collection's pictures by how surely they hold the object of QUERIES, and say where it is.
+
+    Several pictures are taken for views of one object. Exit code 4: nothing was found.
+    """
+    asked: list[Path | int] = [*queries, *image_ids]
+    if not asked and said["text"] is None:
+        raise click.UsageError("give a QUERY picture, --image-id or --text")
+    if len(boxes) > 1 and len(boxes) != len(asked):
+        raise click.UsageError(f"{len(boxes)} boxes for {len(asked)} pictures: give one --box for each, in order")
+    numbers: list[list[float] | None] = [_numbers(box) for box in boxes]
+    numbers += [None] * (len(asked) - len(numbers))
+    if server:
+        _search_there(server, asked, numbers, _top(top), form, parquet, said)
+    else:
+        _search_here(asked, numbers, _top(top), form, parquet, said)
+
+
+def _search_here(
+    asked: list[Path | int],
+    boxes: Sequence[list[float] | None],
+    top: int | None,
+    form: str | None,
+    parquet: Path | None,
+    said: dict[str, Any],
+) -> None:
+    from . import _output
+    from ._progress import progress_bar
+
+    opened = _open(said)
+    pictures = [opened.read(each) for each in asked]
+    options = {name: said[name] for name in ("text", "refine", "several", "distinct", "expand", "min_confidence")}
+    with progress_bar("pictures refined") as on_progress:
+        matches = opened.search(
+            pictures,
+            box=list(boxes),
+            exclude=said["exclude"],
+            top=top,
+            index=said["index"],
+            on_progress=on_progress,
+            **options,
+        )
+    if said["save"] or said["preview"]:
+        _draw(pictures, boxes, matches, said["save"] or _temporary_picture())
+    _output.write_results(_query_records(asked, pictures, boxes, said["text"]), opened, matches, form, parquet)
+    _verdict(matches)
+
+
+def _open(said: dict[str, Any]) -> "Collection":
+    """The collection, with its encoder opened in a special way where that was asked for."""
+    engine, precision, calibration = (said[name] for name in ("engine", "precision", "calibration"))
+    opened = open_collection(said["collection"], said["weights"])
+    if not (engine or precision or calibration):
+        return opened
+    from ..collection import Collection
+    from ..encoders import open_encoder
+
+    name = opened.store.settings.encoder.name
+    encoder = open_encoder(
+        name,
+        weights=said["weights"],
+        engine=engine or "auto",
+        precision=precision or "auto",
+        calibration=calibration,
+    )
+    return Collection.open(opened.path, encoder=encoder, create=False)
+
+
+def _query_records(
+    asked: Sequence[Path | int],
+    pictures: Sequence["Picture"],
+    boxes: Sequence[list[float] | None],
+    text: str | None,
+) -> list[dict[str, Any]]:
+    from ..boxes import from_pixels
+    from ..records import query_record
+
+    records = []
+    for each, picture, box in zip(asked, pictures, boxes, strict=True):
+        inner = None if box is None else from_pixels(box, picture.width, picture.height)
+        records.append(query_record(f"image_id {each}" if isinstance(each, int) else str(each), picture, inner))
+    return records + ([{"text": text}] if text is not None else [])
+
+
+def _draw(
+    pictures: Sequence["Picture"], boxes: Sequence[list[float] | None], matches: Sequence["Match"], path: Path
+) -> None:
+    from ..boxes import from_pixels
+    from ._sheet import draw_matches
+
+    if not pictures:
+        raise click.UsageError("words alone cannot be drawn: leave out --save and --preview")
+    first, box = pictures[0], boxes[0]
+    draw_matches(first, None if box is None else from_pixels(box, first.width, first.height), matches, path)
+    say(f"drawn: {path}")
+
+
+def _verdict(matches: Sequence["Match"]) -> None:
+    """Say what the numbers mean where they are bad news; exit with EXIT_NOTHING_FOUND where there is nothing."""
+    if not matches:
+        say("nothing found")
+        sys.exit(EXIT_NOTHING_FOUND)
+    best = matches[0].confidence
+    if best is not None and best < DOUBTFUL:
+        say(f"probably not in this collection: the best match is {best:.0%} sure")
+
+
+def _search_there(
+    url: str,
+    asked: Sequence[Path | int],
+    boxes: Sequence[list[float] | None],
+    top: int | None,
+    form: str | None,
+    parquet: Path | None,
+    said: dict[str, Any],
+) -> None:
+    """Search through the server at url and print its answer, as `search` prints its own."""
+    from ..server.client import Client
+    from . import _output
+
+    for name in ("weights", "engine", "precision", "calibration", "index", "save", "preview", "exclude", "expand"):
+        if said[name]:
+            raise click.UsageError(f"--{name}: a server searches its own collection in its own way, and draws nothing")
+    if len(asked) != 1:
+        raise click.UsageError("a server is asked with one picture from here; its page takes several")
+    options = {"refine": said["refine"], **{k: "true" for k in ("several", "distinct") if said[k]}}
+    if said["text"] is not None:
+        options["text"] = said["text"]
+    client = Client(url, os.environ.get("PATCHSEEK_TOKEN"))
+    answer = client.search(asked[0], box=boxes[0], top=top or MOST, **options)
+    least = said["min_confidence"] or 0
+    results = [r for r in answer["results"] if r.get("confidence") is None or r["confidence"] >= least]
+    _output.write_records([answer["query"]], answer["collection"], results, form, parquet)
+    if not results:
+        say("nothing found")
+        sys.exit(EXIT_NOTHING_FOUND)
+
+
+MOST = 1000
+"""Pictures that a server answers with at most."""
+
+
+def _numbers(box: str) -> list[float]:
+    try:
+        numbers = [float(number) for number in box.split(",")]
+    except ValueError:
+        numbers = []
+    if len(numbers) != 4:
+        raise click.BadParameter(f"{box!r}: four numbers X,Y,W,H", param_hint="--box")
+    return numbers
+
+
+def _top(text: str) -> int | None:
+    if text == "all":
+        return None
+    if not text.isdigit() or int(text) < 1:
+        raise click.BadParameter(f"{text!r}: a positive number, or all", param_hint="--top")
+    return int(text)
+
+
+def _temporary_picture() -> Path:
+    import tempfile
+
+    handle, name = tempfile.mkstemp(prefix="patchseek-", suffix=".png")
+    os.close(handle)
+    return Path(name)

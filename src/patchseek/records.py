@@ -1,0 +1,60 @@
+"""Query, collection and matches as JSON objects, the same at every edge. Boxes are x y w h pixels; prints nothing."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from .boxes import to_pixels
+from .collection import Collection
+from .images import Picture
+from .search import Match
+
+BBOX_FORMAT = "xywh_px"
+"""x y of the top left corner, width, height, in pixels of the upright picture."""
+
+
+def match_record(rank: int, match: Match) -> dict[str, Any]:
+    """One result as the JSON object that every edge of patchseek writes.
+
+    "boxes" is there when all copies were asked for; "confidence" is null where the collection is too small to say.
+    """
+    width, height = match.image.width, match.image.height
+    record = {
+        "rank": rank,
+        "image": match.image.path,
+        "image_id": match.image.id,
+        "score": round(match.score, 6),
+        "confidence": None if match.confidence is None else round(match.confidence, 4),
+        "box": list(match.pixels),
+        "bbox_format": BBOX_FORMAT,
+        "width": width,
+        "height": height,
+    }
+    if match.boxes:
+        record["boxes"] = [
+            {"box": list(to_pixels(found.box, width, height)), "score": round(found.score, 6)} for found in match.boxes
+        ]
+    return record
+
+
+def query_record(name: str, picture: Picture, box: Sequence[float] | None) -> dict[str, Any]:
+    """The query as a JSON object; box (x0 y0 x1 y1 in [0, 1]) is None for the whole picture."""
+    return {
+        "image": name,
+        "box": None if box is None else list(to_pixels(box, picture.width, picture.height)),
+        "bbox_format": BBOX_FORMAT,
+        "width": picture.width,
+        "height": picture.height,
+    }
+
+
+def collection_record(collection: Collection) -> dict[str, Any]:
+    """What was searched, as a JSON object."""
+    settings = collection.store.settings
+    return {
+        "path": str(collection.path),
+        "encoder": settings.encoder.name,
+        "levels": list(settings.pyramid.levels),
+        "overlap": settings.pyramid.overlap,
+        "images": len(collection),
+        "index": collection.index,
+    }

@@ -1,0 +1,108 @@
+"""From a search request to the JSON of `patchseek search --json`. The one place that calls Collection.search."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from ..boxes import from_pixels
+from ..collection import Collection
+from ..encoders import TextEncoder
+from ..errors import QueryError
+from ..images import Picture
+from ..records import collection_record, match_record, query_record
+
+OPTIONS = {
+    "refine": "how many of the first results get finer boxes, 0 for none",
+    "several": "look for several copies in a picture",
+    "text": "words to look for, alone or beside pictures",
+    "several_queries": "several pictures of one object",
+    "exclude": "pictures of what is not meant",
+    "distinct": "show near-duplicates once",
+}
+
+
+def offered(collection: Collection) -> frozenset[str]:
+    """Those of OPTIONS that can be asked of a collection. The page shows controls for these alone."""
+    knows_words = isinstance(collection.encoder, TextEncoder)
+    return frozenset(name for name in OPTIONS if name != "text" or knows_words)
+
+
+@dataclass(frozen=True)
+class QueryPicture:
+    """One picture to search with."""
+
+    name: str
+    # for people: a file name
+    picture: Picture
+    box: tuple[float, float, float, float] | None = None
+    # x y w h in pixels of the picture (or shares of its sides); None for all of it
+
+
+@dataclass(frozen=True)
+class SearchRequest:
+    """What somebody is looking for."""
+
+    queries: tuple[QueryPicture, ...] = ()
+    top: int = 10
+    # pictures in the answer
+    skip: int = 0
+    # better ones left out before them, for paging
+    refine: int | None = None
+    # None: as many as by default
+    several: bool = False
+    text: str | None = None
+    exclude: tuple[QueryPicture, ...] = ()
+    distinct: bool = False
+
+
+def answer(collection: Collection, request: SearchRequest) -> dict[str, Any]:
+    """The ranked pictures with their boxes, {"query", "collection", "results"}. Raises QueryError, BoxError."""
+    options = _options(request, offered(collection))
+    if not request.queries and "text" not in options:
+        raise QueryError("nothing to look for: send a picture (image), or name one (query_id, image_id)")
+    pictures = [query.picture for query in request.queries]
+    boxes = [query.box for query in request.queries]
+    matches = collection.search(
+        _one_or_all(pictures), box=_one_or_all(boxes), top=request.skip + request.top, **options
+    )
+    results = [match_record(rank, match) for rank, match in enumerate(matches, 1)]
+    queries = [_record(query) for query in request.queries]
+    return {
+        "query": queries[0] if queries else {"text": request.text},
+        **({"queries": queries} if len(queries) > 1 else {}),
+        "collection": collection_record(collection),
+        "results": results[request.skip :],
+    }
+
+
+def _options(request: SearchRequest, known: frozenset[str]) -> dict[str, Any]:
+    """The arguments of Collection.search beyond picture, box and top. Raises QueryError for what is not offered."""
+    options: dict[str, Any] = {}
+    if request.refine is not None:
+        options["refine"] = request.refine
+    if request.several:
+        options["several"] = True
+    if request.text:
+        options["text"] = request.text
+    if request.exclude:
+        options["exclude"] = [query.picture for query in request.exclude]
+    if request.distinct:
+        options["distinct"] = True
+    wanted = {*options, *(["several_queries"] if len(request.queries) > 1 else [])}
+    missing = sorted(wanted - known)
+    if missing:
+        raise QueryError(f"this server cannot do that: {', '.join(f'{name} ({OPTIONS[name]})' for name in missing)}")
+    return options
+
+
+def _one_or_all(values: Sequence[Any]) -> Any:
+    """None, the value, or the list of values, as Collection.search takes them."""
+    if not values:
+        return None
+    return values[0] if len(values) == 1 else list(values)
+
+
+def _record(query: QueryPicture) -> dict[str, Any]:
+    picture = query.picture
+    inner = None if query.box is None else from_pixels(query.box, picture.width, picture.height)
+    return query_record(query.name, picture, inner)

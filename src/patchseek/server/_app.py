@@ -1,0 +1,108 @@
+"""Put the application together: routes, page, errors in plain words, measurements, and the guard around all of it."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from starlette.responses import FileResponse, JSONResponse, Response
+from starlette.staticfiles import StaticFiles
+
+from .. import __version__
+from ..collection import Collection
+from ..errors import BoxError, ImageError, PatchseekError, QueryError, StoreLocked
+from ._guard import Guard
+from ._metrics import Measured
+from ._queue import Busy
+from ._responses import PROBLEMS, Prometheus
+from ._routes_images import image_routes
+from ._routes_jobs import job_routes
+from ._routes_search import search_routes
+from ._services import Services
+from ._settings import ServerSettings
+
+WEB = Path(str(files(__package__) / "web"))
+_FRESH = {"cache-control": "no-cache"}
+
+
+def build(collection: Collection, settings: ServerSettings) -> FastAPI:
+    """The application for a collection."""
+    services = Services(collection, settings)
+
+    @asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        yield
+        services.close()
+
+    app = FastAPI(
+        title="patchseek",
+        version=__version__,
+        description="Find an exact object in a collection of pictures and see where it is.",
+        docs_url=None,  # FastAPI's own pages load scripts from the network
+        redoc_url=None,
+        lifespan=lifespan,
+    )
+    app.state.services = services
+    for routes in (search_routes, image_routes, job_routes):
+        app.include_router(routes(services))
+    _add_pages(app, services)
+    _add_errors(app, services)
+    app.add_middleware(Measured, metrics=services.metrics)
+    app.add_middleware(Guard, settings=settings)  # added last: outermost
+    return app
+
+
+def _add_pages(app: FastAPI, services: Services) -> None:
+    @app.get("/healthz", responses=PROBLEMS, tags=["server"])
+    async def health() -> dict[str, str]:
+        """Says that the server answers."""
+        return {"status": "ok"}
+
+    @app.get("/metrics", response_class=Prometheus, responses=PROBLEMS, tags=["server"])
+    async def metrics() -> Response:
+        """Figures for Prometheus."""
+        return Prometheus(await services.catalogue.run(services.metrics.text))
+
+    @app.get("/", include_in_schema=False)
+    async def page() -> Response:
+        return FileResponse(WEB / "index.html", headers=_FRESH)
+
+    @app.get("/docs", include_in_schema=False)
+    async def docs() -> Response:
+        return FileResponse(WEB / "docs.html", headers=_FRESH)
+
+    @app.get("/favicon.ico", include_in_schema=False)
+    async def icon() -> Response:
+        return FileResponse(WEB / "icon.svg")
+
+    app.mount("/web", StaticFiles(directory=WEB), name="web")
+
+
+def _add_errors(app: FastAPI, services: Services) -> None:
+    """Every error as {"detail": one sentence}."""
+
+    @app.exception_handler(RequestValidationError)
+    async def invalid(_: Request, error: RequestValidationError) -> Response:
+        return _problem(422, "; ".join(_sentence(problem) for problem in error.errors()[:5]))
+
+    @app.exception_handler(Busy)
+    async def busy(_: Request, error: Busy) -> Response:
+        return _problem(429, str(error), {"retry-after": str(error.retry_after)})
+
+    @app.exception_handler(PatchseekError)
+    async def ours(_: Request, error: PatchseekError) -> Response:
+        ours_to_mend = not isinstance(error, ImageError | BoxError | QueryError)
+        status = 409 if isinstance(error, StoreLocked) else 500 if ours_to_mend else 422
+        return _problem(status, services.discreet(str(error)))
+
+
+def _sentence(problem: Any) -> str:
+    where = ".".join(str(part) for part in problem["loc"][1:]) or str(problem["loc"][0])
+    return f"{where}: {problem['msg']}"
+
+
+def _problem(status: int, detail: str, headers: dict[str, str] | None = None) -> Response:
+    return JSONResponse({"detail": detail[:1000]}, status, headers)

@@ -1,0 +1,175 @@
+"""Join the patches of searches that run at once into one call of the encoder. Changes no feature: batch = single."""
+
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from ..encoders import CellEncoder, DenseEncoder, Encoder, EncoderIdentity, Features, TextEncoder
+from ..patches import Feed, Patches
+
+WAIT_SECONDS = 0.002
+"""How long a batch waits for company, and only when the batch before it had some."""
+
+
+class _Call:
+    """One caller's patches and, later, its features or error."""
+
+    def __init__(self, patches: Patches) -> None:
+        self.patches = patches
+        self.features: Features | None = None
+        self.error: BaseException | None = None
+
+    @property
+    def is_done(self) -> bool:
+        return self.features is not None or self.error is not None
+
+
+class BatchingEncoder:
+    """An encoder that encodes what several threads ask for in one go.
+
+    There is no thread of its own: a caller who finds the encoder free takes along all that is waiting.
+    """
+
+    def __init__(self, encoder: Encoder, on_batch: Callable[[int], None] | None = None) -> None:
+        """on_batch: told the number of joined calls of each batch."""
+        self.encoder = encoder
+        self._on_batch = on_batch or (lambda _: None)
+        self._turn = threading.Condition()
+        self._waiting: deque[_Call] = deque()
+        self._n_leaders = 0
+        self._had_company = False
+
+    @property
+    def identity(self) -> EncoderIdentity:
+        """The encoder's own."""
+        return self.encoder.identity
+
+    @property
+    def feed(self) -> Feed:
+        """The encoder's own."""
+        return self.encoder.feed
+
+    @property
+    def batch(self) -> int:
+        """The encoder's own."""
+        return self.encoder.batch
+
+    @property
+    def streams(self) -> int:
+        """The encoder's own."""
+        return self.encoder.streams
+
+    @property
+    def runs_on(self) -> str:
+        """The encoder's own."""
+        return self.encoder.runs_on
+
+    def encode(self, patches: Patches) -> Features:
+        """Features (B, D) as the encoder's; see there. A full batch, as indexing makes them, goes straight through."""
+        if len(patches) >= self.encoder.batch:
+            return self.encoder.encode(patches)
+        call = _Call(patches)
+        with self._turn:
+            self._waiting.append(call)
+        while not call.is_done:
+            with self._turn:
+                self._turn.wait_for(lambda: call.is_done or (self._waiting and self._n_leaders < self.encoder.streams))
+                if call.is_done:
+                    break
+                self._n_leaders += 1
+            self._lead()
+        if call.error is not None:
+            raise call.error
+        assert call.features is not None
+        return call.features
+
+    def _lead(self) -> None:
+        """Encode what is waiting, for everybody."""
+        if self._had_company:
+            time.sleep(WAIT_SECONDS)
+        with self._turn:
+            calls: list[_Call] = []
+            while self._waiting and sum(len(call.patches) for call in calls) < self.encoder.batch:
+                calls.append(self._waiting.popleft())
+        try:
+            if calls:
+                self._encode(calls)
+        finally:
+            with self._turn:
+                self._had_company = len(calls) > 1
+                self._n_leaders -= 1
+                self._turn.notify_all()
+
+    def _encode(self, calls: list[_Call]) -> None:
+        self._on_batch(len(calls))
+        try:
+            features = self.encoder.encode(np.concatenate([call.patches for call in calls]))
+        except Exception as error:
+            if len(calls) == 1:
+                calls[0].error = error
+                return
+            for call in calls:  # one of them is wrong: let it be the only one that fails
+                self._encode([call])
+            return
+        ends = np.cumsum([len(call.patches) for call in calls])
+        for call, part in zip(calls, np.split(features, ends[:-1]), strict=True):
+            call.features = part
+
+
+class _WithRegions:
+    """What a dense encoder has more; whole pictures are not joined."""
+
+    encoder: DenseEncoder
+
+    def encode_regions(self, pictures: Patches, boxes: ArrayLike) -> Features:
+        """The encoder's own."""
+        return self.encoder.encode_regions(pictures, boxes)
+
+
+class _WithCells:
+    """What an encoder of cells has more. Such a one fills its own batches, from all threads."""
+
+    encoder: CellEncoder
+
+    @property
+    def window(self) -> int:
+        """The encoder's own."""
+        return self.encoder.window
+
+    @property
+    def power(self) -> float:
+        """The encoder's own."""
+        return self.encoder.power
+
+    def encode_cells(self, patches: Patches) -> tuple[Features, NDArray[np.float32]]:
+        """The encoder's own."""
+        return self.encoder.encode_cells(patches)
+
+    def encode_map(self, windows: Patches) -> NDArray[np.float32]:
+        """The encoder's own."""
+        return self.encoder.encode_map(windows)
+
+
+class _WithWords:
+    """What an encoder of words has more; they are few."""
+
+    encoder: TextEncoder
+
+    def encode_text(self, texts: Sequence[str]) -> Features:
+        """The encoder's own."""
+        return self.encoder.encode_text(texts)
+
+
+_MORE: dict[Any, type] = {DenseEncoder: _WithRegions, CellEncoder: _WithCells, TextEncoder: _WithWords}
+
+
+def batching(encoder: Encoder, on_batch: Callable[[int], None] | None = None) -> BatchingEncoder:
+    """The encoder, joined across threads, with whatever more it can do."""
+    more = tuple(mixin for protocol, mixin in _MORE.items() if isinstance(encoder, protocol))
+    kind: type[BatchingEncoder] = type("BatchingEncoder", (*more, BatchingEncoder), {})
+    return kind(encoder, on_batch)

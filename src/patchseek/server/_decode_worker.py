@@ -1,0 +1,47 @@
+"""The process that decodes strangers' pictures: a length and bytes in, pixels out, until stdin ends. May be killed.
+
+    python -m patchseek.server._decode_worker MEMORY_BYTES
+
+Holds itself to that much memory, writes no file and leaves no core dump.
+"""
+
+import json
+import os
+import resource
+import struct
+import sys
+
+from ..errors import ImageError
+from ..images import read
+
+HEADER = struct.Struct("<QQ")
+"""Bytes that follow; the most pixels."""
+NEED = 2048
+"""Pixels worth keeping: a picture is shrunk while both sides stay at least 1.5 times this."""
+
+
+def main() -> None:
+    """Decode picture after picture."""
+    memory = int(sys.argv[1])
+    for kind, limit in ((resource.RLIMIT_AS, memory), (resource.RLIMIT_CORE, 0), (resource.RLIMIT_FSIZE, 0)):
+        try:
+            resource.setrlimit(kind, (limit, limit))
+        except (ValueError, OSError):  # macOS knows no limit of address space; time and pixels are still limited
+            continue
+    answers = os.fdopen(os.dup(1), "wb")
+    os.dup2(2, 1)  # what a decoding library prints must not get between the answers
+    while header := sys.stdin.buffer.read(HEADER.size):
+        n_bytes, max_pixels = HEADER.unpack(header)
+        try:
+            picture = read(sys.stdin.buffer.read(n_bytes), need=NEED, max_pixels=max_pixels, name="picture")
+            answer = {"shape": picture.pixels.shape, "width": picture.width, "height": picture.height}
+            pixels = picture.pixels.data.cast("B")
+        except ImageError as error:
+            answer, pixels = {"reason": error.reason}, memoryview(b"")
+        answers.write(json.dumps(answer).encode() + b"\n")
+        answers.write(pixels)
+        answers.flush()
+
+
+if __name__ == "__main__":
+    main()

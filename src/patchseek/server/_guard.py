@@ -1,0 +1,218 @@
+"""Who may come in. An ASGI layer around everything: host, origin, token, size of the body, headers of the answer.
+
+A page of another site can make a browser send requests here, and by DNS rebinding even read the answers; so the name
+in the address bar (Host) must be ours, and whatever says where it comes from (Origin, Sec-Fetch-Site) must say: here.
+"""
+
+import hashlib
+import hmac
+import ipaddress
+import socket
+from collections.abc import Iterable
+from http.cookies import CookieError, SimpleCookie
+from urllib.parse import parse_qs, urlsplit
+
+from starlette.responses import HTMLResponse, JSONResponse, Response
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from ._settings import LOOPBACK_NAMES, ServerSettings
+
+HEADERS = {
+    "content-security-policy": "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; "
+    "connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'",
+    "x-content-type-options": "nosniff",
+    "x-frame-options": "DENY",
+    "referrer-policy": "no-referrer",
+    "cross-origin-resource-policy": "same-origin",
+    "cross-origin-opener-policy": "same-origin",
+    "permissions-policy": "camera=(), microphone=(), geolocation=()",
+}
+_YEAR = 365 * 24 * 3600
+
+
+class Guard:
+    """Lets through what the settings allow, and answers the rest itself."""
+
+    def __init__(self, app: ASGIApp, settings: ServerSettings) -> None:
+        self.app, self.settings = app, settings
+        self.public = urlsplit(settings.public_url) if settings.public_url else None
+        self.cookie = f"patchseek-{settings.port}"  # cookies do not tell ports apart
+        self.token = settings.token.encode() if settings.token else None
+        # The cookie holds a hash, so that what a browser keeps is not the token itself.
+        self.session = hashlib.sha256(b"patchseek session:" + self.token).hexdigest() if self.token else ""
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            if scope["type"] == "lifespan":
+                await self.app(scope, receive, send)
+            return  # no websockets here
+        headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
+        refusal = self._refuse(scope, headers) or self._ask_token(scope, headers)
+        body = _Body(receive, self.settings.max_upload_bytes)
+        protected = _protect(send, HEADERS)
+        if refusal is None and body.is_too_long(headers.get("content-length", "")):
+            await body.drain()
+            refusal = _too_large(self.settings.max_upload_bytes)
+        if refusal is not None:
+            await refusal(scope, receive, protected)
+            return
+        has_begun = False
+
+        async def answer(message: Message) -> None:
+            nonlocal has_begun
+            if body.is_over and not has_begun:
+                return  # whatever the application makes of half a body, it is not what should be said
+            has_begun = True
+            await protected(message)
+
+        try:
+            await self.app(scope, body.receive, answer)
+        except _TooLong:
+            if has_begun:
+                raise
+        if body.is_over and not has_begun:
+            await body.drain()
+            await _too_large(self.settings.max_upload_bytes)(scope, receive, protected)
+
+    def _refuse(self, scope: Scope, headers: dict[str, str]) -> Response | None:
+        """The answer to a request of another site; None for one of ours."""
+        host = headers.get("host", "")
+        if not self.allows_host(host):
+            return _problem(421, f"this server does not answer to the name {host[:100]!r}; see --public-url")
+        origin = headers.get("origin")
+        if origin is not None and not self._allows_origin(origin, host, scope.get("scheme", "http")):
+            return _problem(403, "requests from pages of other sites are refused")
+        site = headers.get("sec-fetch-site", "none")
+        visit = headers.get("sec-fetch-mode") == "navigate" and scope["method"] == "GET" and scope["path"] == "/"
+        if site not in ("same-origin", "none") and not visit:
+            return _problem(403, "requests from pages of other sites are refused")
+        return None
+
+    def allows_host(self, host: str) -> bool:
+        """Whether the Host header is a name of this server. DNS rebinding needs a name, so addresses are fine."""
+        try:
+            name = (urlsplit(f"//{host}").hostname or "").rstrip(".")
+        except ValueError:
+            return False
+        if self.public is not None and name == self.public.hostname:
+            return True
+        if self.settings.is_loopback:
+            return name in LOOPBACK_NAMES or name == self.settings.host
+        return name in LOOPBACK_NAMES or name in (self.settings.host, socket.gethostname().lower()) or _is_address(name)
+
+    def _allows_origin(self, origin: str, host: str, scheme: str) -> bool:
+        if self.public is not None and origin.lower() == f"{self.public.scheme}://{self.public.netloc}".lower():
+            return True
+        return origin.lower() == f"{scheme}://{host}".lower()
+
+    def _ask_token(self, scope: Scope, headers: dict[str, str]) -> Response | None:
+        """None for a request that shows the token, or needs none; the way in at the first visit; else 401."""
+        if self.token is None:
+            return None
+        scheme, _, given = headers.get("authorization", "").partition(" ")
+        if scheme.lower() == "bearer" and hmac.compare_digest(given.strip().encode(), self.token):
+            return None
+        if hmac.compare_digest(_cookie(headers.get("cookie", ""), self.cookie).encode(), self.session.encode()):
+            return None
+        if scope["path"] == "/" and scope["method"] == "GET":
+            asked = parse_qs(scope["query_string"].decode("latin-1")).get("token")
+            if asked and hmac.compare_digest(asked[0].strip().encode(), self.token):
+                return self._welcome()
+            return HTMLResponse(_door("That token is not the right one." if asked else ""), 401)
+        return _problem(401, "this server needs a token", {"www-authenticate": "Bearer"})
+
+    def _welcome(self) -> Response:
+        """Set the cookie and go on. By a page of ours, since a redirect from a link elsewhere would leave it unsent."""
+        answer = HTMLResponse(
+            '<!doctype html><html lang="en"><title>patchseek</title><meta http-equiv="refresh" content="0;url=/">'
+            '<p><a href="/">Go on</a></p></html>',
+            headers={"cache-control": "no-store"},
+        )
+        secure = self.public is not None and self.public.scheme == "https"
+        answer.set_cookie(self.cookie, self.session, _YEAR, httponly=True, samesite="strict", secure=secure)
+        return answer
+
+
+class _TooLong(Exception):
+    """More body than allowed."""
+
+
+class _Body:
+    """Counts the body while it streams in."""
+
+    def __init__(self, receive: Receive, limit: int) -> None:
+        self._receive, self._limit, self._n_bytes = receive, limit, 0
+        self.is_over = False
+        self._is_more = True
+
+    def is_too_long(self, declared: str) -> bool:
+        """Whether the Content-Length alone is too much."""
+        return declared.isdecimal() and int(declared[:20]) > self._limit
+
+    async def receive(self) -> Message:
+        """The next message. Raises _TooLong."""
+        message = await self._receive()
+        self._n_bytes += len(message.get("body", b""))
+        self._is_more = bool(message.get("more_body", False))
+        if self._n_bytes > self._limit:
+            self.is_over = True
+            raise _TooLong
+        return message
+
+    async def drain(self) -> None:
+        """Throw away what is still coming, up to the limit once more: who is cut off while sending hears no answer."""
+        n_bytes = 0
+        while self._is_more and n_bytes < self._limit:
+            message = await self._receive()
+            n_bytes += len(message.get("body", b""))
+            self._is_more = bool(message.get("more_body", False))
+
+
+def _protect(send: Send, headers: dict[str, str]) -> Send:
+    """A send that adds the headers to every answer."""
+    added = [(name.encode(), value.encode()) for name, value in headers.items()]
+
+    async def protected(message: Message) -> None:
+        if message["type"] == "http.response.start":
+            given: Iterable[tuple[bytes, bytes]] = message.get("headers", ())
+            message = {**message, "headers": [*given, *added]}
+        await send(message)
+
+    return protected
+
+
+def _cookie(header: str, name: str) -> str:
+    try:
+        found = SimpleCookie(header).get(name)
+    except CookieError:
+        return ""
+    return found.value if found else ""
+
+
+def _is_address(name: str) -> bool:
+    try:
+        ipaddress.ip_address(name)
+    except ValueError:
+        return False
+    return True
+
+
+def _problem(status: int, detail: str, headers: dict[str, str] | None = None) -> Response:
+    return JSONResponse({"detail": detail}, status, headers)
+
+
+def _too_large(limit: int) -> Response:
+    # What is left of the body is not read, so the connection cannot be used again.
+    return _problem(
+        413, f"more than {limit / 2**20:.0f} MB were sent; the owner set this limit", {"connection": "close"}
+    )
+
+
+def _door(remark: str) -> str:
+    """The page that asks for the token. `remark` is one of our own sentences."""
+    return (
+        '<!doctype html><html lang="en"><meta name="viewport" content="width=device-width"><title>patchseek</title>'
+        f"<h1>patchseek</h1><p>{remark} Open the whole address that the server printed at its start, or give its token:"
+        '</p><form action="/" method="get"><label>Token <input name="token" type="password" autocomplete="off"></label>'
+        " <button>Enter</button></form></html>"
+    )

@@ -1,0 +1,133 @@
+"""Changes to the collection, one after the other in one thread: add a folder, add uploads, take pictures out.
+
+A job can be watched and cancelled. What was committed before a cancel stays, as after any interruption.
+"""
+
+import secrets
+import threading
+import time
+from collections import OrderedDict
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from typing import Any
+
+from ..encode import AddReport, OnProgress
+from ..errors import PatchseekError
+from ._queue import Busy
+
+KEPT = 100
+"""Finished jobs that are remembered."""
+MOST_WAITING = 20
+
+Work = Callable[[OnProgress], AddReport | None]
+"""What a job does; it reports (done, total) and may find itself cancelled while it does."""
+
+
+class _Cancelled(Exception):
+    """Somebody cancelled the job."""
+
+
+@dataclass
+class Job:
+    """One change and how far it has come."""
+
+    id: str
+    kind: str
+    # folder, upload or remove
+    title: str
+    # for people
+    state: str = "waiting"
+    # waiting, running, done, failed or cancelled
+    done: int = 0
+    total: int = 0
+    # files
+    error: str | None = None
+    report: AddReport | None = None
+    cancelled: threading.Event = field(default_factory=threading.Event)
+    began: float = field(default_factory=time.monotonic)
+    ended: float | None = None
+
+    @property
+    def is_over(self) -> bool:
+        """Whether nothing will change any more."""
+        return self.state in ("done", "failed", "cancelled")
+
+    def record(self) -> dict[str, Any]:
+        """The job as a JSON object."""
+        report = self.report
+        counts = ("added", "unchanged", "changed", "moved", "removed")
+        return {
+            "job_id": self.id,
+            "kind": self.kind,
+            "title": self.title,
+            "state": self.state,
+            "done": self.done,
+            "total": self.total,
+            "seconds": round((self.ended or time.monotonic()) - self.began, 2),
+            "error": self.error,
+            "report": None if report is None else {name: getattr(report, name) for name in counts},
+            "failures": [] if report is None else [{"image": f.path, "reason": f.reason} for f in report.failed[:100]],
+        }
+
+
+class Jobs:
+    """The jobs of one server."""
+
+    def __init__(self, discreet: Callable[[str], str] = str) -> None:
+        """discreet: what to tell of an error's text."""
+        self._discreet = discreet
+        self._pool = ThreadPoolExecutor(1, thread_name_prefix="job")
+        self._jobs: OrderedDict[str, Job] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def start(self, kind: str, title: str, work: Work) -> Job:
+        """Queue a job. Raises Busy when too many are waiting."""
+        job = Job(secrets.token_urlsafe(12), kind, title)
+        with self._lock:
+            if sum(not j.is_over for j in self._jobs.values()) >= MOST_WAITING:
+                raise Busy(5)
+            for old in [j.id for j in self._jobs.values() if j.is_over][: max(0, len(self._jobs) - KEPT)]:
+                del self._jobs[old]
+            self._jobs[job.id] = job
+        self._pool.submit(self._run, job, work)
+        return job
+
+    def get(self, job_id: str) -> Job | None:
+        """The job of this id; None where there is none any more."""
+        return self._jobs.get(job_id)
+
+    def all(self) -> list[Job]:
+        """All jobs remembered, the latest first."""
+        with self._lock:
+            return list(reversed(self._jobs.values()))
+
+    def _run(self, job: Job, work: Work) -> None:
+        def on_progress(done: int, total: int) -> None:
+            job.done, job.total = done, total
+            if job.cancelled.is_set():
+                raise _Cancelled
+
+        job.began = time.monotonic()
+        state = "failed"
+        try:
+            if job.cancelled.is_set():
+                raise _Cancelled
+            job.state = "running"
+            job.report = work(on_progress)
+            state = "done"
+        except _Cancelled:
+            state = "cancelled"
+        except PatchseekError as error:
+            job.error = self._discreet(str(error))
+        except Exception as error:  # a thread that dies silently would leave the page waiting
+            job.error = f"unexpected: {type(error).__name__}: {error}"
+        finally:
+            job.ended = time.monotonic()
+            job.state = state
+
+    def close(self) -> None:
+        """Cancel everything; what is running stops after its current picture."""
+        for job in self.all():
+            job.cancelled.set()
+        self._pool.shutdown(wait=True, cancel_futures=True)

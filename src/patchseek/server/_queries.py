@@ -1,0 +1,42 @@
+"""Pictures that people search with, kept decoded for a while under ids that nobody guesses. Decodes nothing itself.
+
+A box that moves asks again and again about the same picture: it travels and is decoded once.
+"""
+
+import secrets
+from dataclasses import dataclass
+
+from ..images import Picture
+from ._lru import BoundedCache
+
+
+@dataclass(frozen=True)
+class Query:
+    """A picture to search with."""
+
+    id: str
+    name: str
+    # of the file, for people
+    picture: Picture
+
+
+class Queries:
+    """The latest pictures, as many as fit into so many bytes."""
+
+    def __init__(self, max_bytes: int) -> None:
+        self._kept: BoundedCache[str, Query] = BoundedCache(max_bytes)
+
+    def keep(self, name: str, picture: Picture) -> Query:
+        """Keep a picture under a new id."""
+        query = Query(secrets.token_urlsafe(16), name, picture)
+        self._kept.put(query.id, query, picture.pixels.nbytes)
+        return query
+
+    def get(self, query_id: str) -> Query | None:
+        """The picture of this id; None where it is not kept any more."""
+        return self._kept.get(query_id)
+
+    @property
+    def n_bytes(self) -> int:
+        """Bytes of all pictures kept."""
+        return self._kept.n_bytes

@@ -1,0 +1,61 @@
+"""Work in threads, so much at once and so much waiting; more is refused at once, so that nobody waits in vain."""
+
+import asyncio
+import math
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import ParamSpec, TypeVar
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+class Busy(Exception):
+    """The queue is full. retry_after: whole seconds after which there should be room."""
+
+    def __init__(self, retry_after: int) -> None:
+        super().__init__(f"too many requests at once; try again in {retry_after} s")
+        self.retry_after = retry_after
+
+
+class WorkQueue:
+    """Threads of their own for one kind of work, and a bounded number of calls waiting for them."""
+
+    def __init__(self, name: str, n_workers: int, n_waiting: int) -> None:
+        self._pool = ThreadPoolExecutor(n_workers, thread_name_prefix=name)
+        self._n_workers, self._most = n_workers, n_workers + n_waiting
+        self._lock = threading.Lock()
+        self._n_calls = 0
+        self._seconds = 0.1  # of a call, smoothed
+
+    @property
+    def n_calls(self) -> int:
+        """Calls under way or waiting."""
+        return self._n_calls
+
+    async def run(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """What the function returns, computed in a thread. Raises Busy when the queue is full, and what it raises."""
+        with self._lock:
+            if self._n_calls >= self._most:
+                raise Busy(max(1, math.ceil(self._n_calls * self._seconds / self._n_workers)))
+            self._n_calls += 1
+        future = self._pool.submit(self._timed, lambda: function(*args, **kwargs))
+        future.add_done_callback(self._leave)  # also when the caller has gone, and then not before the thread is done
+        return await asyncio.wrap_future(future)
+
+    def _timed(self, call: Callable[[], T]) -> T:
+        began = time.monotonic()
+        try:
+            return call()
+        finally:
+            self._seconds += 0.1 * (time.monotonic() - began - self._seconds)
+
+    def _leave(self, _: "Future[T]") -> None:
+        with self._lock:
+            self._n_calls -= 1
+
+    def close(self) -> None:
+        """Take nothing more; what is under way ends by itself."""
+        self._pool.shutdown(wait=False, cancel_futures=True)

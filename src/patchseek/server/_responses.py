@@ -1,0 +1,53 @@
+"""Kinds of answers that are not JSON, and the problems every route may answer with. For the OpenAPI document."""
+
+from typing import Any
+
+from starlette.responses import Response, StreamingResponse
+
+_SENTENCE = {"type": "object", "properties": {"detail": {"type": "string"}}, "required": ["detail"]}
+_WORDS = {
+    400: "The request cannot be read",
+    401: "The token is missing or wrong",
+    403: "Not from there, or not here",
+    404: "There is no such thing",
+    409: "Another process is changing the collection",
+    413: "More than this server takes",
+    421: "Not a name of this server",
+    422: "What was asked cannot be answered",
+    429: "Too many at once; Retry-After says when to come back",
+}
+PROBLEMS: dict[int | str, dict[str, Any]] = {
+    status: {"description": words, "content": {"application/json": {"schema": _SENTENCE}}}
+    for status, words in _WORDS.items()
+}
+"""Every problem is one sentence. Written out: a model would be documented as a JPEG by a route that answers one."""
+
+
+class Jpeg(Response):
+    """A picture."""
+
+    media_type = "image/jpeg"
+
+
+class Png(Response):
+    """A drawing."""
+
+    media_type = "image/png"
+
+
+class Zip(Response):
+    """Several files."""
+
+    media_type = "application/zip"
+
+
+class Events(StreamingResponse):
+    """Server-sent events."""
+
+    media_type = "text/event-stream"
+
+
+class Prometheus(Response):
+    """Figures."""
+
+    media_type = "text/plain; version=0.0.4"

@@ -1,0 +1,155 @@
+"""Routes of the collection: what it is, its pictures by number, and the two changes to them, which are jobs."""
+
+import shutil
+import subprocess
+import sys
+from typing import Annotated, Any
+
+from fastapi import APIRouter, File, HTTPException, Path, Query, Request, Response, UploadFile
+
+from ..encode import AddReport, OnProgress
+from ..records import collection_record
+from ..store import Image, Writer
+from ._answers import OPTIONS, offered
+from ._responses import PROBLEMS, Jpeg
+from ._services import Services
+from ._shapes import MOST_ID, CollectionShape, ImagePage, ImageShape, JobShape
+from ._uploads import FOLDER, drop_upload
+
+ImageId = Annotated[int, Path(ge=1, le=MOST_ID)]
+_FAILURES = 1000
+# failures that are listed
+_OPENERS = {"darwin": "open", "linux": "xdg-open"}
+
+
+def image_routes(services: Services) -> APIRouter:
+    """The routes, for one server."""
+    router = APIRouter(prefix="/api", responses=PROBLEMS, tags=["pictures"])
+    collection, settings = services.collection, services.settings
+
+    @router.get("/collection", response_model=CollectionShape)
+    async def describe() -> Any:
+        """What the collection is, what failed, and what this server offers."""
+        return await services.catalogue.run(_describe, services)
+
+    @router.get("/images", response_model=ImagePage)
+    async def list_images(
+        skip: Annotated[int, Query(ge=0, le=MOST_ID)] = 0,
+        limit: Annotated[int, Query(ge=1, le=500)] = 60,
+        name: Annotated[str, Query(max_length=200, description="only paths that contain this")] = "",
+    ) -> Any:
+        """The collection's pictures in the order they were added."""
+
+        def run() -> dict[str, Any]:
+            wanted = name.casefold()
+            ids = [i for i, _, path in collection.store.paths() if wanted in path.casefold()]
+            images = collection.store.images(ids[skip : skip + limit])
+            return {"total": len(ids), "images": [_record(services, image) for image in images if image is not None]}
+
+        return await services.catalogue.run(run)
+
+    @router.get("/images/{image_id}", response_model=ImageShape)
+    async def show_image(image_id: ImageId) -> Any:
+        """Name and size of a picture."""
+        return _record(services, await services.catalogue.run(services.image, image_id))
+
+    @router.get("/images/{image_id}/thumbnail", response_class=Jpeg)
+    async def thumbnail(
+        request: Request, image_id: ImageId, large: Annotated[bool, Query(description="640 pixels, not 320")] = False
+    ) -> Response:
+        """A small version of a picture as JPEG, made anew: without metadata."""
+        return await _jpeg(services, request, image_id, 640 if large else 320)
+
+    @router.get("/images/{image_id}/picture", response_class=Jpeg)
+    async def picture(request: Request, image_id: ImageId) -> Response:
+        """A picture for the full view as JPEG, at most 2048 pixels a side, made anew: without metadata."""
+        return await _jpeg(services, request, image_id, 2048)
+
+    @router.post("/images", status_code=202, response_model=JobShape)
+    async def add_images(image: Annotated[list[UploadFile], File(description="pictures to add")]) -> Any:
+        """Add pictures to the collection, in a folder of its own. Every one is decoded first, in a safe place."""
+        if len(image) > 1000:
+            raise HTTPException(422, "at most 1000 pictures can be added at once")
+        names = [await services.keep_upload(file) for file in image]
+
+        def work(on_progress: OnProgress) -> AddReport:
+            return collection.add(collection.path / FOLDER, on_progress=on_progress)
+
+        return services.jobs.start("upload", names[0] if len(names) == 1 else f"{len(names)} pictures", work).record()
+
+    @router.delete("/images/{image_id}", status_code=202, response_model=JobShape)
+    async def remove_image(image_id: ImageId) -> Any:
+        """Take a picture out of the collection. Its file is not touched, unless it came as an upload."""
+        image = await services.catalogue.run(services.image, image_id)
+
+        def work(on_progress: OnProgress) -> AddReport:
+            on_progress(0, 1)
+            with Writer(collection.store) as writer:
+                removed = writer.remove([image_id])
+            drop_upload(collection.path, image)
+            on_progress(1, 1)
+            return AddReport(removed=removed)
+
+        return services.jobs.start("remove", image.path, work).record()
+
+    @router.post("/images/{image_id}/reveal", status_code=204, response_class=Response)
+    async def reveal(image_id: ImageId) -> None:
+        """Open the folder of a picture on this machine's screen. Only where whoever asks sits at it."""
+        opener = _opener()
+        if not settings.is_local or opener is None:
+            raise HTTPException(403, "folders can be opened only on the machine that runs patchseek")
+        folder = (await services.catalogue.run(services.image, image_id)).file.parent
+        if not folder.is_dir():
+            raise HTTPException(404, "the folder is not there any more")
+        subprocess.Popen([opener, str(folder)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+
+    return router
+
+
+def _describe(services: Services) -> dict[str, Any]:
+    collection, settings = services.collection, services.settings
+    record, failures = collection_record(collection), collection.store.failures()
+    path = collection.path.resolve()
+    local = settings.is_local
+    return record | {
+        "name": path.parent.name if path.name.startswith(".") else path.name,
+        "path": record["path"] if local else None,
+        "runs_on": collection.encoder.runs_on,
+        "bytes": collection.store.n_bytes(),
+        "n_failures": len(failures),
+        "failures": [{"image": f.path, "reason": f.reason} for f in failures[:_FAILURES]],
+        "folders": [
+            {
+                "folder_id": number,
+                "name": folder.resolve().name or "/",
+                "path": str(folder.resolve()) if local else None,
+            }
+            for number, folder in enumerate(settings.allow_dirs)
+        ],
+        "features": {name: name in offered(collection) for name in OPTIONS}
+        | {"paths": local, "open_folder": local and _opener() is not None},
+        "limits": {"upload_bytes": settings.max_upload_bytes, "pixels": settings.max_pixels},
+    }
+
+
+def _record(services: Services, image: Image) -> dict[str, Any]:
+    return {
+        "image_id": image.id,
+        "image": image.path,
+        "width": image.width,
+        "height": image.height,
+        "file": str(image.file) if services.settings.is_local else None,
+    }
+
+
+async def _jpeg(services: Services, request: Request, image_id: int, size: int) -> Response:
+    image = await services.catalogue.run(services.image, image_id)
+    headers = {"etag": f'"{image.sha256[:32]}-{size}"', "cache-control": "private, max-age=3600"}
+    if request.headers.get("if-none-match") == headers["etag"]:
+        return Response(status_code=304, headers=headers)
+    return Jpeg(await services.pictures.run(services.thumbnails.jpeg, image, size), headers=headers)
+
+
+def _opener() -> str | None:
+    """The program that opens a folder on this machine; None where there is none."""
+    return shutil.which(_OPENERS.get(sys.platform, "xdg-open"))

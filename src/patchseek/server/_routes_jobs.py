@@ -1,0 +1,81 @@
+"""Routes of jobs: start indexing an allowed folder, watch a job, cancel it."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from typing import Annotated, Any
+
+from fastapi import APIRouter, HTTPException, Path
+
+from ..encode import AddReport, OnProgress
+from ._jobs import Job
+from ._responses import PROBLEMS, Events
+from ._services import Services
+from ._shapes import MOST_ID, JobShape
+
+JobId = Annotated[str, Path(max_length=100)]
+_LOOK_SECONDS = 0.15
+
+
+def job_routes(services: Services) -> APIRouter:
+    """The routes, for one server."""
+    router = APIRouter(prefix="/api", responses=PROBLEMS, tags=["jobs"])
+    folders = services.settings.allow_dirs
+
+    @router.post("/folders/{folder_id}/index", status_code=202, response_model=JobShape)
+    async def index_folder(folder_id: Annotated[int, Path(ge=0, le=MOST_ID)]) -> Any:
+        """Index one of the folders that the owner allowed at the start; only what is new or changed is encoded."""
+        if folder_id >= len(folders):
+            raise HTTPException(404, "no such folder; the owner allows folders with --allow-dir")
+        folder = folders[folder_id].resolve()
+
+        def work(on_progress: OnProgress) -> AddReport:
+            return services.collection.add(folder, on_progress=on_progress)
+
+        return services.jobs.start("folder", folder.name or "/", work).record()
+
+    @router.get("/jobs", response_model=list[JobShape])
+    async def list_jobs() -> Any:
+        """The latest jobs, newest first."""
+        return [job.record() for job in services.jobs.all()]
+
+    @router.get("/jobs/{job_id}", response_model=JobShape)
+    async def show_job(job_id: JobId) -> Any:
+        """How far a job has come."""
+        return _job(services, job_id).record()
+
+    @router.delete("/jobs/{job_id}", response_model=JobShape)
+    async def cancel_job(job_id: JobId) -> Any:
+        """Cancel a job. What it has finished stays."""
+        job = _job(services, job_id)
+        job.cancelled.set()
+        return job.record()
+
+    @router.get("/jobs/{job_id}/events", response_class=Events)
+    async def watch_job(job_id: JobId) -> Events:
+        """Progress as server-sent events: `progress` with the job as JSON, and `end` with its last state."""
+        return Events(_events(_job(services, job_id)), headers={"cache-control": "no-store", "x-accel-buffering": "no"})
+
+    return router
+
+
+def _job(services: Services, job_id: str) -> Job:
+    job = services.jobs.get(job_id)
+    if job is None:
+        raise HTTPException(404, "there is no such job any more")
+    return job
+
+
+async def _events(job: Job) -> AsyncIterator[str]:
+    """An event for every change that is seen, and a comment now and then, so that no proxy thinks the line dead."""
+    last, quiet = None, 0
+    while not job.is_over:
+        seen = (job.state, job.done, job.total)
+        if seen != last:
+            last, quiet = seen, 0
+            yield f"event: progress\ndata: {json.dumps(job.record())}\n\n"
+        elif (quiet := quiet + 1) * _LOOK_SECONDS > 15:
+            quiet = 0
+            yield ": still here\n\n"
+        await asyncio.sleep(_LOOK_SECONDS)
+    yield f"event: end\ndata: {json.dumps(job.record())}\n\n"

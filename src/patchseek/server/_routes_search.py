@@ -1,0 +1,146 @@
+"""Routes that answer: search, query pictures, contact sheets, judged sets."""
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, File, Form, HTTPException, Path, Response, UploadFile
+
+from ..errors import BoxError
+from ..images import Picture
+from ._answers import QueryPicture, SearchRequest, answer
+from ._responses import PROBLEMS, Jpeg, Png, Zip
+from ._services import Services
+from ._shapes import MOST_ID, JudgedSet, QueryRef, QueryShape, ResultRef, SearchAnswer, SheetRequest
+from ._sheets import Judged, Shown, judged_set, sheet
+from ._thumbnails import to_jpeg
+
+Box = tuple[float, float, float, float]
+Id = Annotated[int, Form(ge=1, le=MOST_ID)]
+
+
+def search_routes(services: Services) -> APIRouter:
+    """The routes, for one server."""
+    router = APIRouter(prefix="/api", responses=PROBLEMS, tags=["search"])
+
+    @router.post("/search", response_model=SearchAnswer, response_model_exclude_unset=True)
+    async def search(
+        image: Annotated[list[UploadFile], File(description="a picture of the object")] = [],  # noqa: B006
+        query_id: Annotated[list[str], Form(description="a picture sent before")] = [],  # noqa: B006
+        image_id: Annotated[list[Id], Form(description="a picture of the collection")] = [],  # noqa: B006
+        box: Annotated[
+            list[str],
+            Form(
+                description="x,y,w,h of the object in pixels or shares; one for each picture (images, then query_ids, "
+                "then image_ids), or one empty text for the whole picture"
+            ),
+        ] = [],  # noqa: B006
+        top: Annotated[int, Form(ge=1, le=1000, description="how many pictures")] = 10,
+        skip: Annotated[int, Form(ge=0, le=100_000, description="how many better ones to leave out")] = 0,
+        refine: Annotated[int | None, Form(ge=0, le=1000, description="results that get finer boxes")] = None,
+        several: Annotated[bool, Form(description="look for several copies in a picture")] = False,
+        text: Annotated[str | None, Form(max_length=500, description="words to look for")] = None,
+        exclude: Annotated[list[Id], Form(description="pictures of the collection that are not meant")] = [],  # noqa: B006
+        distinct: Annotated[bool, Form(description="show near-duplicates once")] = False,
+    ) -> Any:
+        """Rank the collection's pictures by how surely they hold an object, and say where it is."""
+        if len(image) + len(query_id) + len(image_id) + len(exclude) > 10:
+            raise HTTPException(422, "at most 10 pictures can be searched with at once")
+        boxes = [_parse_box(text) for text in box]
+        sent = [await services.receive(file) for file in image]
+        sent += [services.query(key) for key in query_id]
+        queries = [QueryPicture(query.name, query.picture) for query in sent]
+
+        def run() -> dict[str, Any]:
+            members = [QueryPicture(*services.member(key)) for key in image_id]
+            negative = [QueryPicture(*services.member(key)) for key in exclude]
+            asked = _with_boxes([*queries, *members], boxes)
+            return answer(
+                services.collection,
+                SearchRequest(asked, top, skip, refine, several, text, tuple(negative), distinct),
+            )
+
+        found = await services.searches.run(run)
+        if sent:
+            found["query"]["query_id"] = sent[0].id
+        found["collection"]["path"] = services.discreet(found["collection"]["path"])
+        return found
+
+    @router.post("/queries", status_code=201, response_model=QueryShape, response_model_exclude_unset=True)
+    async def send_query(image: Annotated[UploadFile, File(description="a picture of the object")]) -> Any:
+        """Send a picture once, to search with it often (`query_id`). It is kept in memory for a while."""
+        query = await services.receive(image)
+        picture = query.picture
+        return {"query_id": query.id, "image": query.name, "width": picture.width, "height": picture.height}
+
+    @router.get("/queries/{query_id}/picture", response_class=Jpeg)
+    async def query_picture(query_id: Annotated[str, Path(max_length=100)]) -> Response:
+        """A picture sent before, upright, as JPEG."""
+        query = services.query(query_id)
+        made = await services.pictures.run(to_jpeg, query.picture, 2048)
+        return Jpeg(made, headers={"cache-control": "private, max-age=600"})
+
+    @router.post("/sheet", response_class=Png)
+    async def draw_sheet(asked: SheetRequest) -> Response:
+        """A contact sheet of results, as PNG."""
+        if asked.query is None and not asked.results:
+            raise HTTPException(422, "a sheet needs a query or at least one result")
+
+        def run() -> bytes:
+            query = None if asked.query is None else _picture(services, asked.query)
+            box = None if asked.query is None else asked.query.box
+            return sheet(query, box, [_shown(services, ref) for ref in asked.results])
+
+        return Png(await services.searches.run(run))
+
+    @router.post("/judgements", response_class=Zip)
+    async def save_judgements(asked: JudgedSet) -> Response:
+        """Judged results as a zip for `patchseek eval`: query.json, gallery.json and the query pictures."""
+
+        def run() -> bytes:
+            objects = [
+                Judged(
+                    judged.name,
+                    _picture(services, judged.query),
+                    judged.query.box,
+                    tuple(_shown(services, ref) for ref in judged.right),
+                    tuple(judged.unsure),
+                )
+                for judged in asked.objects
+            ]
+            return judged_set(services.collection, objects, show_paths=services.settings.is_local)
+
+        return Zip(await services.searches.run(run))
+
+    return router
+
+
+def _parse_box(text: str) -> Box | None:
+    """Four numbers, None for an empty text. Raises BoxError."""
+    if not text.strip():
+        return None
+    try:
+        x, y, w, h = (float(number) for number in text.split(","))
+    except ValueError as error:
+        raise BoxError(f"{text[:100]!r}: a box is four numbers x,y,w,h") from error
+    return x, y, w, h
+
+
+def _with_boxes(queries: list[QueryPicture], boxes: list[Box | None]) -> tuple[QueryPicture, ...]:
+    """The pictures with their boxes. Raises HTTPException 422 when the numbers differ."""
+    if boxes and len(boxes) != len(queries):
+        raise HTTPException(422, f"{len(queries)} pictures need as many boxes, found {len(boxes)}")
+    return tuple(
+        QueryPicture(query.name, query.picture, box)
+        for query, box in zip(queries, boxes or [None] * len(queries), strict=True)
+    )
+
+
+def _picture(services: Services, ref: QueryRef) -> Picture:
+    if ref.query_id is not None:
+        return services.query(ref.query_id).picture
+    if ref.image_id is None:
+        raise HTTPException(422, "a query is named by query_id or image_id")
+    return services.member(ref.image_id)[1]
+
+
+def _shown(services: Services, ref: ResultRef) -> Shown:
+    return Shown(services.image(ref.image_id), ref.box, ref.score)

@@ -1,0 +1,115 @@
+"""What the routes share: the collection, its queues, caches and jobs. Opened with the application, closed with it."""
+
+from fastapi import HTTPException, UploadFile
+
+from ..collection import Collection
+from ..errors import ImageError
+from ..images import Picture
+from ..store import Image
+from ._batching import batching
+from ._decode import Decoder
+from ._jobs import Jobs
+from ._lru import BoundedCache
+from ._metrics import Metrics
+from ._queries import Queries, Query
+from ._queue import WorkQueue
+from ._settings import ServerSettings
+from ._thumbnails import Thumbnails
+from ._uploads import write_upload
+
+_QUERY_BYTES = 256 << 20
+_MEMBER_BYTES = 128 << 20
+_NAME = 200
+# characters of a file name that are kept
+
+
+class Services:
+    """One server's parts. Each kind of work has its own threads, so that none waits for a slower kind."""
+
+    def __init__(self, collection: Collection, settings: ServerSettings) -> None:
+        self.settings = settings
+        self.metrics = Metrics()
+        encoder = batching(collection.encoder, self.metrics.batches.observe)
+        self.collection = Collection(collection.store, encoder)
+        self.searches = WorkQueue("search", settings.n_searches, settings.n_waiting)
+        self.decodes = WorkQueue("decode", 2, settings.n_waiting)
+        self.pictures = WorkQueue("picture", 2, 512)
+        self.catalogue = WorkQueue("catalogue", 2, 512)
+        self.decoder = Decoder(2, settings.max_pixels, settings.decode_seconds)
+        self.queries = Queries(_QUERY_BYTES)
+        self._members: BoundedCache[str, Picture] = BoundedCache(_MEMBER_BYTES)
+        self.thumbnails = Thumbnails()
+        self.jobs = Jobs(self.discreet)
+        watch = self.metrics.watch
+        watch("search_queue", "Searches under way or waiting", lambda: self.searches.n_calls)
+        watch("decode_queue", "Uploads being decoded or waiting", lambda: self.decodes.n_calls)
+        watch("pictures", "Pictures of the collection", lambda: len(self.collection))
+        watch("kept_query_bytes", "Decoded query pictures in memory", lambda: self.queries.n_bytes)
+        watch("kept_thumbnail_bytes", "Thumbnails in memory", lambda: self.thumbnails.n_bytes)
+        watch("jobs", "Jobs waiting or running", lambda: sum(not job.is_over for job in self.jobs.all()))
+
+    def image(self, image_id: int) -> Image:
+        """A picture of the collection. Raises HTTPException 404."""
+        image = self.collection.store.images([image_id])[0]
+        if image is None:
+            raise HTTPException(404, f"the collection has no picture with id {image_id}")
+        return image
+
+    def query(self, query_id: str) -> Query:
+        """A picture that was sent before. Raises HTTPException 404."""
+        query = self.queries.get(query_id)
+        if query is None:
+            raise HTTPException(404, "this query picture is not kept any more: send it again")
+        return query
+
+    async def receive(self, file: UploadFile) -> Query:
+        """Decode an uploaded picture, in a process that can be killed, and keep it. Raises ImageError, Busy."""
+        name = shown_name(file)
+        picture = await self.decodes.run(lambda: self.decoder.decode(file.file.read(), name))
+        return self.queries.keep(name, picture)
+
+    async def keep_upload(self, file: UploadFile) -> str:
+        """Check an uploaded picture as `receive` does and write it into the collection's folder of uploads; its name.
+
+        One at a time is in memory, however many were sent.
+        """
+        name = shown_name(file)
+
+        def check_and_write() -> None:
+            content = file.file.read()
+            self.decoder.decode(content, name)
+            write_upload(self.collection.path, name, content)
+
+        await self.decodes.run(check_and_write)
+        return name
+
+    def member(self, image_id: int) -> tuple[str, Picture]:
+        """Name and pixels of a picture of the collection. Raises HTTPException 404, ImageError."""
+        image = self.image(image_id)
+        picture = self._members.get(image.sha256)
+        if picture is None:
+            try:
+                picture = self.collection.read(image_id)
+            except ImageError as error:
+                raise ImageError(image.path, error.reason) from error
+            self._members.put(image.sha256, picture, picture.pixels.nbytes)
+        return image.path, picture
+
+    def discreet(self, text: str) -> str:
+        """The text without where things are on this machine, unless whoever asks sits at it."""
+        if not self.settings.is_local:
+            for path in (self.collection.path, self.collection.path.resolve(), *self.settings.allow_dirs):
+                text = text.replace(str(path), path.name)
+        return text
+
+    def close(self) -> None:
+        """Stop jobs, threads and processes."""
+        self.jobs.close()
+        for queue in (self.searches, self.decodes, self.pictures, self.catalogue):
+            queue.close()
+        self.decoder.close()
+
+
+def shown_name(file: UploadFile) -> str:
+    """What the sender calls a file."""
+    return (file.filename or "picture")[:_NAME]

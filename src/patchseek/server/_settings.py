@@ -1,0 +1,66 @@
+"""What the owner of a server chooses at its start. Starts nothing."""
+
+import ipaddress
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from ..errors import PatchseekError
+
+LOOPBACK_NAMES = frozenset({"localhost", "127.0.0.1", "::1"})
+"""How a browser may call this machine itself."""
+
+
+@dataclass(frozen=True)
+class ServerSettings:
+    """Where a server listens, who may come in and how much it takes."""
+
+    host: str = "127.0.0.1"
+    # address to listen on; any but this machine's own needs a token
+    port: int = 8765
+    # 0 for a free one
+    token: str | None = None
+    # the secret that every request must show; None: whoever is on this machine may come in
+    allow_dirs: tuple[Path, ...] = ()
+    # folders that may be indexed from the page
+    public_url: str | None = None
+    # the address people type where a reverse proxy stands in front, e.g. https://pictures.example.org
+    max_upload_bytes: int = 64 << 20
+    # largest body of a request
+    max_pixels: int = 100_000_000
+    # largest picture that is decoded for a request
+    decode_seconds: float = 20.0
+    # a picture that takes longer to decode is refused and its decoder killed
+    n_searches: int = 4
+    # searches computed at once
+    n_waiting: int = 64
+    # searches that may wait beside them; one more is answered with 429
+
+    def __post_init__(self) -> None:
+        if not self.is_loopback and not self.token:
+            raise PatchseekError(f"listening on {self.host} needs a token: whoever can reach it could see the pictures")
+        if self.token is not None and not (self.token.isascii() and self.token.isprintable() and len(self.token) >= 8):
+            raise PatchseekError("a token is at least 8 characters of plain ASCII")
+        if self.public_url is not None and urlsplit(self.public_url).scheme not in ("http", "https"):
+            raise PatchseekError(f"{self.public_url!r}: the public address begins with http:// or https://")
+        for folder in self.allow_dirs:
+            if not folder.is_dir():
+                raise PatchseekError(f"{folder}: not a folder; --allow-dir takes folders that exist")
+
+    @property
+    def is_loopback(self) -> bool:
+        """Whether only this machine can reach the address."""
+        return is_loopback(self.host)
+
+    @property
+    def is_local(self) -> bool:
+        """Whether whoever asks sits at this machine: then paths are shown and folders opened."""
+        return self.is_loopback and self.token is None and self.public_url is None
+
+
+def is_loopback(host: str) -> bool:
+    """Whether an address or name is this machine's own."""
+    try:
+        return host == "localhost" or ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False

@@ -1,0 +1,157 @@
+"""The JSON objects of the API as types, for its OpenAPI document. Results may grow fields that older clients skip."""
+
+from typing import Annotated, Any
+
+from pydantic import BaseModel, ConfigDict, Field
+
+MOST_ID = 2**53 - 1
+"""Larger numbers lose digits in JavaScript."""
+
+ImageId = Annotated[int, Field(ge=1, le=MOST_ID, description="a picture of the collection")]
+_Number = Annotated[float, Field(allow_inf_nan=False, ge=-1e9, le=1e9)]
+Xywh = Annotated[
+    tuple[_Number, _Number, _Number, _Number], Field(description="x y w h in pixels of the upright picture")
+]
+
+
+class Result(BaseModel):
+    """A ranked picture and where the object is in it."""
+
+    model_config = ConfigDict(extra="allow")
+
+    rank: int
+    image: str
+    image_id: int
+    score: float
+    box: list[int]
+    bbox_format: str
+    width: int
+    height: int
+
+
+class QueryShape(BaseModel):
+    """A picture searched with."""
+
+    model_config = ConfigDict(extra="allow")
+
+    image: str | None = None
+    box: list[int] | None = None
+    bbox_format: str | None = None
+    width: int | None = None
+    height: int | None = None
+    query_id: str | None = None
+    text: str | None = None
+
+
+class SearchAnswer(BaseModel):
+    """The JSON of `patchseek search --json`."""
+
+    model_config = ConfigDict(extra="allow")
+
+    query: QueryShape
+    collection: dict[str, Any]
+    results: list[Result]
+
+
+class ImageShape(BaseModel):
+    """A picture of the collection. file: where it is, told on this machine alone."""
+
+    image_id: int
+    image: str
+    width: int
+    height: int
+    file: str | None = None
+
+
+class ImagePage(BaseModel):
+    """Some of the collection's pictures, and how many there are."""
+
+    total: int
+    images: list[ImageShape]
+
+
+class FailureShape(BaseModel):
+    """A file that could not be indexed."""
+
+    image: str
+    reason: str
+
+
+class FolderShape(BaseModel):
+    """A folder that may be indexed. path: told on this machine alone."""
+
+    folder_id: int
+    name: str
+    path: str | None = None
+
+
+class CollectionShape(BaseModel):
+    """What the collection is and what this server offers."""
+
+    name: str
+    path: str | None
+    encoder: str
+    runs_on: str
+    levels: list[int]
+    overlap: float
+    images: int
+    index: str
+    bytes: int
+    n_failures: int
+    failures: list[FailureShape]
+    folders: list[FolderShape]
+    features: dict[str, bool]
+    limits: dict[str, float]
+
+
+class JobShape(BaseModel):
+    """A change to the collection and how far it has come."""
+
+    job_id: str
+    kind: str
+    title: str
+    state: str
+    done: int
+    total: int
+    seconds: float
+    error: str | None
+    report: dict[str, int] | None
+    failures: list[FailureShape]
+
+
+class ResultRef(BaseModel):
+    """A result to be drawn or kept."""
+
+    image_id: ImageId
+    box: Xywh
+    score: float | None = None
+
+
+class QueryRef(BaseModel):
+    """A picture searched with: query_id or image_id, and its box."""
+
+    query_id: str | None = Field(None, max_length=100)
+    image_id: ImageId | None = None
+    box: Xywh | None = None
+
+
+class SheetRequest(BaseModel):
+    """What goes on a contact sheet."""
+
+    query: QueryRef | None = None
+    results: Annotated[list[ResultRef], Field(max_length=100)]
+
+
+class JudgedShape(BaseModel):
+    """An object, and which results showed it; unsure: shown and not judged."""
+
+    name: Annotated[str, Field(min_length=1, max_length=100)]
+    query: QueryRef
+    right: Annotated[list[ResultRef], Field(max_length=1000)]
+    unsure: Annotated[list[ImageId], Field(max_length=1000)] = []
+
+
+class JudgedSet(BaseModel):
+    """Judged objects, to be saved for `patchseek eval`."""
+
+    objects: Annotated[list[JudgedShape], Field(min_length=1, max_length=200)]

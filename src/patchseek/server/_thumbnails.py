@@ -1,0 +1,45 @@
+"""Pictures for the browser: JPEG made anew from pixels, so that no metadata and no odd bytes of a file get through."""
+
+from io import BytesIO
+
+import numpy as np
+from PIL import Image as PillowImage
+
+from ..images import Picture, read
+from ..store import Image
+from ._lru import BoundedCache
+
+SIZES = (320, 640, 2048)
+"""Longest sides in pixels that are made: small and large thumbnail, full view."""
+_QUALITY = {320: 82, 640: 84, 2048: 90}
+
+
+def to_jpeg(picture: Picture, size: int) -> bytes:
+    """The picture as JPEG, its longest side at most `size` pixels."""
+    image = PillowImage.fromarray(np.asarray(picture.pixels))
+    image.thumbnail((size, size), PillowImage.Resampling.LANCZOS, reducing_gap=2.0)
+    stream = BytesIO()
+    image.save(stream, "JPEG", quality=_QUALITY.get(size, 88), optimize=size <= 640)
+    return stream.getvalue()
+
+
+class Thumbnails:
+    """JPEGs of the collection's pictures, the latest kept in memory."""
+
+    def __init__(self, max_bytes: int = 64 << 20) -> None:
+        self._kept: BoundedCache[tuple[str, int], bytes] = BoundedCache(max_bytes)
+
+    def jpeg(self, image: Image, size: int) -> bytes:
+        """The JPEG of a picture at one of SIZES. Raises ImageError when its file is gone or damaged."""
+        key = image.sha256, size
+        made = self._kept.get(key)
+        if made is None:
+            # A picture is decoded no smaller than 1.5 x need on its shorter side: enough for any shape up to 3:1.
+            made = to_jpeg(read(image.file, need=max(1, size // 3), name=image.path), size)
+            self._kept.put(key, made, len(made))
+        return made
+
+    @property
+    def n_bytes(self) -> int:
+        """Bytes kept in memory."""
+        return self._kept.n_bytes

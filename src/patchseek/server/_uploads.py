@@ -1,0 +1,41 @@
+"""The folder of pictures that were uploaded into the collection. Writes names that can neither climb nor hide."""
+
+import hashlib
+import unicodedata
+from pathlib import Path
+
+from ..errors import PatchseekError
+from ..images import EXTENSIONS
+from ..store import Image
+
+FOLDER = "uploads"
+_LONGEST = 100  # bytes of a name; file systems take 255
+
+
+def safe_name(name: str, content: bytes) -> str:
+    """A file name of letters as given, without folders, control characters or a leading dot, unique to the content."""
+    stem, _, suffix = name.replace("\\", "/").rpartition("/")[2].rpartition(".")
+    if f".{suffix.lower()}" not in EXTENSIONS:
+        stem, suffix = f"{stem}.{suffix}" if stem else suffix, "jpg"  # pictures are read by content, found by name
+    shown = "".join(c for c in stem if unicodedata.category(c)[0] != "C" and c != "/").strip(". ")
+    shown = shown.encode("utf-8", "ignore")[:_LONGEST].decode("utf-8", "ignore") or "picture"
+    return f"{shown}-{hashlib.sha256(content).hexdigest()[:10]}.{suffix.lower()}"
+
+
+def write_upload(collection: Path, name: str, content: bytes) -> None:
+    """Write a picture into the folder of uploads, to be indexed. Raises PatchseekError."""
+    path = collection / FOLDER / safe_name(name, content)
+    partial = path.with_name(f".{path.name}.tmp")
+    try:
+        path.parent.mkdir(exist_ok=True)
+        partial.write_bytes(content)
+        partial.replace(path)
+    except OSError as error:
+        raise PatchseekError(f"the upload could not be kept ({error.strerror})") from error
+
+
+def drop_upload(collection: Path, image: Image) -> None:
+    """Delete the file of a removed picture, if it came as an upload; every other file is its owner's."""
+    folder = (collection / FOLDER).resolve()
+    if image.root == folder and image.file.resolve().parent == folder:
+        image.file.unlink(missing_ok=True)

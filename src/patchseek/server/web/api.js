@@ -1,0 +1,99 @@
+// Every request of the page, and errors in plain words.
+
+export class Problem extends Error {
+  constructor(message, status) {
+    super(message);
+    this.status = status;
+  }
+}
+
+const pause = (seconds) => new Promise((resolve) => setTimeout(resolve, 1000 * seconds));
+
+// The answer to a request; `form` (FormData) or `json` is sent with it. A busy server is asked again a few times.
+async function ask(path, { method = "GET", form, json, signal } = {}) {
+  for (let attempt = 0; ; attempt++) {
+    let answer;
+    try {
+      answer = await fetch(path, {
+        method,
+        signal,
+        body: form ?? (json && JSON.stringify(json)),
+        headers: json && { "content-type": "application/json" },
+      });
+    } catch (error) {
+      if (error.name === "AbortError") throw error;
+      throw new Problem("The server does not answer. Is it still running?", 0);
+    }
+    if (answer.ok) return answer;
+    if (answer.status === 429 && attempt < 4) {
+      await pause(Number(answer.headers.get("retry-after")) || 1);
+      continue;
+    }
+    throw new Problem(await words(answer), answer.status);
+  }
+}
+
+async function words(answer) {
+  if (answer.status === 401) return "This server needs its token: open the whole address that it printed at its start.";
+  try {
+    const { detail } = await answer.json();
+    return detail.charAt(0).toUpperCase() + detail.slice(1) + (/[.!?]$/.test(detail) ? "" : ".");
+  } catch {
+    return `The server answered ${answer.status} ${answer.statusText}.`;
+  }
+}
+
+const json = async (path, options) => (await ask(path, options)).json();
+
+export const collection = () => json("/api/collection");
+export const images = (skip, limit, name = "") =>
+  json(`/api/images?${new URLSearchParams({ skip, limit, name })}`);
+export const image = (id) => json(`/api/images/${id}`);
+export const thumbnail = (id, large = false) => `/api/images/${id}/thumbnail${large ? "?large=true" : ""}`;
+export const picture = (id) => `/api/images/${id}/picture`;
+export const queryPicture = (id) => `/api/queries/${encodeURIComponent(id)}/picture`;
+export const reveal = (id) => ask(`/api/images/${id}/reveal`, { method: "POST" });
+export const removeImage = (id) => json(`/api/images/${id}`, { method: "DELETE" });
+export const jobs = () => json("/api/jobs");
+export const cancelJob = (id) => json(`/api/jobs/${encodeURIComponent(id)}`, { method: "DELETE" });
+export const indexFolder = (id) => json(`/api/folders/${id}/index`, { method: "POST" });
+export const sheet = async (body) => (await ask("/api/sheet", { method: "POST", json: body })).blob();
+export const judgements = async (body) => (await ask("/api/judgements", { method: "POST", json: body })).blob();
+
+export function sendQuery(file) {
+  const form = new FormData();
+  form.append("image", file, file.name || "pasted picture");
+  return json("/api/queries", { method: "POST", form });
+}
+
+export function addImages(files) {
+  const form = new FormData();
+  for (const file of files) form.append("image", file, file.name);
+  return json("/api/images", { method: "POST", form });
+}
+
+// queries: [{query_id or image_id, box: [x, y, w, h] or null}]. options: other fields of the search.
+export function search(queries, options, signal) {
+  const form = new FormData();
+  const ordered = [...queries.filter((query) => query.query_id), ...queries.filter((query) => !query.query_id)];
+  for (const query of ordered) {
+    if (query.query_id) form.append("query_id", query.query_id);
+    else form.append("image_id", query.image_id);
+    form.append("box", query.box ? query.box.join(",") : "");
+  }
+  for (const [name, value] of Object.entries(options)) {
+    for (const one of Array.isArray(value) ? value : [value]) form.append(name, one);
+  }
+  return json("/api/search", { method: "POST", form, signal });
+}
+
+// Follow a job; `heard` is called with each record, the last one included. Returns a function that stops following.
+export function watchJob(id, heard) {
+  const source = new EventSource(`/api/jobs/${encodeURIComponent(id)}/events`);
+  source.addEventListener("progress", (event) => heard(JSON.parse(event.data)));
+  source.addEventListener("end", (event) => {
+    source.close();
+    heard(JSON.parse(event.data));
+  });
+  return () => source.close();
+}

@@ -1,0 +1,70 @@
+"""Chromium for the browser tests, and what several of them do with a page."""
+
+import os
+import shutil
+import time
+
+NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+
+
+def find_chromium() -> str:
+    """The browser's program. Fails, with what to do, where there is none: these tests are never skipped."""
+    named = os.environ.get("PATCHSEEK_CHROMIUM")
+    found = named or next((path for name in NAMES if (path := shutil.which(name))), None)
+    assert found, "no Chromium found: run tools/get_chromium.sh, or name one in PATCHSEEK_CHROMIUM"
+    return found
+
+
+def draw_box(page, box, selector="#stage .boxer"):
+    """Draw a box x y w h, in pixels of the picture, with the mouse."""
+    stage = page.locator(selector)
+    rect, image = stage.bounding_box(), stage.locator("img")
+    width, height = int(image.get_attribute("width")), int(image.get_attribute("height"))
+    x, y, w, h = box
+    at = [
+        (rect["x"] + rect["width"] * px / width, rect["y"] + rect["height"] * py / height)
+        for px, py in ((x, y), (x + w / 2, y + h / 2), (x + w, y + h))
+    ]
+    page.mouse.move(*at[0])
+    page.mouse.down()
+    page.mouse.move(*at[1])
+    page.mouse.move(*at[2])
+    page.mouse.up()
+
+
+def until(page, expression, seconds=20):
+    """Wait for an expression to be true. Playwright's own way evaluates text in the page, which its CSP forbids."""
+    end = time.monotonic() + seconds
+    while not page.evaluate(expression):
+        assert time.monotonic() < end, expression
+        page.wait_for_timeout(30)
+
+
+def answered(page, action):
+    """The JSON of the next search that the action causes."""
+    with page.expect_response(lambda response: response.url.endswith("/api/search") and response.ok) as caught:
+        action()
+    answer = caught.value.json()
+    until(page, "document.getElementById('answers').getAttribute('aria-busy') === 'false'")
+    return answer
+
+
+def drawn_boxes(page):
+    """(file name, box x y w h in pixels) of every result, read from where the boxes are on the screen."""
+    return page.evaluate(
+        """() => [...document.querySelectorAll('#results .cell')].map((cell) => {
+            const image = cell.querySelector('img').getBoundingClientRect();
+            const box = cell.querySelector('.mark:not(.copy)').getBoundingClientRect();
+            const scale = cell.querySelector('img').getAttribute('width') / image.width;
+            return [cell.querySelector('.name').textContent,
+                    [box.x - image.x, box.y - image.y, box.width, box.height].map((v) => v * scale)];
+        })"""
+    )
+
+
+def overlap(a, b):
+    """Intersection over union of two boxes x y w h."""
+    w = min(a[0] + a[2], b[0] + b[2]) - max(a[0], b[0])
+    h = min(a[1] + a[3], b[1] + b[3]) - max(a[1], b[1])
+    shared = max(w, 0) * max(h, 0)
+    return shared / (a[2] * a[3] + b[2] * b[3] - shared)
