@@ -13,7 +13,7 @@ from .encoders import Encoder
 from .errors import ImageError, QueryError
 from .images import Picture, read
 from .indexes import Index
-from .rerank import find_copies, refine
+from .rerank import Refiner
 from .search import FoundBox, Match, Query, find_rows
 from .store import Image, Snapshot, Store
 
@@ -95,7 +95,7 @@ def _find_and_refine(
     boxes = np.array([match.box for match, _, _ in first]).reshape(-1, 4)
     done: Rows = []
     left: Rows = []
-    finer_boxes = refine(query, pictures, boxes, searched.encoder)
+    finer_boxes = Refiner(query, searched.encoder).refine(pictures, boxes)
     for i, ((match, *where), refined) in enumerate(zip(first, finer_boxes, strict=True), 1):
         if on_progress:
             on_progress(i, len(first))
@@ -151,7 +151,7 @@ def _with_copies(query: Query, row: tuple[Match, int, int], searched: Searched) 
         return match
     heat: NDArray[np.float32] = searched.snapshot.features(np.array([position], np.int64))[0] @ query.feature
     regions: Boxes = searched.store.settings.pyramid.boxes[: len(heat)]
-    copies = find_copies(query, picture, heat, regions, searched.encoder)
+    copies = Refiner(query, searched.encoder).find_copies(picture, heat, regions)
     return replace(match, box=copies[0].box, boxes=tuple(FoundBox(copy.box, copy.score) for copy in copies))
 
 

@@ -16,7 +16,7 @@ from .encoders import Encoder
 from .errors import ImageError
 from .images import read
 from .indexes import Index
-from .rerank import refine
+from .rerank import Refiner
 from .search import Query, encode_query, find_rows
 from .store import Snapshot, Store
 
@@ -94,7 +94,7 @@ def _best_stranger(
         return None
     best = matches[0]
     picture = read(best.image.file, need=4 * encoder.identity.size)
-    refined = next(refine(query, [picture], np.array([best.box]), encoder))
+    refined = next(Refiner(query, encoder).refine([picture], np.array([best.box])))
     return best.score, refined.score if refined else best.score
 
 

@@ -18,15 +18,17 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from .answers import OVERSIZE, below
 from .boxes import WHOLE, from_pixels, to_pixels
 from .datasets import Dataset, clamp, iter_shard
-from .encode import OnProgress, add_files, add_stream
+from .encode import OnProgress, add_files, add_stream, map_ahead
 from .encoders import Encoder, EncoderIdentity, Features
 from .errors import DatasetError, PatchseekError
 from .images import read
 from .indexes import EXACT, Hits, Index, open_index
 from .metrics import Ranking, make_ranking, summary
 from .regions import Pyramid
+from .rerank import Refiner
 from .search import Query, encode_query
 from .store import Settings, Snapshot, Store
 
@@ -51,6 +53,8 @@ class EvalSettings:
     # the level (its own grid alone) whose features train a FAISS engine; None: all levels together
     top: int | None = None
     # pictures ranked for each query; None: all
+    refine: int = 0
+    # of the first so many pictures, boxes are refined and the order is settled anew
 
     def __post_init__(self) -> None:
         if self.query not in QUERY_CROPS:
@@ -153,12 +157,20 @@ def open_engine(gallery: Gallery, settings: EvalSettings, cache: Path | None = N
 
 
 def run_benchmark(
-    dataset: Dataset, gallery: Gallery, queries: Features, engine: Index, settings: EvalSettings
+    dataset: Dataset,
+    gallery: Gallery,
+    queries: Features,
+    engine: Index,
+    settings: EvalSettings,
+    refiners: Sequence[Refiner] = (),
 ) -> dict[str, Any]:
-    """Search every query (Q, D) and return the results file's content: see the head of this file."""
+    """Search every query (Q, D) and return the results file's content: see the head of this file.
+
+    refiners: one a query, where settings.refine is not 0.
+    """
     hits = engine.search(queries, settings.top or gallery.snapshot.n_live)
     identity = gallery.store.settings.encoder
-    return {
+    results: dict[str, Any] = {
         "format": FORMAT,
         "dataset": {
             "name": dataset.name,
@@ -176,6 +188,34 @@ def run_benchmark(
             query.id: _ranked(hits, q, gallery, settings.pyramid.boxes) for q, query in enumerate(dataset.queries)
         },
     }
+    if settings.refine:
+        files = {picture.id: picture.image for picture in dataset.gallery}
+        for query, refiner in zip(dataset.queries, refiners, strict=True):
+            ranked = results["results"][query.id]
+            results["results"][query.id] = _refined(ranked, settings.refine, files, refiner)
+    return results
+
+
+def _refined(ranked: list[list[Any]], n: int, files: Mapping[str, Path], refiner: Refiner) -> list[list[Any]]:
+    """A query's ranked pictures, the boxes of the first n refined and their order settled anew.
+
+    Pictures of shards, which are not unpacked, have no file: they stay as they are, below the refined ones.
+    """
+    first, rest = [entry for entry in ranked[:n] if entry[0] in files], ranked[n:]
+    rest = [entry for entry in ranked[:n] if entry[0] not in files] + rest
+    need = OVERSIZE * refiner.encoder.identity.size
+    pictures = list(map_ahead(lambda entry: read(files[entry[0]], need=need), first, 2, 8))
+    boxes = [
+        from_pixels(clamp(e[2], p.width, p.height), p.width, p.height) for e, p in zip(first, pictures, strict=True)
+    ]
+    finer = list(refiner.refine(pictures, np.array(boxes, np.float64).reshape(-1, 4)))
+    done = [
+        [name, round(found.score, 6), list(to_pixels(found.box, picture.width, picture.height))]
+        for (name, *_), picture, found in zip(first, pictures, finer, strict=True)
+        if found is not None
+    ]
+    scale = below([score for _, score, _ in done], [score for _, score, _ in rest])
+    return sorted(done, key=lambda e: -e[1]) + [[name, round(score * scale, 6), box] for name, score, box in rest]
 
 
 def _ranked(hits: Hits, q: int, gallery: Gallery, boxes: NDArray[np.float64]) -> list[list[Any]]:

@@ -2,6 +2,7 @@
 
 import json
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import click
@@ -18,6 +19,7 @@ from ._encoder import EncoderChoice, encoder_options
 @click.option("--train-level", type=int, help="Level whose grid trains a FAISS engine.  [default: all levels]")
 @click.option("--boxes", type=click.Choice(["best", "enclosing"]), default="best", show_default=True, help="True box.")
 @click.option("--top", type=int, help="Rank this many pictures for each query.  [default: all]")
+@click.option("--refine", type=int, default=0, show_default=True, help="Finer boxes in the first so many pictures.")
 @click.option("--out", type=click.Path(path_type=Path), default="eval", show_default=True, help="Where results go.")
 @click.option("--cache", type=click.Path(path_type=Path), default="features", show_default=True, help="Kept features.")
 @click.option(
@@ -34,6 +36,7 @@ def evaluate_command(
     train_level: int | None,
     boxes: str,
     top: int | None,
+    refine: int,
     out: Path,
     cache: Path,
     distractors: tuple[Path, ...],
@@ -45,12 +48,15 @@ def evaluate_command(
     DATASET: a folder with query.json and gallery.json, a .csv file, ilias:DIR, instre:DIR, roxford5k:DIR:medium.
     Writes results (one file a level), metrics.json, report.md and plots below --out.
     """
+    import numpy as np
+
     from .. import evaluate as ev
     from ..compression import compress_report
     from ..datasets import open_dataset, read_keys, write_similarities
     from ..indexes import EXACT
     from ..regions import Pyramid
     from ..report import write_report
+    from ..rerank import Refiner
     from ._output import print_line
     from ._progress import progress_bar
 
@@ -63,18 +69,23 @@ def evaluate_command(
     with progress_bar("pictures") as on_progress:
         pyramid, keys = Pyramid.up_to(chosen[-1]), read_keys(keep) if keep else None
         whole = ev.encode_gallery(data, model, pyramid, cache, on_progress, distractors, keys)
-    features = ev.encode_queries(data, model, query)
+    asked = ev.read_queries(data, model, query)
+    features = np.array([each.feature for each in asked])
+    refiners = [Refiner(each, model) for each in asked]
     for level in chosen:
-        settings = ev.EvalSettings(level, query=query, engine=index_engine, train_level=train_level, top=top)
+        settings = ev.EvalSettings(
+            level, query=query, engine=index_engine, train_level=train_level, top=top, refine=refine
+        )
         gallery = whole.at_level(level)
         opened = ev.open_engine(gallery, settings, gallery.store.path / "indexes")
         label = f"L{level}"
-        results[label] = ev.run_benchmark(data, gallery, features, opened, settings)
+        results[label] = ev.run_benchmark(data, gallery, features, opened, settings, refiners)
         n_distractors = results[label]["dataset"]["n_distractors"]
         ev.write_results(results[label], out / f"results-{label}-{n_distractors}-distractors.json")
         if index_engine != EXACT:
             exact = ev.EvalSettings(level, query=query, top=top)
-            report = compress_report(data, gallery, features, opened, results[label], exact)
+            plain = ev.run_benchmark(data, gallery, features, opened, replace(settings, refine=0))
+            report = compress_report(data, gallery, features, opened, plain, exact)
             sys.stderr.write(f"{label}: {report.table()}\n")
         scores[label] = ev.score(results[label], data, boxes=boxes)
         if similarities:

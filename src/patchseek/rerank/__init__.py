@@ -3,8 +3,8 @@
 A cell of a grid seldom fits an object. So the neighbourhood of a picture's winning region is looked at once, at higher
 resolution: every rectangle of its map is compared with the query, and the best few are encoded as patches of their
 own, then shifted and stretched a little, until that helps no more; half of the pictures get a first turn of that, the
-better half of those a second. What a patch scores is its likeness to the query
-as a whole, and how far the two agree part by part: likeness alone prefers fragments.
+better half of those a second. What a patch scores is its likeness to the query as a whole, and how far the two agree
+part by part: likeness alone prefers fragments.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -27,18 +27,29 @@ from ._neighbourhoods import propose, surround
 T = TypeVar("T")
 U = TypeVar("U")
 
-N_PROPOSED = 3
-"""Rectangles of a neighbourhood that are encoded as patches."""
-STEPS = (0.12, 0.08)
-"""Shares of a side by which boxes are shifted and stretched, round by round, with cells to compare."""
-BLIND_STEPS = (0.3, 0.15, 0.08)
-"""The same without: there is no map to start from, so that it begins with longer steps."""
-AGREEMENT = 4.8
-"""Weight of agreement beside likeness; benchmarks/localisation.py prints the figures of others."""
+
+@dataclass(frozen=True)
+class Recipe:
+    """How much is tried. benchmarks/localisation.py prints the figures of this one and of others."""
+
+    n_proposed: int = 3
+    # rectangles of a neighbourhood's map that are encoded as patches
+    steps: tuple[float, ...] = (0.12, 0.08)
+    # shares of a side by which boxes are shifted and stretched, turn by turn
+    blind_steps: tuple[float, ...] = (0.3, 0.15, 0.08)
+    # the same where the encoder has no map to start from, so that it begins with longer steps
+    agreement: float = 4.8
+    # weight of agreement beside likeness
+    n_seeds: int = 6
+    # neighbourhoods of a picture looked at when all copies are wanted
+    max_copies: int = 12
+    # of which so many are kept at most
+    copy_share: float = 0.6
+    # and only what scores this share of the best
+
+
 CHUNK = 32
 """Pictures in memory at a time."""
-N_SEEDS, MAX_COPIES, COPY_SHARE = 6, 12, 0.6
-"""Of `find_copies`: neighbourhoods looked at, copies returned, and the score of a copy against the best."""
 
 
 @dataclass(frozen=True)
@@ -48,113 +59,98 @@ class Refined:
     box: tuple[float, float, float, float]
     # x0 y0 x1 y1 in [0, 1]
     score: float
-    # with agreement: (likeness + AGREEMENT * agreement) / (1 + AGREEMENT); without: the likeness; at most 1
+    # (likeness + w * agreement) / (1 + w), w the recipe's weight; the likeness where there are no cells; at most 1
 
 
-def refine(
-    query: Query, pictures: Iterable[Picture | None], regions: Boxes, encoder: Encoder
-) -> Iterator[Refined | None]:
-    """A finer box for each picture, starting from its region (N, 4), in order; None for None.
+@dataclass(frozen=True)
+class Refiner:
+    """Looks for one query in pictures that are known to be good."""
 
-    Batches are filled across CHUNK pictures, and no more of them are held at once.
-    """
-    left = iter(pictures)
-    for start in range(0, len(regions), CHUNK):
-        part = list(islice(left, CHUNK))
-        here = [i for i, picture in enumerate(part) if picture is not None]
-        found = _refine(query, [part[i] for i in here], regions[start:][here], encoder)  # type: ignore[misc]  # not None
-        refined = dict(zip(here, found, strict=True))
-        yield from (refined.get(i) for i in range(len(part)))
+    query: Query
+    encoder: Encoder
+    recipe: Recipe = Recipe()
 
+    def refine(self, pictures: Iterable[Picture | None], regions: Boxes) -> Iterator[Refined | None]:
+        """A finer box for each picture, starting from its region (N, 4), in order; None for None.
 
-def find_copies(
-    query: Query, picture: Picture, heat: NDArray[np.float32], regions: Boxes, encoder: Encoder
-) -> list[Refined]:
-    """All places of a picture that answer the query about as well as the best does, best first; at most MAX_COPIES.
+        Batches are filled across CHUNK pictures, and no more of them are held at once.
+        """
+        left = iter(pictures)
+        for start in range(0, len(regions), CHUNK):
+            part = list(islice(left, CHUNK))
+            here = {i: picture for i, picture in enumerate(part) if picture is not None}
+            found = self._refine(list(here.values()), regions[start:][list(here)]) if here else []
+            refined = dict(zip(here, found, strict=True))
+            yield from (refined.get(i) for i in range(len(part)))
 
-    heat (R,): likeness of the picture's regions (R, 4). The neighbourhoods of its best regions, far enough apart, are
-    looked at; what is found there is encoded, overlaps are suppressed, and what scores COPY_SHARE of the best stays.
-    """
-    seeds = regions[suppress(regions, heat, max_iou=0.1, n=N_SEEDS)]
-    candidates = [seeds]
-    if isinstance(encoder, CellEncoder):
-        candidates += _look_around(query, [picture] * len(seeds), surround(seeds), encoder, 2 * N_PROPOSED, max_iou=0.2)
-    boxes = np.concatenate(candidates)
-    scores = score_patches(query, crop(picture, boxes, encoder.feed), encoder)
-    kept = suppress(boxes, scores, max_iou=0.2, n=MAX_COPIES)
-    kept = kept[scores[kept] >= COPY_SHARE * scores[kept[0]]]
-    tried = [np.concatenate([boxes[i : i + 1], _shifted(boxes[i], STEPS[0])]) for i in kept]
-    boxes, scores = _best(query, [picture] * len(kept), tried, encoder)
-    kept = suppress(boxes, scores, max_iou=0.3)
-    return [_refined(boxes[i], scores[i]) for i in kept]
+    def find_copies(self, picture: Picture, heat: NDArray[np.float32], regions: Boxes) -> list[Refined]:
+        """All places of a picture that answer the query about as well as the best does, best first, at least one.
 
+        heat (R,): likeness of the picture's regions (R, 4). The neighbourhoods of its best regions, far enough apart,
+        are looked at; what is found there is encoded, overlaps are suppressed, and what scores well is shifted once.
+        """
+        recipe = self.recipe
+        seeds = regions[suppress(regions, heat, max_iou=0.1, n=recipe.n_seeds)]
+        boxes = np.concatenate([seeds, *self._look_around([picture] * len(seeds), seeds, 2 * recipe.n_proposed, 0.2)])
+        scores = self.score(crop(picture, boxes, self.encoder.feed))
+        kept = suppress(boxes, scores, max_iou=0.2, n=recipe.max_copies)
+        kept = kept[scores[kept] >= recipe.copy_share * scores[kept[0]]]
+        tried = [np.concatenate([boxes[i : i + 1], _shifted(boxes[i], recipe.steps[0])]) for i in kept]
+        boxes, scores = self._best([picture] * len(kept), tried)
+        return [_refined(boxes[i], scores[i]) for i in suppress(boxes, scores, max_iou=0.3)]
 
-def _refine(query: Query, pictures: Sequence[Picture], regions: Boxes, encoder: Encoder) -> list[Refined]:
-    sees_cells = isinstance(encoder, CellEncoder) and bool(query.cells)
-    if not pictures:
-        return []
-    candidates = [region[None] for region in regions]
-    if isinstance(encoder, CellEncoder):
-        proposed = _look_around(query, pictures, surround(regions), encoder)
-        candidates = [np.concatenate(pair) for pair in zip(candidates, proposed, strict=True)]
-    boxes, scores = _best(query, pictures, candidates, encoder)
-    rising = np.arange(len(pictures))
-    for turn, step in enumerate(STEPS if sees_cells else BLIND_STEPS, 1):
-        rising = rising[np.argsort(-scores[rising], kind="stable")][: -(-len(pictures) // 2**turn)]
-        if not len(rising):
-            break
-        tried = [_shifted(boxes[i], step) for i in rising]
-        found, better = _best(query, [pictures[i] for i in rising.tolist()], tried, encoder)
-        rose = better > scores[rising]
-        rising = rising[rose]
-        boxes[rising], scores[rising] = found[rose], better[rose]
-    return [_refined(box, score) for box, score in zip(boxes, scores, strict=True)]
+    def score(self, patches: Patches) -> NDArray[np.float32]:
+        """How well patches (B, S, S, 3) answer the query, (B,); see Refined."""
+        if not self.query.cells or not isinstance(self.encoder, CellEncoder):
+            return np.asarray(self.encoder.encode(patches) @ self.query.feature, np.float32)
+        features, cells = self.encoder.encode_cells(patches)
+        agreed = np.max([agreement(own, cells) for own in self.query.cells], axis=0)
+        weight = self.recipe.agreement
+        return np.asarray((features @ self.query.feature + weight * agreed) / (1 + weight), np.float32)
 
+    def _refine(self, pictures: Sequence[Picture], regions: Boxes) -> list[Refined]:
+        proposed = self._look_around(pictures, regions, self.recipe.n_proposed, 0.5)
+        candidates = [np.concatenate([region[None], more]) for region, more in zip(regions, proposed, strict=True)]
+        boxes, scores = self._best(pictures, candidates)
+        rising = np.arange(len(pictures))
+        steps = self.recipe.steps if isinstance(self.encoder, CellEncoder) else self.recipe.blind_steps
+        for turn, step in enumerate(steps, 1):
+            rising = rising[np.argsort(-scores[rising], kind="stable")][: -(-len(pictures) // 2**turn)]
+            if not len(rising):
+                break
+            tried = [_shifted(boxes[i], step) for i in rising]
+            found, better = self._best([pictures[i] for i in rising.tolist()], tried)
+            rose = better > scores[rising]
+            rising = rising[rose]
+            boxes[rising], scores[rising] = found[rose], better[rose]
+        return [_refined(box, score) for box, score in zip(boxes, scores, strict=True)]
 
-def _refined(box: NDArray[np.float64], score: np.float32) -> Refined:
-    x0, y0, x1, y1 = box.tolist()
-    return Refined((x0, y0, x1, y1), float(score))
+    def _look_around(self, pictures: Sequence[Picture], regions: Boxes, n: int, max_iou: float) -> list[Boxes]:
+        """The boxes (<= n, 4) most alike the query that one pass over each region's neighbourhood finds; maybe none."""
+        encoder = self.encoder
+        if not isinstance(encoder, CellEncoder):
+            return [np.empty((0, 4))] * len(pictures)
+        windows, feed = surround(regions), Feed(encoder.window, encoder.feed.fit, encoder.feed.interpolation)
+        indices = range(len(pictures))
+        maps = encoder.encode_map(
+            np.concatenate(self._in_threads(lambda i: crop(pictures[i], windows[i : i + 1], feed), indices))
+        )
+        found = self._in_threads(lambda i: propose(maps[i], encoder.power, self.query.feature, n, max_iou)[0], indices)
+        low, sides = windows[:, :2], windows[:, 2:] - windows[:, :2]
+        return [clip(np.tile(low[i], 2) + boxes * np.tile(sides[i], 2)) for i, boxes in enumerate(found)]
 
+    def _best(self, pictures: Sequence[Picture], boxes: Sequence[Boxes]) -> tuple[Boxes, NDArray[np.float32]]:
+        """The best of the boxes (n_i, 4) of each picture: boxes (N, 4), scores (N,). All are encoded in one call."""
+        items = list(zip(pictures, boxes, strict=True))
+        patches = self._in_threads(lambda item: crop(item[0], item[1], self.encoder.feed), items)
+        scores = np.split(self.score(np.concatenate(patches)), np.cumsum([len(each) for each in boxes])[:-1])
+        winners = [int(each.argmax()) for each in scores]
+        best = [each[i] for each, i in zip(boxes, winners, strict=True)]
+        return np.array(best), np.array([each[i] for each, i in zip(scores, winners, strict=True)], np.float32)
 
-def _look_around(
-    query: Query,
-    pictures: Sequence[Picture],
-    windows: Boxes,
-    encoder: CellEncoder,
-    n: int = N_PROPOSED,
-    max_iou: float = 0.5,
-) -> list[Boxes]:
-    """The boxes (<= n, 4) of each picture that one pass over its window (N, 4) finds most alike the query."""
-    feed = Feed(encoder.window, encoder.feed.fit, encoder.feed.interpolation)
-    views = _in_threads(lambda i: crop(pictures[i], windows[i : i + 1], feed), range(len(pictures)), encoder)
-    maps = encoder.encode_map(np.concatenate(views))
-    found = _in_threads(
-        lambda i: propose(maps[i], encoder.power, query.feature, n, max_iou)[0], range(len(pictures)), encoder
-    )
-    low, sides = windows[:, :2], windows[:, 2:] - windows[:, :2]
-    return [clip(np.tile(low[i], 2) + boxes * np.tile(sides[i], 2)) for i, boxes in enumerate(found)]
-
-
-def _best(
-    query: Query, pictures: Sequence[Picture], boxes: Sequence[Boxes], encoder: Encoder
-) -> tuple[Boxes, NDArray[np.float32]]:
-    """The best of the boxes (n_i, 4) of each picture: boxes (N, 4), scores (N,). All are encoded in one call."""
-    feed, items = encoder.feed, list(zip(pictures, boxes, strict=True))
-    patches: list[Patches] = _in_threads(lambda item: crop(item[0], item[1], feed), items, encoder)
-    scores = score_patches(query, np.concatenate(patches), encoder)
-    ends = np.cumsum([len(each) for each in boxes])
-    winners = [int(part.argmax()) for part in np.split(scores, ends[:-1])]
-    firsts = ends - [len(each) for each in boxes]
-    return np.array([each[i] for each, i in zip(boxes, winners, strict=True)]), scores[firsts + winners]
-
-
-def score_patches(query: Query, patches: Patches, encoder: Encoder) -> NDArray[np.float32]:
-    """How well patches (B, S, S, 3) answer the query, (B,) at most 1; see Refined.score."""
-    if not query.cells or not isinstance(encoder, CellEncoder):
-        return np.asarray(encoder.encode(patches) @ query.feature, np.float32)
-    features, cells = encoder.encode_cells(patches)
-    agreed = np.max([agreement(own, cells) for own in query.cells], axis=0)
-    return np.asarray((features @ query.feature + AGREEMENT * agreed) / (1 + AGREEMENT), np.float32)
+    def _in_threads(self, function: Callable[[T], U], items: Sequence[T]) -> list[U]:
+        """function(item) for all items, on as many threads as the encoder has streams."""
+        return list(map_ahead(function, items, self.encoder.streams, 2 * self.encoder.streams))
 
 
 def _shifted(box: NDArray[np.float64], step: float) -> Boxes:
@@ -165,6 +161,6 @@ def _shifted(box: NDArray[np.float64], step: float) -> Boxes:
     return clip(np.concatenate([box + moves, box - moves]))
 
 
-def _in_threads(function: Callable[[T], U], items: Sequence[T], encoder: Encoder) -> list[U]:
-    """function(item) for all items, on as many threads as the encoder has streams."""
-    return list(map_ahead(function, items, encoder.streams, 2 * encoder.streams))
+def _refined(box: NDArray[np.float64], score: np.float32) -> Refined:
+    x0, y0, x1, y1 = box.tolist()
+    return Refined((x0, y0, x1, y1), float(score))

@@ -1,0 +1,196 @@
+"""What each step of refinement buys: boxes and order by grid, by map, by patches, by agreement, by shifts.
+
+    python benchmarks/localisation.py [--data FOLDER] [--sets dev-set composite-set] [--pictures FOLDER]
+
+FOLDER (by default $PATCHSEEK_DATA) holds the sets and `evaluate.py`, a scorer that shares no code with us: mAP and the
+share of boxes with IoU >= 0.5 are its figures. The first 20 results of each query are refined. Seconds are those of a
+query, refinement included, on this machine. Also: how well confidence tells queries whose object is in the collection
+from the same queries with all its pictures taken out. --pictures: draw the ten best and the ten worst boxes there.
+Writes benchmarks/results/localisation.json.
+"""
+
+import argparse
+import json
+import os
+import tempfile
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from quality import RESULTS, load_scorer, machine
+
+from patchseek import evaluate as ev
+from patchseek.boxes import from_pixels, iou
+from patchseek.confidence import Background, measure_background
+from patchseek.datasets import Dataset, open_dataset
+from patchseek.draw import ANSWER, RIGHT, Tile, contact_sheet, save
+from patchseek.encoders import Encoder, open_encoder
+from patchseek.images import read
+from patchseek.rerank import Recipe, Refiner
+
+N_REFINED = 20
+BANDS = (("small", 0.0, 0.05), ("medium", 0.05, 0.2), ("large", 0.2, 1.0))
+"""Object sizes, as shares of the picture."""
+DEFAULT = Recipe()
+STEPS: dict[str, Recipe] = {
+    "map, three patches by likeness": replace(DEFAULT, steps=(), agreement=0.0),
+    "and agreement": replace(DEFAULT, steps=()),
+    "and one turn of shifts": replace(DEFAULT, steps=DEFAULT.steps[:1]),
+    "and a second: the default": DEFAULT,
+    "all of it by likeness alone": replace(DEFAULT, agreement=0.0),
+}
+
+
+class Blind:
+    """The encoder without its cells and maps, as one of another library."""
+
+    def __init__(self, encoder: Encoder) -> None:
+        self.identity, self.feed = encoder.identity, encoder.feed
+        self.batch, self.streams, self.runs_on, self.encode = (
+            encoder.batch,
+            encoder.streams,
+            encoder.runs_on,
+            encoder.encode,
+        )
+
+
+def overlaps(results: dict[str, Any], data: Dataset, n: int | None) -> list[tuple[float, float, str, str, list[int]]]:
+    """(IoU, size of the true box, query id, gallery id, predicted box) of the positives among the first n results."""
+    found = []
+    for query in data.queries:
+        positives = data.positives(query)
+        for name, _, box in results["results"][query.id][:n]:
+            if name in positives and positives[name] is not None:
+                corners = [(x, y, x + w, y + h) for x, y, w, h in positives[name]]
+                x, y, w, h = box
+                shares = iou([(x, y, x + w, y + h)], corners)[0]
+                found.append(
+                    (float(shares.max()), _size(corners[int(shares.argmax())], name, data), query.id, name, box)
+                )
+    return found
+
+
+def _size(box: tuple[float, float, float, float], name: str, data: Dataset) -> float:
+    picture = next(entry for entry in data.gallery if entry.id == name)
+    pixels = read(picture.image)
+    return (box[2] - box[0]) * (box[3] - box[1]) / (pixels.width * pixels.height)
+
+
+def judge(results: dict[str, Any], data: Dataset, scorer: Any, folder: Path) -> dict[str, float]:
+    """All figures of one way."""
+    theirs = scorer.score(str(folder), results["results"])["all"]
+    ours = ev.score(results, data)["metrics"]
+    assert abs(ours["mAP"] - theirs["mAP"]) < 1e-4, "the two scorers disagree"
+    first = overlaps(results, data, N_REFINED)
+    figures = {"mAP": theirs["mAP"], "R1": theirs["R1"], "IoU50": theirs["IoU50"]}
+    figures["IoU50 of hits"] = float(np.mean([share >= 0.5 for share, *_ in first]))
+    figures |= {name: round(ours[name], 4) for name in ours if name.startswith("LocScore") and "0.4" in name}
+    for band, low, high in BANDS:
+        within = [share >= 0.5 for share, size, *_ in first if low <= size < high]
+        figures[f"IoU50 of hits, {band}"] = float(np.mean(within)) if within else float("nan")
+    return {name: round(value, 4) for name, value in figures.items()}
+
+
+def auroc(present: list[float], absent: list[float]) -> float:
+    """The share of pairs in which the present one is surer; ties count half (Mann and Whitney 1947)."""
+    a, b = np.array(present)[:, None], np.array(absent)
+    return float((a > b).mean() + (a == b).mean() / 2)
+
+
+def measure_confidence(
+    data: Dataset, gallery: ev.Gallery, asked: list[Any], encoder: Encoder, background: Background
+) -> dict[str, float]:
+    """AUROC of the first result's confidence, with and without refinement, and what a threshold of a half does."""
+    hits = ev.open_engine(gallery, ev.EvalSettings()).search(
+        np.array([query.feature for query in asked]), gallery.snapshot.n_live
+    )
+    files = {picture.id: picture.image for picture in data.gallery}
+    boxes = gallery.store.settings.pyramid.boxes
+    found: dict[str, tuple[list[float], list[float]]] = {"grid": ([], []), "refined": ([], [])}
+    for q, (entry, query) in enumerate(zip(data.queries, asked, strict=True)):
+        ignored, positives = set(data.ignored(entry)), set(data.positives(entry))
+        for is_absent in (False, True):
+            dropped = ignored | positives if is_absent else ignored
+            columns = zip(hits.positions[q].tolist(), hits.regions[q].tolist(), hits.scores[q].tolist(), strict=True)
+            rows = [(gallery.ids[p][0], r, s) for p, r, s in columns if gallery.ids[p][0] not in dropped][:N_REFINED]
+            pictures = (read(files[name], need=4 * encoder.identity.size) for name, _, _ in rows)
+            finer = Refiner(query, encoder).refine(pictures, boxes[[region for _, region, _ in rows]])
+            refined = [(f.score, s) for f, (_, _, s) in zip(finer, rows, strict=True) if f is not None]
+            score, likeness = max(refined)
+            found["grid"][is_absent].append(background.confidence(rows[0][2]))
+            found["refined"][is_absent].append(background.confidence(likeness, score))
+    figures = {f"AUROC {name}": round(auroc(*pair), 3) for name, pair in found.items()}
+    present, absent = (np.array(values) >= 0.5 for values in found["refined"])
+    return figures | {"present, sure": round(present.mean(), 3), "absent, sure": round(absent.mean(), 3)}
+
+
+def draw(results: dict[str, Any], data: Dataset, folder: Path) -> None:
+    """The ten best and the ten worst boxes among the first results, beside the true ones (green)."""
+    found = sorted(overlaps(results, data, N_REFINED), key=lambda entry: -entry[0])
+    for label, entries in (("best", found[:10]), ("worst", found[-10:])):
+        tiles = []
+        for share, _, query_id, name, box in entries:
+            query = next(entry for entry in data.queries if entry.id == query_id)
+            picture = read(next(entry.image for entry in data.gallery if entry.id == name))
+            truth = [from_pixels(each, picture.width, picture.height) for each in data.positives(query)[name] or []]
+            boxes = [from_pixels(box, picture.width, picture.height), *truth]
+            colours = [ANSWER] + [RIGHT] * len(truth)
+            tiles.append(Tile(picture.pixels, f"{query_id}: IoU {share:.2f}", np.array(boxes), colours=colours))
+        folder.mkdir(parents=True, exist_ok=True)
+        save(contact_sheet(tiles[0], tiles[1:]), folder / f"{data.name}-{label}.png")
+
+
+def measure(folder: Path, scorer: Any, pictures: Path | None) -> dict[str, Any]:
+    """All ways on one set."""
+    data, encoder = open_dataset(folder), open_encoder()
+    with tempfile.TemporaryDirectory() as temporary:
+        gallery = ev.encode_gallery(data, encoder, ev.EvalSettings().pyramid, Path(temporary))
+        asked = ev.read_queries(data, encoder)
+        features = np.array([query.feature for query in asked])
+        engine = ev.open_engine(gallery, ev.EvalSettings())
+
+        def run(make: Callable[[Any], Refiner] | None) -> tuple[dict[str, Any], float]:
+            settings, began = ev.EvalSettings(refine=N_REFINED if make else 0), time.perf_counter()
+            refiners = [make(query) for query in asked] if make else []
+            found = ev.run_benchmark(data, gallery, features, engine, settings, refiners)
+            return found, (time.perf_counter() - began) / len(asked)
+
+        table: dict[str, dict[str, float]] = {}
+        blind = Blind(encoder)
+        ways: dict[str, Callable[[Any], Refiner] | None] = {"grid": None}
+        ways["shifted patches by likeness, no map"] = lambda query: Refiner(query, blind)
+        ways |= {name: lambda query, recipe=recipe: Refiner(query, encoder, recipe) for name, recipe in STEPS.items()}
+        for name, make in ways.items():
+            results, seconds = run(make)
+            table[name] = judge(results, data, scorer, folder) | {"seconds": round(seconds, 2)}
+            print(f"{data.name}: {name}: {table[name]}", flush=True)
+            if pictures and make and name.endswith("the default"):
+                draw(results, data, pictures)
+        background = measure_background(engine, gallery.snapshot, gallery.store, encoder)
+        assert background
+        sure = measure_confidence(data, gallery, asked, encoder, background)
+        print(f"{data.name}: confidence: {sure}", flush=True)
+    return {"ways": table, "confidence": sure}
+
+
+def main() -> None:
+    """Measure, write, print."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--data", type=Path, default=os.environ.get("PATCHSEEK_DATA"))
+    parser.add_argument("--sets", nargs="+", default=["dev-set", "composite-set"])
+    parser.add_argument("--pictures", type=Path)
+    arguments = parser.parse_args()
+    if arguments.data is None:
+        parser.error("name the folder of the sets with --data or PATCHSEEK_DATA")
+    data = Path(arguments.data)
+    scorer = load_scorer(data)
+    figures = {name: measure(data / name, scorer, arguments.pictures) for name in arguments.sets}
+    RESULTS.mkdir(exist_ok=True)
+    (RESULTS / "localisation.json").write_text(json.dumps({"machine": machine(), "sets": figures}, indent=2) + "\n")
+
+
+if __name__ == "__main__":
+    main()
