@@ -92,7 +92,7 @@ def join(wanted: Sequence[Query], unwanted: Sequence[Query] = ()) -> Query:
         feature = feature - EXCLUSION * np.mean([query.feature for query in unwanted], axis=0)
     length = float(np.linalg.norm(feature))
     if length < 1e-6:
-        raise QueryError("what is wanted and what is not are the same")
+        raise QueryError("the pictures cancel each other out: nothing is left to look for")
     return Query(np.asarray(feature / length, np.float32), tuple(cells for query in wanted for cells in query.cells))
 
 
