@@ -32,6 +32,8 @@ from patchseek.images import read
 from patchseek.rerank import Recipe, Refiner
 
 N_REFINED = 20
+THRESHOLDS = (0.1, 0.2, 0.3, 0.5, 0.7)
+"""Confidences at which present and absent are told apart."""
 BANDS = (("small", 0.0, 0.05), ("medium", 0.05, 0.2), ("large", 0.2, 1.0))
 """Object sizes, as shares of the picture."""
 DEFAULT = Recipe()
@@ -103,7 +105,7 @@ def auroc(present: list[float], absent: list[float]) -> float:
 def measure_confidence(
     data: Dataset, gallery: ev.Gallery, asked: list[Any], encoder: Encoder, background: Background
 ) -> dict[str, float]:
-    """AUROC of the first result's confidence, with and without refinement, and what a threshold of a half does."""
+    """AUROC of the first result's confidence, with and without refinement, and what thresholds let through."""
     hits = ev.open_engine(gallery, ev.EvalSettings()).search(
         np.array([query.feature for query in asked]), gallery.snapshot.n_live
     )
@@ -123,8 +125,11 @@ def measure_confidence(
             found["grid"][is_absent].append(background.confidence(rows[0][2]))
             found["refined"][is_absent].append(background.confidence(likeness, score))
     figures = {f"AUROC {name}": round(auroc(*pair), 3) for name, pair in found.items()}
-    present, absent = (np.array(values) >= 0.5 for values in found["refined"])
-    return figures | {"present, sure": round(present.mean(), 3), "absent, sure": round(absent.mean(), 3)}
+    present, absent = (np.array(values) for values in found["refined"])
+    for threshold in THRESHOLDS:
+        figures[f"present, at least {threshold:g}"] = round(float((present >= threshold).mean()), 3)
+        figures[f"absent, at least {threshold:g}"] = round(float((absent >= threshold).mean()), 3)
+    return figures
 
 
 def draw(results: dict[str, Any], data: Dataset, folder: Path) -> None:
@@ -143,8 +148,8 @@ def draw(results: dict[str, Any], data: Dataset, folder: Path) -> None:
         save(contact_sheet(tiles[0], tiles[1:]), folder / f"{data.name}-{label}.png")
 
 
-def measure(folder: Path, scorer: Any, pictures: Path | None) -> dict[str, Any]:
-    """All ways on one set."""
+def measure(folder: Path, scorer: Any, pictures: Path | None, parts: list[str]) -> dict[str, Any]:
+    """All ways on one set, and confidence, as far as asked for."""
     data, encoder = open_dataset(folder), open_encoder()
     with tempfile.TemporaryDirectory() as temporary:
         gallery = ev.encode_gallery(data, encoder, ev.EvalSettings().pyramid, Path(temporary))
@@ -163,17 +168,19 @@ def measure(folder: Path, scorer: Any, pictures: Path | None) -> dict[str, Any]:
         ways: dict[str, Callable[[Any], Refiner] | None] = {"grid": None}
         ways["shifted patches by likeness, no map"] = lambda query: Refiner(query, blind)
         ways |= {name: lambda query, recipe=recipe: Refiner(query, encoder, recipe) for name, recipe in STEPS.items()}
-        for name, make in ways.items():
+        for name, make in ways.items() if "ways" in parts else ():
             results, seconds = run(make)
             table[name] = judge(results, data, scorer, folder) | {"seconds": round(seconds, 2)}
             print(f"{data.name}: {name}: {table[name]}", flush=True)
             if pictures and make and name.endswith("the default"):
                 draw(results, data, pictures)
-        background = measure_background(engine, gallery.snapshot, gallery.store, encoder)
-        assert background
-        sure = measure_confidence(data, gallery, asked, encoder, background)
-        print(f"{data.name}: confidence: {sure}", flush=True)
-    return {"ways": table, "confidence": sure}
+        figures: dict[str, Any] = {"ways": table} if table else {}
+        if "confidence" in parts:
+            background = measure_background(engine, gallery.snapshot, gallery.store, encoder)
+            assert background
+            figures["confidence"] = measure_confidence(data, gallery, asked, encoder, background)
+            print(f"{data.name}: confidence: {figures['confidence']}", flush=True)
+    return figures
 
 
 def main() -> None:
@@ -182,14 +189,18 @@ def main() -> None:
     parser.add_argument("--data", type=Path, default=os.environ.get("PATCHSEEK_DATA"))
     parser.add_argument("--sets", nargs="+", default=["dev-set", "composite-set"])
     parser.add_argument("--pictures", type=Path)
+    parser.add_argument("--parts", nargs="+", default=["ways", "confidence"], choices=["ways", "confidence"])
     arguments = parser.parse_args()
     if arguments.data is None:
         parser.error("name the folder of the sets with --data or PATCHSEEK_DATA")
     data = Path(arguments.data)
     scorer = load_scorer(data)
-    figures = {name: measure(data / name, scorer, arguments.pictures) for name in arguments.sets}
+    target = RESULTS / "localisation.json"
+    figures = json.loads(target.read_text())["sets"] if target.is_file() else {}
+    for name in arguments.sets:  # parts that are not measured now keep their figures
+        figures[name] = figures.get(name, {}) | measure(data / name, scorer, arguments.pictures, arguments.parts)
     RESULTS.mkdir(exist_ok=True)
-    (RESULTS / "localisation.json").write_text(json.dumps({"machine": machine(), "sets": figures}, indent=2) + "\n")
+    target.write_text(json.dumps({"machine": machine(), "sets": figures}, indent=2) + "\n")
 
 
 if __name__ == "__main__":

@@ -26,6 +26,8 @@ MIN_REGIONS = 8
 REFINED_WEIGHT = 0.5
 """Weight of a refined score beside the likeness: half beats none, one and two at telling present from absent."""
 LEAST_SPREAD = 0.02
+DOUBTFUL = 0.3
+"""Confidence of the first match below which the object is probably not there; benchmarks/localisation.py."""
 
 
 @dataclass(frozen=True)

@@ -5,6 +5,7 @@ from typing import Any
 
 from .boxes import to_pixels
 from .collection import Collection
+from .confidence import DOUBTFUL
 from .images import Picture
 from .search import Match
 
@@ -57,4 +58,5 @@ def collection_record(collection: Collection) -> dict[str, Any]:
         "overlap": settings.pyramid.overlap,
         "images": len(collection),
         "index": collection.index,
+        "doubtful_below": DOUBTFUL,
     }

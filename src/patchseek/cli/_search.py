@@ -16,8 +16,6 @@ if TYPE_CHECKING:
     from ..search import Match
 
 EXIT_NOTHING_FOUND = 4
-DOUBTFUL = 0.5
-"""Confidence below which the first result is called doubtful."""
 
 _PATH = click.Path(path_type=Path)
 _FORMS = (("json", "One JSON object."), ("jsonl", "One JSON object a line."), ("csv", "Comma-separated values."))
@@ -161,6 +159,8 @@ def _verdict(matches: Sequence["Match"]) -> None:
     if not matches:
         say("nothing found")
         sys.exit(EXIT_NOTHING_FOUND)
+    from ..confidence import DOUBTFUL
+
     best = matches[0].confidence
     if best is not None and best < DOUBTFUL:
         say(f"probably not in this collection: the best match is {best:.0%} sure")

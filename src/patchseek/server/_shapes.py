@@ -96,6 +96,7 @@ class CollectionShape(BaseModel):
     overlap: float
     images: int
     index: str
+    doubtful_below: float
     bytes: int
     n_failures: int
     failures: list[FailureShape]

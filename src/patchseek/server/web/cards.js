@@ -33,7 +33,7 @@ export function choice(picture, chosen, extra = null) {
 }
 
 // A result that can be opened and selected.
-export function resultCard(result, { open, select, selected }) {
+export function resultCard(result, { open, select, selected, doubtful }) {
   const sure = result.confidence ?? null;
   const facts = sure === null ? result.score.toFixed(2) : `${Math.round(100 * sure)} % sure`;
   const name = `${result.rank}. ${result.image}, score ${result.score.toFixed(3)}`;
@@ -50,7 +50,7 @@ export function resultCard(result, { open, select, selected }) {
       { class: "caption" },
       el("span", { class: "rank", text: String(result.rank) }),
       el("span", { class: "name", text: fileName(result.image), title: result.image }),
-      el("span", { class: `score${sure !== null && sure < 0.5 ? " unsure" : ""}`, text: facts, title: `score ${result.score.toFixed(4)}` }),
+      el("span", { class: `score${sure !== null && sure < doubtful ? " unsure" : ""}`, text: facts, title: `score ${result.score.toFixed(4)}` }),
     ),
   );
 }

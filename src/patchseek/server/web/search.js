@@ -26,6 +26,7 @@ const switches = {};
 
 const features = () => state.collection?.features ?? {};
 const current = () => state.queries[state.active];
+const doubtful = () => state.answer.collection.doubtful_below;
 
 // ---- what is looked for
 
@@ -185,7 +186,7 @@ async function ask(asked, skip, signal) {
 // ---- what was found
 
 function card(result) {
-  return resultCard(result, { open: openResult, select, selected: state.selected.has(result.image_id) });
+  return resultCard(result, { open: openResult, select, selected: state.selected.has(result.image_id), doubtful: doubtful() });
 }
 
 function showResults(seconds) {
@@ -196,7 +197,7 @@ function showResults(seconds) {
     : "This collection has no pictures. Add some on the Collection page.";
   const best = state.results[0];
   const sure = best?.confidence ?? null;
-  $("verdict").hidden = sure === null || sure >= 0.5;
+  $("verdict").hidden = sure === null || sure >= doubtful();
   $("verdict").textContent = "Probably not here. These are the pictures that come nearest.";
   $("results").replaceChildren(...state.results.map(card));
   showMore(state.results.length);
