@@ -14,6 +14,7 @@ from patchseek.compression import compress_report, pq_engine, recall
 from patchseek.datasets import open_dataset
 from patchseek.errors import DatasetError, EngineError, PatchseekError
 from patchseek.report import draw_results, write_report
+from patchseek.rerank import Refiner
 
 from .conftest import blot
 
@@ -55,6 +56,20 @@ def test_the_right_picture_comes_first_with_the_box_of_its_quarter(dataset, tiny
         assert ranked[0][2] == [32, 24, 32, 24]
     metrics = ev.score(results, dataset)["metrics"]
     assert metrics["mAP"] == metrics["top-1"] == metrics["mean IoU"] == metrics["LocScore(gate, 0.4)"] == 1
+
+
+def test_refinement_settles_the_first_anew_and_leaves_the_rest_below(dataset, tiny, tmp_path):
+    settings = ev.EvalSettings(level=1, refine=4)
+    gallery, queries, engine, plain = run(dataset, tiny, tmp_path)
+    refiners = [Refiner(query, tiny) for query in ev.read_queries(dataset, tiny)]
+    refined = ev.run_benchmark(dataset, gallery, queries, engine, settings, refiners)
+    for name, ranked in refined["results"].items():
+        before = plain["results"][name]
+        assert {entry[0] for entry in ranked[:4]} == {entry[0] for entry in before[:4]}
+        assert [(entry[0], entry[2]) for entry in ranked[4:]] == [(entry[0], entry[2]) for entry in before[4:]]
+        scores = [entry[1] for entry in ranked]
+        assert scores == sorted(scores, reverse=True)
+    assert ev.score(refined, dataset)["metrics"]["mAP"] == 1
 
 
 def test_a_results_file_says_what_it_was_made_with_and_can_be_scored_again(dataset, tiny, tmp_path):
