@@ -6,7 +6,6 @@ features become float32 block by block for a matrix product. The first does not 
 worst through all rows, until the answer is certain.
 """
 
-import os
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from functools import cached_property
@@ -17,7 +16,7 @@ from numpy.typing import NDArray
 
 from ..encoders import Features
 from ..store import Half, Snapshot
-from . import Hits, check_query
+from . import Hits, check_query, n_cores
 from ._best import Best
 from ._scan import HalfPiece, can_scan
 
@@ -39,7 +38,7 @@ class ExactIndex:
 
     def __init__(self, snapshot: Snapshot) -> None:
         self._snapshot = snapshot
-        self._pool = ThreadPoolExecutor(_n_cores(), "exact")
+        self._pool = ThreadPoolExecutor(n_cores(), "exact")
 
     def search(self, queries: Features, k: int) -> Hits:
         """See Index. Memory: a few BLOCK_BYTES, plus 28 bytes for each of _PRUNE_AT candidates and of Q * k hits."""
@@ -98,7 +97,7 @@ class ExactIndex:
         snapshot = self._snapshot
         best = Best(len(queries), k, _PRUNE_AT)
         n_images = max(BLOCK_BYTES // (snapshot.n_regions * max(snapshot.dim, len(queries)) * 4), 1)
-        n_images = min(n_images, snapshot.n_positions)
+        n_images = max(min(n_images, snapshot.n_positions), 1)
         features = np.empty((n_images, snapshot.n_regions, snapshot.dim), np.float32)
         scores = np.empty((n_images * snapshot.n_regions, len(queries)), np.float32)  # memory is costly to get anew
         for start, block in snapshot.blocks(n_images):
@@ -129,13 +128,8 @@ class ExactIndex:
 
     def _parts(self, n: int) -> list[slice]:
         """n things in parts for all cores."""
-        step = -(-n // (4 * _n_cores()))
+        step = -(-n // (4 * n_cores()))
         return [slice(low, low + step) for low in range(0, n, step)]
 
     def _map(self, function: Callable[[T], U], items: Iterable[T]) -> list[U]:
         return list(self._pool.map(function, items))
-
-
-def _n_cores() -> int:
-    affinity = getattr(os, "sched_getaffinity", None)
-    return len(affinity(0)) if affinity else os.cpu_count() or 1
