@@ -14,6 +14,7 @@ import click
 from .. import __version__
 from ..errors import EncoderError, PatchseekError, StoreError
 from ._benchmarks import dataset_command, evaluate_command, score_command
+from ._compress import compress_command
 from ._encoder import EncoderChoice, encoder_options
 
 if TYPE_CHECKING:
@@ -284,7 +285,7 @@ def verify_weights(folder: Path | None) -> None:
     print_line("all weights are as they were fetched")
 
 
-for command in (evaluate_command, score_command, dataset_command):
+for command in (evaluate_command, score_command, dataset_command, compress_command):
     cli.add_command(command)
 
 
