@@ -45,8 +45,8 @@ def test_auto_is_exact_for_a_small_collection_and_clusters_with_exact_scores_for
     snapshot = make_snapshot()
     assert open_index(AUTO, snapshot).name == "exact"
     assert choose_engine(150_000, 1280) == "exact"
-    assert choose_engine(3_000_000, 1280) == "IVF8192,PQ256x4fs;nprobe=512;rerank=1000"
-    assert choose_engine(300_000_000, 100).startswith("IVF65536,PQ100x4fs;")
+    assert choose_engine(3_000_000, 1280) == "IVF2048,PQ256x4fs;nprobe=128;rerank=1000"
+    assert choose_engine(300_000_000, 100).startswith("IVF16384,PQ100x4fs;")
 
 
 def test_single_rows_are_those_of_whole_pictures():
@@ -57,13 +57,13 @@ def test_single_rows_are_those_of_whole_pictures():
 
 
 def test_the_smallest_engine_that_loses_little_enough_is_chosen():
-    snapshot = make_snapshot(n_images=500, dim=32, removed=range(0, 500, 9))
+    snapshot = make_snapshot(n_images=200, dim=32, removed=range(0, 200, 9))
     everything = list(measure_engines(snapshot, 40))
     assert {measured.engine for measured in everything} <= set(candidates(32))
     target = sorted(measured.lost for measured in everything)[2]
     tried = choose_compression(snapshot, target, 40)
     assert tried[-1].lost <= target < min((measured.lost for measured in tried[:-1]), default=101)
-    assert tried[-1].n_bytes < tried[-1].factor * tried[-1].n_bytes == pytest.approx(4 * 500 * 5 * 32)
+    assert tried[-1].n_bytes < tried[-1].factor * tried[-1].n_bytes == pytest.approx(4 * 200 * 5 * 32)
 
 
 def test_loss_and_recall_are_those_of_brute_force():
@@ -75,7 +75,7 @@ def test_loss_and_recall_are_those_of_brute_force():
 
 
 def test_exact_search_remains_where_nothing_loses_so_little():
-    tried = choose_compression(make_snapshot(n_images=500, dim=32), -1.0, 10)
+    tried = choose_compression(make_snapshot(n_images=150, dim=32), -1.0, 10)
     assert tried[-1].engine == "exact"
     assert len(tried) > 3
 

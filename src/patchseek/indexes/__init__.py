@@ -80,9 +80,10 @@ def choose_engine(n_rows: int, dim: int) -> str:
     """The engine for a collection of n_rows features of dim numbers. Reasons and figures: docs/performance.md."""
     if 2 * n_rows * dim <= EXACT_BYTES:
         return EXACT  # a query reads every byte once; nothing answers better, and nothing has to be built
-    # 4-bit product codes, compared in registers, in about 4 sqrt(n) clusters, of which a sixteenth is probed. What the
+    # 4-bit product codes, compared in registers, in about sqrt(n) clusters, of which a sixteenth is probed: a
+    # scan is so cheap that more clusters would save less time than training them takes. What the
     # codes lose, exact scores of the best 1,000 rows win back. At most 256 codes: 128 bytes a row.
-    n_clusters = 1 << min(max(round(math.log2(4 * math.sqrt(n_rows))), 8), 16)
+    n_clusters = 1 << min(max(round(math.log2(n_rows) / 2), 8), 16)
     n_codes = max(n for n in range(1, min(dim, 256) + 1) if dim % n == 0)
     return f"IVF{n_clusters},PQ{n_codes}x4fs;nprobe={n_clusters // 16};rerank=1000"
 
