@@ -11,7 +11,6 @@ Writes results/indexes.json.
 """
 
 import argparse
-import json
 import os
 import tempfile
 import time
@@ -19,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from turns import RESULTS, machine
+from turns import machine, write
 
 from patchseek import evaluate as ev
 from patchseek.compression import compress_report
@@ -35,8 +34,8 @@ ENGINES = (
     "SQ8",
     "SQ4",
     "IVF256,PQ64;nprobe=256",
-    "PQ64",
-    "PQ64;rerank=400",
+    "PQ64x4fs;rerank=400",
+    "PQ128x4fs;rerank=400",
     "PQ256x4fs",
     "PQ256x4fs;rerank=400",
     "IVF256,PQ256x4fs;nprobe=64",
@@ -49,9 +48,18 @@ ENGINES = (
     "RaBitQ4;rerank=100",
     "IVF256,RaBitQfs;nprobe=64",
     "IVF256,RaBitQfs;nprobe=64;rerank=400",
-    "HNSW16",
     "PCA256,SQ8",
-    "PCA512,SQ8",
+)
+TIMED = (
+    "Flat",
+    "SQfp16",
+    "SQ8",
+    "PQ256x4fs;rerank=400",
+    "IVF256,PQ256x4fs;nprobe=64;rerank=400",
+    "IVF256,PQ256x4fs;nprobe=16;rerank=400",
+    "RaBitQ;rerank=400",
+    "RaBitQ4;rerank=100",
+    "IVF256,RaBitQfs;nprobe=64;rerank=400",
 )
 SETS = ("dev-set", "composite-set")
 
@@ -77,6 +85,7 @@ def quality(
             "mAP lost": round(100 * figures["mAP lost"], 2),
             "LocScore lost": round(100 * figures["LocScore(gate, 0.4) lost"], 2),
         }
+        print(dataset.name, engine, found[engine], flush=True)
     return found
 
 
@@ -110,6 +119,7 @@ def latency(snapshot: Snapshot, queries: np.ndarray, engines: list[str]) -> dict
             found[engine] = {"build s": round(time.perf_counter() - began, 1)}
         except EngineError as error:
             found[engine] = {"error": str(error)}
+        print(engine, found[engine], flush=True)
     exact = opened["exact"].search(queries, 10)
     seconds: dict[str, list[float]] = {engine: [] for engine in opened}
     for query in queries:
@@ -133,11 +143,14 @@ def main() -> None:
     parser.add_argument("--data", type=Path, default=os.environ.get("PATCHSEEK_DATA"))
     parser.add_argument("--rows", type=int, default=150_000)
     parser.add_argument("--engines", nargs="+", default=list(ENGINES))
+    parser.add_argument("--timed", nargs="+", default=list(TIMED), help="Engines of the larger gallery.")
     parser.add_argument("--cache", type=Path, help="Keep the sets' features here.")
     arguments = parser.parse_args()
     if arguments.data is None:
         parser.error("name the folder of the sets with --data or PATCHSEEK_DATA")
-    encoder, figures = open_encoder("embedded"), {"machine": machine(), "rows": arguments.rows, "sets": {}}
+    encoder = open_encoder("embedded")
+    sets: dict[str, Any] = {}
+    figures: dict[str, Any] = {"machine": machine(), "rows": arguments.rows, "sets": sets}
     with tempfile.TemporaryDirectory() as temporary:
         galleries, queries = [], []
         for name in SETS:
@@ -145,14 +158,9 @@ def main() -> None:
             pyramid = ev.EvalSettings().pyramid
             galleries.append(ev.encode_gallery(dataset, encoder, pyramid, arguments.cache or Path(temporary)))
             queries.append(ev.encode_queries(dataset, encoder))
-            figures["sets"][name] = quality(dataset, galleries[-1], queries[-1], arguments.engines)
-        figures["latency"] = latency(enlarge(galleries, arguments.rows), np.concatenate(queries), arguments.engines)
-    RESULTS.mkdir(exist_ok=True)
-    (RESULTS / "indexes.json").write_text(json.dumps(figures, indent=2) + "\n")
-    for engine, timing in figures["latency"].items():
-        print(f"{engine:42}", *(f"{key} {value}" for key, value in timing.items()))
-        for name in SETS:
-            print(f"  {name:15}", *(f"{key} {value}" for key, value in figures["sets"][name].get(engine, {}).items()))
+            sets[name] = quality(dataset, galleries[-1], queries[-1], arguments.engines)
+        figures["latency"] = latency(enlarge(galleries, arguments.rows), np.concatenate(queries), arguments.timed)
+    write("indexes", figures)
 
 
 if __name__ == "__main__":

@@ -29,6 +29,7 @@ _log = logging.getLogger(__name__)
 
 _BLOCK_IMAGES = 512
 _TRAIN_ROWS = 262_144  # at most; k-means gains little from more than a few hundred rows a centroid
+_SMALL = 1 << 20  # rows scored; a compressed index of that size answers one query in a few milliseconds
 _L2 = "metric=L2"
 _RERANK = "rerank="
 
@@ -85,8 +86,7 @@ class FaissIndex:
         k = max(min(k, self._snapshot.n_live), 1)
         depth = min(max(4 * k, 64, self._rerank), self._index.ntotal)
         queries = np.ascontiguousarray(queries, np.float32)
-        # one query is over before a second thread has woken up, and waits for a core that others keep busy
-        faiss.omp_set_num_threads(1 if len(queries) == 1 else n_cores())
+        faiss.omp_set_num_threads(_n_threads(len(queries) * self._index.ntotal))
         while True:
             scores, rows = self._index.search(queries, max(depth, 1))
             if self._is_l2:
@@ -146,7 +146,7 @@ def open_faiss(
     import faiss
 
     recipe = _parse(engine, train_regions)
-    faiss.omp_set_num_threads(n_cores())
+    faiss.omp_set_num_threads(_n_threads(snapshot.n_positions * snapshot.n_regions * 10))
     index, n_known = None, 0
     if cache is not None:
         index, n_known = _load(cache, recipe, snapshot)
@@ -164,6 +164,11 @@ def open_faiss(
     except RuntimeError as error:
         raise EngineError(f"FAISS does not know the parameters {recipe.parameters!r} of {recipe.factory!r}") from error
     return FaissIndex(engine, index, snapshot)
+
+
+def _n_threads(n_scored: int) -> int:
+    """Threads for a task: small ones are over before a second thread has woken up, or wait for a core that is busy."""
+    return n_cores() if n_scored > _SMALL else 1
 
 
 def _default_parameters(index: Any) -> str:
