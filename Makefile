@@ -26,6 +26,11 @@ bench: $(VENV)/.dev
 	$(BIN)/python benchmarks/start.py
 	$(BIN)/python benchmarks/quality.py
 	$(BIN)/python benchmarks/compression.py --arithmetic
+	$(BIN)/python benchmarks/search.py
+	$(BIN)/python benchmarks/indexes.py
+	$(BIN)/python benchmarks/encode.py
+	$(BIN)/python benchmarks/fast.py
+	$(BIN)/python benchmarks/scale.py
 
 clean:
 	rm -rf $(VENV) build dist

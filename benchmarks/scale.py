@@ -1,6 +1,6 @@
 """How a collection grows: rescan, adding one picture, store size, index build and query latency at three sizes.
 
-    python benchmarks/scale.py [--pictures 1000 10000 100000] [--dim 256] [--engine ENGINE]
+    python benchmarks/scale.py [--pictures 1000 10000 100000] [--dim 64] [--engine ENGINE]
 
 Features are random directions of --dim numbers, 30 a picture, and the picture files are empty: nothing is encoded, so
 that what is measured is the collection. Bytes grow with the dimension, the embedded encoder's being 1280. The rescan
@@ -22,7 +22,7 @@ from turns import machine, write
 
 from patchseek.encode import add_folder
 from patchseek.encoders import EncoderIdentity, Features
-from patchseek.indexes import choose_engine, open_index
+from patchseek.indexes import open_index
 from patchseek.patches import Feed, Patches
 from patchseek.regions import Pyramid
 from patchseek.store import FileState, NewPicture, Settings, Store, Writer
@@ -85,7 +85,7 @@ def milliseconds(search: Any, queries: Features) -> float:
     return round(1000 * float(np.median(spent[1:])), 2)
 
 
-def measure(home: Path, n: int, dim: int, engine: str | None) -> dict[str, Any]:
+def measure(home: Path, n: int, dim: int, engine: str) -> dict[str, Any]:
     """All figures at one size."""
     folder, encoder = home / "pictures", Blind(dim)
     make_files(folder, n)
@@ -110,10 +110,9 @@ def measure(home: Path, n: int, dim: int, engine: str | None) -> dict[str, Any]:
     snapshot = store.snapshot()
     queries = snapshot.rows(np.linspace(0, n * R - 1, 15).astype(np.int64)).astype(np.float32)
     found["exact ms"] = milliseconds(open_index("exact", snapshot).search, queries)
-    chosen = engine or choose_engine(100_000 * R, 1280).replace("PQ256", f"PQ{min(dim, 256)}")
     began = time.perf_counter()
-    index = open_index(chosen, snapshot)
-    found |= {"engine": chosen, "build s": round(time.perf_counter() - began, 1)}
+    index = open_index(engine, snapshot)
+    found |= {"engine": engine, "build s": round(time.perf_counter() - began, 1)}
     found["engine ms"] = milliseconds(index.search, queries)
     return found
 
@@ -122,14 +121,15 @@ def main() -> None:
     """Measure, write, print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--pictures", type=int, nargs="+", default=[1000, 10_000, 100_000])
-    parser.add_argument("--dim", type=int, default=256)
-    parser.add_argument("--engine")
+    parser.add_argument("--dim", type=int, default=64)
+    parser.add_argument("--engine", default="PQ64x4fs;rerank=1000")
     arguments = parser.parse_args()
     figures: dict[str, Any] = {"machine": machine(), "dim": arguments.dim, "cores": os.cpu_count()}
     sizes: dict[str, dict[str, Any]] = {}
     for n in arguments.pictures:
         with tempfile.TemporaryDirectory() as home:
             sizes[str(n)] = measure(Path(home), n, arguments.dim, arguments.engine)
+        print(n, sizes[str(n)], flush=True)
     figures["pictures"] = sizes
     if len(sizes) > 1:
         logs = np.log([int(n) for n in sizes])
