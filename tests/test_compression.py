@@ -45,7 +45,7 @@ def test_auto_is_exact_for_a_small_collection_and_clusters_with_exact_scores_for
     snapshot = make_snapshot()
     assert open_index(AUTO, snapshot).name == "exact"
     assert choose_engine(150_000, 1280) == "exact"
-    assert choose_engine(3_000_000, 1280) == "IVF2048,PQ256x4fs;nprobe=128;rerank=1000"
+    assert choose_engine(3_000_000, 1280) == "IVF2048,PQ256x4fs;nprobe=512;rerank=1000"
     assert choose_engine(300_000_000, 100).startswith("IVF16384,PQ100x4fs;")
 
 

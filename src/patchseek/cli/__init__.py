@@ -74,7 +74,7 @@ def cli() -> None:
     "--index",
     "index_engine",
     metavar="ENGINE",
-    help="Search engine: exact, or FAISS factory string such as IVF256,PQ64.",
+    help="Search engine: exact, auto (by size), or a FAISS factory string such as IVF256,PQ64.",
 )
 def index(
     folder: Path,
