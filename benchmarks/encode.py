@@ -164,6 +164,7 @@ def main() -> None:
     parser.add_argument("--vit", action="store_true")
     parser.add_argument("--memory", action="store_true")
     parser.add_argument("--images", type=int, default=24, help="1 MP pictures; a quarter as many of the larger.")
+    parser.add_argument("--compared", type=int, default=12, help="Pictures of the set that both ways encode.")
     arguments = parser.parse_args()
     figures: dict[str, Any] = {"machine": machine()}
     with tempfile.TemporaryDirectory() as temporary:
@@ -172,9 +173,11 @@ def main() -> None:
         for name, size in SIZES.items():
             n = arguments.images if name == "1 MP" else max(arguments.images // 4, 2)
             figures[name] = stages(make_pictures(folder / name, size, n), encoder, folder)
+            print(name, figures[name], flush=True)
         if arguments.reference:
             how = (arguments.reference, arguments.set)
-            figures["embedded"] = against(*how, "tf_efficientnet_lite0", "embedded", 12, folder)
+            figures["embedded"] = against(*how, "tf_efficientnet_lite0", "embedded", arguments.compared, folder)
+            print(figures["embedded"], flush=True)
             if arguments.vit:
                 model = "vit_base_patch16_siglip_224"
                 figures["ViT-B/16"] = against(*how, model, f"timm:{model}", 3, folder)
