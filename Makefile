@@ -26,6 +26,13 @@ bench: $(VENV)/.dev
 	$(BIN)/python benchmarks/start.py
 	$(BIN)/python benchmarks/quality.py
 	$(BIN)/python benchmarks/compression.py --arithmetic
+	$(BIN)/python benchmarks/localisation.py
+	$(BIN)/python benchmarks/queries.py
+	$(BIN)/python benchmarks/search.py
+	$(BIN)/python benchmarks/indexes.py
+	$(BIN)/python benchmarks/encode.py
+	$(BIN)/python benchmarks/fast.py
+	$(BIN)/python benchmarks/scale.py
 	$(BIN)/python benchmarks/serve.py
 
 clean:

@@ -182,3 +182,14 @@ def test_remove_verify_and_compact(tmp_path):
     run(tmp_path, "verify", "--repair")
     assert "4 added" in run(tmp_path, "index", "pictures").stderr
     assert "sound, 4 pictures" in run(tmp_path, "verify").stdout
+
+
+def test_compress_reports_what_it_lost_and_is_searched_with_from_then_on(home):
+    done = run(home, "compress", "pictures", "--target-loss", "0.5", "--queries", "20")
+    assert "chosen: PQ" in done.stdout
+    assert "points of mAP lost, at most 0.5 wanted" in done.stdout
+    engine = done.stdout.splitlines()[-1].removeprefix("chosen: ").split(",")[0]
+    assert engine in run(home, "info", "-c", "pictures").stdout
+    answer = json.loads(run(home, "search", "photo.png", "--box", "100,50,160,120", "--json", "-c", "pictures").stdout)
+    assert answer["results"][0]["image"] == "3.png"
+    run(home, "index", "pictures", "--index", "exact", code=3)

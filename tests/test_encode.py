@@ -13,7 +13,7 @@ from patchseek.errors import DiskFull, EncoderError, PatchseekError
 from patchseek.images import read
 from patchseek.patches import cut
 from patchseek.regions import Pyramid
-from patchseek.store import Settings, Store, hash_file
+from patchseek.store import FileState, NewPicture, Settings, Store, Writer, hash_file
 
 from .conftest import TinyEncoder, blot
 
@@ -260,3 +260,26 @@ def test_progress_counts_every_file_to_its_end(store, tiny, make_folder):
     (folder / "bad.png").write_bytes(b"bad")
     add_folder(store, folder, tiny, on_progress=lambda done, total: seen.append((done, total)))
     assert seen == [(i, 6) for i in range(1, 7)]
+
+
+def test_a_rescan_opens_no_picture_and_one_more_picture_rewrites_no_shard(tmp_path, tiny):
+    folder = tmp_path / "pictures"
+    folder.mkdir()
+    pictures = []
+    for i in range(300):
+        path = folder / f"{i:03d}.jpg"
+        path.touch()  # empty: whoever opened one would fail
+        pictures.append(NewPicture(path.name, FileState(0, path.stat().st_mtime_ns), f"{i:064x}", 64, 48))
+    store = Store.create(tmp_path / "c", Settings(tiny.identity, Pyramid((0,))))
+    features = np.random.default_rng(0).normal(size=(300, 1, 13)).astype(np.float16)
+    with Writer(store) as writer:
+        writer.commit(folder, pictures[:200], features[:200])
+        writer.commit(folder, pictures[200:], features[200:])
+    before = {file: (file.read_bytes(), file.stat().st_mtime_ns) for file in store.folder.iterdir()}
+    report = add_folder(store, folder, tiny)
+    assert (report.unchanged, report.added, report.failed) == (300, 0, [])
+    blot(1).save(folder / "new.png")
+    assert add_folder(store, folder, tiny).added == 1
+    assert {file: (file.read_bytes(), file.stat().st_mtime_ns) for file in before} == before
+    assert len(list(store.folder.iterdir())) == 3
+    assert store.snapshot().n_live == 301

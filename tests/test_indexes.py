@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from patchseek.errors import EngineError, QueryError
 from patchseek.indexes import _exact, open_index
+from patchseek.indexes._best import best_columns
 from patchseek.store import Snapshot
 
 FAITHFUL = ["exact", "Flat", "IVF4,Flat;nprobe=4"]
@@ -89,13 +90,17 @@ def test_one_picture_that_owns_all_the_best_rows_does_not_hide_the_others(engine
 
 
 @pytest.mark.parametrize("engine", ["exact", "Flat"])
-def test_ties_stand_in_order_of_position(engine):
+@pytest.mark.parametrize("n_queries", [1, 20])
+def test_ties_stand_in_order_of_position(engine, n_queries):
     snapshot = make_snapshot(n_images=40)
     for array in snapshot.arrays:
         array[:] = 0
         array[..., 0] = 1
-    hits = open_index(engine, snapshot).search(np.eye(1, 16, dtype=np.float32), 40)
-    assert hits.positions[0].tolist() == list(range(40))
+    queries = np.tile(np.eye(1, 16, dtype=np.float32), (n_queries, 1))
+    for k in (1, 17, 40):
+        hits = open_index(engine, snapshot).search(queries, k)
+        assert hits.positions.tolist() == [list(range(k))] * n_queries
+        assert (hits.regions == 0).all() or engine != "exact"
 
 
 @pytest.mark.parametrize("engine", ["exact", "Flat"])
@@ -107,20 +112,60 @@ def test_wrong_queries_are_an_error(engine):
         index.search(np.zeros((1, 16), np.float32), 0)
 
 
-@settings(max_examples=25, deadline=None)
-@given(st.integers(1, 40), st.integers(1, 6), st.integers(1, 50), st.integers(0, 10**6), st.integers(64, 4000))
-def test_exact_search_does_not_depend_on_its_blocks(n_images, n_regions, k, seed, block_bytes):
+@settings(max_examples=40, deadline=None)
+@given(
+    st.integers(1, 40),
+    st.integers(1, 6),
+    st.integers(1, 50),
+    st.integers(0, 10**6),
+    st.integers(1, 4000),
+    st.sampled_from([1, 2, 20]),
+)
+def test_exact_search_does_not_depend_on_its_blocks(n_images, n_regions, k, seed, size, n_queries):
     snapshot = make_snapshot(n_images, n_regions, 4, seed=seed, removed=range(0, n_images, 4) if n_images > 1 else ())
-    queries = unit(np.random.default_rng(seed), 2, 4)
-    expected = open_index("exact", snapshot).search(queries, k)
-    before = _exact.BLOCK_BYTES, _exact._PRUNE_AT
+    queries = unit(np.random.default_rng(seed), n_queries, 4)
+    names = ("BLOCK_BYTES", "_PRUNE_AT", "_PIECE_ROWS")
+    before = {name: getattr(_exact, name) for name in names}
     try:
-        _exact.BLOCK_BYTES, _exact._PRUNE_AT = block_bytes, 3
+        for name, value in zip(names, (16 * size, 3, size), strict=True):
+            setattr(_exact, name, value)
         found = open_index("exact", snapshot).search(queries, k)
     finally:
-        _exact.BLOCK_BYTES, _exact._PRUNE_AT = before
-    assert found.positions.tolist() == expected.positions.tolist()
-    assert found.regions.tolist() == expected.regions.tolist()
+        for name, value in before.items():
+            setattr(_exact, name, value)
+    for q, expected in enumerate(brute_force(snapshot, queries, k)):
+        assert found.positions[q, : len(expected)].tolist() == [position for position, _, _ in expected]
+        assert found.regions[q, : len(expected)].tolist() == [region for _, region, _ in expected]
+
+
+@pytest.mark.parametrize("can_scan", [True, False])
+@pytest.mark.parametrize("n_queries", [1, 3, 40])
+def test_few_and_many_queries_are_answered_as_brute_force_does(n_queries, can_scan, monkeypatch):
+    monkeypatch.setattr("patchseek.indexes._exact.can_scan", lambda: can_scan)
+    snapshot = make_snapshot(n_images=200, removed=range(5, 200, 7))
+    queries = unit(np.random.default_rng(6), n_queries, 16)
+    hits = open_index("exact", snapshot).search(queries, 25)
+    for q, expected in enumerate(brute_force(snapshot, queries, 25)):
+        assert hits.positions[q].tolist() == [position for position, _, _ in expected]
+        assert hits.regions[q].tolist() == [region for _, region, _ in expected]
+        assert hits.scores[q] == pytest.approx([score for _, _, score in expected], abs=1e-5)
+
+
+def test_a_scan_goes_deeper_where_removed_pictures_own_all_the_best_rows():
+    snapshot = make_snapshot(n_images=400, n_regions=30, removed=range(390))
+    query = np.ascontiguousarray(snapshot.features(np.array([7]))[0, :1])
+    for array in snapshot.arrays[:2]:
+        array[:] = query[0]
+    hits = open_index("exact", snapshot).search(query, 10)
+    assert hits.positions[0].tolist() == [position for position, _, _ in brute_force(snapshot, query, 10)[0]]
+
+
+@given(
+    st.lists(st.sampled_from([0.5, -0.5, 0.0, -0.0, 0.25, -1.0, -np.inf]), min_size=1, max_size=30), st.integers(1, 31)
+)
+def test_the_best_columns_are_those_of_a_stable_sort(values, k):
+    scores = np.array([values], np.float32)
+    assert best_columns(scores, k).tolist() == np.argsort(-scores, axis=1, kind="stable")[:, :k].tolist()
 
 
 def test_a_lower_level_is_searched_by_its_regions_only(tmp_path):

@@ -1,15 +1,21 @@
-"""What compression saves and what it costs: engines of the original's names, and a report against exact search."""
+"""What compression saves and what it costs: engines of the original's names, and a report against exact search.
 
-from collections.abc import Mapping
+A collection without annotations is measured with its own features as queries; see `choose_compression`.
+"""
+
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+
 from .datasets import Dataset
 from .encoders import Features
-from .errors import EngineError
+from .errors import EngineError, QueryError
 from .evaluate import EvalSettings, Gallery, open_engine, rankings, run_benchmark
-from .indexes import Index
+from .indexes import EXACT, Hits, Index, open_index
 from .metrics import average_precision, loc_score, mean_over_queries
+from .store import Snapshot
 
 PQ_ENGINES = ("pq", "ivfpq")
 """Product quantization (Jegou et al. 2011) of the features, or of their residuals to the nearest of nlist centroids."""
@@ -118,3 +124,84 @@ def recall(exact: Mapping[str, Any], found: Mapping[str, Any], k: int = RECALL_A
         best = {entry[0] for entry in ranked[:k]}
         shares.append(len(best & {entry[0] for entry in found[query][:k]}) / len(best))
     return sum(shares) / len(shares)
+
+
+@dataclass(frozen=True)
+class Measured:
+    """An engine over a collection, measured with the collection's own features as queries."""
+
+    engine: str
+    n_bytes: int
+    # of the index; re-ranking also reads the collection's float16 from disk
+    factor: float
+    # float32 bytes over n_bytes
+    recall: float
+    # recall@10 against exact search, in [0, 1]
+    lost: float
+    # points of mAP, 0 to 100, when exact search's best ten pictures are the truth
+
+
+def candidates(dim: int) -> list[str]:
+    """Engines for features of dim numbers, smallest first: 4-bit product codes of ever fewer numbers, then 1 bit a
+    number, then 4 and 8. All but the last let the best rows be scored again from the collection's own features."""
+    engines: list[str] = []
+    for share in (40, 20, 10, 5):
+        n_codes = max(n for n in range(1, max(dim // share, 1) + 1) if dim % n == 0)
+        engines += [f"PQ{n_codes}x4fs;rerank={rows}" for rows in (400, 2000)]
+    engines += ["RaBitQ;rerank=400", "RaBitQ;rerank=2000", "RaBitQ4;rerank=100", "SQ8"]
+    return list(dict.fromkeys(engines))
+
+
+def measure_engines(snapshot: Snapshot, n_queries: int = 200, seed: int = 0) -> Iterator[Measured]:
+    """Every candidate over a snapshot, smallest first, each measured when it is asked for.
+
+    Queries: n_queries random features of live pictures, each picture's own answer left out. Raises QueryError where
+    fewer than two pictures are live; an engine that the collection is too small to train is passed over.
+    """
+    if snapshot.n_live < 2:
+        raise QueryError(f"{snapshot.n_live} pictures are too few to measure what compression loses")
+    rng = np.random.default_rng(seed)
+    own = rng.choice(np.flatnonzero(snapshot.live), n_queries)
+    queries = snapshot.rows(own * snapshot.n_regions + rng.integers(0, snapshot.n_regions, n_queries))
+    features = queries.astype(np.float32)
+    truth = _answers(open_index(EXACT, snapshot).search(features, RECALL_AT + 1), own)
+    plain = 4 * snapshot.n_positions * snapshot.n_regions * snapshot.dim
+    for engine in candidates(snapshot.dim):
+        try:
+            index = open_index(engine, snapshot)
+        except EngineError:
+            continue
+        found = _answers(index.search(features, RECALL_AT + 1), own)
+        shares = [len(set(a) & set(b)) / len(b) for a, b in zip(found, truth, strict=True)]
+        lost = 100 - 100 * float(np.mean([_precision(a, b) for a, b in zip(found, truth, strict=True)]))
+        total = n_bytes(index)["total"]
+        yield Measured(engine, total, plain / total, float(np.mean(shares)), lost)
+
+
+def choose_compression(snapshot: Snapshot, target_loss: float, n_queries: int = 200) -> list[Measured]:
+    """Measure engines from the smallest up until one loses at most target_loss points of mAP; that one stands last.
+
+    Where none does, exact search stands last: it keeps no bytes beside the collection and loses nothing.
+    """
+    tried: list[Measured] = []
+    for measured in measure_engines(snapshot, n_queries):
+        tried.append(measured)
+        if measured.lost <= target_loss:
+            return tried
+    return [*tried, Measured(EXACT, 0, 0.0, 1.0, 0.0)]
+
+
+def _answers(hits: Hits, own: Any) -> list[list[int]]:
+    """The best ten pictures of each query without the query's own."""
+    answers = zip(hits.positions.tolist(), own.tolist(), strict=True)
+    return [[p for p in found if p >= 0 and p != mine][:RECALL_AT] for found, mine in answers]
+
+
+def _precision(found: list[int], truth: list[int]) -> float:
+    """Average precision of found, best first, when all of truth is relevant. [7, 8] for [7, 9] -> (1/1) / 2 = 0.5."""
+    hits, total = 0, 0.0
+    for rank, position in enumerate(found, 1):
+        if position in truth:
+            hits += 1
+            total += hits / rank
+    return total / len(truth)

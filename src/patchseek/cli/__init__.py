@@ -16,6 +16,7 @@ from .. import __version__
 from ..errors import EncoderError, PatchseekError, StoreError
 from ._benchmarks import dataset_command, evaluate_command, score_command
 from ._collection import collection_option, open_collection, remember, say
+from ._compress import compress_command
 from ._encoder import EncoderChoice, encoder_options
 from ._search import search_command
 from ._serve import serve_command
@@ -62,7 +63,7 @@ def cli() -> None:
     "--index",
     "index_engine",
     metavar="ENGINE",
-    help="Search engine: exact, or FAISS factory string such as IVF256,PQ64.",
+    help="Search engine: exact, auto (by size), or a FAISS factory string such as IVF256,PQ64.",
 )
 def index(
     folder: Path,
@@ -214,7 +215,10 @@ def verify_weights(folder: Path | None) -> None:
     print_line("all weights are as they were fetched")
 
 
-for command in (search_command, evaluate_command, score_command, dataset_command, serve_command):
+for command in (
+    *(search_command, compress_command, serve_command),
+    *(evaluate_command, score_command, dataset_command),
+):
     cli.add_command(command)
 
 

@@ -1,15 +1,34 @@
-"""Exact search: a blocked matrix product over the memory-mapped features and a maximum over each picture's regions."""
+"""Exact search: every query against every memory-mapped feature, and a maximum over each picture's regions.
+
+Few queries are limited by reading the features, many by multiplying, and each has its own way. Few: `_scan` ranks the
+rows of each piece in place, and pictures are gathered from the best rows until nothing below them can count. Many:
+features become float32 block by block for a matrix product. The first does not depend on luck: it goes deeper, at
+worst through all rows, until the answer is certain.
+"""
+
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
+from functools import cached_property
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ..encoders import Features
-from ..store import Snapshot
-from . import Hits, check_query
+from ..store import Half, Snapshot
+from . import Hits, check_query, n_cores
+from ._best import Best
+from ._scan import HalfPiece, can_scan
 
 BLOCK_BYTES = 32 << 20
-"""float32 features converted at a time; with the scores of a block, all that a search holds."""
-_PRUNE_AT = 1 << 16  # candidates a query may collect before they are reduced to its best k
+"""float32 features converted at a time, and about the bytes of their scores."""
+_PRUNE_AT = 1 << 22  # candidates of all queries together that may collect before they are reduced to the best
+_SCANNED = 16  # queries; a scan reads all features for each, conversion costs as much as that many scans
+_PIECE_ROWS = (
+    16_384  # scanned by one thread in one go: two usual shards; smaller ones cost more in calls (4,096: 1.15 times)
+)
+T = TypeVar("T")
+U = TypeVar("U")
 
 
 class ExactIndex:
@@ -19,59 +38,98 @@ class ExactIndex:
 
     def __init__(self, snapshot: Snapshot) -> None:
         self._snapshot = snapshot
+        self._pool = ThreadPoolExecutor(n_cores(), "exact")
 
     def search(self, queries: Features, k: int) -> Hits:
-        """See Index. Memory: BLOCK_BYTES, plus 20 bytes a query for each of k + 65,536 candidates."""
+        """See Index. Memory: a few BLOCK_BYTES, plus 28 bytes for each of _PRUNE_AT candidates and of Q * k hits."""
+        check_query(queries, k, self._snapshot.dim)
+        k = max(min(k, self._snapshot.n_live), 1)
+        queries = np.ascontiguousarray(queries, np.float32)
+        if len(queries) <= _SCANNED and self._pieces:
+            return self._scan(queries, k)
+        return self._multiply(queries, k)
+
+    @cached_property
+    def _pieces(self) -> list[HalfPiece]:
+        """The features in pieces that can be scanned; none where they do not lie contiguous or FAISS cannot."""
+        n_regions = self._snapshot.n_regions
+        if not can_scan() or not all(array.flags.c_contiguous for array in self._snapshot.arrays):
+            return []
+        blocks = self._snapshot.blocks(max(_PIECE_ROWS // n_regions, 1))
+        return [HalfPiece(block, start * n_regions) for start, block in blocks]
+
+    def _scan(self, queries: Features, k: int) -> Hits:
+        depth = 64 + self._snapshot.n_regions * k // len(self._pieces)
+        depths = [min(depth, len(piece)) for piece in self._pieces]
+        found = self._map(lambda i: self._pieces[i].top(queries, depths[i]), range(len(depths)))
+        while True:
+            scores = np.concatenate([scores for scores, _ in found], axis=1)
+            hits = self._gather(scores, np.concatenate([rows for _, rows in found], axis=1), k)
+            deeper = [
+                i
+                for i, piece in enumerate(self._pieces)
+                if depths[i] < len(piece) and not (found[i][0][:, -1] < hits.scores[:, -1]).all()
+            ]  # may hide a row as good as the last picture
+            if not deeper:
+                return hits
+            for i in deeper:
+                depths[i] = min(8 * depths[i], len(self._pieces[i]))
+            again = self._map(lambda i: self._pieces[i].top(queries, depths[i]), deeper)
+            for i, rows in zip(deeper, again, strict=True):
+                found[i] = rows
+
+    def _gather(self, scores: NDArray[np.float32], rows: NDArray[np.int64], k: int) -> Hits:
+        """The best k live pictures among rows (Q, n) of these scores, ties in order of position."""
+        shape = (len(rows), k)
+        hits = Hits(np.full(shape, -1, np.int64), np.full(shape, -1, np.int64), np.full(shape, -np.inf, np.float32))
+        for q in range(len(rows)):
+            positions, regions = np.divmod(rows[q], self._snapshot.n_regions)
+            usable = np.flatnonzero(self._snapshot.live[positions])
+            order = usable[np.lexsort((rows[q, usable], -scores[q, usable]))]
+            _, first = np.unique(positions[order], return_index=True)
+            best = order[np.sort(first)[:k]]
+            hits.positions[q, : len(best)] = positions[best]
+            hits.regions[q, : len(best)] = regions[best]
+            hits.scores[q, : len(best)] = scores[q, best]
+        return hits
+
+    def _multiply(self, queries: Features, k: int) -> Hits:
         snapshot = self._snapshot
-        check_query(queries, k, snapshot.dim)
-        k = max(min(k, snapshot.n_live), 1)
-        best = _Best(len(queries), k)
-        per_image = snapshot.n_regions * max(snapshot.dim, len(queries)) * 4
-        for start, block in snapshot.blocks(max(BLOCK_BYTES // per_image, 1)):
+        best = Best(len(queries), k, _PRUNE_AT)
+        n_images = max(BLOCK_BYTES // (snapshot.n_regions * max(snapshot.dim, len(queries)) * 4), 1)
+        n_images = max(min(n_images, snapshot.n_positions), 1)
+        features = np.empty((n_images, snapshot.n_regions, snapshot.dim), np.float32)
+        scores = np.empty((n_images * snapshot.n_regions, len(queries)), np.float32)  # memory is costly to get anew
+        for start, block in snapshot.blocks(n_images):
             live = np.flatnonzero(snapshot.live[start : start + len(block)])
-            features = block.astype(np.float32)
-            n_images, n_regions, dim = features.shape
-            scores = (queries @ features.reshape(-1, dim).T).reshape(len(queries), n_images, n_regions)[:, live]
-            winners = scores.argmax(axis=2)
-            top = np.take_along_axis(scores, winners[:, :, None], axis=2)[:, :, 0]
-            best.offer(live + start, winners, top)
+            self._convert(block, features)
+            n_rows = len(block) * snapshot.n_regions
+            np.matmul(features.reshape(-1, snapshot.dim)[:n_rows], queries.T, out=scores[:n_rows])
+            tops, winners = self._winners(scores[:n_rows].reshape(*block.shape[:2], -1))
+            best.offer(live + start, winners[live].T, tops[live].T)
         return best.hits()
 
+    def _convert(self, block: Half, features: Features) -> None:
+        """Write the block (n, R, D) into the first n of features (m, R, D) float32, by all cores."""
+        self._map(lambda part: np.copyto(features[: len(block)][part], block[part]), self._parts(len(block)))
 
-class _Best:
-    """The best k pictures of each query so far. Pictures come in order of position, which settles ties."""
+    def _winners(self, scores: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+        """The best score and the first region that has it, (n, Q) each, of scores (n, R, Q), by all cores."""
+        tops = scores[:, 0].copy()
+        winners = np.zeros(tops.shape, np.int64)
 
-    def __init__(self, n_queries: int, k: int) -> None:
-        self._k = k
-        self._positions = np.empty((n_queries, 0), np.int64)
-        self._regions = np.empty((n_queries, 0), np.int64)
-        self._scores = np.empty((n_queries, 0), np.float32)
-        self._offers: list[tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float32]]] = []
-        self._n_offered = 0
+        def reduce(part: slice) -> None:
+            for region in range(1, scores.shape[1]):  # along the queries, which lie side by side: 10 times argmax
+                np.copyto(winners[part], region, where=scores[part, region] > tops[part])
+                np.maximum(tops[part], scores[part, region], out=tops[part])
 
-    def offer(self, positions: NDArray[np.int64], regions: NDArray[np.int64], scores: NDArray[np.float32]) -> None:
-        """Take in pictures (n,) with winning regions (Q, n) and scores (Q, n)."""
-        self._offers.append((np.broadcast_to(positions, scores.shape), regions, scores))
-        self._n_offered += len(positions)
-        if self._n_offered > max(_PRUNE_AT, self._k):
-            self._prune()
+        self._map(reduce, self._parts(len(scores)))
+        return tops, winners
 
-    def _prune(self) -> None:
-        columns = [(self._positions, self._regions, self._scores), *self._offers]
-        positions, regions, scores = (np.concatenate(part, axis=1) for part in zip(*columns, strict=True))
-        order = np.argsort(-scores, axis=1, kind="stable")[:, : self._k]
-        self._positions = np.take_along_axis(positions, order, axis=1)
-        self._regions = np.take_along_axis(regions, order, axis=1)
-        self._scores = np.take_along_axis(scores, order, axis=1)
-        self._offers, self._n_offered = [], 0
+    def _parts(self, n: int) -> list[slice]:
+        """n things in parts for all cores."""
+        step = -(-n // (4 * n_cores()))
+        return [slice(low, low + step) for low in range(0, n, step)]
 
-    def hits(self) -> Hits:
-        """All that was offered, reduced to the best."""
-        self._prune()
-        missing = self._k - self._positions.shape[1]
-        pad = ((0, 0), (0, missing))
-        return Hits(
-            np.pad(self._positions, pad, constant_values=-1),
-            np.pad(self._regions, pad, constant_values=-1),
-            np.pad(self._scores, pad, constant_values=-np.inf),
-        )
+    def _map(self, function: Callable[[T], U], items: Iterable[T]) -> list[U]:
+        return list(self._pool.map(function, items))

@@ -1,4 +1,4 @@
-"""Compressed and approximate search with FAISS, the only file that imports it. Answers in pictures by over-fetching.
+"""Compressed and approximate search with FAISS; only `_scan` imports it too. Answers in pictures by over-fetching.
 
 FAISS ranks rows, and one picture may own many of the first rows. So we ask for more rows than pictures and double the
 depth until every query has k distinct live pictures or the index has no more to give.
@@ -22,18 +22,21 @@ from numpy.typing import NDArray
 from ..encoders import Features
 from ..errors import EngineError
 from ..store import Half, Snapshot, hash_file
-from . import Hits, check_query
+from . import Hits, check_query, n_cores
+from ._rescore import rescore
 
 _log = logging.getLogger(__name__)
 
 _BLOCK_IMAGES = 512
 _TRAIN_ROWS = 262_144  # at most; k-means gains little from more than a few hundred rows a centroid
+_SMALL = 1 << 20  # rows scored; a compressed index of that size answers one query in a few milliseconds
 _L2 = "metric=L2"
+_RERANK = "rerank="
 
 
 @dataclass(frozen=True)
 class _Recipe:
-    """What an index is built by. `FACTORY;nprobe=32;metric=L2` as a string."""
+    """What an index is built by and searched with. `FACTORY;nprobe=32;metric=L2;rerank=400` as a string."""
 
     factory: str
     parameters: str
@@ -41,6 +44,8 @@ class _Recipe:
     is_l2: bool
     train_regions: tuple[int, ...] | None
     # regions whose features train it; None: all
+    rerank: int
+    # best rows of a query that are scored again from the collection's own features
 
     @property
     def stem(self) -> str:
@@ -51,8 +56,13 @@ class _Recipe:
 
 def _parse(engine: str, train_regions: Sequence[int] | None) -> _Recipe:
     factory, *rest = engine.split(";")
-    parameters = ",".join(part for part in rest if part != _L2)
-    return _Recipe(factory, parameters, _L2 in rest, None if train_regions is None else tuple(map(int, train_regions)))
+    try:
+        rerank = sum(int(part.removeprefix(_RERANK)) for part in rest if part.startswith(_RERANK))
+    except ValueError as error:
+        raise EngineError(f"{engine!r}: {_RERANK}N takes a whole number of rows, such as {_RERANK}400") from error
+    parameters = ",".join(part for part in rest if part != _L2 and not part.startswith(_RERANK))
+    regions = None if train_regions is None else tuple(map(int, train_regions))
+    return _Recipe(factory, parameters, _L2 in rest, regions, rerank)
 
 
 class FaissIndex:
@@ -62,17 +72,27 @@ class FaissIndex:
         self.name = f"faiss {engine}"
         self._index = index
         self._snapshot = snapshot
-        self._is_l2 = _L2 in engine.split(";")
+        recipe = _parse(engine, None)
+        self._is_l2, self._rerank = recipe.is_l2, recipe.rerank
 
     def search(self, queries: Features, k: int) -> Hits:
-        """See Index. Scores are the engine's own estimates: exact for Flat, approximate where it compresses."""
+        """See Index. Scores are the engine's own estimates: exact for Flat, approximate where it compresses.
+
+        With rerank=N the best N rows of a query are ranked by exact scores.
+        """
+        import faiss
+
         check_query(queries, k, self._snapshot.dim)
         k = max(min(k, self._snapshot.n_live), 1)
-        depth = min(max(4 * k, 64), self._index.ntotal)
+        depth = min(max(4 * k, 64, self._rerank), self._index.ntotal)
+        queries = np.ascontiguousarray(queries, np.float32)
+        faiss.omp_set_num_threads(_n_threads(len(queries) * self._index.ntotal))
         while True:
-            scores, rows = self._index.search(np.ascontiguousarray(queries, np.float32), max(depth, 1))
+            scores, rows = self._index.search(queries, max(depth, 1))
             if self._is_l2:
                 scores = 1 - scores / 2  # |a - b|^2 = 2 - 2 a.b for unit vectors
+            if self._rerank:
+                scores, rows = rescore(self._snapshot, queries, scores, rows, self._rerank)
             hits, complete = self._group(scores, rows, k)
             if complete or depth >= self._index.ntotal:
                 return hits
@@ -126,6 +146,7 @@ def open_faiss(
     import faiss
 
     recipe = _parse(engine, train_regions)
+    faiss.omp_set_num_threads(_n_threads(snapshot.n_positions * snapshot.n_regions * 10))
     index, n_known = None, 0
     if cache is not None:
         index, n_known = _load(cache, recipe, snapshot)
@@ -143,6 +164,11 @@ def open_faiss(
     except RuntimeError as error:
         raise EngineError(f"FAISS does not know the parameters {recipe.parameters!r} of {recipe.factory!r}") from error
     return FaissIndex(engine, index, snapshot)
+
+
+def _n_threads(n_scored: int) -> int:
+    """Threads for a task: small ones are over before a second thread has woken up, or wait for a core that is busy."""
+    return n_cores() if n_scored > _SMALL else 1
 
 
 def _default_parameters(index: Any) -> str:

@@ -53,6 +53,16 @@ class Snapshot:
             features[i] = self.arrays[shard][position - self._starts[shard]]
         return features
 
+    def rows(self, rows: NDArray[np.int64]) -> NDArray[np.float16]:
+        """Features (n, D) float16 of single rows (n,), in the given order."""
+        positions, regions = np.divmod(rows, self.n_regions)
+        features = np.empty((len(rows), self.dim), np.float16)
+        shard_of = np.searchsorted(self._starts, positions, side="right") - 1
+        for shard in np.unique(shard_of).tolist():
+            chosen = shard_of == shard
+            features[chosen] = self.arrays[shard][positions[chosen] - self._starts[shard], regions[chosen]]
+        return features
+
     def first_regions(self, n: int) -> "Snapshot":
         """The same pictures with only their first n regions: a lower pyramid level, since levels are cumulative."""
         arrays = [array[:, :n] for array in self.arrays]
