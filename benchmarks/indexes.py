@@ -7,7 +7,7 @@ its own index. Latency: single queries through the public search call, engines i
 gallery repeats the sets' features with noise of a fifth of their length until there are enough rows, so it is harder
 than most. "bytes a patch" is the whole index over its rows; engines with rerank also read the collection's float16
 (2 bytes a number) from disk. IVF256 stands for the original's IVF8192, which these sets are too small to train.
-Writes results/indexes.json.
+Writes results/indexes.json and results/latency.json.
 """
 
 import argparse
@@ -142,15 +142,16 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, default=os.environ.get("PATCHSEEK_DATA"))
     parser.add_argument("--rows", type=int, default=150_000)
-    parser.add_argument("--engines", nargs="+", default=list(ENGINES))
-    parser.add_argument("--timed", nargs="+", default=list(TIMED), help="Engines of the larger gallery.")
+    parser.add_argument("--engines", nargs="*", default=list(ENGINES))
+    parser.add_argument(
+        "--timed", nargs="*", default=list(TIMED), help="Engines of the larger gallery; none: only quality."
+    )
     parser.add_argument("--cache", type=Path, help="Keep the sets' features here.")
     arguments = parser.parse_args()
     if arguments.data is None:
         parser.error("name the folder of the sets with --data or PATCHSEEK_DATA")
     encoder = open_encoder("embedded")
     sets: dict[str, Any] = {}
-    figures: dict[str, Any] = {"machine": machine(), "rows": arguments.rows, "sets": sets}
     with tempfile.TemporaryDirectory() as temporary:
         galleries, queries = [], []
         for name in SETS:
@@ -159,8 +160,11 @@ def main() -> None:
             galleries.append(ev.encode_gallery(dataset, encoder, pyramid, arguments.cache or Path(temporary)))
             queries.append(ev.encode_queries(dataset, encoder))
             sets[name] = quality(dataset, galleries[-1], queries[-1], arguments.engines)
-        figures["latency"] = latency(enlarge(galleries, arguments.rows), np.concatenate(queries), arguments.timed)
-    write("indexes", figures)
+        if arguments.engines:
+            write("indexes", {"machine": machine(), "sets": sets})
+        if arguments.timed:
+            timed = latency(enlarge(galleries, arguments.rows), np.concatenate(queries), arguments.timed)
+            write("latency", {"machine": machine(), "rows": arguments.rows, "engines": timed})
 
 
 if __name__ == "__main__":
