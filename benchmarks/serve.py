@@ -3,9 +3,10 @@
     python benchmarks/serve.py [--clients 32] [--requests 1000]
 
 Each client sends its requests one after the other over one connection to 127.0.0.1: of ten, six searches with a box on
-a picture of the collection, one search with an uploaded photograph, three thumbnails. An answer that is not 200 is an
-error. Clients and server share the machine. Memory is resident, of the server and its decoding processes; a warm-up of
-one request in ten precedes the first reading. Writes benchmarks/results/serve.json.
+a picture of the collection, one search with an uploaded photograph, three thumbnails. Searches ask for no refinement
+(`refine` 0): what is measured is the server. An answer that is not 200 is an error. Clients and server share the
+machine. Memory is resident, of the server and its decoding processes; a warm-up of one request in ten precedes the
+first reading. Writes benchmarks/results/serve.json.
 """
 
 import argparse
@@ -64,7 +65,9 @@ class ServerUnderLoad:
                 if kind == "thumbnail":
                     line.request("GET", f"/api/images/{number}/thumbnail")
                 else:
-                    fields = {"box": box, "top": "10"} | ({"image_id": str(number)} if kind == "search" else {})
+                    fields = {"box": box, "top": "10", "refine": "0"} | (
+                        {"image_id": str(number)} if kind == "search" else {}
+                    )
                     line.request("POST", "/api/search", *form(fields, self.photo if kind == "upload" else None))
                 answer = line.getresponse()
                 content = answer.read()
