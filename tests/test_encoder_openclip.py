@@ -8,9 +8,12 @@ import pytest
 import safetensors.torch
 import torch
 
+from patchseek.collection import Collection
 from patchseek.encoders import open_encoder
 from patchseek.errors import EncoderError
+from patchseek.regions import Pyramid
 
+from .conftest import blot
 from .contract_encoder import check_encoder, cosines
 
 TOWERS = {
@@ -60,6 +63,25 @@ def test_texts_lie_in_the_same_space(tiny):
     with torch.inference_mode():
         expected = model.encode_text(open_clip.tokenize(["a red cup", "a dog"])).numpy()
     assert cosines(features, expected).min() > 0.99999
+
+
+def test_words_rank_a_collection_by_the_text_tower_and_say_where(tiny, tmp_path):
+    model, path = tiny
+    encoder = open_encoder("openclip:tiny-clip", weights=path, engine="torch")
+    (tmp_path / "pictures").mkdir()
+    for i in range(4):
+        blot(i, 128, 96).save(tmp_path / "pictures" / f"{i}.png")
+    opened = Collection.open(tmp_path / "collection", encoder=encoder, pyramid=Pyramid.up_to(1))
+    opened.add(tmp_path / "pictures")
+    with torch.inference_mode():
+        words = model.encode_text(open_clip.tokenize(["a red cup"])).numpy()[0]
+    features = opened.store.snapshot().features(np.arange(4))
+    expected = (features @ (words / np.linalg.norm(words))).max(axis=1)
+    matches = opened.search(text="a red cup", refine=0)
+    assert [match.score for match in matches] == pytest.approx(np.sort(expected)[::-1], abs=1e-4)
+    refined = opened.search(text="a red cup")
+    assert {match.image.path for match in refined} == {match.image.path for match in matches}
+    assert refined[0].score >= matches[0].score - 1e-4
 
 
 def test_another_size_keeps_the_weights(tiny):

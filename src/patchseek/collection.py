@@ -125,7 +125,7 @@ class Collection:
         known, n = self.background, len(self)
         if n < 2 or (known and abs(n - known.n_images) <= known.n_images / 4):
             return
-        snapshot, engine = self._open_index(None)
+        snapshot, engine = self._open_index(EXACT)  # the truth, and no engine has to be trained for it
         measured = measure_background(engine, snapshot, self.store, self.encoder)
         if measured:
             with Writer(self.store) as writer:

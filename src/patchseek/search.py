@@ -74,7 +74,7 @@ def encode_words(text: str, encoder: Encoder) -> Query:
     if not isinstance(encoder, TextEncoder):
         raise QueryError(
             f"the encoder {encoder.identity.name} knows no words; index with one that does, "
-            "such as openclip:ViT-B-16/openai"
+            "such as openclip:ViT-B-16/openai (pip install 'patchseek[text]')"
         )
     return Query(encoder.encode_text([text])[0])
 
