@@ -11,6 +11,7 @@ SPREAD = 2.0
 """Sides of a neighbourhood, in sides of the region it surrounds: an object that straddles two cells fits in."""
 _SIDES = (3, 4, 6, 8, 11, 14)  # cells; shorter and finer lists cost more and find no more
 _MAX_ASPECT = 3.0
+_BLOCK = 64  # rectangles worked on at a time: their sums stay in the cache, which is three times faster
 
 
 def surround(regions: Boxes, spread: float = SPREAD) -> Boxes:
@@ -48,10 +49,18 @@ def _likeness(
     sums: NDArray[np.float32], power: float, rectangles: NDArray[np.int64], feature: NDArray[np.float32]
 ) -> NDArray[np.float32]:
     """Cosines (K,) of rectangles (K, 4), x0 y0 x1 y1 in cells, with a feature (D,)."""
-    x0, y0, x1, y1 = rectangles.T
-    totals = np.maximum(sums[y1, x1] - sums[y0, x1] - sums[y1, x0] + sums[y0, x0], 0)
-    pooled = np.cbrt(totals) if power == 3 else totals ** (1 / power)
-    likeness: NDArray[np.float32] = pooled @ feature / np.maximum(np.linalg.norm(pooled, axis=1), 1e-12)
+    rows, width = sums.reshape(-1, sums.shape[2]), sums.shape[1]
+    likeness = np.empty(len(rectangles), np.float32)
+    for start in range(0, len(rectangles), _BLOCK):
+        x0, y0, x1, y1 = rectangles[start : start + _BLOCK].T
+        totals = rows.take(y1 * width + x1, axis=0)
+        totals -= rows.take(y0 * width + x1, axis=0)
+        totals -= rows.take(y1 * width + x0, axis=0)
+        totals += rows.take(y0 * width + x0, axis=0)
+        np.maximum(totals, 0, out=totals)
+        pooled = np.cbrt(totals, out=totals) if power == 3 else totals ** (1 / power)
+        lengths = np.sqrt(np.einsum("kd,kd->k", pooled, pooled))
+        likeness[start : start + _BLOCK] = pooled @ feature / np.maximum(lengths, 1e-12)
     return likeness
 
 
