@@ -29,7 +29,7 @@ from patchseek.datasets import Dataset, open_dataset
 from patchseek.draw import ANSWER, RIGHT, Tile, contact_sheet, save
 from patchseek.encoders import Encoder, open_encoder
 from patchseek.images import read
-from patchseek.rerank import Recipe, Refiner
+from patchseek.rerank import Recipe, Refiner, need
 
 N_REFINED = 20
 THRESHOLDS = (0.1, 0.2, 0.3, 0.5, 0.7)
@@ -118,7 +118,7 @@ def measure_confidence(
             dropped = ignored | positives if is_absent else ignored
             columns = zip(hits.positions[q].tolist(), hits.regions[q].tolist(), hits.scores[q].tolist(), strict=True)
             rows = [(gallery.ids[p][0], r, s) for p, r, s in columns if gallery.ids[p][0] not in dropped][:N_REFINED]
-            pictures = (read(files[name], need=4 * encoder.identity.size) for name, _, _ in rows)
+            pictures = (read(files[name], need=need(encoder)) for name, _, _ in rows)
             finer = Refiner(query, encoder).refine(pictures, boxes[[region for _, region, _ in rows]])
             refined = [(f.score, s) for f, (_, _, s) in zip(finer, rows, strict=True) if f is not None]
             score, likeness = max(refined)

@@ -13,8 +13,8 @@ from .encoders import Encoder
 from .errors import ImageError, QueryError
 from .images import Picture, read
 from .indexes import Index
-from .rerank import Refiner
-from .search import FoundBox, Match, Query, find_rows
+from .rerank import Refiner, need
+from .search import Match, Query, find_rows
 from .store import Image, Snapshot, Store
 
 Rows = list[tuple[Match, int, int]]
@@ -24,8 +24,6 @@ SAME_PICTURE = 0.95
 """Mean cosine of the regions of two pictures, region by region, from which they count as one."""
 ALPHA = 3.0
 """Exponent of alpha query expansion: Radenovic et al. 2018, "Fine-tuning CNN image retrieval"."""
-OVERSIZE = 4
-"""Pictures are read at this many patches a side: that is what the boxes of a deep pyramid need."""
 
 
 @dataclass(frozen=True)
@@ -152,7 +150,7 @@ def _with_copies(query: Query, row: tuple[Match, int, int], searched: Searched) 
     heat: NDArray[np.float32] = searched.snapshot.features(np.array([position], np.int64))[0] @ query.feature
     regions: Boxes = searched.store.settings.pyramid.boxes[: len(heat)]
     copies = Refiner(query, searched.encoder).find_copies(picture, heat, regions)
-    return replace(match, box=copies[0].box, boxes=tuple(FoundBox(copy.box, copy.score) for copy in copies))
+    return replace(match, box=copies[0].box, boxes=tuple(copies))
 
 
 def _read_ahead(images: Sequence[Image], encoder: Encoder) -> Iterator[Picture | None]:
@@ -161,6 +159,6 @@ def _read_ahead(images: Sequence[Image], encoder: Encoder) -> Iterator[Picture |
 
 def _read(image: Image, encoder: Encoder) -> Picture | None:
     try:
-        return read(image.file, need=OVERSIZE * encoder.identity.size)
+        return read(image.file, need=need(encoder))
     except ImageError:
         return None

@@ -11,7 +11,7 @@ from typing import Any
 
 from .answers import Searched, SearchOptions, answer
 from .boxes import WHOLE, from_pixels
-from .confidence import Background, measure_background
+from .confidence import MIN_REGIONS, Background, measure_background
 from .encode import AddReport, OnProgress, add_folder
 from .encoders import Encoder, open_encoder
 from .errors import ImageError, PatchseekError, QueryError, StoreError
@@ -123,7 +123,7 @@ class Collection:
     def _measure_background(self) -> None:
         """Measure it anew when the collection has grown or shrunk by a quarter since."""
         known, n = self.background, len(self)
-        if n < 2 or (known and abs(n - known.n_images) <= known.n_images / 4):
+        if n < MIN_REGIONS or (known and abs(n - known.n_images) <= known.n_images / 4):
             return
         snapshot, engine = self._open_index(EXACT)  # the truth, and no engine has to be trained for it
         measured = measure_background(engine, snapshot, self.store, self.encoder)

@@ -14,7 +14,7 @@ from .encoders import Features
 from .errors import EngineError, QueryError
 from .evaluate import EvalSettings, Gallery, open_engine, rankings, run_benchmark
 from .indexes import EXACT, Hits, Index, open_index
-from .metrics import average_precision, loc_score, mean_over_queries
+from .metrics import average_precision, loc_score, make_ranking, mean_over_queries
 from .store import Snapshot
 
 PQ_ENGINES = ("pq", "ivfpq")
@@ -172,10 +172,12 @@ def measure_engines(snapshot: Snapshot, n_queries: int = 200, seed: int = 0) -> 
         except EngineError:
             continue
         found = _answers(index.search(features, RECALL_AT + 1), own)
-        shares = [len(set(a) & set(b)) / len(b) for a, b in zip(found, truth, strict=True)]
-        lost = 100 - 100 * float(np.mean([_precision(a, b) for a, b in zip(found, truth, strict=True)]))
+        precisions = [
+            average_precision(make_ranking(found[q], {p: None for p, *_ in best})) for q, best in truth.items()
+        ]
+        lost = 100 - 100 * float(np.mean(precisions))
         total = n_bytes(index)["total"]
-        yield Measured(engine, total, plain / total, float(np.mean(shares)), lost)
+        yield Measured(engine, total, plain / total, recall(truth, found), lost)
 
 
 def choose_compression(snapshot: Snapshot, target_loss: float, n_queries: int = 200) -> list[Measured]:
@@ -191,17 +193,11 @@ def choose_compression(snapshot: Snapshot, target_loss: float, n_queries: int = 
     return [*tried, Measured(EXACT, 0, 0.0, 1.0, 0.0)]
 
 
-def _answers(hits: Hits, own: Any) -> list[list[int]]:
-    """The best ten pictures of each query without the query's own."""
-    answers = zip(hits.positions.tolist(), own.tolist(), strict=True)
-    return [[p for p in found if p >= 0 and p != mine][:RECALL_AT] for found, mine in answers]
-
-
-def _precision(found: list[int], truth: list[int]) -> float:
-    """Average precision of found, best first, when all of truth is relevant. [7, 8] for [7, 9] -> (1/1) / 2 = 0.5."""
-    hits, total = 0, 0.0
-    for rank, position in enumerate(found, 1):
-        if position in truth:
-            hits += 1
-            total += hits / rank
-    return total / len(truth)
+def _answers(hits: Hits, own: Any) -> dict[str, list[tuple[str, float, None]]]:
+    """Query -> its best ten pictures without its own, best first, as `recall` and `make_ranking` take them."""
+    answers: dict[str, list[tuple[str, float, None]]] = {}
+    columns = zip(hits.positions.tolist(), hits.scores.tolist(), own.tolist(), strict=True)
+    for q, (positions, scores, mine) in enumerate(columns):
+        others = [(str(p), s, None) for p, s in zip(positions, scores, strict=True) if p >= 0 and p != mine]
+        answers[str(q)] = others[:RECALL_AT]
+    return answers

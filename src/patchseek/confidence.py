@@ -16,7 +16,7 @@ from .encoders import Encoder
 from .errors import ImageError
 from .images import read
 from .indexes import Index
-from .rerank import Refiner
+from .rerank import Refiner, need
 from .search import Query, encode_query, find_rows
 from .store import Snapshot, Store
 
@@ -74,7 +74,7 @@ def measure_background(
         try:
             if image is None:
                 continue
-            picture = read(image.file, need=4 * encoder.identity.size)
+            picture = read(image.file, need=need(encoder))
             query = encode_query(picture, encoder, store.settings.pyramid.boxes[region])
             found = _best_stranger(query, image.id, index, snapshot, store, encoder)
         except ImageError:  # moved or changed since it was indexed
@@ -95,7 +95,7 @@ def _best_stranger(
     if not matches:
         return None
     best = matches[0]
-    picture = read(best.image.file, need=4 * encoder.identity.size)
+    picture = read(best.image.file, need=need(encoder))
     refined = next(Refiner(query, encoder).refine([picture], np.array([best.box])))
     return best.score, refined.score if refined else best.score
 

@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .answers import OVERSIZE, below
+from .answers import below
 from .boxes import WHOLE, from_pixels, to_pixels
 from .datasets import Dataset, clamp, iter_shard
 from .encode import OnProgress, add_files, add_stream, map_ahead
@@ -28,7 +28,7 @@ from .images import read
 from .indexes import EXACT, Hits, Index, open_index
 from .metrics import Ranking, make_ranking, summary
 from .regions import Pyramid
-from .rerank import Refiner
+from .rerank import Refiner, need
 from .search import Query, encode_query
 from .store import Settings, Snapshot, Store
 
@@ -203,8 +203,8 @@ def _refined(ranked: list[list[Any]], n: int, files: Mapping[str, Path], refiner
     """
     first, rest = [entry for entry in ranked[:n] if entry[0] in files], ranked[n:]
     rest = [entry for entry in ranked[:n] if entry[0] not in files] + rest
-    need = OVERSIZE * refiner.encoder.identity.size
-    pictures = list(map_ahead(lambda entry: read(files[entry[0]], need=need), first, 2, 8))
+    side = need(refiner.encoder)
+    pictures = list(map_ahead(lambda entry: read(files[entry[0]], need=side), first, 2, 8))
     boxes = [
         from_pixels(clamp(e[2], p.width, p.height), p.width, p.height) for e, p in zip(first, pictures, strict=True)
     ]

@@ -96,18 +96,14 @@ def join(wanted: Sequence[Query], unwanted: Sequence[Query] = ()) -> Query:
     return Query(np.asarray(feature / length, np.float32), tuple(cells for query in wanted for cells in query.cells))
 
 
-def find(feature: NDArray[np.float32], index: Index, snapshot: Snapshot, store: Store, k: int) -> list[Match]:
-    """The best k pictures (fewer where the collection holds fewer) for a query feature (D,), best first.
-
-    snapshot is what the index was opened over. Raises QueryError for a feature of another D or k < 1.
-    """
-    return [match for match, _, _ in find_rows(feature, index, snapshot, store, k)]
-
-
 def find_rows(
     feature: NDArray[np.float32], index: Index, snapshot: Snapshot, store: Store, k: int
 ) -> list[tuple[Match, int, int]]:
-    """As `find`, each match with its position in the snapshot and its winning region."""
+    """The best k pictures (fewer where the collection holds fewer) for a query feature (D,), best first.
+
+    Each match with its position in the snapshot, which is what the index was opened over, and its winning region.
+    Raises QueryError for a feature of another D or k < 1.
+    """
     hits = index.search(feature[None], k)
     found = hits.positions[0] >= 0
     positions, regions = hits.positions[0][found], hits.regions[0][found]

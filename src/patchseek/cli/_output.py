@@ -3,26 +3,10 @@
 import csv
 import json
 import sys
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from ..collection import Collection
 from ..errors import MissingExtra, PatchseekError
-from ..records import collection_record, match_record
-from ..search import Match
-
-
-def write_results(
-    queries: list[dict[str, Any]],
-    collection: Collection,
-    matches: Sequence[Match],
-    form: str | None,
-    parquet: Path | None,
-) -> None:
-    """The matches on stdout as json, jsonl, csv or (None) a table, and into a Parquet file where one is named."""
-    results = [match_record(rank, match) for rank, match in enumerate(matches, 1)]
-    write_records(queries, collection_record(collection), results, form, parquet)
 
 
 def write_records(
@@ -32,7 +16,7 @@ def write_records(
     form: str | None,
     parquet: Path | None,
 ) -> None:
-    """The same for what are JSON objects already."""
+    """Results on stdout as json, jsonl, csv or (None) a table, and into a Parquet file where one is named."""
     if parquet:
         write_parquet(results, parquet)
     if form == "json":

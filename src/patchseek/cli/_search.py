@@ -18,7 +18,8 @@ if TYPE_CHECKING:
 EXIT_NOTHING_FOUND = 4
 
 _PATH = click.Path(path_type=Path)
-_FORMS = (("json", "One JSON object."), ("jsonl", "One JSON object a line."), ("csv", "Comma-separated values."))
+Records = tuple[list[dict[str, Any]], dict[str, Any], list[dict[str, Any]]]
+"""Queries, collection and results as JSON objects."""
 
 
 @click.command("search")
@@ -41,9 +42,9 @@ _FORMS = (("json", "One JSON object."), ("jsonl", "One JSON object a line."), ("
 @click.option("--precision", type=click.Choice(["auto", "f32", "bf16", "int8"]), help="In which numbers.")
 @click.option("--calibration", type=_PATH, help="A folder of pictures that int8 measures its ranges on.")
 @click.option("--index", help="Search engine for this once.  [default: the collection's]")
-@click.option("--json", "form", flag_value="json", help=_FORMS[0][1])
-@click.option("--jsonl", "form", flag_value="jsonl", help=_FORMS[1][1])
-@click.option("--csv", "form", flag_value="csv", help=_FORMS[2][1])
+@click.option("--json", "form", flag_value="json", help="One JSON object.")
+@click.option("--jsonl", "form", flag_value="jsonl", help="One JSON object a line.")
+@click.option("--csv", "form", flag_value="csv", help="Comma-separated values.")
 @click.option("--parquet", type=_PATH, metavar="FILE", help="Also write a Parquet file.")
 @click.option("--save", type=_PATH, metavar="FILE", help="Also draw query and results into a picture.")
 @click.option("--preview", is_flag=True, help="Like --save into a temporary file; prints its path and opens nothing.")
@@ -70,20 +71,25 @@ def search_command(
     numbers: list[list[float] | None] = [_numbers(box) for box in boxes]
     numbers += [None] * (len(asked) - len(numbers))
     if server:
-        _search_there(server, asked, numbers, _top(top), form, parquet, said)
+        records = _search_there(server, asked, numbers, _top(top), said)
     else:
-        _search_here(asked, numbers, _top(top), form, parquet, said)
+        records = _search_here(asked, numbers, _top(top), said)
+    from ._output import write_records
+
+    write_records(*records, form, parquet)
+    results = records[2]
+    if not results:
+        say("nothing found")
+        sys.exit(EXIT_NOTHING_FOUND)
+    if not server:
+        _say_if_doubtful(results[0]["confidence"])
 
 
 def _search_here(
-    asked: list[Path | int],
-    boxes: Sequence[list[float] | None],
-    top: int | None,
-    form: str | None,
-    parquet: Path | None,
-    said: dict[str, Any],
-) -> None:
-    from . import _output
+    asked: list[Path | int], boxes: Sequence[list[float] | None], top: int | None, said: dict[str, Any]
+) -> Records:
+    """Search a collection on this machine, and draw where that was asked for."""
+    from ..records import collection_record, match_record
     from ._progress import progress_bar
 
     opened = _open(said)
@@ -101,8 +107,8 @@ def _search_here(
         )
     if said["save"] or said["preview"]:
         _draw(pictures, boxes, matches, said["save"] or _temporary_picture())
-    _output.write_results(_query_records(asked, pictures, boxes, said["text"]), opened, matches, form, parquet)
-    _verdict(matches)
+    results = [match_record(rank, match) for rank, match in enumerate(matches, 1)]
+    return _query_records(asked, pictures, boxes, said["text"]), collection_record(opened), results
 
 
 def _open(said: dict[str, Any]) -> "Collection":
@@ -154,30 +160,22 @@ def _draw(
     say(f"drawn: {path}")
 
 
-def _verdict(matches: Sequence["Match"]) -> None:
-    """Say what the numbers mean where they are bad news; exit with EXIT_NOTHING_FOUND where there is nothing."""
-    if not matches:
-        say("nothing found")
-        sys.exit(EXIT_NOTHING_FOUND)
+def _say_if_doubtful(confidence: float | None) -> None:
     from ..confidence import DOUBTFUL
 
-    best = matches[0].confidence
-    if best is not None and best < DOUBTFUL:
-        say(f"probably not in this collection: the best match is {best:.0%} sure")
+    if confidence is not None and confidence < DOUBTFUL:
+        say(f"probably not in this collection: the best match is {confidence:.0%} sure")
 
 
 def _search_there(
     url: str,
-    asked: Sequence[Path | int],
+    asked: list[Path | int],
     boxes: Sequence[list[float] | None],
     top: int | None,
-    form: str | None,
-    parquet: Path | None,
     said: dict[str, Any],
-) -> None:
-    """Search through the server at url and print its answer, as `search` prints its own."""
+) -> Records:
+    """Search through the server at url, whose answer is in the form of our own."""
     from ..server.client import Client
-    from . import _output
 
     for name in ("weights", "engine", "precision", "calibration", "index", "save", "preview", "exclude", "expand"):
         if said[name]:
@@ -191,10 +189,7 @@ def _search_there(
     answer = client.search(asked[0], box=boxes[0], top=top or MOST, **options)
     least = said["min_confidence"] or 0
     results = [r for r in answer["results"] if r.get("confidence") is None or r["confidence"] >= least]
-    _output.write_records([answer["query"]], answer["collection"], results, form, parquet)
-    if not results:
-        say("nothing found")
-        sys.exit(EXIT_NOTHING_FOUND)
+    return [answer["query"]], answer["collection"], results
 
 
 MOST = 1000

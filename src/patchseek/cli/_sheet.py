@@ -6,12 +6,11 @@ from pathlib import Path
 import numpy as np
 
 from ..draw import Tile, contact_sheet, save
-from ..errors import ImageError
-from ..images import Picture, read
+from ..draw.thumbnails import thumbnail
+from ..images import Picture
 from ..search import Match
 
 _SHOWN = 100  # results on one sheet
-_NEED = 480  # pixels of the shorter side worth decoding for a tile
 
 
 def draw_matches(query: Picture, box: Sequence[float] | None, matches: Sequence[Match], path: Path) -> None:
@@ -22,10 +21,5 @@ def draw_matches(query: Picture, box: Sequence[float] | None, matches: Sequence[
 
 def _tiles(matches: Sequence[Match]) -> Iterator[Tile]:
     for match in matches:
-        try:
-            pixels = read(match.image.file, need=_NEED).pixels
-        except ImageError:  # moved or changed since it was indexed: the rank stays, the picture is blank
-            pixels = np.full((match.image.height // 8 + 1, match.image.width // 8 + 1, 3), 200, np.uint8)
-        yield Tile(
-            pixels, match.image.path, np.array([found.box for found in match.boxes] or [match.box]), score=match.score
-        )
+        boxes = np.array([found.box for found in match.boxes] or [match.box])
+        yield Tile(thumbnail(match.image), match.image.path, boxes, score=match.score)

@@ -1,8 +1,9 @@
-"""The best k pictures of each query, out of any number of offers. Knows no features and no engine."""
+"""The best k pictures of each query, out of any number of offers, or out of rows. Knows no features and no engine."""
 
 import numpy as np
 from numpy.typing import NDArray
 
+from ..store import Snapshot
 from . import Hits
 
 
@@ -61,3 +62,27 @@ def best_columns(scores: NDArray[np.float32], k: int) -> NDArray[np.int64]:
     keys.sort(axis=1)
     columns: NDArray[np.int64] = keys & 0xFFFFFFFF
     return columns
+
+
+def group_pictures(
+    snapshot: Snapshot, scores: NDArray[np.float32], rows: NDArray[np.int64], k: int
+) -> tuple[Hits, bool]:
+    """The first k distinct live pictures among rows (Q, n), which come best first and are -1 where nothing was found.
+
+    Ties in order of position. Also whether no deeper search could add a picture: there are k, or the rows ran out.
+    """
+    shape = (len(rows), k)
+    hits = Hits(np.full(shape, -1, np.int64), np.full(shape, -1, np.int64), np.full(shape, -np.inf, np.float32))
+    complete = True
+    for q, (query_scores, query_rows) in enumerate(zip(scores, rows, strict=True)):
+        found = query_rows >= 0
+        positions, regions = np.divmod(query_rows[found], snapshot.n_regions)
+        usable = np.flatnonzero(snapshot.live[positions])
+        _, first = np.unique(positions[usable], return_index=True)
+        best = usable[np.sort(first)]  # a picture's first row is its best
+        best = best[np.lexsort((positions[best], -query_scores[found][best]))][:k]
+        hits.positions[q, : len(best)] = positions[best]
+        hits.regions[q, : len(best)] = regions[best]
+        hits.scores[q, : len(best)] = query_scores[found][best]
+        complete = complete and (len(best) == k or not found.all())
+    return hits, complete

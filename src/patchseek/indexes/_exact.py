@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from ..encoders import Features
 from ..store import Half, Snapshot
 from . import Hits, check_query, n_cores
-from ._best import Best
+from ._best import Best, group_pictures
 from ._scan import HalfPiece, can_scan
 
 BLOCK_BYTES = 32 << 20
@@ -79,19 +79,10 @@ class ExactIndex:
                 found[i] = rows
 
     def _gather(self, scores: NDArray[np.float32], rows: NDArray[np.int64], k: int) -> Hits:
-        """The best k live pictures among rows (Q, n) of these scores, ties in order of position."""
-        shape = (len(rows), k)
-        hits = Hits(np.full(shape, -1, np.int64), np.full(shape, -1, np.int64), np.full(shape, -np.inf, np.float32))
-        for q in range(len(rows)):
-            positions, regions = np.divmod(rows[q], self._snapshot.n_regions)
-            usable = np.flatnonzero(self._snapshot.live[positions])
-            order = usable[np.lexsort((rows[q, usable], -scores[q, usable]))]
-            _, first = np.unique(positions[order], return_index=True)
-            best = order[np.sort(first)[:k]]
-            hits.positions[q, : len(best)] = positions[best]
-            hits.regions[q, : len(best)] = regions[best]
-            hits.scores[q, : len(best)] = scores[q, best]
-        return hits
+        """The best k live pictures among rows (Q, n) of these scores, in any order; ties in order of position."""
+        order = np.lexsort((rows, -scores), axis=1)
+        best_first = np.take_along_axis(scores, order, axis=1), np.take_along_axis(rows, order, axis=1)
+        return group_pictures(self._snapshot, *best_first, k)[0]
 
     def _multiply(self, queries: Features, k: int) -> Hits:
         snapshot = self._snapshot

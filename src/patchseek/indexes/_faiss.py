@@ -17,12 +17,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from ..encoders import Features
 from ..errors import EngineError
 from ..store import Half, Snapshot, hash_file
 from . import Hits, check_query, n_cores
+from ._best import group_pictures
 from ._rescore import rescore
 
 _log = logging.getLogger(__name__)
@@ -93,28 +93,10 @@ class FaissIndex:
                 scores = 1 - scores / 2  # |a - b|^2 = 2 - 2 a.b for unit vectors
             if self._rerank:
                 scores, rows = rescore(self._snapshot, queries, scores, rows, self._rerank)
-            hits, complete = self._group(scores, rows, k)
+            hits, complete = group_pictures(self._snapshot, scores, rows, k)
             if complete or depth >= self._index.ntotal:
                 return hits
             depth = min(2 * depth, self._index.ntotal)
-
-    def _group(self, scores: NDArray[np.float32], rows: NDArray[np.int64], k: int) -> tuple[Hits, bool]:
-        """The first k distinct live pictures of each query's rows, and whether no deeper search could add any."""
-        shape = (len(rows), k)
-        hits = Hits(np.full(shape, -1, np.int64), np.full(shape, -1, np.int64), np.full(shape, -np.inf, np.float32))
-        complete = True
-        for q, (query_scores, query_rows) in enumerate(zip(scores, rows, strict=True)):
-            found = query_rows >= 0
-            positions, regions = np.divmod(query_rows[found], self._snapshot.n_regions)
-            usable = np.flatnonzero(self._snapshot.live[positions])
-            _, first = np.unique(positions[usable], return_index=True)
-            best = usable[np.sort(first)]  # rows come best first, so a picture's first row is its best
-            best = best[np.lexsort((positions[best], -query_scores[found][best]))][:k]
-            hits.positions[q, : len(best)] = positions[best]
-            hits.regions[q, : len(best)] = regions[best]
-            hits.scores[q, : len(best)] = query_scores[found][best]
-            complete = complete and (len(best) == k or not found.all())
-        return hits, complete
 
     def n_bytes(self) -> dict[str, int]:
         """Where an index's bytes go: codes, ids (8 a row in inverted lists), centroids, codebooks, other; and total.

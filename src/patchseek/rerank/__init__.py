@@ -20,7 +20,7 @@ from ..encode import map_ahead
 from ..encoders import CellEncoder, Encoder
 from ..images import Picture
 from ..patches import Feed, Patches, crop
-from ..search import Query
+from ..search import FoundBox, Query
 from ._agreement import agreement
 from ._neighbourhoods import propose, surround
 
@@ -50,16 +50,12 @@ class Recipe:
 
 CHUNK = 32
 """Pictures in memory at a time."""
+_OVERSIZE = 4  # patches a side that a picture is read at: what the boxes of a deep pyramid need
 
 
-@dataclass(frozen=True)
-class Refined:
-    """A box in a picture and how well it answers the query."""
-
-    box: tuple[float, float, float, float]
-    # x0 y0 x1 y1 in [0, 1]
-    score: float
-    # (likeness + w * agreement) / (1 + w), w the recipe's weight; the likeness where there are no cells; at most 1
+def need(encoder: Encoder) -> int:
+    """The side in pixels to `read` pictures at that are to be refined with this encoder."""
+    return _OVERSIZE * encoder.identity.size
 
 
 @dataclass(frozen=True)
@@ -70,7 +66,7 @@ class Refiner:
     encoder: Encoder
     recipe: Recipe = Recipe()
 
-    def refine(self, pictures: Iterable[Picture | None], regions: Boxes) -> Iterator[Refined | None]:
+    def refine(self, pictures: Iterable[Picture | None], regions: Boxes) -> Iterator[FoundBox | None]:
         """A finer box for each picture, starting from its region (N, 4), in order; None for None.
 
         Batches are filled across CHUNK pictures, and no more of them are held at once.
@@ -83,7 +79,7 @@ class Refiner:
             refined = dict(zip(here, found, strict=True))
             yield from (refined.get(i) for i in range(len(part)))
 
-    def find_copies(self, picture: Picture, heat: NDArray[np.float32], regions: Boxes) -> list[Refined]:
+    def find_copies(self, picture: Picture, heat: NDArray[np.float32], regions: Boxes) -> list[FoundBox]:
         """All places of a picture that answer the query about as well as the best does, best first, at least one.
 
         heat (R,): likeness of the picture's regions (R, 4). The neighbourhoods of its best regions, far enough apart,
@@ -97,10 +93,13 @@ class Refiner:
         kept = kept[scores[kept] >= recipe.copy_share * scores[kept[0]]]
         tried = [np.concatenate([boxes[i : i + 1], _shifted(boxes[i], recipe.steps[0])]) for i in kept]
         boxes, scores = self._best([picture] * len(kept), tried)
-        return [_refined(boxes[i], scores[i]) for i in suppress(boxes, scores, max_iou=0.3)]
+        return [_found(boxes[i], scores[i]) for i in suppress(boxes, scores, max_iou=0.3)]
 
     def score(self, patches: Patches) -> NDArray[np.float32]:
-        """How well patches (B, S, S, 3) answer the query, (B,); see Refined."""
+        """How well patches (B, S, S, 3) answer the query, (B,), at most 1.
+
+        (likeness + w * agreement) / (1 + w), w the recipe's weight; the likeness alone where there are no cells.
+        """
         if not self.query.cells or not isinstance(self.encoder, CellEncoder):
             return np.asarray(self.encoder.encode(patches) @ self.query.feature, np.float32)
         features, cells = self.encoder.encode_cells(patches)
@@ -108,7 +107,7 @@ class Refiner:
         weight = self.recipe.agreement
         return np.asarray((features @ self.query.feature + weight * agreed) / (1 + weight), np.float32)
 
-    def _refine(self, pictures: Sequence[Picture], regions: Boxes) -> list[Refined]:
+    def _refine(self, pictures: Sequence[Picture], regions: Boxes) -> list[FoundBox]:
         proposed = self._look_around(pictures, regions, self.recipe.n_proposed, 0.5)
         candidates = [np.concatenate([region[None], more]) for region, more in zip(regions, proposed, strict=True)]
         boxes, scores = self._best(pictures, candidates)
@@ -123,7 +122,7 @@ class Refiner:
             rose = better > scores[rising]
             rising = rising[rose]
             boxes[rising], scores[rising] = found[rose], better[rose]
-        return [_refined(box, score) for box, score in zip(boxes, scores, strict=True)]
+        return [_found(box, score) for box, score in zip(boxes, scores, strict=True)]
 
     def _look_around(self, pictures: Sequence[Picture], regions: Boxes, n: int, max_iou: float) -> list[Boxes]:
         """The boxes (<= n, 4) most alike the query that one pass over each region's neighbourhood finds; maybe none."""
@@ -161,6 +160,6 @@ def _shifted(box: NDArray[np.float64], step: float) -> Boxes:
     return clip(np.concatenate([box + moves, box - moves]))
 
 
-def _refined(box: NDArray[np.float64], score: np.float32) -> Refined:
+def _found(box: NDArray[np.float64], score: np.float32) -> FoundBox:
     x0, y0, x1, y1 = box.tolist()
-    return Refined((x0, y0, x1, y1), float(score))
+    return FoundBox((x0, y0, x1, y1), float(score))

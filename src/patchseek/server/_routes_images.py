@@ -110,7 +110,7 @@ def _describe(services: Services) -> dict[str, Any]:
     collection, settings = services.collection, services.settings
     record, failures = collection_record(collection), collection.store.failures()
     path = collection.path.resolve()
-    local = settings.is_local
+    local, known = settings.is_local, offered(collection)
     return record | {
         "name": path.parent.name if path.name.startswith(".") else path.name,
         "path": record["path"] if local else None,
@@ -126,7 +126,7 @@ def _describe(services: Services) -> dict[str, Any]:
             }
             for number, folder in enumerate(settings.allow_dirs)
         ],
-        "features": {name: name in offered(collection) for name in OPTIONS}
+        "features": {name: name in known for name in OPTIONS}
         | {"paths": local, "open_folder": local and _opener() is not None},
         "limits": {"upload_bytes": settings.max_upload_bytes, "pixels": settings.max_pixels},
     }

@@ -14,12 +14,11 @@ from PIL import Image as PillowImage
 from ..boxes import from_pixels
 from ..collection import Collection
 from ..draw import Tile, contact_sheet
-from ..errors import ImageError
-from ..images import Picture, read
+from ..draw.thumbnails import thumbnail
+from ..images import Picture
 from ..store import Image
 
 MOST_TILES = 100
-_NEED = 480  # pixels of the shorter side worth decoding for a tile
 
 Box = tuple[float, float, float, float]
 
@@ -61,12 +60,8 @@ def sheet(query: Picture | None, box: Box | None, results: Sequence[Shown]) -> b
 def _tiles(results: Sequence[Shown]) -> Iterator[Tile]:
     for shown in results:
         image = shown.image
-        try:
-            pixels = read(image.file, need=_NEED).pixels
-        except ImageError:  # moved or changed since it was indexed: the rank stays, the picture is blank
-            pixels = np.full((image.height // 8 + 1, image.width // 8 + 1, 3), 200, np.uint8)
         boxes = np.array([from_pixels(shown.box, image.width, image.height)])
-        yield Tile(pixels, image.path, boxes, score=shown.score)
+        yield Tile(thumbnail(image), image.path, boxes, score=shown.score)
 
 
 def judged_set(collection: Collection, objects: Sequence[Judged], *, show_paths: bool) -> bytes:
