@@ -2,11 +2,13 @@
 
     python benchmarks/encode.py [--reference REFERENCE.py --set SET] [--vit] [--memory]
 
-Stages: one thread, one picture after another, synthetic JPEGs of 1, 12 and 48 megapixels, the stages in turn; shares of
-their sum. Pipeline: the same files through `add_folder`; "encoder busy" is the share of the time in which at least one
-batch was under way. REFERENCE.py is a plain pipeline (torch, timm, PIL) that takes `SET --model M --images N --weights
-FILE` and prints JSON with images_per_s; both ways run in turn on the same pictures, --vit with a ViT-B/16 of random
-weights too. --memory: peak of indexing 400 and 4,000 small pictures, levels 0 and 1. Writes results/encode.json.
+Stages: one picture after another, synthetic JPEGs of 1, 12 and 48 megapixels, the stages in turn; shares of their sum.
+All but `encode`, which uses every core, run on one. Pipeline: the same files through `add_folder`; "encoder busy" is
+the share of the time in which at least one batch was under way, "of the cores" the share of all cores' time that the
+stages account for: 1 where nothing is lost between them. REFERENCE.py is a plain pipeline (torch, timm, PIL) that takes
+`SET --model M --images N --weights FILE --save FEATURES.npz` and prints JSON with images_per_s; both ways run in turn
+on the same pictures, --vit with a ViT-B/16 of random weights too, whose features are compared. --memory: peak of
+indexing 400 and 4,000 small pictures, 30 patches each (Linux). Writes results/encode.json.
 """
 
 import argparse
@@ -17,6 +19,7 @@ import sys
 import tempfile
 import threading
 import time
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +30,7 @@ from turns import machine, write
 from patchseek.encode import add_files, add_folder
 from patchseek.encoders import Encoder, Features, open_encoder
 from patchseek.images import read
+from patchseek.indexes import n_cores
 from patchseek.patches import Patches, cut
 from patchseek.regions import Pyramid
 from patchseek.store import Settings, Store
@@ -58,17 +62,20 @@ class Watched:
 
 
 def make_pictures(folder: Path, size: tuple[int, int], n: int) -> list[Path]:
-    """n JPEGs of smooth noise: as hard to decode as photographs, each different."""
+    """n JPEGs of smooth colours under grain, each different: 0.29 bytes a pixel, as a good camera writes."""
     folder.mkdir()
     for i in range(n):
-        coarse = np.random.default_rng(i).integers(0, 256, (size[1] // 40, size[0] // 40, 3), np.uint8)
-        Image.fromarray(coarse).resize(size, Image.Resampling.BICUBIC).save(folder / f"{i}.jpg", quality=90)
+        rng = np.random.default_rng(i)
+        coarse = Image.fromarray(rng.integers(0, 256, (size[1] // 40, size[0] // 40, 3), np.uint8))
+        smooth = np.asarray(coarse.resize(size, Image.Resampling.BICUBIC))
+        grained = smooth + rng.integers(-8, 9, (size[1], size[0], 1), np.int16)
+        Image.fromarray(grained.clip(0, 255).astype(np.uint8)).save(folder / f"{i}.jpg", quality=90)
     return sorted(folder.iterdir())
 
 
-def new_store(folder: Path, encoder: Encoder, pyramid: Pyramid | None = None) -> Store:
+def new_store(folder: Path, encoder: Encoder) -> Store:
     """An empty collection under a name that is free."""
-    return Store.create(Path(tempfile.mkdtemp(dir=folder)) / "c", Settings(encoder.identity, pyramid or Pyramid()))
+    return Store.create(Path(tempfile.mkdtemp(dir=folder)) / "c", Settings(encoder.identity, Pyramid()))
 
 
 def stages(paths: list[Path], encoder: Encoder, folder: Path) -> dict[str, Any]:
@@ -90,6 +97,7 @@ def stages(paths: list[Path], encoder: Encoder, folder: Path) -> dict[str, Any]:
         for values, seconds in zip(spent.values(), np.diff(marks).tolist(), strict=True):
             values.append(1000 * seconds)
     ms = {name: statistics.median(values) for name, values in spent.items()}
+    core_ms = sum(ms.values()) + (n_cores() - 1) * ms["encode"]
     rates, busy = [], []
     for _ in range(ROUNDS):
         watched = Watched(encoder)
@@ -102,47 +110,81 @@ def stages(paths: list[Path], encoder: Encoder, folder: Path) -> dict[str, Any]:
         "pipeline pictures/s": round(statistics.median(rates), 2),
         "pipeline crops/s": round(30 * statistics.median(rates)),
         "encoder busy": round(statistics.median(busy), 3),
+        "of the cores": round(statistics.median(rates) * core_ms / 1000 / n_cores(), 3),
     }
 
 
-def against(reference: Path, set_folder: Path, model: str, name: str, n: int, folder: Path) -> dict[str, Any]:
-    """Ours and the plain way with a model of the same shape, in turn, on the first n pictures of a set."""
+def against(
+    reference: Path, set_folder: Path, model: str, names: Mapping[str, str], n: int, folder: Path
+) -> dict[str, Any]:
+    """Ours, in each of the precisions named, and the plain way with a model of the same shape, in turn.
+
+    names: precision -> encoder. Other encoders than the embedded one get the weights of the plain way, and the cosines
+    of their features with its features are noted.
+    """
+    weights, features = _random_weights(model, folder), folder / "plain.npz"
+    paths = [e["image"] for e in json.loads((set_folder / "gallery.json").read_text())][:n]
+    ours = {
+        precision: open_encoder(name) if name == "embedded" else _open(name, precision, weights, set_folder)
+        for precision, name in names.items()
+    }
+    for encoder in ours.values():
+        add_files(new_store(folder, encoder), set_folder, paths[:2], encoder)  # warm
+    command = [sys.executable, reference, set_folder, "--model", model, "--weights", weights, "--images", n]
+    command += ["--save", features]
+    rates: dict[str, list[float]] = {"plain": [], **{precision: [] for precision in ours}}
+    found: dict[str, Any] = {"pictures": n, "runs on": {p: encoder.runs_on for p, encoder in ours.items()}}
+    for _ in range(ROUNDS):
+        done = subprocess.run([str(w) for w in command], capture_output=True, text=True, check=True)
+        rates["plain"].append(json.loads(done.stdout.splitlines()[-1])["images_per_s"])
+        for precision, encoder in ours.items():
+            store = new_store(folder, encoder)
+            rates[precision].append(n / add_files(store, set_folder, paths, encoder).seconds)
+            if encoder.identity.name != "embedded":
+                found[f"cosine, {precision}"] = _cosines(store, paths, features)
+    found["pictures/s"] = {name: round(statistics.median(values), 2) for name, values in rates.items()}
+    for precision in ours:
+        ratios = [a / b for a, b in zip(rates[precision], rates["plain"], strict=True)]
+        found[f"times as fast, {precision}"] = round(statistics.median(ratios), 1)
+        found[f"in each round, {precision}"] = [round(ratio, 1) for ratio in ratios]
+    return found
+
+
+def _open(name: str, precision: str, weights: Path, calibration: Path) -> Encoder:
+    options = {"calibration": calibration} if precision == "int8" else {}
+    return open_encoder(name, weights=weights, engine="openvino", precision=precision, **options)
+
+
+def _random_weights(model: str, folder: Path) -> Path:
     import timm
     import torch
     from safetensors.torch import save_file
 
-    weights = folder / f"{model}.safetensors"
     torch.manual_seed(0)
     state = timm.create_model(model, pretrained=False, num_classes=0).state_dict()
-    save_file({key: value.contiguous() for key, value in state.items()}, weights)
-    encoder = open_encoder(name, weights=None if name == "embedded" else weights)
-    paths = [e["image"] for e in json.loads((set_folder / "gallery.json").read_text())][:n]
-    add_files(new_store(folder, encoder), set_folder, paths[:2], encoder)  # warm
-    ours, plain = [], []
-    for _ in range(ROUNDS):
-        command = [sys.executable, reference, set_folder, "--model", model, "--weights", weights, "--images", n]
-        done = subprocess.run([str(w) for w in command], capture_output=True, text=True, check=True)
-        plain.append(json.loads(done.stdout.splitlines()[-1])["images_per_s"])
-        ours.append(n / add_files(new_store(folder, encoder), set_folder, paths, encoder).seconds)
-    ratios = [a / b for a, b in zip(ours, plain, strict=True)]
-    return {
-        "runs on": encoder.runs_on,
-        "pictures": n,
-        "plain pictures/s": round(statistics.median(plain), 2),
-        "ours pictures/s": round(statistics.median(ours), 2),
-        "times as fast": round(statistics.median(ratios), 1),
-        "in each round": [round(ratio, 1) for ratio in ratios],
-    }
+    path = folder / f"{model}.safetensors"
+    save_file({key: value.contiguous() for key, value in state.items()}, path)
+    return path
+
+
+def _cosines(store: Store, paths: Sequence[str], plain: Path) -> dict[str, float]:
+    """Of our features of these files with the plain way's, patch by patch."""
+    snapshot, place = store.snapshot(), {path: i for i, _, path in store.paths()}
+    position = {image: p for p, image in enumerate(snapshot.ids.tolist())}
+    own = snapshot.features(np.array([position[place[path]] for path in paths]))
+    cosines = (own * np.load(plain)["features"]).sum(axis=2) / np.linalg.norm(own, axis=2)
+    return {"mean": round(float(cosines.mean()), 6), "lowest": round(float(cosines.min()), 6)}
 
 
 PEAK = """
-import resource, sys
+import sys
 from pathlib import Path
-from encode import add_folder, new_store, open_encoder, Pyramid
+from encode import add_folder, new_store, open_encoder
 encoder = open_encoder("embedded")
-add_folder(new_store(Path(sys.argv[2]), encoder, Pyramid((0, 1))), Path(sys.argv[1]), encoder)
-print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024)
-"""
+add_folder(new_store(Path(sys.argv[2]), encoder), Path(sys.argv[1]), encoder)
+status = dict(line.split(":", 1) for line in Path("/proc/self/status").read_text().splitlines())
+print(int(status["VmHWM"].split()[0]) // 1024)
+"""  # not getrusage: its peak starts at that of the process this one was started from
 
 
 def memory(folder: Path) -> dict[str, int]:
@@ -163,8 +205,10 @@ def main() -> None:
     parser.add_argument("--set", type=Path)
     parser.add_argument("--vit", action="store_true")
     parser.add_argument("--memory", action="store_true")
-    parser.add_argument("--images", type=int, default=24, help="1 MP pictures; a quarter as many of the larger.")
-    parser.add_argument("--compared", type=int, default=12, help="Pictures of the set that both ways encode.")
+    parser.add_argument("--images", type=int, default=160, help="1 MP pictures; a quarter as many of the larger.")
+    parser.add_argument(
+        "--compared", type=int, default=24, help="Pictures of the set that both ways encode; half as many by the ViT."
+    )
     arguments = parser.parse_args()
     figures: dict[str, Any] = {"machine": machine()}
     with tempfile.TemporaryDirectory() as temporary:
@@ -176,11 +220,14 @@ def main() -> None:
             print(name, figures[name], flush=True)
         if arguments.reference:
             how = (arguments.reference, arguments.set)
-            figures["embedded"] = against(*how, "tf_efficientnet_lite0", "embedded", arguments.compared, folder)
+            names = {"auto": "embedded"}
+            figures["embedded"] = against(*how, "tf_efficientnet_lite0", names, arguments.compared, folder)
             print(figures["embedded"], flush=True)
             if arguments.vit:
                 model = "vit_base_patch16_siglip_224"
-                figures["ViT-B/16"] = against(*how, model, f"timm:{model}", 3, folder)
+                names = dict.fromkeys(("f32", "bf16", "int8"), f"timm:{model}")
+                figures["ViT-B/16"] = against(*how, model, names, max(arguments.compared // 2, 2), folder)
+                print(figures["ViT-B/16"], flush=True)
         if arguments.memory:
             figures["memory"] = memory(folder)
     write("encode", figures)
