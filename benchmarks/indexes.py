@@ -43,6 +43,8 @@ ENGINES = (
     "IVF256,PQ256x4fs;nprobe=64",
     "IVF256,PQ256x4fs;nprobe=64;rerank=400",
     "IVF256,PQ256x4fs;nprobe=16;rerank=400",
+    "PQ640x4fs",
+    "HR,RaBitQ",
     "RaBitQ",
     "RaBitQ;rerank=400",
     "RaBitQ2",
