@@ -1,6 +1,6 @@
 """What each step of refinement buys: boxes and order by grid, by map, by patches, by agreement, by shifts.
 
-    python benchmarks/localisation.py [--data FOLDER] [--sets dev-set composite-set] [--pictures FOLDER]
+    python benchmarks/localisation.py [--data FOLDER] [--sets dev-set composite-set] [--pictures FOLDER] [--ways NAME]
 
 FOLDER (by default $PATCHSEEK_DATA) holds the sets and `evaluate.py`, a scorer that shares no code with us: mAP and the
 share of boxes with IoU >= 0.5 are its figures. The first 20 results of each query are refined. Seconds are those of a
@@ -38,11 +38,12 @@ BANDS = (("small", 0.0, 0.05), ("medium", 0.05, 0.2), ("large", 0.2, 1.0))
 """Object sizes, as shares of the picture."""
 DEFAULT = Recipe()
 STEPS: dict[str, Recipe] = {
-    "map, three patches by likeness": replace(DEFAULT, steps=(), agreement=0.0),
-    "and agreement": replace(DEFAULT, steps=()),
-    "and one turn of shifts": replace(DEFAULT, steps=DEFAULT.steps[:1]),
-    "and a second: the default": DEFAULT,
-    "all of it by likeness alone": replace(DEFAULT, agreement=0.0),
+    "map, three patches by likeness": replace(DEFAULT, steps=(), agreement=0.0, fit=0.0),
+    "and agreement": replace(DEFAULT, steps=(), fit=0.0),
+    "and one turn of shifts": replace(DEFAULT, steps=DEFAULT.steps[:1], fit=0.0),
+    "and a second": replace(DEFAULT, fit=0.0),
+    "and details: the default": DEFAULT,
+    "all of it by likeness alone": replace(DEFAULT, agreement=0.0, fit=0.0),
 }
 
 
@@ -120,10 +121,9 @@ def measure_confidence(
             rows = [(gallery.ids[p][0], r, s) for p, r, s in columns if gallery.ids[p][0] not in dropped][:N_REFINED]
             pictures = (read(files[name], need=need(encoder)) for name, _, _ in rows)
             finer = Refiner(query, encoder).refine(pictures, boxes[[region for _, region, _ in rows]])
-            refined = [(f.score, s) for f, (_, _, s) in zip(finer, rows, strict=True) if f is not None]
-            score, likeness = max(refined)
+            first = max((f for f in finer if f is not None), key=lambda f: f.score)
             found["grid"][is_absent].append(background.confidence(rows[0][2]))
-            found["refined"][is_absent].append(background.confidence(likeness, score))
+            found["refined"][is_absent].append(background.confidence(rows[0][2], first.evidence))
     figures = {f"AUROC {name}": round(auroc(*pair), 3) for name, pair in found.items()}
     present, absent = (np.array(values) for values in found["refined"])
     for threshold in THRESHOLDS:
@@ -148,8 +148,10 @@ def draw(results: dict[str, Any], data: Dataset, folder: Path) -> None:
         save(contact_sheet(tiles[0], tiles[1:]), folder / f"{data.name}-{label}.png")
 
 
-def measure(folder: Path, scorer: Any, pictures: Path | None, parts: list[str]) -> dict[str, Any]:
-    """All ways on one set, and confidence, as far as asked for."""
+def measure(
+    folder: Path, scorer: Any, pictures: Path | None, parts: list[str], wanted: list[str] | None
+) -> dict[str, Any]:
+    """All ways on one set or those wanted, and confidence, as far as asked for."""
     data, encoder = open_dataset(folder), open_encoder()
     with tempfile.TemporaryDirectory() as temporary:
         gallery = ev.encode_gallery(data, encoder, ev.EvalSettings().pyramid, Path(temporary))
@@ -169,6 +171,8 @@ def measure(folder: Path, scorer: Any, pictures: Path | None, parts: list[str]) 
         ways["shifted patches by likeness, no map"] = lambda query: Refiner(query, blind)
         ways |= {name: lambda query, recipe=recipe: Refiner(query, encoder, recipe) for name, recipe in STEPS.items()}
         for name, make in ways.items() if "ways" in parts else ():
+            if wanted is not None and name not in wanted:
+                continue
             results, seconds = run(make)
             table[name] = judge(results, data, scorer, folder) | {"seconds": round(seconds, 2)}
             print(f"{data.name}: {name}: {table[name]}", flush=True)
@@ -189,6 +193,7 @@ def main() -> None:
     parser.add_argument("--data", type=Path, default=os.environ.get("PATCHSEEK_DATA"))
     parser.add_argument("--sets", nargs="+", default=["dev-set", "composite-set"])
     parser.add_argument("--pictures", type=Path)
+    parser.add_argument("--ways", nargs="+", help="only those of these names; the others keep their figures")
     parser.add_argument("--parts", nargs="+", default=["ways", "confidence"], choices=["ways", "confidence"])
     arguments = parser.parse_args()
     if arguments.data is None:
@@ -198,7 +203,11 @@ def main() -> None:
     target = RESULTS / "localisation.json"
     figures = json.loads(target.read_text())["sets"] if target.is_file() else {}
     for name in arguments.sets:  # parts that are not measured now keep their figures
-        figures[name] = figures.get(name, {}) | measure(data / name, scorer, arguments.pictures, arguments.parts)
+        known = figures.get(name, {})
+        measured = measure(data / name, scorer, arguments.pictures, arguments.parts, arguments.ways)
+        if arguments.ways:
+            measured["ways"] = known.get("ways", {}) | measured.get("ways", {})
+        figures[name] = known | measured
     RESULTS.mkdir(exist_ok=True)
     target.write_text(json.dumps({"machine": machine(), "sets": figures}, indent=2) + "\n")
 

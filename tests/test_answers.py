@@ -16,6 +16,7 @@ from patchseek.boxes import iou
 from patchseek.confidence import Background
 from patchseek.encoders import CellEncoder
 from patchseek.search import FoundBox, encode_query
+from patchseek.store import Writer
 
 from .conftest import TinyEncoder, blot
 
@@ -173,6 +174,15 @@ def test_confidence_is_the_share_of_strangers_that_score_less(collection):
     assert Background.from_json(background.to_json()) == background
 
 
+def test_what_an_earlier_version_measured_is_measured_anew(collection, make_folder):
+    with Writer(collection.store) as writer:
+        writer.set_option("background", '{"likeness": [0.7, 0.1], "evidence": [1.1, 0.1], "n_images": 12}')
+    assert collection.background is None
+    assert collection.search(ps.read(next(iter(make_folder("a.png", folder="asked").iterdir()))))[0].confidence is None
+    collection.add(make_folder("b.png", folder="more"))
+    assert collection.background.n_images == 13
+
+
 def test_confidence_is_measured_again_when_a_quarter_is_new(collection, make_folder):
     first = collection.background
     collection.add(make_folder("a.png", "b.png", folder="two"))
@@ -234,8 +244,9 @@ def test_the_embedded_encoder_shows_cells_that_belong_to_its_features():
     patches = np.random.default_rng(0).integers(0, 256, (5, 224, 224, 3), np.uint8)
     features, cells = encoder.encode_cells(patches)
     assert features == pytest.approx(encoder.encode(patches), abs=1e-6)
-    assert cells.shape == (5, 7, 7, 192)
-    assert np.linalg.norm(cells, axis=3) == pytest.approx(1, abs=1e-3)
+    assert (cells.coarse.shape, cells.fine.shape) == ((5, 7, 7, 192), (5, 14, 14, 112))
+    assert np.linalg.norm(cells.coarse, axis=3) == pytest.approx(1, abs=1e-3)
+    assert np.linalg.norm(cells.fine, axis=3) == pytest.approx(1, abs=1e-3)
     windows = np.random.default_rng(1).integers(0, 256, (2, encoder.window, encoder.window, 3), np.uint8)
     maps = encoder.encode_map(windows)
     assert maps.shape == (2, 14, 14, 1280)

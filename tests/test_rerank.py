@@ -15,6 +15,7 @@ from patchseek.patches import crop
 from patchseek.regions import Pyramid
 from patchseek.rerank import Recipe, Refiner
 from patchseek.rerank._agreement import agreement
+from patchseek.rerank._geometry import fit
 from patchseek.rerank._neighbourhoods import propose, surround
 from patchseek.search import Query, encode_query, join
 
@@ -101,6 +102,38 @@ def test_agreement_counts_parts_that_moved_two_cells_and_no_more():
     moved = np.stack([np.roll(query, shift, axis=1) for shift in (0, 2, 3)])
     # by two: five of seven columns meet their partner near by; by three: none does (rolled-round ones are four away)
     assert agreement(query, moved) == pytest.approx([1, 5 / 7, 0])
+
+
+def one_of_a_kind(side: int) -> np.ndarray:
+    """Cells (side, side, side * side), each like itself alone."""
+    return np.eye(side * side, dtype=np.float32).reshape(side, side, -1)
+
+
+def test_details_fit_where_they_lie_together_and_not_where_they_are_scattered():
+    query = one_of_a_kind(14)
+    blank = np.zeros_like(query)
+    moved, stretched = blank.copy(), blank.copy()
+    moved[:, 3:] = query[:, :-3]  # eleven of fourteen columns are in the patch
+    stretched[::2] = query[:7]  # seven of fourteen rows, twice as far apart as they were
+    scattered = np.random.default_rng(0).permutation(query.reshape(196, -1)).reshape(query.shape)
+    fits = fit(query, np.stack([query, moved, stretched, scattered, blank]))
+    assert fits[:3] == pytest.approx([1, 11 / 14, 7 / 14])
+    assert fits[3] < 0.3, "a map brings a part of any scatter near"
+    assert fits[4] == 0
+
+
+def test_refined_scores_tell_the_thing_from_another_with_the_same_parts(embedded):
+    cat = thing("chelsea.png", 240, 240)
+    quarters = [cat.crop((x, y, x + 120, y + 120)) for x, y in ((120, 120), (0, 120), (120, 0), (0, 0))]
+    pictures = [
+        photograph((640, 480), (cat, (200, 120))),
+        photograph((640, 480), *zip(quarters, [(200, 120), (320, 120), (200, 240), (320, 240)], strict=True)),
+    ]
+    query = encode_query(as_picture(cat), embedded)
+    regions = np.tile([0.3, 0.25, 0.7, 0.75], (2, 1))
+    same, shuffled = Refiner(query, embedded).refine(pictures, regions)
+    assert same.evidence > 1.5 > 1.3 > shuffled.evidence
+    assert same.score > shuffled.score
 
 
 def test_a_fragment_and_a_box_too_large_agree_less_than_the_box_that_fits(embedded):

@@ -46,8 +46,9 @@ CANCELLING = "_blocks.0._depthwise_conv"
 # of these filters some nearly sum to zero (0.0006 of their absolute sum), see `round_keeping_sums`
 WINDOW = 448
 # pixels a side of a neighbourhood for which the map is made
-MAP, CELLS = "clip_140", "add_111"
-# tensors inside: the last activation before the pooling; the thirteenth block's, 7 x 7 cells of a patch
+MAP, CELLS, FINE = "clip_140", "add_111", "add_94"
+# tensors inside: the last activation before the pooling; the thirteenth block's, 7 x 7 cells of a patch, and the
+# eleventh's, 14 x 14
 OPSET, IR_VERSION = 17, 8
 # old enough for every engine in use, and fixed, so that a newer onnx writes the same bytes
 
@@ -78,6 +79,7 @@ def export(folder: Path) -> tuple[Path, Path]:
         "window": WINDOW,
         "map": MAP,
         "cells": CELLS,
+        "fine": FINE,
         "source": {
             "package": PACKAGE,
             "version": version(PACKAGE),
@@ -126,7 +128,7 @@ def build(weights: Weights) -> onnx.ModelProto:
     x = graph.convolve(x, "_conv_head", "_bn1", in_size=size)
     # generalized mean, p = 3; its floor is the last activation as well
     x = graph.add("Clip", x, graph.constant("floor", FLOOR))
-    assert x == MAP and any(node.output[0] == CELLS for node in graph.nodes), "the manifest names them"
+    assert {MAP, CELLS, FINE} <= {node.output[0] for node in graph.nodes} and x == MAP, "the manifest names them"
     x = graph.add("Mul", x, graph.add("Mul", x, x))
     x = graph.add("Flatten", graph.add("GlobalAveragePool", x))
     x = graph.add("Pow", x, graph.constant("third", 1 / 3))

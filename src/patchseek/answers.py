@@ -100,7 +100,7 @@ def _find_and_refine(
         if refined is None:  # its file has gone: what is known of it stays
             left.append((match, where[0], where[1]))
             continue
-        sure = background.confidence(match.likeness, refined.score) if background else None
+        sure = background.confidence(match.likeness, refined.evidence) if background else None
         finer = replace(match, box=refined.box, score=refined.score, confidence=sure)
         done.append((finer, where[0], where[1]))
     done.sort(key=lambda row: -row[0].score)

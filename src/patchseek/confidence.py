@@ -23,19 +23,19 @@ from .store import Snapshot, Store
 N_REGIONS = 32
 """Random regions that are searched for; fewer than MIN_REGIONS usable ones say nothing."""
 MIN_REGIONS = 8
-REFINED_WEIGHT = 0.5
-"""Weight of a refined score beside the likeness: half beats none, one and two at telling present from absent."""
 LEAST_SPREAD = 0.02
-DOUBTFUL = 0.3
+DOUBTFUL = 0.5
 """Confidence of the first match below which the object is probably not there; benchmarks/localisation.py."""
 
 
 @dataclass(frozen=True)
 class Background:
-    """What strangers score in a collection: medians and spreads, of the likeness alone and with the refined score."""
+    """What strangers score in a collection: medians and spreads."""
 
     likeness: tuple[float, float]
-    evidence: tuple[float, float]
+    # of a region and the query
+    fitting: tuple[float, float]
+    # of the evidence of refined boxes
     n_images: int
     # pictures in the collection when it was measured
 
@@ -44,15 +44,17 @@ class Background:
         return json.dumps(asdict(self))
 
     @classmethod
-    def from_json(cls, text: str) -> "Background":
-        """What `to_json` wrote."""
+    def from_json(cls, text: str) -> "Background | None":
+        """What `to_json` wrote; None for what an earlier version wrote, which judged by other evidence."""
         fields = json.loads(text)
-        return cls(tuple(fields["likeness"]), tuple(fields["evidence"]), fields["n_images"])
+        if "fitting" not in fields:
+            return None
+        return cls(tuple(fields["likeness"]), tuple(fields["fitting"]), fields["n_images"])
 
-    def confidence(self, likeness: float, score: float | None = None) -> float:
-        """In [0, 1]: for a likeness, and the refined score where there is one."""
-        median, spread = self.likeness if score is None else self.evidence
-        value = likeness if score is None else likeness + REFINED_WEIGHT * score
+    def confidence(self, likeness: float, evidence: float | None = None) -> float:
+        """In [0, 1]: for the likeness of a region, or for the evidence of a refined box where there is one."""
+        median, spread = self.likeness if evidence is None else self.fitting
+        value = likeness if evidence is None else evidence
         return 0.5 * (1 + math.erf((value - median) / spread / math.sqrt(2)))
 
 
@@ -81,7 +83,7 @@ def measure_background(
             continue
         if found:
             likenesses.append(found[0])
-            evidence.append(found[0] + REFINED_WEIGHT * found[1])
+            evidence.append(found[1])
     if len(likenesses) < MIN_REGIONS:
         return None
     return Background(_robust(likenesses), _robust(evidence), snapshot.n_live)
@@ -90,14 +92,14 @@ def measure_background(
 def _best_stranger(
     query: Query, own: int, index: Index, snapshot: Snapshot, store: Store, encoder: Encoder
 ) -> tuple[float, float] | None:
-    """Likeness and refined score of the best picture that is not `own`; None where there is no other."""
+    """Likeness and evidence of the best picture that is not `own`; None where there is no other."""
     matches = [match for match, _, _ in find_rows(query.feature, index, snapshot, store, 2) if match.image.id != own]
     if not matches:
         return None
     best = matches[0]
     picture = read(best.image.file, need=need(encoder))
     refined = next(Refiner(query, encoder).refine([picture], np.array([best.box])))
-    return best.score, refined.score if refined else best.score
+    return best.score, refined.evidence if refined else best.score
 
 
 def _robust(values: Sequence[float]) -> tuple[float, float]:

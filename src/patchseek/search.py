@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .boxes import WHOLE, Boxes, to_pixels
-from .encoders import CellEncoder, Encoder, TextEncoder
+from .encoders import CellEncoder, Cells, Encoder, TextEncoder
 from .errors import QueryError
 from .images import Picture
 from .indexes import Index
@@ -26,6 +26,8 @@ class FoundBox:
     # x0 y0 x1 y1 in [0, 1] of the upright picture
     score: float
     # as the match's
+    evidence: float = float("nan")
+    # at most 2: the likeness of this box and the query, and how well their details fit; see `confidence`
 
 
 @dataclass(frozen=True)
@@ -56,8 +58,8 @@ class Query:
 
     feature: NDArray[np.float32]
     # (D,) unit length
-    cells: tuple[NDArray[np.float32], ...] = ()
-    # (g, g, C) of unit length each: what is where, one a picture; none for words or where the encoder does not say
+    cells: tuple[Cells, ...] = ()
+    # what is where, of one patch each, one a picture; none for words or where the encoder does not say
 
 
 def encode_query(picture: Picture, encoder: Encoder, box: Sequence[float] = WHOLE) -> Query:
@@ -65,7 +67,7 @@ def encode_query(picture: Picture, encoder: Encoder, box: Sequence[float] = WHOL
     patches = crop(picture, np.array([box], np.float64), encoder.feed)
     if isinstance(encoder, CellEncoder):
         features, cells = encoder.encode_cells(patches)
-        return Query(features[0], (cells[0],))
+        return Query(features[0], (cells,))
     return Query(encoder.encode(patches)[0])
 
 

@@ -15,6 +15,20 @@ Features = NDArray[np.float32]
 """(B, D) float32, each row of unit length."""
 
 
+@dataclass(frozen=True, eq=False)
+class Cells:
+    """What is where in B patches, at two scales. Each cell is a vector of unit length."""
+
+    coarse: NDArray[np.float32]
+    # (B, g, g, C): parts of an object
+    fine: NDArray[np.float32]
+    # (B, h, h, E), h >= g: its details
+
+    def __getitem__(self, index: slice | NDArray[np.intp]) -> "Cells":
+        """Those of some of the patches."""
+        return Cells(self.coarse[index], self.fine[index])
+
+
 @dataclass(frozen=True)
 class EncoderIdentity:
     """What makes two encoders' features comparable. Stored with a collection and compared before every use."""
@@ -103,8 +117,8 @@ class CellEncoder(Encoder, Protocol):
         """p of the generalized mean by which cells of the map become a feature (1 is the mean)."""
         ...
 
-    def encode_cells(self, patches: Patches) -> tuple[Features, NDArray[np.float32]]:
-        """Of patches (B, S, S, 3): features (B, D) as `encode` gives, and cells (B, g, g, C) float32 of unit length."""
+    def encode_cells(self, patches: Patches) -> tuple[Features, Cells]:
+        """Of patches (B, S, S, 3): features (B, D) as `encode` gives, and their cells."""
         ...
 
     def encode_map(self, windows: Patches) -> NDArray[np.float32]:

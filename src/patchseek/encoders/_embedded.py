@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from ..errors import EncoderError, MissingExtra
 from ..patches import Feed, Patches
-from . import EncoderIdentity, Features, check_patches
+from . import Cells, EncoderIdentity, Features, check_patches
 from ._network import NetworkEncoder
 from ._onnxruntime import OnnxRuntimeNetwork
 from ._openvino import OpenVinoNetwork
@@ -57,7 +57,9 @@ class EmbeddedCellEncoder(EmbeddedEncoder):
     power = POWER
 
     def __init__(self, model: Path, manifest: Mapping[str, Any], precision: str, streams: int | None) -> None:
-        network = OpenVinoNetwork(model, BATCH, precision, streams, outputs=("features", manifest["cells"]))
+        network = OpenVinoNetwork(
+            model, BATCH, precision, streams, outputs=("features", manifest["cells"], manifest["fine"])
+        )
         super().__init__(network, manifest)
         self.window = int(manifest["window"])
         self._cell_network = network
@@ -67,12 +69,11 @@ class EmbeddedCellEncoder(EmbeddedEncoder):
         self._map_network: OpenVinoNetwork | None = None
         self._lock = threading.Lock()
 
-    def encode_cells(self, patches: Patches) -> tuple[Features, NDArray[np.float32]]:
+    def encode_cells(self, patches: Patches) -> tuple[Features, Cells]:
         """See CellEncoder."""
         check_patches(patches, self.identity.size)
-        features, cells = self._cell_network.run(patches)
-        cells = np.moveaxis(cells, 1, 3)
-        return features, cells / np.maximum(np.linalg.norm(cells, axis=3, keepdims=True), 1e-6)
+        features, coarse, fine = self._cell_network.run(patches)
+        return features, Cells(_unit_cells(coarse), _unit_cells(fine))
 
     def encode_map(self, windows: Patches) -> NDArray[np.float32]:
         """See CellEncoder. Its network is made at the first call."""
@@ -81,6 +82,13 @@ class EmbeddedCellEncoder(EmbeddedEncoder):
             if self._map_network is None:
                 self._map_network = self._open_map()
         return np.moveaxis(self._map_network(windows), 1, 3)
+
+
+def _unit_cells(cells: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Cells (B, h, w, C) of unit length, of (B, C, h, w)."""
+    lengths = np.linalg.norm(cells, axis=1, keepdims=True)
+    unit: NDArray[np.float32] = np.moveaxis(cells / np.maximum(lengths, 1e-6), 1, 3)
+    return unit
 
 
 def open_embedded(engine: str = "auto", precision: str = "auto", streams: int | None = None) -> EmbeddedEncoder:

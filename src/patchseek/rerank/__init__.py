@@ -4,7 +4,7 @@ A cell of a grid seldom fits an object. So the neighbourhood of a picture's winn
 resolution: every rectangle of its map is compared with the query, and the best few are encoded as patches of their
 own, then shifted and stretched a little, until that helps no more; half of the pictures get a first turn of that, the
 better half of those a second. What a patch scores is its likeness to the query as a whole, and how far the two agree
-part by part: likeness alone prefers fragments.
+part by part: likeness alone prefers fragments. Of the best box of each picture, the details are compared as well.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -22,6 +22,7 @@ from ..images import Picture
 from ..patches import Feed, Patches, crop
 from ..search import FoundBox, Query
 from ._agreement import agreement
+from ._geometry import fit
 from ._neighbourhoods import propose, surround
 
 T = TypeVar("T")
@@ -40,6 +41,8 @@ class Recipe:
     # the same where the encoder has no map to start from, so that it begins with longer steps
     agreement: float = 4.8
     # weight of agreement beside likeness
+    fit: float = 1.0
+    # weight, beside both together, of how well the details of the best box fit
     n_seeds: int = 6
     # neighbourhoods of a picture looked at when all copies are wanted
     max_copies: int = 12
@@ -92,37 +95,45 @@ class Refiner:
         kept = suppress(boxes, scores, max_iou=0.2, n=recipe.max_copies)
         kept = kept[scores[kept] >= recipe.copy_share * scores[kept[0]]]
         tried = [np.concatenate([boxes[i : i + 1], _shifted(boxes[i], recipe.steps[0])]) for i in kept]
-        boxes, scores = self._best([picture] * len(kept), tried)
-        return [_found(boxes[i], scores[i]) for i in suppress(boxes, scores, max_iou=0.3)]
+        found = self._finish(self._best([picture] * len(kept), tried))
+        kept = suppress([each.box for each in found], [each.score for each in found], max_iou=0.3)
+        return [found[i] for i in kept]
 
     def score(self, patches: Patches) -> NDArray[np.float32]:
         """How well patches (B, S, S, 3) answer the query, (B,), at most 1.
 
         (likeness + w * agreement) / (1 + w), w the recipe's weight; the likeness alone where there are no cells.
         """
+        return self._score(patches)[0]
+
+    def _score(self, patches: Patches) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]]:
+        """What `score` gives (B,), likenesses (B,), and fine cells (B, h, h, E), with h = 0 where there are none."""
         if not self.query.cells or not isinstance(self.encoder, CellEncoder):
-            return np.asarray(self.encoder.encode(patches) @ self.query.feature, np.float32)
+            likeness = np.asarray(self.encoder.encode(patches) @ self.query.feature, np.float32)
+            return likeness, likeness, np.empty((len(patches), 0, 0, 0), np.float32)
         features, cells = self.encoder.encode_cells(patches)
-        agreed = np.max([agreement(own, cells) for own in self.query.cells], axis=0)
+        likeness = np.asarray(features @ self.query.feature, np.float32)
+        agreed = np.max([agreement(own.coarse[0], cells.coarse) for own in self.query.cells], axis=0)
         weight = self.recipe.agreement
-        return np.asarray((features @ self.query.feature + weight * agreed) / (1 + weight), np.float32)
+        return np.asarray((likeness + weight * agreed) / (1 + weight), np.float32), likeness, cells.fine
 
     def _refine(self, pictures: Sequence[Picture], regions: Boxes) -> list[FoundBox]:
         proposed = self._look_around(pictures, regions, self.recipe.n_proposed, 0.5)
         candidates = [np.concatenate([region[None], more]) for region, more in zip(regions, proposed, strict=True)]
-        boxes, scores = self._best(pictures, candidates)
+        best = self._best(pictures, candidates)
         rising = np.arange(len(pictures))
         steps = self.recipe.steps if isinstance(self.encoder, CellEncoder) else self.recipe.blind_steps
         for turn, step in enumerate(steps, 1):
-            rising = rising[np.argsort(-scores[rising], kind="stable")][: -(-len(pictures) // 2**turn)]
+            rising = rising[np.argsort(-best.scores[rising], kind="stable")][: -(-len(pictures) // 2**turn)]
             if not len(rising):
                 break
-            tried = [_shifted(boxes[i], step) for i in rising]
-            found, better = self._best([pictures[i] for i in rising.tolist()], tried)
-            rose = better > scores[rising]
+            tried = [_shifted(best.boxes[i], step) for i in rising]
+            found = self._best([pictures[i] for i in rising.tolist()], tried)
+            rose = found.scores > best.scores[rising]
             rising = rising[rose]
-            boxes[rising], scores[rising] = found[rose], better[rose]
-        return [_found(box, score) for box, score in zip(boxes, scores, strict=True)]
+            for known, new in zip(vars(best).values(), vars(found).values(), strict=True):
+                known[rising] = new[rose]
+        return self._finish(best)
 
     def _look_around(self, pictures: Sequence[Picture], regions: Boxes, n: int, max_iou: float) -> list[Boxes]:
         """The boxes (<= n, 4) most alike the query that one pass over each region's neighbourhood finds; maybe none."""
@@ -138,18 +149,43 @@ class Refiner:
         low, sides = windows[:, :2], windows[:, 2:] - windows[:, :2]
         return [clip(np.tile(low[i], 2) + boxes * np.tile(sides[i], 2)) for i, boxes in enumerate(found)]
 
-    def _best(self, pictures: Sequence[Picture], boxes: Sequence[Boxes]) -> tuple[Boxes, NDArray[np.float32]]:
-        """The best of the boxes (n_i, 4) of each picture: boxes (N, 4), scores (N,). All are encoded in one call."""
+    def _best(self, pictures: Sequence[Picture], boxes: Sequence[Boxes]) -> "_Best":
+        """The best of the boxes (n_i, 4) of each picture. All are encoded in one call."""
         items = list(zip(pictures, boxes, strict=True))
         patches = self._in_threads(lambda item: crop(item[0], item[1], self.encoder.feed), items)
-        scores = np.split(self.score(np.concatenate(patches)), np.cumsum([len(each) for each in boxes])[:-1])
-        winners = [int(each.argmax()) for each in scores]
-        best = [each[i] for each, i in zip(boxes, winners, strict=True)]
-        return np.array(best), np.array([each[i] for each, i in zip(scores, winners, strict=True)], np.float32)
+        scores, likeness, fine = self._score(np.concatenate(patches))
+        starts = np.cumsum([0] + [len(each) for each in boxes[:-1]])
+        winners = starts + [int(each.argmax()) for each in np.split(scores, starts[1:])]
+        return _Best(np.concatenate(boxes)[winners], scores[winners], likeness[winners], fine[winners])
+
+    def _finish(self, best: "_Best") -> list[FoundBox]:
+        """Compare the details too: the score becomes (score + w * fit) / (1 + w), where there are cells."""
+        fits = np.zeros(len(best.scores), np.float32)
+        scores, weight = best.scores, self.recipe.fit
+        if best.fine.size:
+            fits = np.max([fit(own.fine[0], best.fine) for own in self.query.cells], axis=0)
+            scores = (scores + weight * fits) / (1 + weight)
+        corners = [(x0, y0, x1, y1) for x0, y0, x1, y1 in best.boxes.tolist()]
+        columns = zip(corners, scores.tolist(), (best.likeness + fits).tolist(), strict=True)
+        return [FoundBox(*column) for column in columns]
 
     def _in_threads(self, function: Callable[[T], U], items: Sequence[T]) -> list[U]:
         """function(item) for all items, on as many threads as the encoder has streams."""
         return list(map_ahead(function, items, self.encoder.streams, 2 * self.encoder.streams))
+
+
+@dataclass(frozen=True, eq=False)
+class _Best:
+    """The best box of each of N pictures."""
+
+    boxes: Boxes
+    # (N, 4)
+    scores: NDArray[np.float32]
+    # (N,), as Refiner.score gives
+    likeness: NDArray[np.float32]
+    # (N,)
+    fine: NDArray[np.float32]
+    # (N, h, h, E)
 
 
 def _shifted(box: NDArray[np.float64], step: float) -> Boxes:
@@ -158,8 +194,3 @@ def _shifted(box: NDArray[np.float64], step: float) -> Boxes:
     dx, dy = step * (x1 - x0), step * (y1 - y0)
     moves = np.array([[dx, 0, 0, 0], [0, dy, 0, 0], [0, 0, dx, 0], [0, 0, 0, dy]])
     return clip(np.concatenate([box + moves, box - moves]))
-
-
-def _found(box: NDArray[np.float64], score: np.float32) -> FoundBox:
-    x0, y0, x1, y1 = box.tolist()
-    return FoundBox((x0, y0, x1, y1), float(score))

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from ..encoders import CellEncoder, DenseEncoder, Encoder, EncoderIdentity, Features, TextEncoder
+from ..encoders import CellEncoder, Cells, DenseEncoder, Encoder, EncoderIdentity, Features, TextEncoder
 from ..patches import Feed, Patches
 
 WAIT_SECONDS = 0.002
@@ -146,7 +146,7 @@ class _WithCells:
         """The encoder's own."""
         return self.encoder.power
 
-    def encode_cells(self, patches: Patches) -> tuple[Features, NDArray[np.float32]]:
+    def encode_cells(self, patches: Patches) -> tuple[Features, Cells]:
         """The encoder's own."""
         return self.encoder.encode_cells(patches)
 
