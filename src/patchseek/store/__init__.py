@@ -9,7 +9,7 @@ Order of a commit: vectors to a temporary name, flush, rename, then one SQLite t
 dies at, a picture is either committed with its vectors or not there.
 """
 
-from ._records import Failure, FileState, Image, KnownFile, NewPicture, Settings
+from ._records import Failure, FileState, Image, KnownFile, NewPicture, Root, Settings
 from ._shards import Half, hash_file
 from ._snapshot import Snapshot
 from ._store import Store
@@ -22,6 +22,7 @@ __all__ = [
     "Image",
     "KnownFile",
     "NewPicture",
+    "Root",
     "Settings",
     "Snapshot",
     "Store",

@@ -3,7 +3,6 @@
 import shutil
 import sqlite3
 from collections.abc import Sequence
-from pathlib import Path
 from types import TracebackType
 from typing import IO
 
@@ -11,7 +10,7 @@ import numpy as np
 
 from ..errors import PatchseekError
 from ._lock import take_lock
-from ._records import Failure, FileState, NewPicture
+from ._records import Failure, FileState, NewPicture, Root
 from ._shards import SHARD_COLUMNS, Half, Shard, problem_of, write_shard
 from ._store import Store
 
@@ -53,13 +52,13 @@ class Writer:
             if path.name not in committed and path.suffix in (".npy", ".tmp"):
                 path.unlink()
 
-    def _root_id(self, db: sqlite3.Connection, root: Path) -> int:
+    def _root_id(self, db: sqlite3.Connection, root: Root) -> int:
         db.execute("INSERT OR IGNORE INTO root (path) VALUES (?)", (self.store.relate(root),))
         row = db.execute("SELECT id FROM root WHERE path = ?", (self.store.relate(root),)).fetchone()
         return int(row[0])
 
     def commit(
-        self, root: Path, pictures: Sequence[NewPicture], features: Half, failures: Sequence[Failure] = ()
+        self, root: Root, pictures: Sequence[NewPicture], features: Half, failures: Sequence[Failure] = ()
     ) -> None:
         """Add pictures with features (n, R, D) and note failures, all or nothing.
 
@@ -94,7 +93,7 @@ class Writer:
             used = db.execute("SELECT seq FROM sqlite_sequence WHERE name = 'shard'").fetchone()
         return 1 if used is None else int(used[0]) + 1
 
-    def move(self, root: Path, moves: Sequence[tuple[int, str, FileState]]) -> None:
+    def move(self, root: Root, moves: Sequence[tuple[int, str, FileState]]) -> None:
         """Give pictures (by id) a new path and file state; their vectors stay."""
         with self._catalogue.writing() as db:
             root_id = self._root_id(db, root)
@@ -114,7 +113,7 @@ class Writer:
             db.executemany("UPDATE image SET removed = 1 WHERE id = ? AND NOT removed", [(int(i),) for i in ids])
             return db.total_changes - before
 
-    def forget_failures(self, root: Path, paths: Sequence[str]) -> None:
+    def forget_failures(self, root: Root, paths: Sequence[str]) -> None:
         """Drop the notes about files that are gone or are to be tried again."""
         with self._catalogue.writing() as db:
             root_id = self._root_id(db, root)
