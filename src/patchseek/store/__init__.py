@@ -10,7 +10,7 @@ dies at, a picture is either committed with its vectors or not there.
 """
 
 from ._records import Failure, FileState, Image, KnownFile, NewPicture, Root, Settings
-from ._shards import Half, hash_file
+from ._shards import Half, hash_file, require_space, write_features
 from ._snapshot import Snapshot
 from ._store import Store
 from ._writer import Writer
@@ -28,4 +28,6 @@ __all__ = [
     "Store",
     "Writer",
     "hash_file",
+    "require_space",
+    "write_features",
 ]

@@ -3,6 +3,7 @@
 import shutil
 import sqlite3
 from collections.abc import Sequence
+from pathlib import Path
 from types import TracebackType
 from typing import IO
 
@@ -11,7 +12,7 @@ import numpy as np
 from ..errors import PatchseekError
 from ._lock import take_lock
 from ._records import Failure, FileState, NewPicture, Root
-from ._shards import SHARD_COLUMNS, Half, Shard, problem_of, write_shard
+from ._shards import SHARD_COLUMNS, Half, Shard, adopt_shard, problem_of, write_shard
 from ._store import Store
 
 _COMPACT_IMAGES = 2048  # pictures in a shard that compact writes
@@ -65,9 +66,27 @@ class Writer:
         A picture whose path is already there takes its place; a path that failed is no longer searchable.
         Raises DiskFull, and then nothing has changed.
         """
-        expected = (len(pictures), self.store.settings.pyramid.n_regions, self.store.settings.encoder.dim)
-        assert features.shape == expected, f"{features.shape} features, {expected} expected"
+        assert features.shape == self._shape(pictures), f"{features.shape} features, {self._shape(pictures)} expected"
         shard = write_shard(self._folder, self._next_number(), features) if pictures else None
+        self._enter(root, pictures, shard, failures)
+
+    def adopt(
+        self, root: Root, pictures: Sequence[NewPicture], file: Path, sha256: str, failures: Sequence[Failure] = ()
+    ) -> None:
+        """As `commit`, with the features in a finished file that lies elsewhere and is left there: (n, R, D) float16.
+
+        Raises StoreDamaged when its bytes are not those of sha256, DiskFull; and then nothing has changed.
+        """
+        shard = adopt_shard(self._folder, self._next_number(), file, self._shape(pictures), sha256)
+        self._enter(root, pictures, shard, failures)
+
+    def _shape(self, pictures: Sequence[NewPicture]) -> tuple[int, int, int]:
+        settings = self.store.settings
+        return len(pictures), settings.pyramid.n_regions, settings.encoder.dim
+
+    def _enter(
+        self, root: Root, pictures: Sequence[NewPicture], shard: Shard | None, failures: Sequence[Failure]
+    ) -> None:
         with self._catalogue.writing() as db:
             root_id = self._root_id(db, root)
             stale = [(root_id, path) for path in [*(p.path for p in pictures), *(f.path for f in failures)]]
