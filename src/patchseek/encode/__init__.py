@@ -20,12 +20,31 @@ from ..errors import ImageError, PatchseekError, StoreError
 from ..patches import Feed
 from ..regions import Pyramid
 from ..store import Failure, FileState, NewPicture, Store, Writer
-from ._load import Result, encode_tasks, load_content, read_file
+from ._load import MAX_FILE_BYTES, Result, encode_tasks, load_content, read_file
 from ._pipeline import encode_stream, map_ahead
 from ._plan import Plan, Same, Task
-from ._scan import Scan, scan
+from ._scan import SKIPPED_FOLDERS, Scan, is_wanted, scan
 
-__all__ = ["AddReport", "add_files", "add_folder", "add_stream", "encode_stream", "find_pictures", "map_ahead"]
+__all__ = [
+    "MAX_FILE_BYTES",
+    "SHARD_IMAGES",
+    "SKIPPED_FOLDERS",
+    "AddReport",
+    "OnProgress",
+    "Plan",
+    "Result",
+    "Same",
+    "add_files",
+    "add_folder",
+    "add_stream",
+    "encode_stream",
+    "encode_tasks",
+    "find_pictures",
+    "is_wanted",
+    "load_content",
+    "map_ahead",
+    "read_file",
+]
 
 SHARD_IMAGES = 256
 """Pictures in a full shard: 20 MB at 30 regions of 1280 numbers."""
