@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 from patchseek import encode
-from patchseek.encode import add_folder
+from patchseek.encode import _load, add_folder
 from patchseek.errors import DiskFull, EncoderError, PatchseekError
 from patchseek.images import read
 from patchseek.patches import cut
@@ -131,7 +131,7 @@ def test_a_picture_that_became_unreadable_is_no_longer_found(store, tiny, make_f
 def test_failed_files_are_tried_again_when_asked(store, tiny, make_folder, monkeypatch):
     folder = make_folder("a.png")
     with monkeypatch.context() as patch:
-        patch.setattr(encode, "MAX_FILE_BYTES", 10)
+        patch.setattr(_load, "MAX_FILE_BYTES", 10)
         make_folder("b.png")
         assert len(add_folder(store, folder, tiny).failed) == 2
     assert len(add_folder(store, folder, tiny).failed) == 2

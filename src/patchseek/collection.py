@@ -37,7 +37,7 @@ class Collection:
     def __init__(self, store: Store, encoder: Encoder | None = None, weights: Path | None = None) -> None:
         self.store = store
         self._encoder = encoder
-        self._weights = weights
+        self.weights = weights
         self._opened: tuple[tuple[int, int], str, Snapshot, Index] | None = None
         self._lock = threading.Lock()
 
@@ -81,7 +81,7 @@ class Collection:
         """The encoder, opened at first use. Raises StoreMismatch when it is no longer the collection's own."""
         with self._lock:
             if self._encoder is None:
-                encoder = open_encoder(self.store.settings.encoder.name, weights=self._weights)
+                encoder = open_encoder(self.store.settings.encoder.name, weights=self.weights)
                 self.store.require(Settings(encoder.identity, self.store.settings.pyramid))
                 self._encoder = encoder
             return self._encoder
@@ -111,7 +111,7 @@ class Collection:
             retry=retry,
             on_progress=on_progress,
         )
-        self._measure_background()
+        self.refresh_background()
         return report
 
     @property
@@ -120,8 +120,8 @@ class Collection:
         text = self.store.option("background")
         return Background.from_json(text) if text else None
 
-    def _measure_background(self) -> None:
-        """Measure it anew when the collection has grown or shrunk by a quarter since."""
+    def refresh_background(self) -> None:
+        """Measure the background anew when the collection has grown or shrunk by a quarter since."""
         known, n = self.background, len(self)
         if n < MIN_REGIONS or (known and abs(n - known.n_images) <= known.n_images / 4):
             return

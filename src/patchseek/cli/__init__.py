@@ -17,6 +17,7 @@ from ..errors import EncoderError, PatchseekError, StoreError
 from ._benchmarks import dataset_command, evaluate_command, score_command
 from ._collection import collection_option, open_collection, remember, say
 from ._compress import compress_command
+from ._distributed import ClusterChoice, cluster_options
 from ._encoder import EncoderChoice, encoder_options
 from ._search import search_command
 from ._serve import serve_command
@@ -41,11 +42,12 @@ def cli() -> None:
 
 
 @cli.command()
-@click.argument("folder", type=click.Path(path_type=Path))
+@click.argument("source")
 @click.option(
-    "-c", "--collection", type=click.Path(path_type=Path), help="Where to keep it.  [default: FOLDER/.patchseek]"
+    "-c", "--collection", type=click.Path(path_type=Path), help="Where to keep it.  [default: SOURCE/.patchseek]"
 )
 @encoder_options
+@cluster_options
 @click.option(
     "--levels", help="3 for grids of 1x1 to 4x4, or a list such as 0,1,3.  [default: the collection's, 3 for a new one]"
 )
@@ -67,8 +69,9 @@ def cli() -> None:
     help="Search engine: exact, auto (by size), or a FAISS factory string such as IVF256,PQ64.",
 )
 def index(
-    folder: Path,
+    source: str,
     choice: EncoderChoice,
+    cluster: ClusterChoice,
     collection: Path | None,
     levels: str | None,
     fast: bool,
@@ -79,22 +82,23 @@ def index(
     retry: bool,
     index_engine: str | None,
 ) -> None:
-    """Encode every picture below FOLDER. Run it again after changes: only what is new is encoded."""
-    from ..collection import FOLDER, Collection, find_collection
-    from ..encode import find_pictures
+    """Encode every picture below the folder SOURCE. Run it again after changes: only what is new is encoded."""
+    from ..collection import Collection, find_collection
     from ..store import Store
     from ._progress import progress_bar
 
     if fast:
         choice, levels = choice.or_else("embedded-fast"), levels or "0,1,3"
-    home = collection or folder / FOLDER
+    home = collection or cluster.home(source)
     if not Store.exists(find_collection(home)):  # make none for a folder without pictures
-        find_pictures(folder, exclude, hidden=hidden, follow_symlinks=follow_symlinks)
+        cluster.check(source, exclude, hidden, follow_symlinks)
     pyramid = _pyramid(levels, overlap)
     opened = Collection.open(home, encoder=choice.name_or_open(), pyramid=pyramid, weights=choice.weights)
     with progress_bar("pictures") as on_progress:
-        report = opened.add(
-            folder,
+        report = cluster.add(
+            opened,
+            source,
+            choice,
             exclude=exclude,
             hidden=hidden,
             follow_symlinks=follow_symlinks,

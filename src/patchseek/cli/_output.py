@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from ..errors import MissingExtra, PatchseekError
+from ..errors import PatchseekError
 
 
 def write_records(
@@ -66,15 +66,11 @@ def write_csv(results: list[dict[str, Any]], delimiter: str = ",") -> None:
 
 def write_parquet(results: list[dict[str, Any]], path: Path) -> None:
     """The CSV's columns as a Parquet file. Raises MissingExtra without pyarrow."""
-    try:
-        import pyarrow
-        import pyarrow.parquet
-    except ImportError as error:
-        raise MissingExtra("pyarrow", "parquet") from error
+    from .._parquet import write_columns
+
     rows = [flat(result) for result in results]
-    table = pyarrow.table({name: [row[name] for row in rows] for name in COLUMNS})
     try:
-        pyarrow.parquet.write_table(table, path)
+        write_columns(path, {name: [row[name] for row in rows] for name in COLUMNS})
     except OSError as error:
         raise PatchseekError(f"{path}: cannot be written ({error})") from error
 

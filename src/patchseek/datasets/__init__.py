@@ -21,7 +21,7 @@ from ._ilias import TextQuery, prepare_ilias, read_ilias, text_queries
 from ._instre import read_instre
 from ._revisited import NAMES, read_revisited
 from ._schema import read_schema, write_schema
-from ._shards import Keys, iter_shard, read_keys
+from ._shards import Keys, iter_members, iter_shard, read_keys
 from ._similarities import read_similarities, write_similarities
 
 __all__ = [
@@ -33,6 +33,7 @@ __all__ = [
     "TextQuery",
     "Truth",
     "clamp",
+    "iter_members",
     "iter_shard",
     "open_dataset",
     "prepare_ilias",

@@ -9,7 +9,7 @@ import re
 import tarfile
 from collections.abc import Callable, Container, Iterable, Iterator
 from contextlib import contextmanager
-from io import BufferedReader, FileIO
+from io import BufferedReader, FileIO, RawIOBase
 from pathlib import Path
 
 import numpy as np
@@ -80,31 +80,58 @@ def iter_shard(
     are never used as paths. Raises DatasetError, after the pictures before it, where the tar is damaged or cut short.
     """
     path = Path(path)
+    with _reading(path), FileIO(path) as raw:
+        for key, member, tar in _pictures(raw, keep, max_bytes, on_skip):
+            content = tar.extractfile(member)
+            assert content is not None  # a regular file
+            yield f"{path.name}/{key}", content.read()
+
+
+def iter_members(
+    raw: RawIOBase, label: str, *, max_bytes: int = MAX_BYTES, on_skip: Callable[[str, str], None] | None = None
+) -> Iterator[tuple[str, int, int]]:
+    """(name, first byte, bytes) of each picture of a tar that is open for reading, as `iter_shard`; none is read.
+
+    label: what an error calls the tar.
+    """
+    with _reading(label):
+        for _, member, _ in _pictures(raw, None, max_bytes, on_skip):
+            yield member.name, member.offset_data, member.size
+
+
+def _pictures(
+    raw: RawIOBase, keep: Container[str] | None, max_bytes: int, on_skip: Callable[[str, str], None] | None
+) -> Iterator[tuple[str, tarfile.TarInfo, tarfile.TarFile]]:
+    """(key, member, tar) for each picture, before its bytes are read. Raises OSError, TarError."""
+    with _Bounded(raw, max_bytes) as file, _open(file) as tar:
+        while (member := _next(tar)) is not None:
+            picture = PICTURE.fullmatch(member.name)
+            if picture is None and member.isreg():
+                continue
+            if picture is None or not member.isreg() or member.issparse():
+                why = "not a regular file"
+            elif member.size > max_bytes:
+                why = f"{member.size} bytes, more than the limit of {max_bytes}"
+            elif keep is not None and picture["key"] not in keep:
+                continue
+            else:
+                yield picture["key"], member, tar
+                continue
+            if on_skip:
+                on_skip(member.name, why)
+        file.seek(tar.offset)
+        if any(file.read(tarfile.BLOCKSIZE)):  # two blocks of zeros end a tar
+            raise tarfile.ReadError(f"no file begins at byte {tar.offset}, where one should")
+
+
+@contextmanager
+def _reading(label: object) -> Iterator[None]:
+    """Make one kind of error of those of a disk and of a tar."""
     try:
-        with _Bounded(FileIO(path), max_bytes) as file, _open(file) as tar:
-            while (member := _next(tar)) is not None:
-                picture = PICTURE.fullmatch(member.name)
-                if picture is None and member.isreg():
-                    continue
-                if picture is None or not member.isreg() or member.issparse():
-                    why = "not a regular file"
-                elif member.size > max_bytes:
-                    why = f"{member.size} bytes, more than the limit of {max_bytes}"
-                elif keep is not None and picture["key"] not in keep:
-                    continue
-                else:
-                    content = tar.extractfile(member)
-                    assert content is not None  # a regular file
-                    yield f"{path.name}/{picture['key']}", content.read()
-                    continue
-                if on_skip:
-                    on_skip(member.name, why)
-            file.seek(tar.offset)
-            if any(file.read(tarfile.BLOCKSIZE)):  # two blocks of zeros end a tar
-                raise tarfile.ReadError(f"no file begins at byte {tar.offset}, where one should")
+        yield
     except (OSError, tarfile.TarError) as error:
         reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
-        raise DatasetError(f"{path}: cannot be read as a tar ({reason})") from error
+        raise DatasetError(f"{label}: cannot be read as a tar ({reason})") from error
 
 
 def _open(file: "_Bounded") -> tarfile.TarFile:
@@ -140,7 +167,7 @@ class _Bounded(BufferedReader):
     tarfile reads the long names and attributes of a member whole, whatever size the tar claims for them.
     """
 
-    def __init__(self, raw: FileIO, max_bytes: int) -> None:
+    def __init__(self, raw: RawIOBase, max_bytes: int) -> None:
         super().__init__(raw)
         self._max_bytes = max(max_bytes, 1 << 20)
 

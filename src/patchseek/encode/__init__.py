@@ -6,9 +6,8 @@ A shard is committed when it is full or old enough, so that an interruption cost
 """
 
 import hashlib
-import os
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -16,23 +15,43 @@ from typing import TypeVar
 
 import numpy as np
 
-from ..encoders import DenseEncoder, Encoder, Features
+from ..encoders import Encoder, Features
 from ..errors import ImageError, PatchseekError, StoreError
-from ..images import read
-from ..patches import Feed, Patches, cut
+from ..patches import Feed
 from ..regions import Pyramid
-from ..store import Failure, FileState, KnownFile, NewPicture, Store, Writer
-from ._pipeline import WholePictures, encode_stream, map_ahead
-from ._scan import Scan, scan
+from ..store import Failure, FileState, NewPicture, Store, Writer
+from ._load import MAX_FILE_BYTES, Result, encode_tasks, load_content, read_file
+from ._pipeline import encode_stream, map_ahead
+from ._plan import Plan, Same, Task
+from ._scan import SKIPPED_FOLDERS, Scan, is_wanted, scan
 
-__all__ = ["AddReport", "add_files", "add_folder", "add_stream", "encode_stream", "find_pictures", "map_ahead"]
+__all__ = [
+    "MAX_FILE_BYTES",
+    "SHARD_IMAGES",
+    "SKIPPED_FOLDERS",
+    "AddReport",
+    "OnProgress",
+    "Plan",
+    "Result",
+    "Same",
+    "add_files",
+    "add_folder",
+    "add_stream",
+    "encode_stream",
+    "encode_tasks",
+    "find_pictures",
+    "is_wanted",
+    "load_content",
+    "map_ahead",
+    "read_file",
+]
 
 SHARD_IMAGES = 256
 """Pictures in a full shard: 20 MB at 30 regions of 1280 numbers."""
 SHARD_SECONDS = 20.0
 """A shard is committed after this time even if it is not full; a kill loses no more work than this."""
-MAX_FILE_BYTES = 1 << 30
 
+T = TypeVar("T")
 OnProgress = Callable[[int, int], None]
 """Called with (files done, files to do) after each file."""
 
@@ -49,40 +68,6 @@ class AddReport:
     failed: list[Failure] = field(default_factory=list)
     # those of this run and those known before and unchanged since
     seconds: float = 0.0
-
-
-@dataclass(frozen=True)
-class _Task:
-    """A file to look into."""
-
-    path: str
-    state: FileState
-    known: KnownFile | None
-
-
-@dataclass(frozen=True)
-class _Same:
-    """A file whose bytes the collection already has, under this or another path."""
-
-    path: str
-    state: FileState
-    image: KnownFile
-    moved: bool
-
-
-@dataclass(frozen=True)
-class _Loaded:
-    """A picture cut into patches (R, S, S, 3)."""
-
-    picture: NewPicture
-    patches: Patches
-    is_changed: bool = False
-    # whether it takes the place of an older version
-
-
-_Result = _Loaded | _Same | Failure
-_NONE: Patches = np.empty((0, 0, 0, 3), np.uint8)  # so that a picture on its way does not hold on to its patches
-T = TypeVar("T")
 
 
 def add_folder(
@@ -140,10 +125,12 @@ def _update(
 ) -> AddReport:
     began = time.monotonic()
     with Writer(store) as writer:
-        plan = _Plan(store, folder, found, retry=retry)
-        run = _Run(writer, folder, len(plan.tasks), on_progress)
+        plan = Plan(store, folder, retry=retry)
+        tasks = [task for path, state in found.files.items() if (task := plan.look(path, state))]
+        plan.close(list(found.unreadable))
+        run = _Run(writer, folder, len(tasks), on_progress)
         run.report.unchanged, run.report.failed = plan.unchanged, list(plan.still_failing)
-        run.encode(plan.tasks, lambda task, cuts, feed: _load(folder, task, plan, cuts, feed), encoder, n_workers)
+        run.encode(tasks, lambda task, cuts, feed: _look_into(folder, task, plan, cuts, feed), encoder, n_workers)
         run.finish(plan)
     run.report.failed += [Failure(path, FileState(0, 0), reason) for path, reason in found.unreadable.items()]
     run.report.failed.sort(key=lambda failure: failure.path)
@@ -170,10 +157,10 @@ def add_stream(
         known = {*store.known(folder), *(failure.path for failure in store.failures(folder))}
         run = _Run(writer, folder, 0, on_progress)
 
-        def load(task: tuple[str, bytes], cuts: Pyramid, feed: Feed) -> _Result:
+        def load(task: tuple[str, bytes], cuts: Pyramid, feed: Feed) -> Result:
             name, content = task
             try:
-                return _cut(name, FileState(len(content), 0), content, hashlib.sha256(content).hexdigest(), cuts, feed)
+                return load_content(name, FileState(len(content), 0), content, cuts, feed)
             except ImageError as error:
                 return Failure(name, FileState(len(content), 0), error.reason)
 
@@ -194,38 +181,6 @@ def find_pictures(folder: Path, exclude: Sequence[str], *, hidden: bool, follow_
     return found
 
 
-class _Plan:
-    """What is to be done, from names, sizes and times alone."""
-
-    def __init__(self, store: Store, folder: Path, found: Scan, *, retry: bool) -> None:
-        known, failures = store.known(folder), {f.path: f for f in store.failures(folder)}
-        self.tasks: list[_Task] = []
-        self.unchanged = 0
-        self.still_failing: list[Failure] = []
-        for path, state in found.files.items():
-            if path in known and known[path].state == state:
-                self.unchanged += 1
-            elif not retry and path in failures and failures[path].state == state:
-                self.still_failing.append(failures[path])
-            else:
-                self.tasks.append(_Task(path, state, known.get(path)))
-        unseen = tuple(found.unreadable)
-        gone = [p for p in (*known, *failures) if p not in found.files and not p.startswith(unseen)]
-        self.gone = {path: known[path] for path in gone if path in known}
-        self.gone_failures = [path for path in gone if path in failures]
-        self.by_hash = {file.sha256: path for path, file in self.gone.items()}
-
-    def claim(self, task: _Task, sha256: str) -> _Same | None:
-        """The picture that a file's bytes already are: its own unchanged self, or one that is gone from its old path.
-
-        Called by several threads; `dict.pop` gives each gone picture to one of them.
-        """
-        if task.known is not None and task.known.sha256 == sha256:
-            return _Same(task.path, task.state, task.known, moved=False)
-        old_path = self.by_hash.pop(sha256, None) if task.known is None else None
-        return None if old_path is None else _Same(task.path, task.state, self.gone.pop(old_path), moved=True)
-
-
 class _Run:
     """One pass over a plan's tasks: collects what is ready and commits it shard by shard."""
 
@@ -239,21 +194,15 @@ class _Run:
         self.pictures: list[NewPicture] = []
         self.features: list[Features] = []
         self.failures: list[Failure] = []
-        self.same: list[_Same] = []
+        self.same: list[Same] = []
         self.shard_began = time.monotonic()
 
     def encode(
-        self, tasks: Iterable[T], load: Callable[[T, Pyramid, Feed], _Result], encoder: Encoder, n_workers: int | None
+        self, tasks: Iterable[T], load: Callable[[T, Pyramid, Feed], Result], encoder: Encoder, n_workers: int | None
     ) -> None:
         """Load (in threads) and encode every task, committing on the way, and also when interrupted."""
-        feed, cuts = encoder.feed, self.writer.store.settings.pyramid
-        if isinstance(encoder, DenseEncoder):
-            encoder, cuts = WholePictures(encoder, cuts.boxes), Pyramid((0,))
-        n_workers = n_workers or os.cpu_count() or 1
-        with (
-            closing(map_ahead(lambda task: load(task, cuts, feed), tasks, n_workers, 2 * n_workers)) as loaded,
-            closing(encode_stream(self._patches(loaded), encoder)) as encoded,
-        ):
+        encoded = encode_tasks(tasks, load, encoder, self.writer.store.settings.pyramid, n_workers, self._note)
+        with closing(encoded):
             try:
                 for picture, features in encoded:
                     self.pictures.append(picture.picture)
@@ -270,20 +219,16 @@ class _Run:
                 raise
         self.commit()
 
-    def _patches(self, loaded: Iterable[_Result]) -> Iterator[tuple[_Loaded, Patches]]:
-        """Pass pictures on to the encoder; keep the rest for the next commit."""
-        for result in loaded:
-            if isinstance(result, _Loaded):
-                yield replace(result, patches=_NONE), result.patches
-                continue
-            if isinstance(result, Failure):
-                self.failures.append(result)
-                self.report.failed.append(result)
-            else:
-                self.same.append(result)
-                self.report.moved += result.moved
-                self.report.unchanged += not result.moved
-            self._advance()
+    def _note(self, result: Failure | Same) -> None:
+        """Keep what is not to be encoded for the next commit."""
+        if isinstance(result, Failure):
+            self.failures.append(result)
+            self.report.failed.append(result)
+        else:
+            self.same.append(result)
+            self.report.moved += result.moved
+            self.report.unchanged += not result.moved
+        self._advance()
 
     def _advance(self) -> None:
         self.n_done += 1
@@ -301,34 +246,22 @@ class _Run:
             self.writer.commit(self.folder, self.pictures, features, self.failures)
         self._start_shard()
 
-    def finish(self, plan: _Plan) -> None:
+    def finish(self, plan: Plan) -> None:
         """Drop what is gone from the folder; called when everything that could have been a move has been read."""
         self.report.removed = self.writer.remove([file.id for file in plan.gone.values()])
         if plan.gone_failures:
             self.writer.forget_failures(self.folder, plan.gone_failures)
 
 
-def _load(folder: Path, task: _Task, plan: _Plan, pyramid: Pyramid, feed: Feed) -> _Result:
+def _look_into(folder: Path, task: Task, plan: Plan, pyramid: Pyramid, feed: Feed) -> Result:
     """Read a file once: recognise it by its hash, or decode it and cut it into patches."""
     try:
-        if task.state.size > MAX_FILE_BYTES:
-            raise ImageError(task.path, f"{task.state.size >> 20} MB is too large for a picture")
-        try:
-            content = (folder / task.path).read_bytes()
-        except OSError as error:
-            raise ImageError(task.path, f"cannot be read ({error.strerror})") from error
+        content = read_file(folder / task.path, task.path, task.state.size)
         sha256 = hashlib.sha256(content).hexdigest()
-        same = plan.claim(task, sha256)
+        same = plan.claim(task.path, task.state, task.known, sha256)
         if same is not None:
             return same
-        loaded = _cut(task.path, task.state, content, sha256, pyramid, feed)
+        loaded = load_content(task.path, task.state, content, pyramid, feed, sha256)
         return replace(loaded, is_changed=task.known is not None)
     except ImageError as error:
         return Failure(task.path, task.state, error.reason)
-
-
-def _cut(path: str, state: FileState, content: bytes, sha256: str, pyramid: Pyramid, feed: Feed) -> _Loaded:
-    """Decode a file's bytes and cut the picture. Raises ImageError."""
-    need = None if feed.exact else (pyramid.levels[-1] + 1) * feed.size
-    picture = read(content, need=need, name=path)
-    return _Loaded(NewPicture(path, state, sha256, picture.width, picture.height), cut(picture, pyramid, feed))

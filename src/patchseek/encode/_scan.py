@@ -35,11 +35,7 @@ def scan(folder: Path, exclude: Sequence[str] = (), *, hidden: bool = False, fol
     visited: set[str] = set()
 
     def wanted(entry: os.DirEntry[str], relative: str) -> bool:
-        if entry.name.startswith(".") and not hidden:
-            return False
-        if entry.is_symlink() and not follow_symlinks:
-            return False
-        return not any(fnmatch(relative, pattern) or fnmatch(entry.name, pattern) for pattern in exclude)
+        return is_wanted(relative, exclude, hidden) and (follow_symlinks or not entry.is_symlink())
 
     def walk(path: str, prefix: str) -> None:
         if follow_symlinks:
@@ -72,6 +68,14 @@ def scan(folder: Path, exclude: Sequence[str] = (), *, hidden: bool = False, fol
 
     walk(str(folder), "")
     return found
+
+
+def is_wanted(relative: str, exclude: Sequence[str], hidden: bool) -> bool:
+    """Whether a file or folder of this relative path is neither hidden nor left out by a pattern; see scan."""
+    name = relative.rpartition("/")[2]
+    if name.startswith(".") and not hidden:
+        return False
+    return not any(fnmatch(relative, pattern) or fnmatch(name, pattern) for pattern in exclude)
 
 
 def _is_utf8(name: str) -> bool:

@@ -185,6 +185,9 @@ def describe_input(model: Path) -> tuple[list[int | None], str]:
 
 
 def len_cores() -> int:
-    """Cores that this process may use."""
+    """Cores that this process may use: as the variable PATCHSEEK_CORES says, else as the system does."""
+    told = os.environ.get("PATCHSEEK_CORES", "")
+    if told.isdecimal() and int(told) > 0:
+        return int(told)
     affinity = getattr(os, "sched_getaffinity", None)
     return len(affinity(0)) if affinity else os.cpu_count() or 1

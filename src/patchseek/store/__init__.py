@@ -9,8 +9,8 @@ Order of a commit: vectors to a temporary name, flush, rename, then one SQLite t
 dies at, a picture is either committed with its vectors or not there.
 """
 
-from ._records import Failure, FileState, Image, KnownFile, NewPicture, Settings
-from ._shards import Half, hash_file
+from ._records import Failure, FileState, Image, KnownFile, NewPicture, Root, Settings
+from ._shards import Half, hash_file, require_space, write_features
 from ._snapshot import Snapshot
 from ._store import Store
 from ._writer import Writer
@@ -22,9 +22,12 @@ __all__ = [
     "Image",
     "KnownFile",
     "NewPicture",
+    "Root",
     "Settings",
     "Snapshot",
     "Store",
     "Writer",
     "hash_file",
+    "require_space",
+    "write_features",
 ]

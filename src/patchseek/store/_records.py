@@ -8,6 +8,9 @@ from ..encoders import EncoderIdentity
 from ..errors import StoreDamaged
 from ..regions import Pyramid
 
+Root = Path | str
+"""What pictures' paths are relative to: a folder, or the URL of a place that is none."""
+
 
 @dataclass(frozen=True)
 class Settings:

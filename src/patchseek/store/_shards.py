@@ -8,8 +8,10 @@ import errno
 import hashlib
 import os
 import shutil
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from uuid import uuid4
 
 import numpy as np
 from numpy.typing import NDArray
@@ -40,20 +42,64 @@ class Shard:
 
 def write_shard(folder: Path, number: int, features: Half) -> Shard:
     """Write features (n, R, D) float16 and return the finished shard. Raises DiskFull, leaving nothing."""
-    need = features.nbytes + _SPARE_BYTES
-    free = shutil.disk_usage(folder).free
+    name, sha256 = write_features(folder, f"{number:06d}", features)
+    return Shard(number, name, len(features), (folder / name).stat().st_size, sha256)
+
+
+def write_features(folder: Path, stem: str, features: Half) -> tuple[str, str]:
+    """Write features (n, R, D) float16 to a new file in a folder; its name, STEM-HASH.npy, and its SHA-256.
+
+    Raises DiskFull, leaving nothing.
+    """
+    require_space(folder, features.nbytes)
+
+    def save(partial: Path) -> None:
+        with partial.open("wb") as f:
+            np.save(f, np.ascontiguousarray(features, np.float16), allow_pickle=False)
+
+    return _finish(folder, stem, save)
+
+
+def adopt_shard(folder: Path, number: int, file: Path, shape: tuple[int, int, int], sha256: str) -> Shard:
+    """Take in, as a shard, a finished file of features of this shape (n, R, D); the file stays where it is.
+
+    Linked where the file system can, else copied. Raises StoreDamaged when its bytes are not those of sha256 or not of
+    that shape, DiskFull; and then there is no shard.
+    """
+
+    def take(partial: Path) -> None:
+        try:
+            os.link(file, partial)
+        except OSError:  # another file system, or one without links
+            require_space(folder, file.stat().st_size)
+            shutil.copyfile(file, partial)
+        found = Shard(number, partial.name, shape[0], partial.stat().st_size, sha256)
+        problem = problem_of(folder, found, *shape[1:])
+        if problem:
+            raise StoreDamaged(f"{file}: not the features that were written ({problem})")
+
+    name, _ = _finish(folder, f"{number:06d}", take)
+    return Shard(number, name, shape[0], (folder / name).stat().st_size, sha256)
+
+
+def require_space(folder: Path, n_bytes: int) -> None:
+    """Raise DiskFull unless a file of this size fits into a folder."""
+    need, free = n_bytes + _SPARE_BYTES, shutil.disk_usage(folder).free
     if free < need:
         raise DiskFull(
             f"{folder}: {free >> 20} MB free, {need >> 20} MB needed for the next shard; free some space and go on"
         )
-    partial = folder / f"{number:06d}.tmp"
+
+
+def _finish(folder: Path, stem: str, fill: Callable[[Path], None]) -> tuple[str, str]:
+    """Have a file filled under a temporary name, flush it to the disk, rename it; its name and SHA-256."""
+    partial = folder / f"{stem}.{uuid4().hex[:8]}.tmp"  # a name of its own: a task may be run twice, on two machines
     try:
-        with partial.open("wb") as f:
-            np.save(f, np.ascontiguousarray(features, np.float16), allow_pickle=False)
-            f.flush()
+        fill(partial)
+        with partial.open("rb") as f:
             os.fsync(f.fileno())
         sha256 = hash_file(partial)
-        final = folder / f"{number:06d}-{sha256[:12]}.npy"
+        final = folder / f"{stem}-{sha256[:12]}.npy"
         partial.replace(final)
         sync_folder(folder)
     except OSError as error:
@@ -61,7 +107,10 @@ def write_shard(folder: Path, number: int, features: Half) -> Shard:
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
             raise DiskFull(f"{folder}: the disk is full ({error}); what was committed before is safe") from error
         raise StoreError(f"{folder}: cannot write a shard ({error})") from error
-    return Shard(number, final.name, len(features), final.stat().st_size, sha256)
+    except StoreError:
+        partial.unlink(missing_ok=True)
+        raise
+    return final.name, sha256
 
 
 def map_shard(folder: Path, shard: Shard, n_regions: int, dim: int) -> Half:

@@ -7,7 +7,7 @@ import numpy as np
 
 from ..errors import StoreDamaged, StoreError, StoreMismatch
 from ._catalogue import FORMAT, Catalogue
-from ._records import Failure, FileState, Image, KnownFile, Settings
+from ._records import Failure, FileState, Image, KnownFile, Root, Settings
 from ._shards import SHARD_COLUMNS, Shard, map_shard, problem_of
 from ._snapshot import Snapshot
 
@@ -116,7 +116,7 @@ class Store:
         with self.catalogue.reading() as db:
             return int(db.execute("SELECT count(*) FROM image WHERE NOT removed").fetchone()[0])
 
-    def known(self, root: Path) -> dict[str, KnownFile]:
+    def known(self, root: Root) -> dict[str, KnownFile]:
         """The pictures of one indexed folder by path."""
         query = (
             "SELECT path, id, size, mtime_ns, sha256 FROM image "
@@ -125,7 +125,7 @@ class Store:
         with self.catalogue.reading() as db:
             return {r[0]: KnownFile(r[1], FileState(r[2], r[3]), r[4]) for r in db.execute(query, (self.relate(root),))}
 
-    def failures(self, root: Path | None = None) -> list[Failure]:
+    def failures(self, root: Root | None = None) -> list[Failure]:
         """The files, of one indexed folder or of all, that could not be indexed when last seen."""
         where = "" if root is None else "WHERE root = (SELECT id FROM root WHERE path = ?)"
         query = f"SELECT path, size, mtime_ns, reason FROM failure {where} ORDER BY path"
@@ -133,10 +133,11 @@ class Store:
             rows = db.execute(query, () if root is None else (self.relate(root),)).fetchall()
         return [Failure(r[0], FileState(r[1], r[2]), r[3]) for r in rows]
 
-    def roots(self) -> list[Path]:
-        """The folders that were indexed into this collection."""
+    def roots(self) -> list[Root]:
+        """The folders and URLs that were indexed into this collection."""
         with self.catalogue.reading() as db:
-            return [self._resolve(row[0]) for row in db.execute("SELECT path FROM root ORDER BY id")]
+            rows = db.execute("SELECT path FROM root ORDER BY id").fetchall()
+        return [row[0] if "://" in row[0] else self._resolve(row[0]) for row in rows]
 
     def option(self, key: str) -> str | None:
         """A remembered choice that is not part of what the collection is (the search engine, say)."""
@@ -159,8 +160,10 @@ class Store:
         problems = (problem_of(self.folder, shard, n_regions, dim) for shard in self.list_shards())
         return found + [problem for problem in problems if problem]
 
-    def relate(self, root: Path) -> str:
+    def relate(self, root: Root) -> str:
         """How a root is written down: relative when the collection lies inside it, so that both can move together."""
+        if isinstance(root, str):
+            return root
         root, home = root.resolve(), self.path.resolve()
         return (
             "/".join([".."] * len(home.relative_to(root).parts)) or "."

@@ -11,8 +11,8 @@ import numpy as np
 
 from ..errors import PatchseekError
 from ._lock import take_lock
-from ._records import Failure, FileState, NewPicture
-from ._shards import SHARD_COLUMNS, Half, Shard, problem_of, write_shard
+from ._records import Failure, FileState, NewPicture, Root
+from ._shards import SHARD_COLUMNS, Half, Shard, adopt_shard, problem_of, write_shard
 from ._store import Store
 
 _COMPACT_IMAGES = 2048  # pictures in a shard that compact writes
@@ -53,22 +53,40 @@ class Writer:
             if path.name not in committed and path.suffix in (".npy", ".tmp"):
                 path.unlink()
 
-    def _root_id(self, db: sqlite3.Connection, root: Path) -> int:
+    def _root_id(self, db: sqlite3.Connection, root: Root) -> int:
         db.execute("INSERT OR IGNORE INTO root (path) VALUES (?)", (self.store.relate(root),))
         row = db.execute("SELECT id FROM root WHERE path = ?", (self.store.relate(root),)).fetchone()
         return int(row[0])
 
     def commit(
-        self, root: Path, pictures: Sequence[NewPicture], features: Half, failures: Sequence[Failure] = ()
+        self, root: Root, pictures: Sequence[NewPicture], features: Half, failures: Sequence[Failure] = ()
     ) -> None:
         """Add pictures with features (n, R, D) and note failures, all or nothing.
 
         A picture whose path is already there takes its place; a path that failed is no longer searchable.
         Raises DiskFull, and then nothing has changed.
         """
-        expected = (len(pictures), self.store.settings.pyramid.n_regions, self.store.settings.encoder.dim)
-        assert features.shape == expected, f"{features.shape} features, {expected} expected"
+        assert features.shape == self._shape(pictures), f"{features.shape} features, {self._shape(pictures)} expected"
         shard = write_shard(self._folder, self._next_number(), features) if pictures else None
+        self._enter(root, pictures, shard, failures)
+
+    def adopt(
+        self, root: Root, pictures: Sequence[NewPicture], file: Path, sha256: str, failures: Sequence[Failure] = ()
+    ) -> None:
+        """As `commit`, with the features in a finished file that lies elsewhere and is left there: (n, R, D) float16.
+
+        Raises StoreDamaged when its bytes are not those of sha256, DiskFull; and then nothing has changed.
+        """
+        shard = adopt_shard(self._folder, self._next_number(), file, self._shape(pictures), sha256)
+        self._enter(root, pictures, shard, failures)
+
+    def _shape(self, pictures: Sequence[NewPicture]) -> tuple[int, int, int]:
+        settings = self.store.settings
+        return len(pictures), settings.pyramid.n_regions, settings.encoder.dim
+
+    def _enter(
+        self, root: Root, pictures: Sequence[NewPicture], shard: Shard | None, failures: Sequence[Failure]
+    ) -> None:
         with self._catalogue.writing() as db:
             root_id = self._root_id(db, root)
             stale = [(root_id, path) for path in [*(p.path for p in pictures), *(f.path for f in failures)]]
@@ -94,7 +112,7 @@ class Writer:
             used = db.execute("SELECT seq FROM sqlite_sequence WHERE name = 'shard'").fetchone()
         return 1 if used is None else int(used[0]) + 1
 
-    def move(self, root: Path, moves: Sequence[tuple[int, str, FileState]]) -> None:
+    def move(self, root: Root, moves: Sequence[tuple[int, str, FileState]]) -> None:
         """Give pictures (by id) a new path and file state; their vectors stay."""
         with self._catalogue.writing() as db:
             root_id = self._root_id(db, root)
@@ -114,7 +132,7 @@ class Writer:
             db.executemany("UPDATE image SET removed = 1 WHERE id = ? AND NOT removed", [(int(i),) for i in ids])
             return db.total_changes - before
 
-    def forget_failures(self, root: Path, paths: Sequence[str]) -> None:
+    def forget_failures(self, root: Root, paths: Sequence[str]) -> None:
         """Drop the notes about files that are gone or are to be tried again."""
         with self._catalogue.writing() as db:
             root_id = self._root_id(db, root)

@@ -1,0 +1,117 @@
+"""The options of `index` that send the work to a Ray cluster, as one value."""
+
+import functools
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from ..errors import PatchseekError
+from ._encoder import EncoderChoice
+
+if TYPE_CHECKING:
+    from ..collection import Collection
+    from ..encode import AddReport, OnProgress
+
+
+@dataclass(frozen=True)
+class ClusterChoice:
+    """Where to encode; an address of None means in this process."""
+
+    address: str | None
+    n_workers: int | None
+    staging: str | None
+
+    def __post_init__(self) -> None:
+        if self.address is None and (self.n_workers or self.staging):
+            raise click.UsageError("--workers and --staging need --ray")
+
+    def check(self, source: str, exclude: Sequence[str], hidden: bool, follow_symlinks: bool) -> None:
+        """Raise PatchseekError for a source that names no pictures, before a collection is made for it."""
+        from ..distributed import check_source
+        from ..encode import find_pictures
+
+        if self.address is not None:
+            check_source(source, exclude=exclude, hidden=hidden, follow_symlinks=follow_symlinks)
+        elif "://" in source or Path(source).is_file():
+            raise PatchseekError(f"{source}: not a folder; for tars, lists and URLs add: --ray local")
+        else:
+            find_pictures(Path(source), exclude, hidden=hidden, follow_symlinks=follow_symlinks)
+
+    def home(self, source: str) -> Path:
+        """Where the collection of a source is kept by default: in the folder, or beside the tar or list."""
+        from ..collection import FOLDER
+
+        if "://" in source:
+            raise click.UsageError("a URL has no room for a collection: say where with --collection")
+        path = Path(source)
+        return (path if path.is_dir() or not path.suffix else path.parent) / FOLDER
+
+    def add(
+        self,
+        collection: "Collection",
+        source: str,
+        choice: EncoderChoice,
+        *,
+        exclude: Sequence[str],
+        hidden: bool,
+        follow_symlinks: bool,
+        retry: bool,
+        on_progress: "OnProgress",
+    ) -> "AddReport":
+        """Bring the collection up to date, here or on the cluster."""
+        options: dict[str, Any] = {
+            "exclude": exclude,
+            "hidden": hidden,
+            "follow_symlinks": follow_symlinks,
+            "retry": retry,
+            "on_progress": on_progress,
+        }
+        if self.address is None:
+            return collection.add(source, **options)
+        from ..distributed import add_source
+
+        special = choice.engine or choice.precision or choice.calibration
+        return add_source(
+            collection,
+            source,
+            ray=self.address,
+            n_workers=self.n_workers,
+            staging=self.staging,
+            open_encoder=choice.open if special else None,
+            **options,
+        )
+
+
+_OPTIONS = (
+    click.option(
+        "--ray",
+        "address",
+        metavar="ADDRESS",
+        help="Encode on a Ray cluster: its HOST:PORT, auto, or local for one of this machine. SOURCE may then also be "
+        "a tar or tars ('x-{000..099}.tar'), a .csv or .parquet with a column path or url, or a URL such as s3://.",
+    ),
+    click.option(
+        "--workers", "n_workers", type=click.IntRange(1), help="Processes on the cluster.  [default: what it has]"
+    ),
+    click.option(
+        "--staging",
+        metavar="PLACE",
+        help="A URL or folder all machines see, for finished shards.  [default: inside the collection]",
+    ),
+)
+
+
+def cluster_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Give a command these options, and one argument `cluster` in their place."""
+
+    @functools.wraps(command)
+    def wrapped(**arguments: Any) -> Any:
+        said = [arguments.pop(name) for name in ("address", "n_workers", "staging")]
+        return command(cluster=ClusterChoice(*said), **arguments)
+
+    for option in reversed(_OPTIONS):
+        wrapped = option(wrapped)
+    return wrapped

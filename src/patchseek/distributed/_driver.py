@@ -1,0 +1,207 @@
+"""What is left to be done, and the commits: the only one that writes to the collection. Knows no cluster."""
+
+from collections import deque
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
+from itertools import islice
+
+import numpy as np
+
+from ..encode import AddReport, OnProgress, Plan
+from ..errors import PatchseekError, StoreDamaged
+from ..store import Failure, FileState, KnownFile, Root, Writer
+from ._ray import Died
+from ._sources import Source
+from ._staging import Record, Staging
+from ._work import Item, Work
+
+CRASHED = "whatever worker decodes this picture crashes or hangs"
+"""The reason given for a picture that no worker survived."""
+
+
+class Driver:
+    """One run: `recover`; then `next_work` and `take` until there is nothing left; then `finish`."""
+
+    def __init__(
+        self,
+        writer: Writer,
+        staging: Staging,
+        sources: Iterable[Source],
+        *,
+        shard_images: int,
+        retry: bool,
+        on_progress: OnProgress | None,
+    ) -> None:
+        self.staging, self.report = staging, AddReport()
+        self._writer, self._retry, self._on_progress = writer, retry, on_progress
+        self._shard_images = shard_images
+        self._new = self._works(sources)
+        self._again: deque[Work] = deque()  # what was lost, before anything new
+        self._in_flight: dict[str, Work] = {}
+        self._movable: tuple[Root, Plan] | None = None  # the source that is known as a whole
+        self._error: PatchseekError | None = None  # of a source, on the way
+        self._n_done = self._n_total = 0
+
+    # ---- what is to be done
+
+    def has_work(self) -> bool:
+        """Whether anything is to be encoded. Raises PatchseekError for a bad source."""
+        work = next(self._new, None)
+        if work is not None:
+            self._again.append(work)
+        return work is not None
+
+    def next_work(self) -> Work | None:
+        """The next shard to encode, None where there is none for now."""
+        if self._again:
+            work: Work | None = self._again.popleft()
+        else:
+            try:
+                work = next(self._new, None)
+            except PatchseekError as error:  # a tar that is damaged half way: what is before it counts
+                self._error, work = error, None
+        if work is not None:
+            self._in_flight[work.key] = work
+        return work
+
+    def gone(self) -> dict[str, KnownFile]:
+        """By SHA-256, pictures that are gone from where they were; call it after `has_work`."""
+        if self._movable is None:
+            return {}
+        plan = self._movable[1]
+        return {sha256: plan.gone[path] for sha256, path in plan.by_hash.items()}
+
+    def _works(self, sources: Iterable[Source]) -> Iterator[Work]:
+        for source in sources:
+            plan = Plan(self._writer.store, source.root, retry=self._retry)
+            if source.is_whole:
+                items = list(self._items(source, plan))
+                self._n_total = self._n_done + len(items)
+                plan.close(list(source.unreadable))
+                self._movable = source.root, plan
+                yield from self._cut(source.root, iter(items))
+            else:
+                self._n_total = source.n_total
+                yield from self._cut(source.root, self._items(source, plan))
+                plan.close(list(source.unreadable))
+                self._drop_gone(source.root, plan)
+            self.report.unchanged += plan.unchanged
+            self.report.failed += plan.still_failing
+            self.report.failed += [Failure(path, FileState(0, 0), why) for path, why in source.unreadable.items()]
+
+    def _items(self, source: Source, plan: Plan) -> Iterator[Item]:
+        for entry in source.entries:
+            task = plan.look(entry.path, entry.state)
+            if task is not None:
+                yield Item(entry, task.known, may_be_moved=source.is_whole)
+            elif not source.is_whole:
+                self._n_done += 1
+
+    def _cut(self, root: Root, items: Iterator[Item]) -> Iterator[Work]:
+        while shard := tuple(islice(items, self._shard_images)):
+            yield Work(root, shard)
+
+    def _drop_gone(self, root: Root, plan: Plan) -> None:
+        self.report.removed += self._writer.remove([file.id for file in plan.gone.values()])
+        if plan.gone_failures:
+            self._writer.forget_failures(root, plan.gone_failures)
+
+    # ---- what was done
+
+    def recover(self) -> None:
+        """Commit what a run that broke off left finished. Those pictures then count as unchanged."""
+        for record in list(self.staging.finished()):
+            known = self._writer.store.known(record.root)
+            committed = {(path, file.state, file.sha256) for path, file in known.items()}
+            if not record.failures and all((p.path, p.state, p.sha256) in committed for p in record.pictures):
+                self.staging.remove(record)  # all that was left to do when it broke off
+                continue
+            try:
+                self._enter(record)
+            except (StoreDamaged, FileNotFoundError):  # torn: its pictures are encoded again
+                self.staging.remove(record)
+
+    def take(self, outcome: Record | Died[Work]) -> None:
+        """Commit a finished shard, or decide what becomes of one whose worker died."""
+        if isinstance(outcome, Died):
+            self._take_death(self._in_flight.pop(outcome.argument.key), outcome.is_node)
+            return
+        work = self._in_flight.pop(outcome.key)
+        items = {item.entry.path: item for item in work.items}
+        self._enter(outcome)
+        n_changed = sum(items[picture.path].known is not None for picture in outcome.pictures)
+        self.report.changed += n_changed
+        self.report.added += len(outcome.pictures) - n_changed
+        self.report.failed += outcome.failures
+        again = self._keep_same(work.root, outcome, items)
+        if again:
+            self._again.append(Work(work.root, tuple(again)))
+        self._advance(len(items) - len(again))
+
+    def _keep_same(self, root: Root, record: Record, items: dict[str, Item]) -> list[Item]:
+        """Note pictures whose bytes the collection has; those of a gone picture that another has claimed meanwhile."""
+        moves: list[tuple[int, str, FileState]] = []
+        again: list[Item] = []
+        for same in record.same:
+            if same.moved:
+                assert self._movable is not None
+                claimed = self._movable[1].claim(same.path, same.state, None, same.image.sha256)
+                if claimed is None:
+                    again.append(replace(items[same.path], may_be_moved=False))
+                    continue
+            moves.append((same.image.id, same.path, same.state))
+            self.report.moved += same.moved
+            self.report.unchanged += not same.moved
+        if moves:
+            self._writer.move(root, moves)
+        return again
+
+    def _take_death(self, work: Work, is_node: bool) -> None:
+        """A lost machine is nobody's fault; a shard that takes two workers with it is halved; one picture is failed."""
+        if is_node:
+            self._again.append(work)
+        elif work.n_deaths == 0:
+            self._again.append(replace(work, n_deaths=1))
+        elif len(work.items) > 1:
+            middle = len(work.items) // 2
+            for part in (work.items[:middle], work.items[middle:]):
+                self._again.append(Work(work.root, part, n_deaths=int(len(part) > 1)))
+        else:
+            entry = work.items[0].entry
+            failure = Failure(entry.path, entry.state, CRASHED)
+            self._commit_failures(work.root, [failure])
+            self.report.failed.append(failure)
+            self._advance(1)
+
+    def _enter(self, record: Record) -> None:
+        """Commit a record's features and failures, and forget it at the staging place."""
+        if record.file is not None and record.sha256 is not None:
+            file = self.staging.fetch(record, self._writer.store.folder)
+            try:
+                self._writer.adopt(record.root, record.pictures, file, record.sha256, record.failures)
+            finally:
+                if file.parent == self._writer.store.folder:  # a copy of what lies at a URL
+                    file.unlink(missing_ok=True)
+        elif record.failures:
+            self._commit_failures(record.root, record.failures)
+        self.staging.remove(record)
+
+    def _commit_failures(self, root: Root, failures: Iterable[Failure]) -> None:
+        settings = self._writer.store.settings
+        nothing = np.empty((0, settings.pyramid.n_regions, settings.encoder.dim), np.float16)
+        self._writer.commit(root, [], nothing, list(failures))
+
+    def _advance(self, n: int) -> None:
+        self._n_done += n
+        if self._on_progress is not None:
+            self._on_progress(self._n_done, self._n_total)
+
+    def finish(self) -> AddReport:
+        """Drop what is gone for good; the report. Raises what went wrong with a source on the way."""
+        if self._error is not None:
+            raise self._error
+        if self._movable is not None:
+            self._drop_gone(*self._movable)
+        self.staging.clear()
+        self.report.failed.sort(key=lambda failure: failure.path)
+        return self.report

@@ -1,0 +1,121 @@
+"""A shard's worth of pictures as a task: what is to be done, and the worker that does it. Knows nothing of Ray.
+
+A task depends on nothing but its pictures and the collection's settings, so that it may be done twice, by anybody: the
+same key, the same bytes.
+"""
+
+import hashlib
+import json
+import os
+import threading
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass
+from functools import cached_property
+
+import numpy as np
+
+from ..encode import Result, Same, encode_tasks, load_content
+from ..encoders import Encoder, Features
+from ..errors import EncoderError, ImageError
+from ..patches import Feed
+from ..regions import Pyramid
+from ..store import Failure, KnownFile, NewPicture, Root, Settings
+from ._files import fetch
+from ._sources import Entry
+from ._staging import Record, Staging
+
+DECODE_SECONDS = 300.0
+"""What one picture may take to be decoded and cut. Nothing stops a decoder, so a worker that is past it ends itself."""
+
+
+@dataclass(frozen=True)
+class Item:
+    """A picture to be looked into."""
+
+    entry: Entry
+    known: KnownFile | None
+    # what the collection holds under this path
+    may_be_moved: bool = True
+    # False: encode it even if its bytes are those of a picture that is gone from its old path
+
+
+@dataclass(frozen=True)
+class Work:
+    """The pictures of one shard."""
+
+    root: Root
+    items: tuple[Item, ...]
+    n_deaths: int = 0
+    # workers that died of it
+
+    @cached_property
+    def key(self) -> str:
+        """The same for the same pictures in the same state."""
+        said = [str(self.root), [asdict(item.entry) for item in self.items]]
+        return hashlib.sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()[:20]
+
+
+class ShardWorker:
+    """Encodes works, one after another, with an encoder that it opens once."""
+
+    def __init__(
+        self,
+        open_encoder: Callable[[], Encoder],
+        settings: Settings,
+        staging: Staging,
+        gone: Mapping[str, KnownFile],
+        n_threads: int,
+    ) -> None:
+        """gone: by SHA-256, pictures that may turn up under another path. n_threads: decoding at once.
+
+        Raises EncoderError when the encoder cannot be opened or is not the collection's own, StoreError where the
+        staging place is not that of the driver.
+        """
+        staging.check()
+        self._encoder = open_encoder()
+        difference = settings.difference(Settings(self._encoder.identity, settings.pyramid))
+        if difference:
+            raise EncoderError(f"not the collection's {difference}; install the same patchseek and weights everywhere")
+        self._settings, self._staging, self._gone, self._n_threads = settings, staging, gone, n_threads
+
+    def __call__(self, work: Work) -> Record:
+        """Encode a work's pictures, write them to the staging place and say what became of each.
+
+        Raises DiskFull, EncoderError; then nothing is written.
+        """
+        pictures: list[NewPicture] = []
+        features: list[Features] = []
+        others: list[Same | Failure] = []
+        pyramid = self._settings.pyramid
+        for loaded, found in encode_tasks(
+            work.items, self._load, self._encoder, pyramid, self._n_threads, others.append
+        ):
+            pictures.append(loaded.picture)
+            features.append(found)
+        shape = (len(pictures), pyramid.n_regions, self._settings.encoder.dim)
+        return self._staging.write(
+            work.key,
+            work.root,
+            pictures,
+            np.array(features, np.float16).reshape(shape),
+            [other for other in others if isinstance(other, Failure)],
+            [other for other in others if isinstance(other, Same)],
+        )
+
+    def _load(self, item: Item, cuts: Pyramid, feed: Feed) -> Result:
+        entry, known = item.entry, item.known
+        try:
+            content = fetch(entry.place, entry.path, entry.start, entry.size, entry.state)
+            sha256 = hashlib.sha256(content).hexdigest()
+            if known is not None and known.sha256 == sha256:
+                return Same(entry.path, entry.state, known, moved=False)
+            if known is None and item.may_be_moved and sha256 in self._gone:
+                return Same(entry.path, entry.state, self._gone[sha256], moved=True)
+            watch = threading.Timer(DECODE_SECONDS, os._exit, (70,))
+            watch.start()
+            try:
+                return load_content(entry.path, entry.state, content, cuts, feed, sha256)
+            finally:
+                watch.cancel()
+        except ImageError as error:
+            return Failure(entry.path, entry.state, error.reason)
