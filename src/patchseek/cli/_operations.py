@@ -1,0 +1,47 @@
+"""The commands of who runs a collection for others: `backup`, `restore`. Parse, call, print."""
+
+from pathlib import Path
+
+import click
+
+from ._collection import collection_option, open_collection
+
+_PATH = click.Path(path_type=Path)
+
+
+@click.command("backup")
+@click.argument("file", type=_PATH)
+@collection_option
+def backup_command(file: Path, collection: Path | None) -> None:
+    """Write a collection into the new tar FILE, as it is at this moment. Others may search and index meanwhile.
+
+    It holds the catalogue and every vector; pictures, indexes and models are not in it. `sha256sum --check` of the
+    SHA256SUMS inside checks an unpacked one.
+    """
+    from ._output import print_line
+    from ._progress import progress_bar
+
+    opened = open_collection(collection)
+    with progress_bar("shards") as on_progress:
+        n_bytes = opened.back_up(file, on_progress)
+    print_line(f"{file}: {n_bytes / 1e6:.1f} MB")
+
+
+@click.command("restore")
+@click.argument("file", type=_PATH)
+@click.argument("folder", type=_PATH)
+@click.option("--pictures", type=_PATH, metavar="FOLDER", help="Where the indexed pictures are now.")
+def restore_command(file: Path, folder: Path, pictures: Path | None) -> None:
+    """Unpack the backup FILE into a new collection at FOLDER, every byte checked.
+
+    The pictures are looked for where they were as seen from the collection, and else keep their full path of the time
+    of the backup.
+    """
+    from ..collection import Collection
+    from ._output import print_line
+    from ._progress import progress_bar
+
+    with progress_bar("shards") as on_progress:
+        restored = Collection.restore(file, folder, pictures=pictures, on_progress=on_progress)
+    roots = ", ".join(map(str, restored.store.roots()))
+    print_line(f"{folder}: sound, {len(restored)} pictures of {roots}" if roots else f"{folder}: sound, empty")
