@@ -184,11 +184,15 @@ class Collection:
                 image.file, f"{error.reason}; the collection is older than the file, index again"
             ) from error
 
-    def use_index(self, engine: str) -> None:
-        """Build a search engine ("exact" or a FAISS factory string) and make it the collection's choice."""
+    def use_index(self, engine: str) -> Index:
+        """Build a search engine ("exact" or a FAISS factory string), make it the collection's choice and return it.
+
+        Nothing is encoded. Raises EngineError for one that cannot be built, and then the choice is what it was.
+        """
         with Writer(self.store) as writer:
-            self._open_index(engine)
+            _, index = self._open_index(engine)
             writer.set_option("index", engine)
+        return index
 
     @property
     def index(self) -> str:

@@ -18,7 +18,7 @@ from ._benchmarks import dataset_command, evaluate_command, score_command
 from ._collection import collection_option, open_collection, remember, say
 from ._compress import compress_command
 from ._encoder import EncoderChoice, encoder_options
-from ._operations import backup_command, restore_command
+from ._operations import backup_command, restore_command, use_index_command
 from ._search import search_command
 from ._serve import serve_command
 
@@ -219,7 +219,7 @@ def verify_weights(folder: Path | None) -> None:
 for command in (
     *(search_command, compress_command, serve_command),
     *(evaluate_command, score_command, dataset_command),
-    *(backup_command, restore_command),
+    *(backup_command, restore_command, use_index_command),
 ):
     cli.add_command(command)
 

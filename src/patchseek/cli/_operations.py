@@ -1,4 +1,4 @@
-"""The commands of who runs a collection for others: `backup`, `restore`. Parse, call, print."""
+"""The commands of who runs a collection for others: `backup`, `restore`, `use-index`. Parse, call, print."""
 
 from pathlib import Path
 
@@ -45,3 +45,23 @@ def restore_command(file: Path, folder: Path, pictures: Path | None) -> None:
         restored = Collection.restore(file, folder, pictures=pictures, on_progress=on_progress)
     roots = ", ".join(map(str, restored.store.roots()))
     print_line(f"{folder}: sound, {len(restored)} pictures of {roots}" if roots else f"{folder}: sound, empty")
+
+
+@click.command("use-index")
+@click.argument("engine")
+@collection_option
+def use_index_command(engine: str, collection: Path | None) -> None:
+    """Build the search engine ENGINE and search with it from now on. Nothing is encoded, no picture is needed.
+
+    ENGINE: exact, auto (by size), or a FAISS factory string such as "IVF256,PQ64x4fs;rerank=400". The engine before it
+    is kept in the collection's `indexes` folder, which may be deleted.
+    """
+    import time
+
+    from ._output import print_line
+
+    opened, began = open_collection(collection), time.monotonic()
+    index = opened.use_index(engine)
+    n_bytes = index.n_bytes()["total"] if hasattr(index, "n_bytes") else 0
+    size = f"{n_bytes / 1e6:.1f} MB" if n_bytes else "no bytes of its own"
+    print_line(f"{opened.path}: {index.name}, {size}, ready after {time.monotonic() - began:.1f} s")

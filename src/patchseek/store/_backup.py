@@ -221,6 +221,8 @@ def _place_roots(catalogue: Catalogue, target: Store, pictures: Path | None) -> 
             names = ", ".join(path for _, path in roots)
             raise StoreError(f"{len(roots)} picture folders ({names}); a new place can be given for one alone")
         for root_id, path in roots:
+            if "://" in path and pictures is None:
+                continue  # a URL is the same from everywhere
             query = "SELECT path FROM image WHERE root = ? AND NOT removed LIMIT ?"
             sample = [row[0] for row in db.execute(query, (root_id, _SAMPLE))]
             there = (target.path.resolve() / path).resolve()  # the target itself is not there yet
