@@ -2,8 +2,11 @@
 
 import json
 import shutil
+from datetime import UTC, datetime, timedelta
 
 import pytest
+
+from patchseek.cli import _progress
 
 from .conftest import blot
 from .test_cli import run
@@ -47,3 +50,51 @@ def test_the_engine_is_changed_where_the_pictures_are_gone(home):
     assert "cannot build" in run(home, "use-index", "PQ7", "-c", "alone", code=1).stderr
     assert json.loads(run(home, "info", "-c", "alone", "--json").stdout)["index"] == "SQ8"
     assert "alone: exact, no bytes of its own" in run(home, "use-index", "exact", "-c", "alone").stdout
+
+
+def log_lines(done):
+    return [json.loads(line) for line in done.stderr.splitlines()]
+
+
+def test_every_line_on_stderr_is_json_where_that_is_asked_for(home):
+    done = run(home, "--log-json", "index", "pictures", "-c", "logged", code=3)
+    lines = log_lines(done)
+    assert all(line.keys() >= {"time", "level", "logger", "message"} for line in lines)
+    times = [datetime.fromisoformat(line["time"]) for line in lines]
+    assert all(timedelta(0) <= datetime.now(UTC) - time < timedelta(minutes=5) for time in times)
+    progress, failure, counts, about = lines
+    assert (progress["unit"], progress["done"], progress["total"]) == ("pictures", 9, 9)
+    assert 0 < progress["rate"] < 9 / 0.01
+    assert (failure["level"], failure["image"]) == ("WARNING", "broken.jpg")
+    assert failure["reason"] in failure["message"]
+    assert (counts["added"], counts["unchanged"], counts["failed"]) == (8, 0, 1)
+    assert (about["images"], about["path"]) == (8, "logged")
+
+
+def test_what_the_library_logs_and_errors_are_json_too(home):
+    (home / "pictures" / ".patchseek" / "indexes").mkdir(exist_ok=True)
+    run(home, "search", "pictures/3.png", "-c", "pictures", "--index", "SQ8")
+    index = next((home / "pictures" / ".patchseek" / "indexes").glob("*.faiss"))
+    index.write_bytes(b"damaged")
+    done = run(home, "--log-json", "search", "pictures/3.png", "-c", "pictures", "--index", "SQ8", "--json")
+    assert json.loads(done.stdout)["results"][0]["image"] == "3.png", "results stay on stdout"
+    warning = log_lines(done)[0]
+    assert (warning["level"], warning["logger"]) == ("WARNING", "patchseek.indexes._faiss")
+    assert "is damaged; building it anew" in warning["message"]
+    (error,) = log_lines(run(home, "--log-json", "search", "nowhere.jpg", "-c", "pictures", code=1))
+    assert (error["level"], error["error"], error["exit_code"]) == ("ERROR", "ImageError", 1)
+    assert error["message"].startswith("nowhere.jpg: ")
+    (error,) = log_lines(run(home, "--log-json", "search", "--top", "none", code=2))
+    assert (error["level"], error["exit_code"]) == ("ERROR", 2)
+
+
+def test_progress_is_logged_every_few_seconds_and_at_the_end(monkeypatch):
+    said, now = [], [100.0]
+    monkeypatch.setattr(_progress, "logs_json", lambda: True)
+    monkeypatch.setattr(_progress, "say", lambda text, **fields: said.append((text, fields["rate"])))
+    monkeypatch.setattr(_progress.time, "monotonic", lambda: now[0])
+    with _progress.progress_bar("pictures") as on_progress:
+        for done in range(1, 13):
+            now[0] += 1
+            on_progress(done * 2, 24)
+    assert said == [("10 of 24 pictures", 2.0), ("20 of 24 pictures", 2.0), ("24 of 24 pictures", 2.0)]
