@@ -88,6 +88,19 @@ def test_what_the_library_logs_and_errors_are_json_too(home):
     assert (error["level"], error["exit_code"]) == ("ERROR", 2)
 
 
+def test_a_run_leaves_a_report(home):
+    (home / "run.json").write_text("of an older run")
+    run(home, "index", "pictures", "-c", "reported", "--report", "run.json", code=3)
+    report = json.loads((home / "run.json").read_text())
+    assert (report["added"], report["unchanged"], report["failed"], report["images"]) == (8, 0, 1, 8)
+    assert [failure["image"] for failure in report["failures"]] == ["broken.jpg"]
+    assert report["pictures_per_second"] == pytest.approx(8 / report["seconds"], rel=0.01)
+    assert datetime.fromisoformat(report["began"]) <= datetime.fromisoformat(report["ended"])
+    assert list(home.glob(".run.json*")) == []
+    done = run(home, "index", "pictures", "-c", "reported", "--report", "nowhere/run.json", code=1)
+    assert "nowhere/run.json: cannot be written" in done.stderr
+
+
 def test_progress_is_logged_every_few_seconds_and_at_the_end(monkeypatch):
     said, now = [], [100.0]
     monkeypatch.setattr(_progress, "logs_json", lambda: True)

@@ -20,7 +20,8 @@ from ._collection import collection_option, open_collection, remember
 from ._compress import compress_command
 from ._encoder import EncoderChoice, encoder_options
 from ._log import log_as_json, log_plainly, logs_json, say, say_crash
-from ._operations import backup_command, restore_command, use_index_command
+from ._operations import backup_command, restore_command, use_index_command, write_run_report
+from ._plan import plan_command
 from ._search import search_command
 from ._serve import serve_command
 
@@ -71,6 +72,7 @@ def cli(log_json: bool) -> None:
     metavar="ENGINE",
     help="Search engine: exact, auto (by size), or a FAISS factory string such as IVF256,PQ64.",
 )
+@click.option("--report", type=click.Path(path_type=Path), metavar="FILE", help="Write counts and failures as JSON.")
 def index(
     folder: Path,
     choice: EncoderChoice,
@@ -82,6 +84,7 @@ def index(
     follow_symlinks: bool,
     retry: bool,
     index_engine: str | None,
+    report: Path | None,
 ) -> None:
     """Encode every picture below FOLDER. Run it again after changes: only what is new is encoded."""
     from ..collection import FOLDER, Collection, find_collection
@@ -95,7 +98,7 @@ def index(
     pyramid = _pyramid(levels, overlap)
     opened = Collection.open(home, encoder=choice.name_or_open(), pyramid=pyramid, weights=choice.weights)
     with progress_bar("pictures") as on_progress:
-        report = opened.add(
+        done = opened.add(
             folder,
             exclude=exclude,
             hidden=hidden,
@@ -106,8 +109,10 @@ def index(
     if index_engine:
         opened.use_index(index_engine)
     remember(opened.path)
-    _say_report(opened, report)
-    if report.failed:
+    _say_report(opened, done)
+    if report:
+        write_run_report(report, opened, done)
+    if done.failed:
         sys.exit(EXIT_SOME_FAILED)
 
 
@@ -224,7 +229,7 @@ def verify_weights(folder: Path | None) -> None:
 for command in (
     *(search_command, compress_command, serve_command),
     *(evaluate_command, score_command, dataset_command),
-    *(backup_command, restore_command, use_index_command),
+    *(backup_command, restore_command, use_index_command, plan_command),
 ):
     cli.add_command(command)
 
