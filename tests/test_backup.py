@@ -249,6 +249,14 @@ def test_the_new_place_of_the_pictures_can_be_said(make_folder, tmp_path, tiny, 
     assert again.add(tmp_path / "moved").unchanged == 2
 
 
+def test_a_url_is_the_same_from_everywhere(store, tmp_path):
+    with store.catalogue.writing() as db:
+        db.execute("UPDATE root SET path = 's3://bucket/pictures'")
+    back_up(store, tmp_path / "a.tar")
+    with restore(tmp_path / "a.tar", tmp_path / "again").catalogue.reading() as db:
+        assert db.execute("SELECT path FROM root").fetchall() == [("s3://bucket/pictures",)]
+
+
 def test_a_new_place_is_refused_for_several_folders(store, tmp_path):
     with Writer(store) as writer:
         writer.commit(Path("/other"), [], np.empty((0, 5, 13), np.float16))

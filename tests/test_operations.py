@@ -2,6 +2,8 @@
 
 import json
 import shutil
+import subprocess
+import sys
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -34,7 +36,6 @@ def test_a_backup_is_restored_elsewhere_and_searched(home):
     done = run(home, "restore", "copy.tar", "again")
     assert done.stdout == f"again: sound, 8 pictures of {home / 'pictures'}\n"
     assert first(home, "again") == first(home, "pictures")
-    assert "sound, 8 pictures" in run(home, "verify", "-c", "again").stdout
     assert "0 added, 8 unchanged" in run(home, "index", "pictures", "-c", "again", code=3).stderr
     assert "already there" in run(home, "backup", "copy.tar", "-c", "pictures", code=1).stderr
     assert "already there" in run(home, "restore", "copy.tar", "again", code=1).stderr
@@ -56,8 +57,9 @@ def log_lines(done):
     return [json.loads(line) for line in done.stderr.splitlines()]
 
 
-def test_every_line_on_stderr_is_json_where_that_is_asked_for(home):
-    done = run(home, "--log-json", "index", "pictures", "-c", "logged", code=3)
+def test_every_line_on_stderr_is_json_where_that_is_asked_for_and_the_run_leaves_a_report(home):
+    (home / "run.json").write_text("of an older run")
+    done = run(home, "--log-json", "index", "pictures", "-c", "logged", "--report", "run.json", code=3)
     lines = log_lines(done)
     assert all(line.keys() >= {"time", "level", "logger", "message"} for line in lines)
     times = [datetime.fromisoformat(line["time"]) for line in lines]
@@ -69,6 +71,17 @@ def test_every_line_on_stderr_is_json_where_that_is_asked_for(home):
     assert failure["reason"] in failure["message"]
     assert (counts["added"], counts["unchanged"], counts["failed"]) == (8, 0, 1)
     assert (about["images"], about["path"]) == (8, "logged")
+    report = json.loads((home / "run.json").read_text())
+    assert (report["added"], report["unchanged"], report["failed"], report["images"]) == (8, 0, 1, 8)
+    assert report["failures"] == [{"image": "broken.jpg", "reason": failure["reason"]}]
+    assert report["pictures_per_second"] == pytest.approx(8 / report["seconds"], rel=0.01)
+    assert datetime.fromisoformat(report["began"]) <= datetime.fromisoformat(report["ended"])
+    assert list(home.glob(".run.json*")) == []
+
+
+def test_a_report_that_cannot_be_written_is_one_clear_line(home):
+    done = run(home, "index", "pictures", "--report", "nowhere/run.json", code=1)
+    assert "nowhere/run.json: cannot be written (No such file or directory); the pictures are indexed" in done.stderr
 
 
 def test_what_the_library_logs_and_errors_are_json_too(home):
@@ -88,17 +101,12 @@ def test_what_the_library_logs_and_errors_are_json_too(home):
     assert (error["level"], error["exit_code"]) == ("ERROR", 2)
 
 
-def test_a_run_leaves_a_report(home):
-    (home / "run.json").write_text("of an older run")
-    run(home, "index", "pictures", "-c", "reported", "--report", "run.json", code=3)
-    report = json.loads((home / "run.json").read_text())
-    assert (report["added"], report["unchanged"], report["failed"], report["images"]) == (8, 0, 1, 8)
-    assert [failure["image"] for failure in report["failures"]] == ["broken.jpg"]
-    assert report["pictures_per_second"] == pytest.approx(8 / report["seconds"], rel=0.01)
-    assert datetime.fromisoformat(report["began"]) <= datetime.fromisoformat(report["ended"])
-    assert list(home.glob(".run.json*")) == []
-    done = run(home, "index", "pictures", "-c", "reported", "--report", "nowhere/run.json", code=1)
-    assert "nowhere/run.json: cannot be written" in done.stderr
+def test_an_error_that_nobody_foresaw_is_a_line_with_its_traceback():
+    code = "import patchseek.cli as c; c.log_as_json(); c.cli.main = lambda **_: 1 / 0; c.main()"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    (line,) = log_lines(done)
+    assert (done.returncode, line["level"], line["message"]) == (1, "CRITICAL", "ZeroDivisionError: division by zero")
+    assert line["exception"].startswith("Traceback")
 
 
 def test_progress_is_logged_every_few_seconds_and_at_the_end(monkeypatch):
