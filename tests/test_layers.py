@@ -11,7 +11,7 @@ import patchseek
 
 LEFT = ["errors", "boxes", "regions", "images", "patches", "encoders", "store", "encode", "indexes", "search", "rerank"]
 MIDDLE = ["confidence", "answers", "collection", "datasets", "metrics", "breakdowns", "evaluate", "compression"]
-RIGHT = ["draw", "report", "records", "distributed", "server", "cli"]
+RIGHT = ["draw", "report", "plan", "records", "distributed", "server", "cli"]
 PARTS = LEFT + MIDDLE + RIGHT
 ROOT = Path(patchseek.__file__).parent
 FILES = [path for path in sorted(ROOT.rglob("*.py")) if path.parent != ROOT or path.stem in PARTS]

@@ -19,7 +19,7 @@ from .images import Picture, read
 from .indexes import EXACT, Index, open_index
 from .regions import Pyramid
 from .search import Match, Query, encode_query, encode_words, join
-from .store import Settings, Snapshot, Store, Writer
+from .store import Settings, Snapshot, Store, Writer, back_up, restore
 
 Asked = str | Path | bytes | int | Picture
 """A query picture: a file, its bytes, the id of a picture of the collection, or pixels."""
@@ -184,11 +184,15 @@ class Collection:
                 image.file, f"{error.reason}; the collection is older than the file, index again"
             ) from error
 
-    def use_index(self, engine: str) -> None:
-        """Build a search engine ("exact" or a FAISS factory string) and make it the collection's choice."""
+    def use_index(self, engine: str) -> Index:
+        """Build a search engine ("exact" or a FAISS factory string), make it the collection's choice and return it.
+
+        Nothing is encoded. Raises EngineError for one that cannot be built, and then the choice is what it was.
+        """
         with Writer(self.store) as writer:
-            self._open_index(engine)
+            _, index = self._open_index(engine)
             writer.set_option("index", engine)
+        return index
 
     @property
     def index(self) -> str:
@@ -235,6 +239,31 @@ class Collection:
         """Free the space of removed pictures; returns the bytes freed."""
         with Writer(self.store) as writer:
             return writer.compact()
+
+    def back_up(self, file: str | Path, on_progress: OnProgress | None = None) -> int:
+        """Write the collection of this moment into a new tar file, without its indexes; returns the bytes written.
+
+        Others may search and add meanwhile. on_progress hears shards. Raises StoreError, StoreDamaged, DiskFull.
+        """
+        return back_up(self.store, Path(file).expanduser(), on_progress)
+
+    @classmethod
+    def restore(
+        cls,
+        file: str | Path,
+        folder: str | Path,
+        *,
+        pictures: str | Path | None = None,
+        on_progress: OnProgress | None = None,
+    ) -> "Collection":
+        """Unpack such a file into a new folder, check every byte and open it; the first search builds the index anew.
+
+        pictures: where the indexed folder is now, for a collection of one folder; by default it is looked for where it
+        was, seen from the collection, and else keeps its path of that time. Raises as `back_up` and for a folder that
+        is there already.
+        """
+        moved_to = Path(pictures).expanduser() if pictures is not None else None
+        return cls(restore(Path(file).expanduser(), Path(folder).expanduser(), moved_to, on_progress))
 
 
 def find_collection(path: Path) -> Path:

@@ -5,20 +5,24 @@ Exit codes: 0 done, 1 an error (one line on stderr), 2 wrong usage, 3 done but s
 130 interrupted.
 """
 
+import logging
 import os
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
 import click
 
 from .. import __version__
 from ..errors import EncoderError, PatchseekError, StoreError
 from ._benchmarks import dataset_command, evaluate_command, score_command
-from ._collection import collection_option, open_collection, remember, say
+from ._collection import collection_option, open_collection, remember
 from ._compress import compress_command
 from ._distributed import ClusterChoice, cluster_options
 from ._encoder import EncoderChoice, encoder_options
+from ._log import log_as_json, log_plainly, logs_json, say, say_crash
+from ._operations import backup_command, restore_command, use_index_command, write_run_report
+from ._plan import plan_command
 from ._search import search_command
 from ._serve import serve_command
 
@@ -32,13 +36,16 @@ EXIT_SOME_FAILED = 3
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
 @click.version_option(__version__, prog_name="patchseek")
-def cli() -> None:
+@click.option("--log-json", is_flag=True, envvar="PATCHSEEK_LOG_JSON", help="Say everything on stderr as JSON lines.")
+def cli(log_json: bool) -> None:
     """Find an exact object in a collection of pictures and see where it is.
 
     \b
     patchseek index ~/Pictures
     patchseek search photo.jpg --box 420,310,160,200 --save found.png
     """
+    if log_json:
+        log_as_json()
 
 
 @cli.command()
@@ -68,6 +75,7 @@ def cli() -> None:
     metavar="ENGINE",
     help="Search engine: exact, auto (by size), or a FAISS factory string such as IVF256,PQ64.",
 )
+@click.option("--report", type=click.Path(path_type=Path), metavar="FILE", help="Write counts and failures as JSON.")
 def index(
     source: str,
     choice: EncoderChoice,
@@ -81,6 +89,7 @@ def index(
     follow_symlinks: bool,
     retry: bool,
     index_engine: str | None,
+    report: Path | None,
 ) -> None:
     """Encode every picture below the folder SOURCE. Run it again after changes: only what is new is encoded."""
     from ..collection import Collection, find_collection
@@ -95,7 +104,7 @@ def index(
     pyramid = _pyramid(levels, overlap)
     opened = Collection.open(home, encoder=choice.name_or_open(), pyramid=pyramid, weights=choice.weights)
     with progress_bar("pictures") as on_progress:
-        report = cluster.add(
+        done = cluster.add(
             opened,
             source,
             choice,
@@ -108,8 +117,10 @@ def index(
     if index_engine:
         opened.use_index(index_engine)
     remember(opened.path)
-    _say_report(opened, report)
-    if report.failed:
+    _say_report(opened, done)
+    if report:
+        write_run_report(report, opened, done)
+    if done.failed:
         sys.exit(EXIT_SOME_FAILED)
 
 
@@ -226,6 +237,7 @@ def verify_weights(folder: Path | None) -> None:
 for command in (
     *(search_command, compress_command, serve_command),
     *(evaluate_command, score_command, dataset_command),
+    *(backup_command, restore_command, use_index_command, plan_command),
 ):
     cli.add_command(command)
 
@@ -248,33 +260,47 @@ def _say_report(collection: "Collection", report: "AddReport") -> None:
     from ._output import printable
 
     for failure in report.failed:
-        say(f"failed: {printable(failure.path)}: {failure.reason}")
+        text = f"failed: {printable(failure.path)}: {failure.reason}"
+        say(text, level=logging.WARNING, image=failure.path, reason=failure.reason)
     n_encoded = report.added + report.changed
+    counts = {name: getattr(report, name) for name in ("added", "unchanged", "changed", "moved", "removed")}
+    counts["failed"] = len(report.failed)
     say(
-        f"{report.added} added, {report.unchanged} unchanged, {report.changed} changed, {report.moved} moved, "
-        f"{report.removed} removed, {len(report.failed)} failed"
-        + (f"; {n_encoded / report.seconds:.1f} pictures/s" if n_encoded else "")
+        ", ".join(f"{n} {name}" for name, n in counts.items())
+        + (f"; {n_encoded / report.seconds:.1f} pictures/s" if n_encoded else ""),
+        **counts,
+        seconds=round(report.seconds, 3),
     )
-    say(f"collection: {collection.path} ({len(collection)} pictures, {collection.store.n_bytes() / 1e6:.1f} MB)")
+    n_bytes = collection.store.n_bytes()
+    text = f"collection: {collection.path} ({len(collection)} pictures, {n_bytes / 1e6:.1f} MB)"
+    say(text, path=str(collection.path), images=len(collection), bytes=n_bytes)
 
 
 def main() -> None:
     """The `patchseek` command: run `cli`, and turn our errors into one line and an exit code."""
-    import logging
-
-    logging.basicConfig(format="patchseek: %(message)s", level=logging.WARNING)
-    logging.getLogger("patchseek").setLevel(logging.INFO)
+    log_plainly()
     try:
         cli.main(standalone_mode=False)
     except click.ClickException as error:
+        if logs_json():
+            _fail(error.format_message(), error.exit_code, error)
         error.show()
         sys.exit(error.exit_code)
     except PatchseekError as error:
-        say(f"patchseek: error: {error}")
-        sys.exit(1)
-    except (KeyboardInterrupt, click.Abort):
-        say("patchseek: interrupted; what was finished is kept, run the same command again to go on")
-        sys.exit(130)
+        _fail(str(error), 1, error)
+    except (KeyboardInterrupt, click.Abort) as error:
+        text = "interrupted; what was finished is kept, run the same command again to go on"
+        _fail(text, 130, error, prefix="patchseek: ")
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(141)
+    except Exception as error:
+        if not logs_json():
+            raise
+        say_crash(error)
+        sys.exit(1)
+
+
+def _fail(text: str, exit_code: int, error: BaseException, prefix: str = "patchseek: error: ") -> NoReturn:
+    say(text, level=logging.ERROR, prefix=prefix, error=type(error).__name__, exit_code=exit_code)
+    sys.exit(exit_code)

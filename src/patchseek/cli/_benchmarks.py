@@ -1,13 +1,13 @@
 """The commands that measure: `eval`, `score`, `dataset`. Parse, call, print; the head of it is in `cli`."""
 
 import json
-import sys
 from dataclasses import replace
 from pathlib import Path
 
 import click
 
 from ._encoder import EncoderChoice, encoder_options
+from ._log import say
 
 
 @click.command("eval")
@@ -61,7 +61,7 @@ def evaluate_command(
     from ._progress import progress_bar
 
     data = open_dataset(dataset)
-    sys.stderr.write(f"{data}\n")
+    say(str(data))
     model = choice.open()
     scores: dict[str, dict[str, object]] = {}
     results = {}
@@ -86,7 +86,7 @@ def evaluate_command(
             exact = ev.EvalSettings(level, query=query, top=top)
             plain = ev.run_benchmark(data, gallery, features, opened, replace(settings, refine=0))
             report = compress_report(data, gallery, features, opened, plain, exact)
-            sys.stderr.write(f"{label}: {report.table()}\n")
+            say(f"{label}: {report.table()}")
         scores[label] = ev.score(results[label], data, boxes=boxes)
         if similarities:
             ranked = {q: [(name, s) for name, s, _ in r] for q, r in results[label]["results"].items()}

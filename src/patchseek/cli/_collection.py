@@ -1,13 +1,13 @@
-"""Which collection a command means, and what is said beside its results."""
+"""Which collection a command means."""
 
 import os
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
 from ..errors import StoreError
+from ._log import say
 
 if TYPE_CHECKING:
     from ..collection import Collection
@@ -50,8 +50,3 @@ def remember(path: Path) -> None:
         _STATE.write_text(f"{path.resolve()}\n")
     except OSError:
         pass
-
-
-def say(text: str) -> None:
-    """A line of chatter."""
-    sys.stderr.write(text + "\n")

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from ._collection import collection_option, open_collection, say, weights_option
+from ._collection import collection_option, open_collection, weights_option
+from ._log import say
 
 if TYPE_CHECKING:
     from ..collection import Collection
@@ -164,7 +165,7 @@ def _say_if_doubtful(confidence: float | None) -> None:
     from ..confidence import DOUBTFUL
 
     if confidence is not None and confidence < DOUBTFUL:
-        say(f"probably not in this collection: the best match is {confidence:.0%} sure")
+        say(f"probably not in this collection: the best match is {confidence:.0%} sure", confidence=confidence)
 
 
 def _search_there(

@@ -117,7 +117,14 @@ class FaissIndex:
             "centroids": 4 * inner.d * int(getattr(inner, "nlist", 0)),
             "codebooks": 4 * int(pq.centroids.size()) if pq is not None else 0,
         }
-        total = len(faiss.serialize_index(self._index))
+        total = 0
+
+        def count(piece: bytes) -> None:
+            nonlocal total
+            total += len(piece)
+
+        # in pieces, so that a large index need not fit into the memory twice; its stub lacks the writer
+        faiss.write_index(self._index, faiss.PyCallbackIOWriter(count))  # type: ignore[attr-defined]
         return parts | {"other": total - sum(parts.values()), "total": total}
 
 

@@ -62,6 +62,7 @@ def serve(collection: Collection, settings: ServerSettings, on_ready: Callable[[
     # No access log: it would hold the token of the first visit. No proxy headers: nothing here depends on them.
     config = uvicorn.Config(
         app,
+        log_config=None,  # as the whole process logs
         log_level="warning",
         access_log=False,
         proxy_headers=False,

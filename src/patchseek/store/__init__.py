@@ -9,6 +9,7 @@ Order of a commit: vectors to a temporary name, flush, rename, then one SQLite t
 dies at, a picture is either committed with its vectors or not there.
 """
 
+from ._backup import back_up, restore
 from ._records import Failure, FileState, Image, KnownFile, NewPicture, Root, Settings
 from ._shards import Half, hash_file, require_space, write_features
 from ._snapshot import Snapshot
@@ -27,7 +28,9 @@ __all__ = [
     "Snapshot",
     "Store",
     "Writer",
+    "back_up",
     "hash_file",
     "require_space",
+    "restore",
     "write_features",
 ]

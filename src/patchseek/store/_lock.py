@@ -1,7 +1,12 @@
-"""The write lock: one writer a collection. The system frees it when its process ends, however that ends."""
+"""The locks: one writer a collection, and no shard removed while somebody copies them.
+
+The system frees a lock when its process ends, however that ends.
+"""
 
 import fcntl
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO
 
@@ -31,3 +36,35 @@ def take_lock(path: Path) -> IO[str]:
     lock.write(f"{os.getpid()}\n")
     lock.flush()
     return lock
+
+
+@contextmanager
+def hold_shards(folder: Path) -> Iterator[None]:
+    """Keep every shard in the folder where it is for the length of a `with` block; any number may hold at once.
+
+    It is the folder itself that is locked, so that a collection which may not be written can be held as well.
+    """
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        with suppress(OSError):  # a file system that cannot lock folders: a copy that misses a shard says so
+            fcntl.flock(handle, fcntl.LOCK_SH)
+        yield
+    finally:
+        os.close(handle)
+
+
+@contextmanager
+def may_remove(folder: Path) -> Iterator[bool]:
+    """Whether shards may be removed from the folder: False while somebody holds them. Nobody can begin to meanwhile."""
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            yield False
+            return
+        except OSError:  # as above
+            pass
+        yield True
+    finally:
+        os.close(handle)

@@ -10,7 +10,7 @@ from typing import IO
 import numpy as np
 
 from ..errors import PatchseekError
-from ._lock import take_lock
+from ._lock import may_remove, take_lock
 from ._records import Failure, FileState, NewPicture, Root
 from ._shards import SHARD_COLUMNS, Half, Shard, adopt_shard, problem_of, write_shard
 from ._store import Store
@@ -48,10 +48,14 @@ class Writer:
         self._lock.close()
 
     def _remove_orphans(self) -> None:
-        committed = {shard.file for shard in self.store.list_shards()}
-        for path in self._folder.iterdir():
-            if path.name not in committed and path.suffix in (".npy", ".tmp"):
-                path.unlink()
+        """Remove what is not committed, unless a backup is being made: then it stays for the next writer to remove."""
+        with may_remove(self._folder) as may:
+            if not may:
+                return
+            committed = {shard.file for shard in self.store.list_shards()}
+            for path in self._folder.iterdir():
+                if path.name not in committed and path.suffix in (".npy", ".tmp"):
+                    path.unlink()
 
     def _root_id(self, db: sqlite3.Connection, root: Root) -> int:
         db.execute("INSERT OR IGNORE INTO root (path) VALUES (?)", (self.store.relate(root),))

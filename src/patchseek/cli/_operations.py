@@ -1,0 +1,101 @@
+"""The commands of who runs a collection for others, and the report that `index` leaves. Parse, call, print."""
+
+import json
+import os
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from ..errors import PatchseekError
+from ._collection import collection_option, open_collection
+
+if TYPE_CHECKING:
+    from ..collection import Collection
+    from ..encode import AddReport
+
+_PATH = click.Path(path_type=Path)
+
+
+@click.command("backup")
+@click.argument("file", type=_PATH)
+@collection_option
+def backup_command(file: Path, collection: Path | None) -> None:
+    """Write a collection into the new tar FILE, as it is at this moment. Others may search and index meanwhile.
+
+    It holds the catalogue and every vector; pictures, indexes and models are not in it. `sha256sum --check` of the
+    SHA256SUMS inside checks an unpacked one.
+    """
+    from ._output import print_line
+    from ._progress import progress_bar
+
+    opened = open_collection(collection)
+    with progress_bar("shards") as on_progress:
+        n_bytes = opened.back_up(file, on_progress)
+    print_line(f"{file}: {n_bytes / 1e6:.1f} MB")
+
+
+@click.command("restore")
+@click.argument("file", type=_PATH)
+@click.argument("folder", type=_PATH)
+@click.option("--pictures", type=_PATH, metavar="FOLDER", help="Where the indexed pictures are now.")
+def restore_command(file: Path, folder: Path, pictures: Path | None) -> None:
+    """Unpack the backup FILE into a new collection at FOLDER, every byte checked.
+
+    The pictures are looked for where they were as seen from the collection, and else keep their full path of the time
+    of the backup.
+    """
+    from ..collection import Collection
+    from ._output import print_line
+    from ._progress import progress_bar
+
+    with progress_bar("shards") as on_progress:
+        restored = Collection.restore(file, folder, pictures=pictures, on_progress=on_progress)
+    roots = ", ".join(map(str, restored.store.roots()))
+    print_line(f"{folder}: sound, {len(restored)} pictures of {roots}" if roots else f"{folder}: sound, empty")
+
+
+@click.command("use-index")
+@click.argument("engine")
+@collection_option
+def use_index_command(engine: str, collection: Path | None) -> None:
+    """Build the search engine ENGINE and search with it from now on. Nothing is encoded, no picture is needed.
+
+    ENGINE: exact, auto (by size), or a FAISS factory string such as "IVF256,PQ64x4fs;rerank=400". The engine before it
+    is kept in the collection's `indexes` folder, which may be deleted.
+    """
+    import time
+
+    from ._output import print_line
+
+    opened, began = open_collection(collection), time.monotonic()
+    index = opened.use_index(engine)
+    n_bytes = index.n_bytes()["total"] if hasattr(index, "n_bytes") else 0
+    size = f"{n_bytes / 1e6:.1f} MB" if n_bytes else "no bytes of its own"
+    print_line(f"{opened.path}: {index.name}, {size}, ready after {time.monotonic() - began:.1f} s")
+
+
+def write_run_report(path: Path, collection: "Collection", report: "AddReport") -> None:
+    """What a run of `index` did, as JSON; a reader of the file finds the report before or this one, never a half."""
+    ended, n_encoded = datetime.now(UTC), report.added + report.changed
+    counts = {name: getattr(report, name) for name in ("added", "unchanged", "changed", "moved", "removed")}
+    record = {
+        "collection": str(collection.path),
+        "began": (ended - timedelta(seconds=report.seconds)).isoformat(timespec="seconds"),
+        "ended": ended.isoformat(timespec="seconds"),
+        **counts,
+        "failed": len(report.failed),
+        "seconds": round(report.seconds, 3),
+        "pictures_per_second": round(n_encoded / report.seconds, 3) if report.seconds else None,
+        "images": len(collection),
+        "bytes": collection.store.n_bytes(),
+        "failures": [{"image": f.path, "reason": f.reason} for f in report.failed],
+    }
+    partial = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        partial.write_text(json.dumps(record, indent=2) + "\n")
+        partial.replace(path)
+    except OSError as error:
+        partial.unlink(missing_ok=True)
+        raise PatchseekError(f"{path}: cannot be written ({error.strerror}); the pictures are indexed") from error

@@ -1,0 +1,105 @@
+"""The command `plan`. Parse, call, print; the arithmetic is in `plan`."""
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import click
+
+if TYPE_CHECKING:
+    from ..plan import Plan
+
+_MORE = click.FloatRange(0, min_open=True)
+
+
+@click.command("plan")
+@click.option("--images", type=_MORE, required=True, help="How many pictures, such as 100e6.")
+@click.option("--encoder", default="embedded", show_default=True, help="embedded, siglip, dinov2 or clip.")
+@click.option("--machines", type=click.IntRange(1), default=1, show_default=True, help="That encode, keep and search.")
+@click.option("--cores", type=click.IntRange(1), default=2, show_default=True, help="Cores of a machine.")
+@click.option("--gpus", type=click.IntRange(0), default=0, show_default=True, help="GPUs in all.")
+@click.option("--gpu", default="a100", show_default=True, help="l4, a100 or h100.")
+@click.option("--replicas", type=click.IntRange(1), default=1, show_default=True, help="Copies of the collection.")
+@click.option("--regions", type=click.IntRange(1), default=30, show_default=True, help="Patches of a picture.")
+@click.option("--bandwidth", type=_MORE, default=25.0, show_default=True, help="GB/s a machine reads features at.")
+@click.option("--memory", type=_MORE, default=256.0, show_default=True, help="GB of a machine.")
+@click.option("--disk", type=_MORE, default=8000.0, show_default=True, help="GB of a machine.")
+@click.option("--network", type=_MORE, default=10.0, show_default=True, help="Gbit/s of a machine.")
+@click.option("--picture-mb", type=_MORE, default=0.5, show_default=True, help="MB of a picture's file.")
+@click.option("--json", "as_json", is_flag=True, help="As one JSON object.")
+def plan_command(images: float, as_json: bool, **said: Any) -> None:
+    """Say what a collection of so many pictures takes, and what gives way first.
+
+    Arithmetic from a few measured figures, scaled or assumed where it says so; docs/scale.md has three such plans.
+    """
+    from ..plan import Plan
+    from ._output import print_line
+
+    plan = Plan(round(images), **said)
+    print_line(json.dumps(_record(plan), indent=2) if as_json else _text(plan))
+
+
+def _record(plan: "Plan") -> dict[str, Any]:
+    from dataclasses import asdict
+
+    from ..plan import MODELS, compressions, crops_per_second, limits
+
+    cpu, gpu = crops_per_second(plan)
+    return {
+        "plan": asdict(plan),
+        "crops": plan.n_rows,
+        "encoder_source": MODELS[plan.encoder].source,
+        "crops_per_second": {"cpu": cpu, "gpu": gpu or None},
+        "encode_hours": {"cpu": plan.n_rows / cpu / 3600, "gpu": plan.n_rows / gpu / 3600 if gpu else None},
+        "feature_bytes": plan.feature_bytes,
+        "network_bytes": {
+            "pictures": round(plan.n_images * plan.picture_mb * 1e6),
+            "features": plan.feature_bytes * plan.replicas,
+        },
+        "indexes": [asdict(index) for index in compressions(plan)],
+        "limits": [asdict(limit) | {"share": limit.share} for limit in limits(plan)],
+    }
+
+
+def _text(plan: "Plan") -> str:
+    from ..plan import compressions, limits
+
+    record = _record(plan)
+    hours, rates, network = record["encode_hours"], record["crops_per_second"], record["network_bytes"]
+    lines = [
+        f"{plan.n_images:,} pictures, {plan.n_rows:,} patches of {plan.model.dim} numbers, {plan.replicas} copies on "
+        f"{plan.machines} machines",
+        f"encoder   {plan.encoder}: {plan.model.source}",
+        f"encode    CPU {_number(hours['cpu'])} h ({_number(rates['cpu'])} crops/s)",
+    ]
+    if rates["gpu"]:
+        gpu = f"{plan.gpus} x {plan.gpu} {_number(hours['gpu'])} h ({_number(rates['gpu'])} crops/s"
+        lines.append(f"          {gpu}; assumed 40 % of peak, as far as the cores can feed them)")
+    lines += [
+        f"network   {_bytes(network['pictures'])} of pictures in, {_bytes(network['features'])} of features out",
+        "",
+        f"{'index, one copy':16} {'bytes a patch':>13} {'bytes':>10} {'query, all rows':>16} {'a quarter probed':>17}",
+    ]
+    for index in compressions(plan):
+        times = [f"{_number(t)} s" if t is not None else "-" for t in (index.query_s, index.probed_s)]
+        lines.append(
+            f"{index.name:16} {index.row_bytes:>13} {_bytes(index.total_bytes):>10} {times[0]:>16} {times[1]:>17}"
+        )
+    lines += ["", f"{'gives way first':26} {'needed':>10} {'there':>10} {'share':>8}"]
+    for limit in limits(plan):
+        need, have = (f"{_number(value)} {limit.unit}" for value in (limit.need, limit.have))
+        advice = f"  -> {limit.advice}" if limit.share > 1 else ""
+        lines.append(f"{limit.what:26} {need:>10} {have:>10} {_number(limit.share):>7}x{advice}")
+    return "\n".join(lines)
+
+
+def _number(value: float) -> str:
+    """Two digits that matter, or all before the point."""
+    return f"{value:,.0f}" if value >= 10 else f"{value:.2g}"
+
+
+def _bytes(n: float) -> str:
+    for unit in ("B", "kB", "MB", "GB", "TB"):
+        if n < 1000:
+            return f"{_number(n)} {unit}"
+        n /= 1000
+    return f"{_number(n)} PB"
