@@ -50,15 +50,6 @@ def test_indexing_again_says_what_is_unchanged_and_why_some_failed(home):
     assert done.stdout == ""
 
 
-def test_a_fast_collection_has_fewer_patches_and_is_searched_as_any_other(home):
-    run(home, "index", "pictures", "--fast", "-c", "fast", code=3)
-    facts = json.loads(run(home, "info", "-c", "fast", "--json").stdout)
-    assert (facts["encoder"], facts["regions"]) == ("embedded-fast", 1 + 4 + 16)
-    done = run(home, "search", "photo.png", "--box", "100,50,160,120", "--json", "--top", "1", "-c", "fast")
-    assert json.loads(done.stdout)["results"][0]["image"] == "3.png"
-    assert "not of siglip" in run(home, "index", "pictures", "--fast", "--encoder", "siglip", code=2).stderr
-
-
 def test_search_finds_the_picture_and_the_quarter_of_it(home):
     done = run(home, "search", "photo.png", "--box", "100,50,160,120", "--json", "--top", "3", "-c", "pictures")
     answer = json.loads(done.stdout)
@@ -202,3 +193,12 @@ def test_compress_reports_what_it_lost_and_is_searched_with_from_then_on(home):
     answer = json.loads(run(home, "search", "photo.png", "--box", "100,50,160,120", "--json", "-c", "pictures").stdout)
     assert answer["results"][0]["image"] == "3.png"
     run(home, "index", "pictures", "--index", "exact", code=3)
+
+
+def test_a_fast_collection_has_fewer_patches_and_is_searched_as_any_other(home):
+    run(home, "index", "pictures", "--fast", "-c", "fast", code=3)
+    facts = json.loads(run(home, "info", "-c", "fast", "--json").stdout)
+    assert (facts["encoder"], facts["regions"]) == ("embedded-fast", 1 + 4 + 16)
+    done = run(home, "search", "photo.png", "--box", "100,50,160,120", "--json", "--top", "1", "-c", "fast")
+    assert json.loads(done.stdout)["results"][0]["image"] == "3.png"
+    assert "not of siglip" in run(home, "index", "pictures", "--fast", "--encoder", "siglip", code=2).stderr

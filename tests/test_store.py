@@ -238,3 +238,16 @@ def test_a_collection_that_may_not_be_written_can_still_be_read():
             path.chmod(0o755)
     assert out[0] == "1"
     assert "read-only" in out[1]
+
+
+def test_more_shards_than_files_may_be_open_can_be_mapped(store):
+    """The soft limit of open files is raised; here to 60 shards from 40 files."""
+    code = (
+        "import resource, sys\nfrom pathlib import Path\nfrom patchseek.store import Store\n"
+        "resource.setrlimit(resource.RLIMIT_NOFILE, (40, resource.getrlimit(resource.RLIMIT_NOFILE)[1]))\n"
+        "print(Store.open(Path(sys.argv[1])).snapshot().n_live)\n"
+    )
+    for i in range(60):
+        commit(store, f"{i}.jpg")
+    done = subprocess.run([sys.executable, "-c", code, str(store.path)], capture_output=True, text=True)
+    assert done.stdout == "60\n", done.stderr

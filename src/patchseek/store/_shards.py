@@ -24,6 +24,7 @@ Half = NDArray[np.float16]
 SHARD_COLUMNS = "id, file, n_images, n_bytes, sha256"
 """The fields of Shard as the catalogue's columns."""
 
+_SPARE_FILES = 512  # open files beside the shards
 _SPARE_BYTES = 16 << 20  # left free beside a new shard, for the catalogue and its journal
 
 
@@ -129,6 +130,21 @@ def map_shard(folder: Path, shard: Shard, n_regions: int, dim: int) -> Half:
     if features.shape != (shard.n_images, n_regions, dim) or features.dtype != np.float16:
         raise StoreDamaged(f"{path}: holds {features.shape} {features.dtype}; run: patchseek verify --repair")
     return features
+
+
+def allow_open_files(n: int) -> None:
+    """Raise this process's limit of open files, as far as it may, so that n shards can be mapped at once.
+
+    A mapped file keeps a descriptor, and the usual limit of 1,024 would end at a quarter of a million pictures.
+    """
+    try:
+        import resource
+    except ImportError:  # not on Windows, whose maps need none
+        return
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = n + _SPARE_FILES if hard == resource.RLIM_INFINITY else min(n + _SPARE_FILES, hard)
+    if soft != resource.RLIM_INFINITY and wanted > soft:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
 def problem_of(folder: Path, shard: Shard, n_regions: int, dim: int) -> str | None:

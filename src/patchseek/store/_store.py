@@ -8,7 +8,7 @@ import numpy as np
 from ..errors import StoreDamaged, StoreError, StoreMismatch
 from ._catalogue import FORMAT, Catalogue
 from ._records import Failure, FileState, Image, KnownFile, Root, Settings
-from ._shards import SHARD_COLUMNS, Shard, map_shard, problem_of
+from ._shards import SHARD_COLUMNS, Shard, allow_open_files, map_shard, problem_of
 from ._snapshot import Snapshot
 
 
@@ -80,6 +80,7 @@ class Store:
             rows = db.execute("SELECT id, removed FROM image ORDER BY shard, slot").fetchall()
         columns = np.array(rows, np.int64).reshape(-1, 2)
         n_regions, dim = self.settings.pyramid.n_regions, self.settings.encoder.dim
+        allow_open_files(len(shards))
         arrays = [map_shard(self.folder, shard, n_regions, dim) for shard in shards]
         if len(columns) != sum(map(len, arrays)):
             raise StoreDamaged(
