@@ -113,8 +113,11 @@ class CellEncoder(Encoder, Protocol):
         ...
 
     @property
-    def power(self) -> float:
-        """p of the generalized mean by which cells of the map become a feature (1 is the mean)."""
+    def power(self) -> float | None:
+        """p of the generalized mean by which cells of the map become a feature (1 is the mean).
+
+        None where they become none: they are then of unit length, and of the kind of a patch's coarse cells.
+        """
         ...
 
     def encode_cells(self, patches: Patches) -> tuple[Features, Cells]:
@@ -122,9 +125,10 @@ class CellEncoder(Encoder, Protocol):
         ...
 
     def encode_map(self, windows: Patches) -> NDArray[np.float32]:
-        """Maps (B, h, w, D) float32 >= 0 of neighbourhoods (B, W, W, 3) uint8.
+        """Maps (B, h, w, D) float32 of neighbourhoods (B, W, W, 3) uint8; >= 0 where `power` is not 1 or None.
 
-        The generalized mean of any rectangle of a map, made unit length, is nearly the feature of that part of it.
+        The generalized mean of any rectangle of a map, made unit length, is nearly the feature of that part of it, or
+        nearly the mean of its coarse cells; see `power`.
         """
         ...
 
@@ -176,11 +180,11 @@ def open_encoder(
 
     library = SHORT_NAMES.get(name.partition("?")[0], name).partition(":")[0]
     if library == "timm":
-        from ._timm import DenseTimmEncoder, TimmEncoder
+        from ._timm import DenseTimmEncoder, open_timm
 
         spec = parse_spec(name)
-        kind = DenseTimmEncoder if spec.mode == "dense" else TimmEncoder
-        return kind(
+        opened = DenseTimmEncoder if spec.mode == "dense" else open_timm
+        return opened(
             spec,
             weights=weights,
             engine=engine,

@@ -20,6 +20,10 @@ class Network(Protocol):
 
     def __call__(self, inputs: NDArray[Any]) -> NDArray[np.float32]: ...
 
+    def run(self, inputs: NDArray[Any], n_outputs: int | None = None) -> list[NDArray[np.float32]]:
+        """The first outputs, by default all, where a network has several."""
+        ...
+
 
 class NetworkEncoder:
     """See Encoder. A subclass opens the network and says what it is."""

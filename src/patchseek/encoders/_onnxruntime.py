@@ -32,8 +32,12 @@ class OnnxRuntimeNetwork:
 
     def __call__(self, inputs: NDArray[Any]) -> NDArray[np.float32]:
         """Outputs (n, D) float32 of inputs (n, ...), any n."""
-        outputs: NDArray[np.float32] = self._session.run(None, {self._input: np.ascontiguousarray(inputs)})[0]
-        return outputs
+        return self.run(inputs, 1)[0]
+
+    def run(self, inputs: NDArray[Any], n_outputs: int | None = None) -> list[NDArray[np.float32]]:
+        """The first outputs, by default all, (n, ...) float32 of inputs (n, ...), any n."""
+        outputs: list[NDArray[np.float32]] = self._session.run(None, {self._input: np.ascontiguousarray(inputs)})
+        return outputs[:n_outputs]
 
 
 def describe_input(model: Path) -> tuple[list[int | None], str]:

@@ -29,7 +29,7 @@ PRECISIONS = ("auto", "f32", "bf16")
 class OpenVinoNetwork:
     """A network of one input (B, ...), compiled for one B; several threads may call it.
 
-    Its answer is one vector each, (B, D), or the tensors asked for by name, each (B, ...).
+    Its answers are one vector each, (B, D), and maybe others, or the tensors asked for by name, each (B, ...).
     """
 
     def __init__(
@@ -90,18 +90,21 @@ class OpenVinoNetwork:
 
     def __call__(self, inputs: NDArray[Any]) -> NDArray[np.float32]:
         """The first output (n, ...) float32 of inputs (n, ...); see `run`."""
-        return self.run(inputs)[0]
+        return self.run(inputs, 1)[0]
 
-    def run(self, inputs: NDArray[Any]) -> list[NDArray[np.float32]]:
-        """Outputs (n, ...) float32 of inputs (n, ...), any n. One call keeps all streams busy; several share them."""
-        outputs = [np.empty((len(inputs), *shape[1:]), np.float32) for shape in self._shapes]
+    def run(self, inputs: NDArray[Any], n_outputs: int | None = None) -> list[NDArray[np.float32]]:
+        """The first outputs, by default all, (n, ...) float32 of inputs (n, ...), any n.
+
+        One call keeps all streams busy; several share them.
+        """
+        outputs = [np.empty((len(inputs), *shape[1:]), np.float32) for shape in self._shapes[:n_outputs]]
         under_way: deque[tuple[Any, int]] = deque()
 
         def finish_oldest() -> None:
             slot, start = under_way.popleft()
             try:
                 slot[0].wait()
-                for output, answer in zip(outputs, slot[2], strict=True):
+                for output, answer in zip(outputs, slot[2], strict=False):
                     output[start : start + self.batch] = answer[: len(inputs) - start]
             finally:
                 self._idle.put(slot)

@@ -7,20 +7,24 @@ classifier is dropped, and with it CLIP's projection into the space it shares wi
 
 import difflib
 import math
+import threading
+from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from ..boxes import WHOLE
 from ..errors import EncoderError, MissingExtra
 from ..patches import Feed, Patches
-from . import EncoderIdentity, Features, check_patches
+from . import Cells, EncoderIdentity, Features, check_patches
 from ._calibration import read_calibration
+from ._cells import WithCells, takes, with_cells
 from ._dense import attention_pool, cell_shares, gem_pool, mean_pool
-from ._network import NetworkEncoder
+from ._network import Network, NetworkEncoder
 from ._spec import Spec
 from ._torch import Pixels, TorchNetwork, hash_weights, measure, open_network, torch, unit
 from ._weights import Source, check_file, locate
@@ -64,7 +68,8 @@ class TimmEncoder(NetworkEncoder):
         keep = size / math.floor(size / asked["crop_pct"])  # timm rounds down
         self.feed = Feed(size, spec.fit, interpolation, keep, exact=True)
         pooled = Pooled(model, spec)
-        pixels = Pixels(pooled, asked["mean"], asked["std"]).eval()
+        self.cells = with_cells(pooled, size) if spec.mode == "crops" and spec.fit == "squash" else None
+        pixels = Pixels(self.cells or pooled, asked["mean"], asked["std"]).eval()
         words = _words(self.feed, asked, pooled.pool, spec.mode) + (", int8" if precision == "int8" else "")
         self.identity = EncoderIdentity(str(spec), size, measure(pixels, size), sha256, words)
         if spec.mode == "dense":
@@ -80,6 +85,51 @@ class TimmEncoder(NetworkEncoder):
             batch=batch,
             calibration=read_calibration(calibration, self.feed) if calibration else None,
         )
+        self.open_map = partial(
+            self._open_map,
+            partial(Pixels, mean=asked["mean"], std=asked["std"]),
+            partial(open_network, engine=engine, device=device, precision="auto" if precision == "int8" else precision),
+        )
+
+    def _open_map(self, pixels: Callable[[Any], Pixels], open_it: Callable[..., Network], window: int) -> Network:
+        """A network that answers with the cells of windows of this size, as coarse ones. It is made when needed."""
+        assert self.cells, "only an encoder of cells has a map"
+        return open_it(pixels(self.cells.of_windows()).eval(), window, batch=1)
+
+
+class TimmCellEncoder(NetworkEncoder):
+    """A model of timm that also shows what is where; see CellEncoder. Its features are those of TimmEncoder."""
+
+    power = None
+
+    def __init__(self, opened: TimmEncoder, cells: WithCells) -> None:
+        """opened and its cells, which are not None."""
+        self.identity, self.feed, self._network = opened.identity, opened.feed, opened._network
+        self._open_map, self._lock = opened.open_map, threading.Lock()
+        size = opened.identity.size
+        self.window = 2 * size if cells.staged and takes(cells, 2 * size) else size
+        self._map_network: Network | None = None if cells.staged else self._network
+
+    def encode_cells(self, patches: Patches) -> tuple[Features, Cells]:
+        """See CellEncoder."""
+        check_patches(patches, self.identity.size)
+        features, coarse, fine = self._network.run(patches)
+        return features, Cells(coarse, fine)
+
+    def encode_map(self, windows: Patches) -> NDArray[np.float32]:
+        """See CellEncoder. The network of a convolutional model is made at the first call."""
+        check_patches(windows, self.window)
+        with self._lock:
+            if self._map_network is None:
+                self._map_network = self._open_map(self.window)
+        _, coarse, fine = self._map_network.run(windows)
+        return fine if self._map_network is self._network else coarse
+
+
+def open_timm(spec: Spec, **options: Any) -> TimmEncoder | TimmCellEncoder:
+    """A model that encodes each patch in a pass of its own, with cells if it has any; options as of TimmEncoder."""
+    opened = TimmEncoder(spec, **options)
+    return TimmCellEncoder(opened, opened.cells) if opened.cells else opened
 
 
 class DenseTimmEncoder(TimmEncoder):
@@ -116,21 +166,29 @@ class Pooled(torch.nn.Module):  # type: ignore[misc]  # torch is not followed
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
         """One vector an image, as `pool` says."""
+        return self.model(images) if self.pool == "head" else self.pool_features(self.model.forward_features(images))
+
+    def pool_features(self, features: torch.Tensor) -> torch.Tensor:
+        """The same of the model's last features."""
         if self.pool == "head":
-            return self.model(images)
+            return self.model.forward_head(features)
         if self.pool == "cls":
-            return self._norm(self.model.forward_features(images)[:, 0])
-        return self.regions(images, [WHOLE])[:, 0]
+            return self._norm(features[:, 0])
+        return self._pool_regions(self._tokens(features), [WHOLE])[:, 0]
 
     def regions(self, images: torch.Tensor, boxes: ArrayLike) -> torch.Tensor:
         """(B, R, D) of images and the boxes (R, 4) of their regions, for the pools that have cells."""
-        tokens = self._tokens(images)
+        return self._pool_regions(self._tokens(self.model.forward_features(images)), boxes)
+
+    def grid(self, features: torch.Tensor) -> torch.Tensor:
+        """The model's last features as cells (B, C, g, g)."""
+        cells = self._tokens(features)[:, self.n_prefix :]
+        side = self._side(int(cells.shape[1]))
+        return cells.transpose(1, 2).unflatten(2, (side, side))
+
+    def _pool_regions(self, tokens: torch.Tensor, boxes: ArrayLike) -> torch.Tensor:
         cells = tokens[:, self.n_prefix :]
-        n_cells = int(cells.shape[1])  # a tensor while torch traces
-        grid = math.isqrt(n_cells)
-        if grid * grid != n_cells:
-            raise EncoderError(f"the network has {n_cells} cells, which are no square: choose pool=head")
-        shares = cell_shares(boxes, grid).to(cells.device)
+        shares = cell_shares(boxes, self._side(int(cells.shape[1]))).to(cells.device)  # a tensor while torch traces
         if self.pool == "map":
             skipped = 0 if self._pools_prefix() else self.n_prefix
             return self._norm(
@@ -139,9 +197,14 @@ class Pooled(torch.nn.Module):  # type: ignore[misc]  # torch is not followed
         pool = mean_pool if self.pool == "mean" else gem_pool
         return self._norm(pool(cells.float(), shares))
 
-    def _tokens(self, images: torch.Tensor) -> torch.Tensor:
+    def _side(self, n_cells: int) -> int:
+        side = math.isqrt(n_cells)
+        if side * side != n_cells:
+            raise EncoderError(f"the network has {n_cells} cells, which are no square: choose pool=head")
+        return side
+
+    def _tokens(self, features: torch.Tensor) -> torch.Tensor:
         """Tokens (B, n_prefix + N, C), or the cells of a convolutional network, row by row."""
-        features = self.model.forward_features(images)
         if features.ndim == 4:
             last = getattr(self.model, "output_fmt", "NCHW") == "NHWC"
             features = features.flatten(1, 2) if last else features.flatten(2).transpose(1, 2)

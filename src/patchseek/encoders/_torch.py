@@ -39,9 +39,12 @@ class Pixels(torch.nn.Module):  # type: ignore[misc]  # torch is not followed
         """(B, 3, S, S) float32 of (B, S, S, 3) uint8."""
         return (patches.permute(0, 3, 1, 2).float() - self.mean) / self.std
 
-    def forward(self, patches: torch.Tensor) -> torch.Tensor:
-        """See the class."""
-        return torch.nn.functional.normalize(self.network(self.normalise(patches)).float(), dim=-1)
+    def forward(self, patches: torch.Tensor) -> torch.Tensor | tuple[torch.Tensor, ...]:
+        """See the class. Of a network with several answers, all of them, each with last axis of unit length."""
+        answers = self.network(self.normalise(patches))
+        if isinstance(answers, tuple):
+            return tuple(torch.nn.functional.normalize(answer.float(), dim=-1) for answer in answers)
+        return torch.nn.functional.normalize(answers.float(), dim=-1)
 
 
 class TorchNetwork:
@@ -65,9 +68,17 @@ class TorchNetwork:
 
     def __call__(self, inputs: NDArray[Any]) -> NDArray[np.float32]:
         """Features (n, D) float32 of patches (n, S, S, 3) uint8, any n."""
-        parts = [inputs[start : start + self.batch] for start in range(0, len(inputs), self.batch)]
+        return self.run(inputs, 1)[0]
+
+    def run(self, inputs: NDArray[Any], n_outputs: int | None = None) -> list[NDArray[np.float32]]:
+        """The first answers of the module, by default all, each (n, ...) float32; any n but 0."""
+        columns = []
         with torch.inference_mode(), self.autocast():
-            return np.concatenate([self.module(self.tensor(part)).cpu().numpy() for part in parts])
+            for start in range(0, len(inputs), self.batch):
+                answers = self.module(self.tensor(inputs[start : start + self.batch]))
+                answers = answers[:n_outputs] if isinstance(answers, tuple) else (answers,)
+                columns.append([answer.cpu().numpy() for answer in answers])
+        return [np.concatenate(parts) for parts in zip(*columns, strict=True)]
 
     def tensor(self, patches: Patches) -> torch.Tensor:
         """Patches on the device."""
@@ -166,7 +177,8 @@ def hash_weights(weights: Mapping[str, torch.Tensor]) -> str:
 def measure(module: torch.nn.Module, size: int) -> int:
     """D, found by one forward pass on torch. Raises EncoderError when the answer is not one vector a patch."""
     with torch.inference_mode():
-        shape = tuple(module(torch.zeros((1, size, size, 3), dtype=torch.uint8)).shape)
+        answer = module(torch.zeros((1, size, size, 3), dtype=torch.uint8))
+    shape = tuple((answer[0] if isinstance(answer, tuple) else answer).shape)
     if len(shape) != 2:
         raise EncoderError(f"the network answers with shape {shape}, not with one vector a patch: choose another pool")
     return int(shape[1])

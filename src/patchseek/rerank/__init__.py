@@ -106,9 +106,14 @@ class Refiner:
         """
         return self._score(patches)[0]
 
+    @property
+    def _has_cells(self) -> bool:
+        """Whether there is more to compare than features."""
+        return isinstance(self.encoder, CellEncoder) and bool(self.query.cells)
+
     def _score(self, patches: Patches) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]]:
         """What `score` gives (B,), likenesses (B,), and fine cells (B, h, h, E), with h = 0 where there are none."""
-        if not self.query.cells or not isinstance(self.encoder, CellEncoder):
+        if not isinstance(self.encoder, CellEncoder) or not self._has_cells:
             likeness = np.asarray(self.encoder.encode(patches) @ self.query.feature, np.float32)
             return likeness, likeness, np.empty((len(patches), 0, 0, 0), np.float32)
         features, cells = self.encoder.encode_cells(patches)
@@ -122,7 +127,7 @@ class Refiner:
         candidates = [np.concatenate([region[None], more]) for region, more in zip(regions, proposed, strict=True)]
         best = self._best(pictures, candidates)
         rising = np.arange(len(pictures))
-        steps = self.recipe.steps if isinstance(self.encoder, CellEncoder) else self.recipe.blind_steps
+        steps = self.recipe.steps if self._has_cells else self.recipe.blind_steps
         for turn, step in enumerate(steps, 1):
             rising = rising[np.argsort(-best.scores[rising], kind="stable")][: -(-len(pictures) // 2**turn)]
             if not len(rising):
@@ -138,14 +143,19 @@ class Refiner:
     def _look_around(self, pictures: Sequence[Picture], regions: Boxes, n: int, max_iou: float) -> list[Boxes]:
         """The boxes (<= n, 4) most alike the query that one pass over each region's neighbourhood finds; maybe none."""
         encoder = self.encoder
-        if not isinstance(encoder, CellEncoder):
+        if not isinstance(encoder, CellEncoder) or not self._has_cells:
             return [np.empty((0, 4))] * len(pictures)
+        power, target = encoder.power, self.query.feature
+        if power is None:
+            cells = np.concatenate([own.coarse.reshape(-1, own.coarse.shape[-1]) for own in self.query.cells])
+            power, target = 1.0, cells.mean(axis=0)
+            target /= max(float(np.linalg.norm(target)), 1e-12)
         windows, feed = surround(regions), Feed(encoder.window, encoder.feed.fit, encoder.feed.interpolation)
         indices = range(len(pictures))
         maps = encoder.encode_map(
             np.concatenate(self._in_threads(lambda i: crop(pictures[i], windows[i : i + 1], feed), indices))
         )
-        found = self._in_threads(lambda i: propose(maps[i], encoder.power, self.query.feature, n, max_iou)[0], indices)
+        found = self._in_threads(lambda i: propose(maps[i], power, target, n, max_iou)[0], indices)
         low, sides = windows[:, :2], windows[:, 2:] - windows[:, :2]
         return [clip(np.tile(low[i], 2) + boxes * np.tile(sides[i], 2)) for i, boxes in enumerate(found)]
 

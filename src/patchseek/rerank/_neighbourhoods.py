@@ -57,7 +57,8 @@ def _likeness(
         totals -= rows.take(y0 * width + x1, axis=0)
         totals -= rows.take(y1 * width + x0, axis=0)
         totals += rows.take(y0 * width + x0, axis=0)
-        np.maximum(totals, 0, out=totals)
+        if power != 1:  # a mean may be negative; sums of powers are so by rounding alone
+            np.maximum(totals, 0, out=totals)
         pooled = np.cbrt(totals, out=totals) if power == 3 else totals ** (1 / power)
         lengths = np.sqrt(np.einsum("kd,kd->k", pooled, pooled))
         likeness[start : start + _BLOCK] = pooled @ feature / np.maximum(lengths, 1e-12)

@@ -142,7 +142,7 @@ class _WithCells:
         return self.encoder.window
 
     @property
-    def power(self) -> float:
+    def power(self) -> float | None:
         """The encoder's own."""
         return self.encoder.power
 
