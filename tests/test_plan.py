@@ -71,7 +71,7 @@ def test_what_gives_way_first_stands_first():
     assert shares["memory for PQ64x4fs"] == pytest.approx(9.6 / 256)
     assert shares["time of an exact query"] == pytest.approx(15.36)  # 7,680 GB / 25 / 20
     assert shares["encoding"] == pytest.approx(3e9 / 592 / 20 / 3600 / 720)
-    assert shares["open files"] == pytest.approx(4883 / 1024)  # 10 M pictures, 2,048 a file
+    assert shares["mapped files"] == pytest.approx(4883 / 65530)  # 10 M pictures, 2,048 a file
     assert shares["network"] == pytest.approx((50_000 + 15_360) * 8 / 200 / 3600 / 720)
     assert found[0].what == "time of an exact query"
 

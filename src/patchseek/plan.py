@@ -9,7 +9,9 @@ from dataclasses import dataclass
 from .errors import PatchseekError
 
 IMAGES_PER_SHARD = 2048
-"""Pictures in a file of features after `compact`; each file that is open takes a descriptor."""
+"""Pictures in a file of features after `compact`; each file is mapped into memory."""
+MAPPED_FILES = 65_530
+"""Maps that Linux gives a process by default (vm.max_map_count); the limit of open files patchseek raises itself."""
 CATALOGUE_BYTES = 161
 """A picture in the catalogue: 4,001 bytes a picture less 3,840 of features (benchmarks/scale.py)."""
 GPU_SHARE = 0.4
@@ -179,7 +181,7 @@ class Limit:
 def limits(plan: Plan) -> list[Limit]:
     """What is needed against what there is on one machine (copies spread evenly), the tightest first.
 
-    Encoding is held against 30 days, exact search against 1 s, open files against the usual limit of 1,024.
+    Encoding is held against 30 days, exact search against 1 s, mapped files against Linux's default.
     """
     share = plan.replicas / plan.machines
     features, codes = plan.feature_bytes * share / 1e9, compressions(plan)[-1]
@@ -205,11 +207,11 @@ def limits(plan: Plan) -> list[Limit]:
             "encode where the pictures lie",
         ),
         Limit(
-            "open files",
+            "mapped files",
             -(-plan.n_images * share // IMAGES_PER_SHARD),
-            1024,
+            MAPPED_FILES,
             "files",
-            "raise `ulimit -n`, and run `patchseek compact`",
+            "run `patchseek compact`, raise vm.max_map_count, or more machines",
         ),
     ]
     return sorted(found, key=lambda limit: -limit.share)
