@@ -1,12 +1,14 @@
 """What each step of refinement buys: boxes and order by grid, by map, by patches, by agreement, by shifts.
 
     python benchmarks/localisation.py [--data FOLDER] [--sets dev-set composite-set] [--pictures FOLDER] [--ways NAME]
+        [--encoder NAME --weights FILE]
 
 FOLDER (by default $PATCHSEEK_DATA) holds the sets and `evaluate.py`, a scorer that shares no code with us: mAP and the
 share of boxes with IoU >= 0.5 are its figures. The first 20 results of each query are refined. Seconds are those of a
 query, refinement included, on this machine. Also: how well confidence tells queries whose object is in the collection
-from the same queries with all its pictures taken out. --pictures: draw the ten best and the ten worst boxes there.
-Writes benchmarks/results/localisation.json.
+from the same queries with all its pictures taken out. --encoder: another one, whose figures are kept apart (weights for
+timm:tf_efficientnet_lite0: `benchmarks/precision.py --save FILE`). --pictures: draw the ten best and the ten worst
+boxes there. Writes benchmarks/results/localisation.json.
 """
 
 import argparse
@@ -149,10 +151,10 @@ def draw(results: dict[str, Any], data: Dataset, folder: Path) -> None:
 
 
 def measure(
-    folder: Path, scorer: Any, pictures: Path | None, parts: list[str], wanted: list[str] | None
+    folder: Path, encoder: Encoder, scorer: Any, pictures: Path | None, parts: list[str], wanted: list[str] | None
 ) -> dict[str, Any]:
     """All ways on one set or those wanted, and confidence, as far as asked for."""
-    data, encoder = open_dataset(folder), open_encoder()
+    data = open_dataset(folder)
     with tempfile.TemporaryDirectory() as temporary:
         gallery = ev.encode_gallery(data, encoder, ev.EvalSettings().pyramid, Path(temporary))
         asked = ev.read_queries(data, encoder)
@@ -194,20 +196,23 @@ def main() -> None:
     parser.add_argument("--sets", nargs="+", default=["dev-set", "composite-set"])
     parser.add_argument("--pictures", type=Path)
     parser.add_argument("--ways", nargs="+", help="only those of these names; the others keep their figures")
+    parser.add_argument("--encoder", default="embedded")
+    parser.add_argument("--weights", type=Path)
     parser.add_argument("--parts", nargs="+", default=["ways", "confidence"], choices=["ways", "confidence"])
     arguments = parser.parse_args()
     if arguments.data is None:
         parser.error("name the folder of the sets with --data or PATCHSEEK_DATA")
     data = Path(arguments.data)
-    scorer = load_scorer(data)
+    scorer, encoder = load_scorer(data), open_encoder(arguments.encoder, weights=arguments.weights)
     target = RESULTS / "localisation.json"
     figures = json.loads(target.read_text())["sets"] if target.is_file() else {}
     for name in arguments.sets:  # parts that are not measured now keep their figures
-        known = figures.get(name, {})
-        measured = measure(data / name, scorer, arguments.pictures, arguments.parts, arguments.ways)
+        label = name if arguments.encoder == "embedded" else f"{name}, {arguments.encoder}"
+        known = figures.get(label, {})
+        measured = measure(data / name, encoder, scorer, arguments.pictures, arguments.parts, arguments.ways)
         if arguments.ways:
             measured["ways"] = known.get("ways", {}) | measured.get("ways", {})
-        figures[name] = known | measured
+        figures[label] = known | measured
     RESULTS.mkdir(exist_ok=True)
     target.write_text(json.dumps({"machine": machine(), "sets": figures}, indent=2) + "\n")
 

