@@ -16,7 +16,7 @@ from .encode import AddReport, OnProgress, add_folder
 from .encoders import Encoder, open_encoder
 from .errors import ImageError, PatchseekError, QueryError, StoreError
 from .images import Picture, read
-from .indexes import EXACT, Index, open_index
+from .indexes import EXACT, Index, lasting, open_index
 from .regions import Pyramid
 from .search import Match, Query, encode_query, encode_words, join
 from .store import Settings, Snapshot, Store, Writer
@@ -185,7 +185,8 @@ class Collection:
             ) from error
 
     def use_index(self, engine: str) -> None:
-        """Build a search engine ("exact" or a FAISS factory string) and make it the collection's choice."""
+        """Build a search engine ("exact", a FAISS factory string or "milvus:URI") and make it the collection's choice."""
+        engine = lasting(engine)
         with Writer(self.store) as writer:
             self._open_index(engine)
             writer.set_option("index", engine)
@@ -198,7 +199,7 @@ class Collection:
     def _open_index(self, engine: str | None) -> tuple[Snapshot, Index]:
         """Vectors and engine of the moment, opened again when the catalogue has changed."""
         status = self.store.catalogue.path.stat()
-        state, engine = (status.st_mtime_ns, status.st_size), engine or self.index
+        state, engine = (status.st_mtime_ns, status.st_size), lasting(engine or self.index)
         with self._lock:
             if self._opened is None or self._opened[:2] != (state, engine):
                 snapshot = self.store.snapshot()
