@@ -103,7 +103,7 @@ class MilvusContract:
         check(name, make_snapshot(), tmp_path / "a")
         with pytest.raises(EngineError, match="another owner"):
             open_index(name, make_snapshot(), tmp_path / "b")
-        with pytest.raises(EngineError, match="D=16 R=5; ours: .* D=8 R=5"):
+        with pytest.raises(EngineError, match=r"D=16 R=5; ours: .* D=8 R=5"):
             open_index(name, make_snapshot(dim=8), tmp_path / "a")
         check(name, make_snapshot(), tmp_path / "a")
 

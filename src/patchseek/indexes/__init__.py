@@ -65,7 +65,8 @@ def open_index(
     `;nprobe=32` after the string sets a search parameter, `;metric=L2` ranks by distance (the same order; scores are
     turned into inner products); `;rerank=400` gives the best 400 rows of a query exact scores from the collection's
     own features, which are read where they lie. "milvus:URI[;type=HNSW][;nprobe=32][;rerank=400][;name=NAME]" keeps the
-    rows in Milvus: a file ending in .db (Lite) or http://host:port, its token in PATCHSEEK_MILVUS_TOKEN. train_regions: the regions whose features train it, all by default.
+    rows in Milvus: a file ending in .db (Lite) or http://host:port, its token in PATCHSEEK_MILVUS_TOKEN.
+    train_regions: the regions whose features train a FAISS index, all by default.
     Raises EngineError when it cannot be built.
     """
     if engine == AUTO:

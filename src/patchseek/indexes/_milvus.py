@@ -33,6 +33,7 @@ from ._rescore import rescore
 
 TOKEN = "PATCHSEEK_MILVUS_TOKEN"
 
+_TIMEOUT = 60  # seconds for one message
 _LIMIT = 16384  # rows that a search or a query may return, Milvus's own bound
 _BATCH_BYTES = 8 << 20  # of features in one message; a server takes 64 MB
 _QUERIES = 32  # in one message
@@ -191,7 +192,7 @@ class MilvusIndex:
             for image, regions in zip(ids, features, strict=True)
             for r, feature in enumerate(regions)
         ]
-        self._client.upsert(self._collection, rows)
+        self._client.upsert(self._collection, rows, timeout=_TIMEOUT)
 
     def _count(self, condition: str) -> int:
         found = self._client.query(
