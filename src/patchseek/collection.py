@@ -16,7 +16,7 @@ from .encode import AddReport, OnProgress, add_folder
 from .encoders import Encoder, open_encoder
 from .errors import ImageError, PatchseekError, QueryError, StoreError
 from .images import Picture, read
-from .indexes import EXACT, Index, open_index
+from .indexes import EXACT, Index, lasting, open_index
 from .regions import Pyramid
 from .search import Match, Query, encode_query, encode_words, join
 from .store import Settings, Snapshot, Store, Writer, back_up, restore
@@ -185,10 +185,12 @@ class Collection:
             ) from error
 
     def use_index(self, engine: str) -> Index:
-        """Build a search engine ("exact" or a FAISS factory string), make it the collection's choice and return it.
+        """Build a search engine, make it the collection's choice and return it.
 
-        Nothing is encoded. Raises EngineError for one that cannot be built, and then the choice is what it was.
+        engine: "exact", a FAISS factory string, or "milvus:URI". Nothing is encoded. Raises EngineError for one that
+        cannot be built, and then the choice is what it was.
         """
+        engine = lasting(engine)
         with Writer(self.store) as writer:
             _, index = self._open_index(engine)
             writer.set_option("index", engine)
@@ -202,7 +204,7 @@ class Collection:
     def _open_index(self, engine: str | None) -> tuple[Snapshot, Index]:
         """Vectors and engine of the moment, opened again when the catalogue has changed."""
         status = self.store.catalogue.path.stat()
-        state, engine = (status.st_mtime_ns, status.st_size), engine or self.index
+        state, engine = (status.st_mtime_ns, status.st_size), lasting(engine or self.index)
         with self._lock:
             if self._opened is None or self._opened[:2] != (state, engine):
                 snapshot = self.store.snapshot()

@@ -22,6 +22,8 @@ EXACT = "exact"
 """The engine that compares a query with every feature."""
 AUTO = "auto"
 """The engine that suits the collection's size; see choose_engine."""
+MILVUS = "milvus:"
+"""What a Milvus engine's string begins with; a file (Milvus Lite) or the URL of a server follows."""
 EXACT_BYTES = 1 << 30
 """Features up to this size are searched exactly by "auto": a query reads them in about 50 ms at 20 GB/s."""
 
@@ -57,12 +59,14 @@ class Index(Protocol):
 def open_index(
     engine: str, snapshot: Snapshot, cache: Path | None = None, train_regions: Sequence[int] | None = None
 ) -> Index:
-    """Open an engine over a snapshot: "exact", "auto", or a FAISS factory string such as "IVF256,PQ64".
+    """Open an engine over a snapshot: "exact", "auto", a FAISS factory string such as "IVF256,PQ64", or Milvus.
 
     A FAISS index is read from the cache folder when it was built from these very vectors, else built and saved there;
     `;nprobe=32` after the string sets a search parameter, `;metric=L2` ranks by distance (the same order; scores are
     turned into inner products); `;rerank=400` gives the best 400 rows of a query exact scores from the collection's
-    own features, which are read where they lie. train_regions: the regions whose features train it, all by default.
+    own features, which are read where they lie. "milvus:URI[;type=HNSW][;nprobe=32][;rerank=400][;name=NAME]" keeps the
+    rows in Milvus: a file ending in .db (Lite) or http://host:port, its token in PATCHSEEK_MILVUS_TOKEN.
+    train_regions: the regions whose features train a FAISS index, all by default.
     Raises EngineError when it cannot be built.
     """
     if engine == AUTO:
@@ -71,9 +75,21 @@ def open_index(
         from ._exact import ExactIndex
 
         return ExactIndex(snapshot)
+    if engine.startswith(MILVUS):
+        from ._milvus import open_milvus
+
+        return open_milvus(engine, snapshot, cache)
     from ._faiss import open_faiss
 
     return open_faiss(engine, snapshot, cache, train_regions)
+
+
+def lasting(engine: str) -> str:
+    """The engine's string as it can be kept: a relative file of Milvus Lite made absolute."""
+    uri, *rest = engine.removeprefix(MILVUS).split(";")
+    if not engine.startswith(MILVUS) or "://" in uri or not uri:
+        return engine
+    return ";".join([MILVUS + str(Path(uri).expanduser().resolve()), *rest])
 
 
 def choose_engine(n_rows: int, dim: int) -> str:

@@ -1,6 +1,5 @@
 """All changes to a collection, one writer at a time. Each method is one transaction: done, or as if never begun."""
 
-import shutil
 import sqlite3
 from collections.abc import Sequence
 from pathlib import Path
@@ -180,5 +179,6 @@ class Writer:
             db.executemany("UPDATE image SET shard = ?, slot = ? WHERE id = ?", places)
             db.executemany("DELETE FROM shard WHERE id = ?", old)
         self._remove_orphans()
-        shutil.rmtree(self.store.path / "indexes", ignore_errors=True)
+        for stale in (self.store.path / "indexes").glob("*.faiss"):
+            stale.unlink(missing_ok=True)
         return before - self.store.n_bytes()

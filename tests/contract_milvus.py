@@ -1,0 +1,130 @@
+"""What holds for Milvus Lite and for a server alike, against brute force. A class is given `place`, a `milvus:URI`."""
+
+import numpy as np
+import pytest
+from pymilvus import MilvusClient
+
+from patchseek.errors import EngineError, QueryError
+from patchseek.indexes import _milvus, open_index
+from patchseek.store import Snapshot
+
+from .test_indexes import brute_force, make_snapshot, unit
+
+
+def part(snapshot, n_shards):
+    """The snapshot as it was when it had only its first shards."""
+    n = sum(map(len, snapshot.arrays[:n_shards]))
+    return Snapshot(
+        snapshot.arrays[:n_shards],
+        snapshot.shards[:n_shards],
+        snapshot.ids[:n],
+        snapshot.live[:n],
+        snapshot.n_regions,
+        snapshot.dim,
+    )
+
+
+def check(engine, snapshot, cache, k=7):
+    queries = unit(np.random.default_rng(1), 3, snapshot.dim)
+    hits = open_index(engine, snapshot, cache).search(queries, k)
+    for q, expected in enumerate(brute_force(snapshot, queries, k)):
+        n = len(expected)
+        assert hits.positions[q, :n].tolist() == [position for position, _, _ in expected]
+        assert hits.regions[q, :n].tolist() == [region for _, region, _ in expected]
+        assert hits.scores[q, :n] == pytest.approx([score for _, _, score in expected], abs=1e-5)
+        assert (hits.positions[q, n:] == -1).all()
+
+
+@pytest.fixture
+def sent(monkeypatch):
+    """Rows sent to Milvus, message by message."""
+    messages = []
+    upsert = MilvusClient.upsert
+
+    def counted(self, collection, rows, **more):
+        messages.append(len(rows))
+        return upsert(self, collection, rows, **more)
+
+    monkeypatch.setattr(MilvusClient, "upsert", counted)
+    return messages
+
+
+class MilvusContract:
+    """Inherited by a test class, which gives the fixture `place`."""
+
+    @pytest.mark.parametrize("removed", [(), (0, 1, 2, 17, 59), range(1, 60)], ids=["all", "some removed", "one left"])
+    def test_answers_as_brute_force_does(self, place, tmp_path, removed):
+        snapshot = make_snapshot(removed=removed)
+        for k in (1, 7, 500):
+            check(place, snapshot, tmp_path, k)
+
+    def test_a_second_opening_sends_nothing_and_growth_sends_the_new_shard(self, place, tmp_path, sent):
+        snapshot = make_snapshot()  # shards of 18, 12 and 30 pictures of 5 regions
+        check(place, part(snapshot, 2), tmp_path)
+        assert sum(sent) == 30 * 5
+        check(place, snapshot, tmp_path)
+        check(place, snapshot, tmp_path)
+        assert sum(sent) == 60 * 5
+
+    def test_pictures_removed_later_are_no_longer_found_and_nothing_is_sent_for_them(self, place, tmp_path, sent):
+        check(place, make_snapshot(), tmp_path)
+        check(place, make_snapshot(removed=range(10, 50)), tmp_path)
+        assert sum(sent) == 60 * 5
+
+    def test_a_load_that_broke_off_goes_on_where_it_stopped(self, place, tmp_path, sent, monkeypatch):
+        monkeypatch.setattr(_milvus, "_BATCH_BYTES", 4 * 4 * 16 * 5)  # four pictures a message
+        send, calls = _milvus.MilvusIndex._send, []
+
+        def dies(self, *batch):
+            calls.append(batch)
+            if len(calls) == 7:
+                raise OSError("the cable was pulled")
+            send(self, *batch)
+
+        monkeypatch.setattr(_milvus.MilvusIndex, "_send", dies)
+        with pytest.raises(EngineError, match="the cable was pulled; nothing is lost"):
+            open_index(place, make_snapshot(), tmp_path)
+        n_before = sum(sent)
+        assert n_before == (18 + 4) * 5
+        # some of what had arrived is removed before the next try
+        check(place, make_snapshot(removed=[0, 20, 21]), tmp_path)
+        assert sum(sent) == n_before + (60 - 22) * 5
+
+    def test_after_compaction_the_rows_of_the_old_shards_are_gone(self, place, tmp_path):
+        snapshot = make_snapshot(removed=range(0, 60, 2))
+        check(place, snapshot, tmp_path)
+        kept = np.flatnonzero(snapshot.live)
+        features = snapshot.features(kept).astype(np.float16)
+        compacted = Snapshot([features], ("new",), snapshot.ids[kept], np.ones(30, bool), 5, 16)
+        check(place, compacted, tmp_path)
+
+    def test_a_collection_of_another_owner_or_dimension_under_the_same_name_is_left_alone(self, place, tmp_path):
+        name = f"{place};name=pets_{tmp_path.name.replace('-', '_')}"
+        check(name, make_snapshot(), tmp_path / "a")
+        with pytest.raises(EngineError, match="another owner"):
+            open_index(name, make_snapshot(), tmp_path / "b")
+        with pytest.raises(EngineError, match=r"D=16 R=5; ours: .* D=8 R=5"):
+            open_index(name, make_snapshot(dim=8), tmp_path / "a")
+        check(name, make_snapshot(), tmp_path / "a")
+
+    def test_one_picture_that_owns_all_the_best_rows_does_not_hide_the_others(self, place, tmp_path, monkeypatch):
+        monkeypatch.setattr(_milvus, "_LIMIT", 256)  # Milvus's own is 16384
+        snapshot = make_snapshot(n_images=100, n_regions=30)
+        query = unit(np.random.default_rng(5), 1, 16)
+        for array in snapshot.arrays:
+            array[: len(array) // 2] = query[0]
+        hits = open_index(place, snapshot, tmp_path).search(query, 100)
+        assert sorted(hits.positions[0].tolist()) == list(range(100))
+
+    def test_a_lower_level_stands_beside_the_full_one(self, place, tmp_path):
+        snapshot = make_snapshot()
+        check(place, snapshot, tmp_path)
+        check(place, snapshot.first_regions(3), tmp_path)
+        check(place, snapshot, tmp_path)
+
+    def test_wrong_queries_are_an_error(self, place, tmp_path):
+        index = open_index(place, make_snapshot(), tmp_path)
+        with pytest.raises(QueryError, match="another encoder"):
+            index.search(np.zeros((1, 8), np.float32), 3)
+        with pytest.raises(QueryError, match="at least 1"):
+            index.search(np.zeros((1, 16), np.float32), 0)

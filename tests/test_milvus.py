@@ -1,0 +1,59 @@
+"""Milvus Lite, the embedded one, and what needs no Milvus at all."""
+
+import socket
+
+import pytest
+
+from patchseek.errors import EngineError
+from patchseek.indexes import lasting, open_index
+
+from .contract_milvus import MilvusContract, sent  # noqa: F401  a fixture
+from .test_indexes import make_snapshot
+
+
+@pytest.fixture
+def place(tmp_path):
+    return f"milvus:{tmp_path / 'rows.db'}"
+
+
+class TestLite(MilvusContract):
+    @pytest.mark.parametrize("kind", ["IVF_PQ", "IVF_RABITQ", "SCANN", "DISKANN"])
+    def test_lite_is_not_believed_when_it_says_that_it_builds_an_index(self, place, tmp_path, kind):
+        with pytest.raises(EngineError, match=rf"milvus_lite.* does not really build {kind}; it offers FLAT$"):
+            open_index(f"{place};type={kind}", make_snapshot(), tmp_path)
+
+    def test_the_name_says_what_is_really_used(self, place, tmp_path):
+        assert open_index(place, make_snapshot(), tmp_path).name.startswith("milvus milvus_lite-3")
+        assert open_index(place, make_snapshot(), tmp_path).name.endswith(" FLAT")
+
+
+def test_a_server_that_is_down_is_an_error_of_one_line(tmp_path):
+    with socket.socket() as closed:
+        closed.bind(("127.0.0.1", 0))
+        port = closed.getsockname()[1]
+    with pytest.raises(EngineError, match=f"Milvus at http://127.0.0.1:{port}: ") as caught:
+        open_index(f"milvus:http://127.0.0.1:{port}", make_snapshot(), tmp_path)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("engine", "reason"),
+    [
+        ("milvus:", "PATCHSEEK_MILVUS_TOKEN"),
+        ("milvus:http://root:secret@host:19530", "PATCHSEEK_MILVUS_TOKEN"),
+        ("milvus:./rows", "must end in .db"),
+        ("milvus:a.db;nprobe=many", "whole numbers"),
+        ("milvus:a.db;speed=9", "'speed' is no parameter"),
+    ],
+)
+def test_a_string_that_says_nothing_sensible_is_an_error_of_one_line(engine, reason):
+    with pytest.raises(EngineError, match=reason) as caught:
+        open_index(engine, make_snapshot())
+    assert "\n" not in str(caught.value) and "secret" not in str(caught.value)
+
+
+def test_a_relative_file_is_kept_as_an_absolute_one(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert lasting("milvus:./a.db;rerank=4") == f"milvus:{tmp_path}/a.db;rerank=4"
+    assert lasting("milvus:http://host:19530") == "milvus:http://host:19530"
+    assert lasting("IVF4,Flat;nprobe=4") == "IVF4,Flat;nprobe=4"
