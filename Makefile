@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 
-.PHONY: demo test check format bench clean
+.PHONY: demo test check format bench bench-million clean
 
 demo: $(VENV)/.demo
 	$(BIN)/python demo/run.py
@@ -33,7 +33,12 @@ bench: $(VENV)/.dev
 	$(BIN)/python benchmarks/encode.py
 	$(BIN)/python benchmarks/fast.py
 	$(BIN)/python benchmarks/scale.py
+	$(BIN)/python benchmarks/distributed.py
 	$(BIN)/python benchmarks/serve.py
+
+# A million pictures: half an hour, 20 GB in build/
+bench-million: $(VENV)/.dev
+	mkdir -p build && $(BIN)/python benchmarks/million.py --folder build
 
 clean:
 	rm -rf $(VENV) build dist

@@ -8,7 +8,8 @@ the share of the time in which at least one batch was under way, "of the cores" 
 stages account for: 1 where nothing is lost between them. REFERENCE.py is a plain pipeline (torch, timm, PIL) that takes
 `SET --model M --images N --weights FILE --save FEATURES.npz` and prints JSON with images_per_s; both ways run in turn
 on the same pictures, --vit with a ViT-B/16 of random weights too, whose features are compared. --memory: peak of
-indexing 400 and 4,000 small pictures, 30 patches each (Linux). Writes results/encode.json.
+indexing 400 and 4,000 small pictures, 30 patches each (Linux). Writes results/encode.json, which keeps
+what was measured with other options.
 """
 
 import argparse
@@ -25,7 +26,7 @@ from typing import Any
 
 import numpy as np
 from PIL import Image
-from turns import machine, write
+from turns import RESULTS, machine, write
 
 from patchseek.encode import add_files, add_folder
 from patchseek.encoders import Encoder, Features, open_encoder
@@ -74,8 +75,9 @@ def make_pictures(folder: Path, size: tuple[int, int], n: int) -> list[Path]:
 
 
 def new_store(folder: Path, encoder: Encoder) -> Store:
-    """An empty collection under a name that is free."""
-    return Store.create(Path(tempfile.mkdtemp(dir=folder)) / "c", Settings(encoder.identity, Pyramid()))
+    """An empty collection under a name that is free, of the patches that `index` would cut for this encoder."""
+    pyramid = Pyramid((0, 1, 3)) if encoder.identity.name == "embedded-fast" else Pyramid()
+    return Store.create(Path(tempfile.mkdtemp(dir=folder)) / "c", Settings(encoder.identity, pyramid))
 
 
 def stages(paths: list[Path], encoder: Encoder, folder: Path) -> dict[str, Any]:
@@ -125,7 +127,7 @@ def against(
     weights, features = _random_weights(model, folder), folder / "plain.npz"
     paths = [e["image"] for e in json.loads((set_folder / "gallery.json").read_text())][:n]
     ours = {
-        precision: open_encoder(name) if name == "embedded" else _open(name, precision, weights, set_folder)
+        precision: open_encoder(name) if name.startswith("embedded") else _open(name, precision, weights, set_folder)
         for precision, name in names.items()
     }
     for encoder in ours.values():
@@ -140,7 +142,7 @@ def against(
         for precision, encoder in ours.items():
             store = new_store(folder, encoder)
             rates[precision].append(n / add_files(store, set_folder, paths, encoder).seconds)
-            if encoder.identity.name != "embedded":
+            if not encoder.identity.name.startswith("embedded"):
                 found[f"cosine, {precision}"] = _cosines(store, paths, features)
     found["pictures/s"] = {name: round(statistics.median(values), 2) for name, values in rates.items()}
     for precision in ours:
@@ -205,7 +207,9 @@ def main() -> None:
     parser.add_argument("--set", type=Path)
     parser.add_argument("--vit", action="store_true")
     parser.add_argument("--memory", action="store_true")
-    parser.add_argument("--images", type=int, default=160, help="1 MP pictures; a quarter as many of the larger.")
+    parser.add_argument(
+        "--images", type=int, default=160, help="1 MP pictures, a quarter as many of the larger; 0: no stages."
+    )
     parser.add_argument(
         "--compared", type=int, default=24, help="Pictures of the set that both ways encode; half as many by the ViT."
     )
@@ -214,13 +218,13 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as temporary:
         folder, encoder = Path(temporary), open_encoder("embedded")
         figures["encoder"] = encoder.runs_on
-        for name, size in SIZES.items():
+        for name, size in SIZES.items() if arguments.images else ():
             n = arguments.images if name == "1 MP" else max(arguments.images // 4, 2)
             figures[name] = stages(make_pictures(folder / name, size, n), encoder, folder)
             print(name, figures[name], flush=True)
         if arguments.reference:
             how = (arguments.reference, arguments.set)
-            names = {"auto": "embedded"}
+            names = {"as it is": "embedded", "--fast": "embedded-fast"}
             figures["embedded"] = against(*how, "tf_efficientnet_lite0", names, arguments.compared, folder)
             print(figures["embedded"], flush=True)
             if arguments.vit:
@@ -230,7 +234,8 @@ def main() -> None:
                 print(figures["ViT-B/16"], flush=True)
         if arguments.memory:
             figures["memory"] = memory(folder)
-    write("encode", figures)
+    path = RESULTS / "encode.json"
+    write("encode", (json.loads(path.read_text()) if path.exists() else {}) | figures)
 
 
 if __name__ == "__main__":
