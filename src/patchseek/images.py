@@ -7,6 +7,7 @@ pixel is decoded. Colour profiles are not applied, as the usual vision models we
 import re
 import warnings
 from dataclasses import dataclass
+from functools import cached_property
 from io import BytesIO
 from math import ceil
 from pathlib import Path
@@ -63,6 +64,11 @@ class Picture:
     # pixels of the whole upright picture, as its file holds it
     height: int
     # pixels of the whole upright picture, as its file holds it
+
+    @cached_property
+    def image(self) -> Image.Image:
+        """The pixels as an image of Pillow's, made once: a picture is cropped several times for one query."""
+        return Image.fromarray(self.pixels)
 
 
 def read(

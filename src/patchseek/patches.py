@@ -85,7 +85,7 @@ def crop(picture: Picture, boxes: ArrayLike, feed: Feed) -> Patches:
         raise BoxError(f"boxes must be an array of (N, 4), found {b.shape}")
     if not np.isfinite(b).all() or (b[:, 2:] < b[:, :2]).any():
         raise BoxError("boxes must be finite, with x0 <= x1 and y0 <= y1")
-    image = Image.fromarray(picture.pixels)
+    image = picture.image
     low, high = clip(b)[:, :2] * image.size, clip(b)[:, 2:] * image.size
     if feed.exact:
         low, high = low.round(), high.round()
