@@ -17,7 +17,6 @@ import os
 import uuid
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -27,54 +26,19 @@ from numpy.typing import NDArray
 from ..encoders import Features
 from ..errors import EngineError, MissingExtra
 from ..store import Snapshot
-from . import MILVUS, Hits, check_query
+from . import Hits, check_query
 from ._best import group_pictures
+from ._milvus_recipe import SEARCH, TOKEN, Recipe, parse, really_built
 from ._rescore import rescore
-
-TOKEN = "PATCHSEEK_MILVUS_TOKEN"
 
 _TIMEOUT = 60  # seconds for one message
 _LIMIT = 16384  # rows that a search or a query may return, Milvus's own bound
 _BATCH_BYTES = 8 << 20  # of features in one message; a server takes 64 MB
 _QUERIES = 32  # in one message
 _OWNER = "patchseek.owner"
-_OFFERED = {(2, 3): ["FLAT", "IVF_FLAT", "IVF_PQ", "HNSW"], (2, 4): ["DISKANN"], (2, 6): ["IVF_RABITQ"]}
-_SEARCH = ("nprobe", "ef", "search_list")
-_BUILD = ("nlist", "m", "nbits", "M", "efConstruction")
 
 Ranked = list[tuple[int, float]]
 """Keys and scores, best first."""
-
-
-@dataclass(frozen=True)
-class _Recipe:
-    """`milvus:URI;type=IVF_PQ;nlist=1024;nprobe=32;rerank=400;name=pets` taken apart."""
-
-    uri: str
-    kind: str
-    name: str | None
-    rerank: int
-    numbers: dict[str, int]
-    # build and search parameters under Milvus's own names
-
-
-def _parse(engine: str) -> _Recipe:
-    uri, *rest = engine.removeprefix(MILVUS).split(";")
-    if not uri or "@" in uri:
-        raise EngineError(f"{MILVUS}URI takes a file ending in .db or http://host:port; a token goes into {TOKEN}")
-    if "://" not in uri and not uri.endswith(".db"):
-        raise EngineError(f"{uri!r}: the file of Milvus Lite must end in .db; a server is http://host:port")
-    said = dict(part.partition("=")[::2] for part in rest)
-    kind, name = said.pop("type", "FLAT"), said.pop("name", None)
-    try:
-        numbers = {key: int(value) for key, value in said.items()}
-    except ValueError as error:
-        raise EngineError(f"{engine!r}: parameters are whole numbers, such as nprobe=32") from error
-    rerank = numbers.pop("rerank", 0)
-    unknown = sorted(set(numbers) - {*_SEARCH, *_BUILD})
-    if unknown:
-        raise EngineError(f"{engine!r}: {unknown[0]!r} is no parameter; there are {', '.join((*_SEARCH, *_BUILD))}")
-    return _Recipe(uri, kind, name, rerank, numbers)
 
 
 @contextmanager
@@ -93,11 +57,11 @@ def _one_line(uri: str) -> Iterator[None]:
 class MilvusIndex:
     """The rows of a snapshot in one collection of Milvus. Raises EngineError whenever Milvus cannot be used."""
 
-    def __init__(self, client: Any, recipe: _Recipe, collection: str, snapshot: Snapshot) -> None:
+    def __init__(self, client: Any, recipe: Recipe, collection: str, snapshot: Snapshot) -> None:
         self._client, self._recipe, self._collection, self._snapshot = client, recipe, collection, snapshot
         with _one_line(recipe.uri):
             self._version = str(client.get_server_version())
-        self._kind = _kind(recipe.kind, self._version)
+        self._kind = really_built(recipe.kind, self._version)
         self.name = f"milvus {self._version} {self._kind}"
         n_rows = max(snapshot.n_live * snapshot.n_regions, 1)
         self._nlist = recipe.numbers.get("nlist", 1 << min(max(round(math.log2(n_rows) / 2), 3), 16))
@@ -223,7 +187,7 @@ class MilvusIndex:
 
     def _ask(self, queries: Features, depth: int, condition: str = "") -> list[Ranked]:
         numbers = self._recipe.numbers
-        params = {key: numbers[key] for key in _SEARCH if key in numbers}
+        params = {key: numbers[key] for key in SEARCH if key in numbers}
         if self._kind.startswith("IVF"):
             params.setdefault("nprobe", max(self._nlist // 4, 1))
         for key, kind in (("ef", "HNSW"), ("search_list", "DISKANN")):
@@ -269,7 +233,7 @@ class MilvusIndex:
 
 def open_milvus(engine: str, snapshot: Snapshot, cache: Path | None) -> MilvusIndex:
     """The engine over a snapshot, with Milvus brought up to date. See indexes.open_index."""
-    recipe = _parse(engine)
+    recipe = parse(engine)
     try:
         from pymilvus import MilvusClient
     except ImportError as error:
@@ -294,20 +258,6 @@ def _owner(snapshot: Snapshot, cache: Path | None) -> str:
         partial.write_text(uuid.uuid4().hex[:16])
         partial.replace(path)
     return path.read_text().strip()
-
-
-def _kind(kind: str, version: str) -> str:
-    """The index type, checked against what a server of this version really builds. Lite builds none, whatever it
-    says: it answers by brute force."""
-    offered = ["FLAT"]
-    if "milvus_lite" not in version:
-        major, minor = (int("".join(filter(str.isdigit, part)) or 0) for part in version.split(".")[:2])
-        offered = [each for since, kinds in _OFFERED.items() if (major, minor) >= since for each in kinds]
-    if not offered:
-        raise EngineError(f"Milvus {version} is too old; 2.3 or later is needed")
-    if kind not in offered:
-        raise EngineError(f"Milvus {version} does not really build {kind}; it offers {', '.join(offered)}")
-    return kind
 
 
 def _tag(shard: str) -> str:
