@@ -309,7 +309,7 @@ def test_a_name_says_only_what_is_not_default():
         ("timm:", "LIBRARY:MODEL"),
         ("timm:vit_tiny_patch16_225", "did you mean vit_tiny_patch16_224"),
         ("timm:vit_tiny_patch16_224.nobody", "known: vit_tiny_patch16_224.augreg"),
-        ("nothing", "known: embedded, siglip"),
+        ("nothing", "known: embedded, embedded-fast, siglip"),
     ],
 )
 def test_a_name_that_is_none_is_refused_with_what_is_allowed(name, reason):
