@@ -27,6 +27,7 @@ bench: $(VENV)/.dev
 	$(BIN)/python benchmarks/quality.py
 	$(BIN)/python benchmarks/compression.py --arithmetic
 	$(BIN)/python benchmarks/localisation.py
+	$(BIN)/python benchmarks/refined.py
 	$(BIN)/python benchmarks/queries.py
 	$(BIN)/python benchmarks/search.py
 	$(BIN)/python benchmarks/indexes.py
