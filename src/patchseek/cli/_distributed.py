@@ -2,7 +2,7 @@
 
 import functools
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -74,6 +74,7 @@ class ClusterChoice:
         from ..distributed import add_source
 
         special = choice.engine or choice.precision or choice.calibration
+        choice = replace(choice, weights=_absolute(choice.weights), calibration=_absolute(choice.calibration))
         return add_source(
             collection,
             source,
@@ -83,6 +84,10 @@ class ClusterChoice:
             open_encoder=choice.open if special else None,
             **options,
         )
+
+
+def _absolute(path: Path | None) -> Path | None:
+    return path and path.expanduser().absolute()  # workers may stand in other folders
 
 
 _OPTIONS = (

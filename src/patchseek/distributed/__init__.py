@@ -60,7 +60,8 @@ def add_source(
     began = time.monotonic()
     store = collection.store
     name = store.settings.encoder.name
-    opener = open_encoder or partial(encoders.open_encoder, name, weights=collection.weights)
+    weights = collection.weights and collection.weights.expanduser().absolute()  # workers may stand in other folders
+    opener = open_encoder or partial(encoders.open_encoder, name, weights=weights)
     with Writer(store) as writer:
         shards = Staging.open(_place(writer, staging), store.settings)
         driver = Driver(

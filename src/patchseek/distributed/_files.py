@@ -46,12 +46,15 @@ def state_of(place: str) -> FileState:
         return _state(system.info(path))
 
 
-def list_folder(url: str) -> dict[str, FileState]:
-    """Every file below a URL, by its own URL, in sorted order. Raises PatchseekError."""
+def list_folder(url: str) -> dict[str, tuple[str, FileState]]:
+    """Every file below a URL, by its path relative to that: its own URL and state. Raises PatchseekError."""
     with _said(url):
         system, path = _system(url)
         found = system.find(path, detail=True)
-        return {system.unstrip_protocol(name): _state(found[name]) for name in sorted(found)}
+        prefix = f"{path.rstrip('/')}/"  # of names as the store gives them; a URL may name its protocol in several ways
+        return {
+            name.removeprefix(prefix): (system.unstrip_protocol(name), _state(found[name])) for name in sorted(found)
+        }
 
 
 def expand(pattern: str) -> list[str]:

@@ -85,8 +85,7 @@ def _open_url(url: str, exclude: Sequence[str], hidden: bool) -> Source:
         )
 
     found = list_folder(url)
-    prefix = f"{url}/"
-    entries = [Entry(u, u, state) for u, state in found.items() if is_picture(u.removeprefix(prefix))]
+    entries = [Entry(own, own, state) for relative, (own, state) in found.items() if is_picture(relative)]
     if not entries:
         raise PatchseekError(f"{url}: no pictures found below this URL")
     return Source(url, entries, True, len(entries))

@@ -160,7 +160,7 @@ class Staging:
 
     def _names(self) -> list[str]:
         if is_url(self.place):
-            return [url.rpartition("/")[2] for url in list_folder(self.place)]
+            return list(list_folder(self.place))
         return sorted(path.name for path in Path(self.place).iterdir())
 
     def _read(self, name: str) -> bytes:

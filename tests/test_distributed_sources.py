@@ -1,0 +1,317 @@
+"""Sources and staging places without a cluster, and what goes wrong with them: one clear line, nothing lost."""
+
+import os
+import subprocess
+import sys
+import tarfile
+import threading
+import time
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from patchseek import Collection
+from patchseek.distributed import _files, _work, add_source
+from patchseek.distributed._driver import Driver
+from patchseek.distributed._sources import open_sources
+from patchseek.distributed._staging import Staging
+from patchseek.encode import add_folder
+from patchseek.errors import MissingExtra, PatchseekError, StoreError, StoreLocked
+from patchseek.regions import Pyramid
+from patchseek.store import Settings, Store, Writer
+
+from .conftest import TinyEncoder, blot
+
+PYRAMID = Pyramid.up_to(1)
+
+
+@pytest.fixture
+def collection(tmp_path):
+    return Collection(Store.create(tmp_path / "collection", Settings(TinyEncoder().identity, PYRAMID)), TinyEncoder())
+
+
+def by_name(store):
+    """The features of every picture as bytes, by its bare name, wherever it came from."""
+    snapshot = store.snapshot()
+    positions = np.flatnonzero(snapshot.live)
+    images = store.images(snapshot.ids[positions].tolist())
+    features = snapshot.features(positions).astype(np.float16)
+    return {image.path.rpartition("/")[2]: rows.tobytes() for image, rows in zip(images, features, strict=True)}
+
+
+def local(folder, where):
+    """What one process makes of a folder."""
+    store = Store.create(where, Settings(TinyEncoder().identity, PYRAMID))
+    add_folder(store, folder, TinyEncoder())
+    return by_name(store)
+
+
+def numbered(make_folder, n):
+    return make_folder(*(f"{i:03}.png" for i in range(n)))
+
+
+def add_here(collection, source, staging=None, **options):
+    """What `add_source` does, with one worker in this very process instead of a cluster."""
+    settings, options = collection.store.settings, {"shard_images": 4, "retry": False, "on_progress": None} | options
+    with Writer(collection.store) as writer:
+        shards = Staging.open(staging or str(collection.path / "staging"), settings)
+        driver = Driver(writer, shards, open_sources(str(source)), **options)
+        driver.recover()
+        driver.has_work()
+        worker = _work.ShardWorker(TinyEncoder, settings, shards, driver.gone(), 2)
+        while (work := driver.next_work()) is not None:
+            driver.take(worker(work))
+        return driver.finish()
+
+
+def finish_one_shard(collection, folder):
+    """A shard of four pictures that a worker finished and nobody committed; its record."""
+    settings = collection.store.settings
+    with Writer(collection.store) as writer:
+        shards = Staging.open(str(collection.path / "staging"), settings)
+        driver = Driver(writer, shards, open_sources(str(folder)), shard_images=4, retry=False, on_progress=None)
+        driver.has_work()
+        work = driver.next_work()
+    return _work.ShardWorker(TinyEncoder, settings, shards, {}, 1)(work)
+
+
+def test_a_staged_shard_whose_bytes_have_changed_is_encoded_again(collection, make_folder, tmp_path):
+    folder = numbered(make_folder, 6)
+    file = collection.path / "staging" / finish_one_shard(collection, folder).file
+    content = bytearray(file.read_bytes())
+    content[-1] ^= 0xFF
+    file.write_bytes(content)
+    (file.parent / "torn.json").write_text('{"key": "to')
+    assert add_here(collection, folder).added == 6
+    assert by_name(collection.store) == local(folder, tmp_path / "local")
+    assert collection.store.problems() == []
+
+
+def test_a_shard_that_was_committed_but_not_cleared_away_is_not_committed_twice(collection, make_folder):
+    folder, staging = numbered(make_folder, 4), collection.path / "staging"
+    finish_one_shard(collection, folder)
+    kept = {path.name: path.read_bytes() for path in staging.iterdir()}
+    assert add_here(collection, folder).unchanged == 4
+    staging.mkdir()
+    for name, content in kept.items():
+        (staging / name).write_bytes(content)
+    assert add_here(collection, folder).unchanged == 4
+    assert collection.store.snapshot().n_positions == 4
+    assert not staging.exists()
+
+
+def test_a_staged_shard_of_a_file_that_changed_since_is_replaced(collection, make_folder, tmp_path):
+    folder = numbered(make_folder, 4)
+    finish_one_shard(collection, folder)
+    blot(99).save(folder / "002.png")
+    assert add_here(collection, folder).changed == 1
+    assert by_name(collection.store) == local(folder, tmp_path / "local")
+
+
+def test_a_decoder_that_hangs_ends_its_worker(make_folder, tmp_path):
+    code = (
+        "import sys, time\n"
+        "from tests.test_distributed_sources import *\n"
+        "from tests.test_distributed_sources import _work\n"
+        "_work.DECODE_SECONDS, _work.load_content = 0.3, lambda *_: time.sleep(600)\n"
+        "store = Store.create(Path(sys.argv[2]), Settings(TinyEncoder().identity, PYRAMID))\n"
+        "add_here(Collection(store, TinyEncoder()), sys.argv[1])\n"
+    )
+    command = [sys.executable, "-c", code, str(numbered(make_folder, 1)), str(tmp_path / "c")]
+    done = subprocess.run(command, cwd=Path(__file__).parent.parent, timeout=60, check=False)
+    assert done.returncode == 70
+
+
+# ---- tars, lists, URLs
+
+
+def make_tar(path, folder, names):
+    with tarfile.open(path, "w") as tar:
+        for name in names:
+            tar.add(folder / name, name)
+    return path
+
+
+class _RangeHandler(SimpleHTTPRequestHandler):
+    """Serves a folder, and parts of files, as object stores do."""
+
+    def do_GET(self):
+        given, path = self.headers.get("Range"), Path(self.translate_path(self.path))
+        if not given or not path.is_file():
+            super().do_GET()
+            return
+        first, last = given.removeprefix("bytes=").split("-")
+        content = path.read_bytes()
+        part = content[int(first) : int(last or len(content)) + 1]
+        self.send_response(206)
+        self.send_header("Content-Range", f"bytes {first}-{int(first) + len(part) - 1}/{len(content)}")
+        self.send_header("Content-Length", str(len(part)))
+        self.end_headers()
+        self.wfile.write(part)
+
+    def log_message(self, *_):
+        pass
+
+
+@pytest.fixture
+def serve():
+    """serve(folder) -> the URL of a web server on this machine."""
+    servers = []
+
+    def start(folder):
+        server = ThreadingHTTPServer(("127.0.0.1", 0), partial(_RangeHandler, directory=str(folder)))
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        servers.append(server)
+        return f"http://127.0.0.1:{server.server_address[1]}"
+
+    yield start
+    for server in servers:
+        server.shutdown()
+        server.server_close()
+
+
+def test_tars_that_are_added_grow_and_shrink_are_followed(collection, make_folder, tmp_path):
+    folder = numbered(make_folder, 12)
+    names = sorted(path.name for path in folder.iterdir())
+    for i in range(3):
+        make_tar(tmp_path / f"x-{i:03}.tar", folder, names[4 * i : 4 * i + 4])
+    assert add_here(collection, tmp_path / "x-{000..001}.tar", shard_images=3).added == 8
+    report = add_here(collection, tmp_path / "x-*.tar")
+    assert (report.added, report.unchanged) == (4, 8)
+    assert by_name(collection.store) == local(folder, tmp_path / "local")
+    make_tar(tmp_path / "x-001.tar", folder, names[5:8])
+    os.utime(tmp_path / "x-001.tar", ns=(1, 1))
+    report = add_here(collection, tmp_path / "x-*.tar")
+    assert (report.added, report.changed, report.removed, report.unchanged) == (0, 0, 1, 11)
+
+
+def test_a_damaged_tar_keeps_what_stands_before_the_damage(collection, make_folder, tmp_path):
+    folder = numbered(make_folder, 6)
+    tar = make_tar(tmp_path / "x.tar", folder, sorted(path.name for path in folder.iterdir()))
+    with tarfile.open(tar) as opened:
+        offset = opened.getmember("004.png").offset
+    content = bytearray(tar.read_bytes())
+    content[offset + 10] ^= 0xFF
+    tar.write_bytes(content)
+    with pytest.raises(PatchseekError, match=r"x\.tar: cannot be read as a tar"):
+        add_here(collection, tar, shard_images=2)
+    assert len(collection) == 4
+
+
+def test_a_list_names_files_and_urls(collection, make_folder, tmp_path, serve):
+    folder = numbered(make_folder, 6)
+    url = serve(folder)
+    names = ["pictures/000.png", str(folder / "001.png"), *(f"{url}/{i:03}.png" for i in (2, 3, 4))]
+    names += [f"{url}/missing.png", str(tmp_path / "missing.png"), "pictures/000.png"]
+
+    def write(names):
+        (tmp_path / "list.csv").write_text("id,path\n" + "".join(f'7,"{name}"\n' for name in names))
+        return tmp_path / "list.csv"
+
+    report = add_here(collection, write(names))
+    assert report.added == 5
+    assert [failure.path for failure in report.failed] == [str(tmp_path / "missing.png"), f"{url}/missing.png"]
+    expected = local(folder, tmp_path / "local")
+    assert by_name(collection.store) == {name: rows for name, rows in expected.items() if name != "005.png"}
+    assert collection.store.images([1])[0].file == folder / "000.png", "a local picture can be opened"
+    again = add_here(collection, write([*names[1:-1], f"{url}/005.png"]))
+    assert (again.added, again.unchanged, again.removed, len(again.failed)) == (1, 4, 1, 2)
+
+
+def test_a_tar_at_a_url_and_a_staging_place_at_one(collection, make_folder, tmp_path, serve):
+    folder = make_folder("a.png", "b.png")
+    make_tar(tmp_path / "x.tar", folder, ["a.png", "b.png"])
+    url, shared = f"{serve(tmp_path)}/x.tar", tmp_path / "shared"
+    assert add_here(collection, url, staging=f"file://{shared}/own").added == 2
+    assert [path for _, _, path in collection.store.paths()] == [f"{url}/a.png", f"{url}/b.png"]
+    assert collection.store.roots() == [url]
+    assert by_name(collection.store) == local(folder, tmp_path / "local")
+    assert [path for path in shared.rglob("*") if path.is_file()] == [], "what is committed is cleared away"
+    assert collection.store.problems() == []
+
+
+def test_an_fsspec_store_is_listed_with_sizes_and_times(make_folder):
+    import fsspec
+
+    store, content = fsspec.filesystem("memory"), (make_folder("a.png") / "a.png").read_bytes()
+    store.pipe_file("/bucket/pictures/sub/a.png", content)
+    store.pipe_file("/bucket/pictures/.hidden/a.png", content)
+    store.pipe_file("/bucket/pictures/b.txt", b"")
+    store.pipe_file("/bucket/pictures/raw/a.png", content)
+    (source,) = open_sources("memory://bucket/pictures", exclude=["raw/*"])
+    (entry,) = source.entries
+    assert (entry.path, entry.state.size) == ("memory:///bucket/pictures/sub/a.png", len(content))
+    assert abs(entry.state.mtime_ns / 1e9 - time.time()) < 60
+
+
+def test_a_url_that_is_slow_or_too_large_is_a_failed_picture(collection, make_folder, tmp_path, serve, monkeypatch):
+    folder = numbered(make_folder, 1)
+    (tmp_path / "list.csv").write_text(f"url\n{serve(folder)}/000.png\n")
+    with monkeypatch.context() as patch:
+        patch.setattr(_files, "MAX_FILE_BYTES", 10)
+        (failure,) = add_here(collection, tmp_path / "list.csv").failed
+        assert "too large" in failure.reason
+    monkeypatch.setattr(_files, "FETCH_SECONDS", 0.05)
+    monkeypatch.setattr(_files, "_read", lambda *_: time.sleep(0.5))
+    (failure,) = add_here(collection, tmp_path / "list.csv", retry=True).failed
+    assert failure.reason == "takes more than 0.05 s to read"
+
+
+# ---- one clear line
+
+
+@pytest.mark.parametrize(
+    ("content", "complaint"),
+    [
+        (b"file\na.png\n", r"line 1: one column must be called path, url or image; found file"),
+        (b"path,size\na.png,1\n,2\n", r"line 3: a path or URL is expected, found ''"),
+        (b"path\na.png\n\xff\xfe\n", r"line \d: .*utf-8"),
+        (b'path\na.png\n"b\n', r"after line 2: unexpected end of data"),
+        (b"path\n", r"names no pictures"),
+    ],
+)
+def test_a_bad_list_is_an_error_that_names_the_line(collection, tmp_path, content, complaint):
+    (tmp_path / "list.csv").write_bytes(content)
+    with pytest.raises(PatchseekError, match=complaint) as error:
+        add_source(collection, tmp_path / "list.csv")
+    assert "\n" not in str(error.value)
+    assert len(collection) == 0
+
+
+@pytest.mark.parametrize(
+    ("source", "complaint"),
+    [
+        ("nowhere", "not a folder"),
+        ("file:///nowhere", r"no pictures found|cannot be read"),
+        ("nope://bucket/pictures", r"cannot be read \(.*[Pp]rotocol"),
+        ("nowhere.tar", "cannot be read"),
+        ("nowhere-{000..003}.tar", r"nowhere-000\.tar: cannot be read"),
+        ("nowhere-*.tar", "no such tar"),
+        ("list.parquet", "cannot be read as Parquet"),
+        ("notes.txt", r"a source is a folder, a \.tar, \.csv or \.parquet file"),
+    ],
+)
+def test_a_bad_source_is_an_error(collection, tmp_path, source, complaint):
+    for name in ("list.parquet", "notes.txt"):
+        (tmp_path / name).write_text("neither")
+    with pytest.raises(PatchseekError, match=complaint) as error:
+        add_source(collection, source if "://" in source else tmp_path / source)
+    assert "\n" not in str(error.value)
+
+
+def test_a_locked_collection_a_missing_library_and_an_unshared_place_are_named(
+    collection, make_folder, tmp_path, monkeypatch
+):
+    folder = make_folder("a.png")
+    with Writer(collection.store), pytest.raises(StoreLocked):
+        add_source(collection, folder)
+    place = Staging.open(str(tmp_path / "place"), collection.store.settings)
+    (tmp_path / "place" / "mark.txt").unlink()
+    with pytest.raises(StoreError, match="not the place that the driver sees"):
+        place.check()
+    monkeypatch.setitem(sys.modules, "ray", None)
+    with pytest.raises(MissingExtra, match=r"patchseek\[ray\]"):
+        add_source(collection, folder)
