@@ -58,7 +58,11 @@ def cli(log_json: bool) -> None:
 @click.option(
     "--levels", help="3 for grids of 1x1 to 4x4, or a list such as 0,1,3.  [default: the collection's, 3 for a new one]"
 )
-@click.option("--fast", is_flag=True, help="Index 1.7 times as fast: --encoder embedded-fast --levels 0,1,3.")
+@click.option(
+    "--fast",
+    is_flag=True,
+    help="Index 1.6 times as fast, less exact on small things: --encoder embedded-fast --levels 0,1,3.",
+)
 @click.option("--overlap", type=float, help="Share of a cell that neighbours have in common.  [default: 0]")
 @click.option(
     "--exclude",
