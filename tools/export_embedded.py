@@ -16,8 +16,8 @@ this file alone: same input, same SHA-256. Batch normalisation is folded into th
 float16 and cast back in the graph, which halves the file; the graph computes in float32, or in what the engine is told.
 
 --fast writes the second file, the same network with weights and activations of 8 bits, for OpenVINO. Its ranges are
-measured on patches of the photographs that scikit-image carries; other pictures in their place moved mAP by less than
-a point (benchmarks/fast.py calibrates on the sets themselves). Its bytes depend on the machine that measures.
+measured on patches of the photographs that scikit-image carries; other pictures in their place moved mAP by a point
+or two (benchmarks/fast.py has it calibrated on the sets themselves). Its bytes depend on the machine that measures.
 """
 
 import argparse
