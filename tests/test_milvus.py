@@ -1,7 +1,9 @@
 """Milvus Lite, the embedded one, and what needs no Milvus at all."""
 
+import shutil
 import socket
 
+import numpy as np
 import pytest
 
 from patchseek.errors import EngineError
@@ -57,3 +59,13 @@ def test_a_relative_file_is_kept_as_an_absolute_one(tmp_path, monkeypatch):
     assert lasting("milvus:./a.db;rerank=4") == f"milvus:{tmp_path}/a.db;rerank=4"
     assert lasting("milvus:http://host:19530") == "milvus:http://host:19530"
     assert lasting("IVF4,Flat;nprobe=4") == "IVF4,Flat;nprobe=4"
+
+
+def test_a_copy_of_a_collection_that_grows_on_its_own_does_not_disturb_the_first(place, tmp_path):
+    (tmp_path / "a").mkdir()
+    first, other = make_snapshot(seed=0), make_snapshot(seed=1)
+    index = open_index(place, first, tmp_path / "a")
+    shutil.copytree(tmp_path / "a", tmp_path / "b")
+    open_index(place, other, tmp_path / "b")
+    query = first.features(np.array([3]))[0, :1]
+    assert index.search(query, 1).positions.tolist() == [[3]]

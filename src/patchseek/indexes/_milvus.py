@@ -248,16 +248,22 @@ def open_milvus(engine: str, snapshot: Snapshot, cache: Path | None) -> MilvusIn
 
 
 def _owner(snapshot: Snapshot, cache: Path | None) -> str:
-    """Whose rows these are: drawn once and kept in the cache folder, so that it outlives compaction and moving."""
+    """Whose rows these are: drawn once for a cache folder and kept in it, with its path.
+
+    A copy of a collection lies elsewhere and draws its own: two that grew apart under one owner would answer with each
+    other's pictures. So does a collection that has moved; its old rows stay in Milvus.
+    """
     if cache is None:
         return hashlib.sha256("".join(snapshot.shards).encode()).hexdigest()[:16]
-    path = cache / "milvus-owner"
-    if not path.exists():
+    path, home = cache / "milvus-owner", str(cache.resolve())
+    owner, _, kept_for = path.read_text().partition("\n") if path.exists() else ("", "", "")
+    if kept_for != home:
+        owner = uuid.uuid4().hex[:16]
         cache.mkdir(exist_ok=True)
         partial = path.with_suffix(f".{os.getpid()}.tmp")
-        partial.write_text(uuid.uuid4().hex[:16])
+        partial.write_text(f"{owner}\n{home}")
         partial.replace(path)
-    return path.read_text().strip()
+    return owner
 
 
 def _tag(shard: str) -> str:
