@@ -1,5 +1,6 @@
 """The contract of every engine, against brute force in a few lines."""
 
+import dataclasses
 import json
 
 import numpy as np
@@ -55,6 +56,43 @@ def test_a_faithful_engine_answers_as_brute_force_does(engine, removed, k):
         assert hits.regions[q, :n].tolist() == [region for _, region, _ in expected]
         assert hits.scores[q, :n] == pytest.approx([score for _, _, score in expected], abs=1e-5)
         assert (hits.positions[q, n:] == -1).all()
+
+
+@pytest.mark.parametrize("n_queries", [1, 20])
+@pytest.mark.parametrize("few", [True, False], ids=["few", "many"])
+@pytest.mark.parametrize("engine", [*FAITHFUL, "SQfp16", "PQ8;rerank=400"])
+@pytest.mark.parametrize(
+    "chosen",
+    [(), (7,), range(4, 9), (0, 3, 18, 29, 30, 59), range(0, 60, 20), range(60)],
+    ids=["none", "one", "a folder", "scattered", "sparse", "all"],
+)
+def test_only_pictures_of_a_choice_answer(engine, chosen, few, n_queries, monkeypatch):
+    monkeypatch.setattr(_exact, "EXACT_BYTES", 1 << 30 if few else 0)
+    snapshot = make_snapshot(removed=(3, 6, 58))
+    among = np.zeros(60, bool)
+    among[list(chosen)] = True
+    queries = unit(np.random.default_rng(1), n_queries, 16)
+    for k in (1, 4, 500):
+        hits = open_index(engine, snapshot).search(queries, k, among)
+        expected = brute_force(dataclasses.replace(snapshot, live=snapshot.live & among), queries, k)
+        for q, best in enumerate(expected):
+            n = len(best)
+            assert hits.positions[q, :n].tolist() == [position for position, _, _ in best]
+            assert hits.regions[q, :n].tolist() == [region for _, region, _ in best]
+            assert hits.scores[q, :n] == pytest.approx([score for _, _, score in best], abs=1e-3)
+            assert (hits.positions[q, n:] == -1).all()
+
+
+def test_a_part_of_a_snapshot_copies_nothing_and_takes_short_gaps_along():
+    snapshot = make_snapshot(removed=[5])  # shards of 18, 12 and 30 pictures
+    among = np.zeros(60, bool)
+    among[[2, 4, 5, 7, 17, 18, 40]] = True
+    part, positions = snapshot.only(among)
+    assert positions.tolist() == [2, 3, 4, 5, 6, 7, 17, 18, 40]
+    assert positions[part.live].tolist() == [2, 4, 7, 17, 18, 40]
+    assert [len(array) for array in part.arrays] == [6, 1, 1, 1]
+    assert all(np.shares_memory(array, snapshot.arrays[i]) for array, i in zip(part.arrays, (0, 0, 1, 2), strict=True))
+    assert (part.features(np.arange(9)) == snapshot.features(positions)).all()
 
 
 @pytest.mark.parametrize("engine", FAITHFUL + COMPRESSED)

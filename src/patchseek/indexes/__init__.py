@@ -48,10 +48,11 @@ class Index(Protocol):
         """What searches, in words a person can report."""
         ...
 
-    def search(self, queries: Features, k: int) -> Hits:
+    def search(self, queries: Features, k: int, among: NDArray[np.bool_] | None = None) -> Hits:
         """The best min(k, n_live) live pictures of each query (Q, D) of unit length; columns beyond are padding.
 
-        Ties stand in order of position. Raises QueryError for another D or k < 1.
+        among: (N,) True at the positions that may answer, all by default. Ties stand in order of position. Raises
+        QueryError for another D or k < 1.
         """
         ...
 

@@ -64,16 +64,13 @@ def best_columns(scores: NDArray[np.float32], k: int) -> NDArray[np.int64]:
     return columns
 
 
-def group_pictures(
-    snapshot: Snapshot, scores: NDArray[np.float32], rows: NDArray[np.int64], k: int
-) -> tuple[Hits, bool]:
+def group_pictures(snapshot: Snapshot, scores: NDArray[np.float32], rows: NDArray[np.int64], k: int) -> Hits:
     """The first k distinct live pictures among rows (Q, n), which come best first and are -1 where nothing was found.
 
-    Ties in order of position. Also whether no deeper search could add a picture: there are k, or the rows ran out.
+    Ties in order of position.
     """
     shape = (len(rows), k)
     hits = Hits(np.full(shape, -1, np.int64), np.full(shape, -1, np.int64), np.full(shape, -np.inf, np.float32))
-    complete = True
     for q, (query_scores, query_rows) in enumerate(zip(scores, rows, strict=True)):
         found = query_rows >= 0
         positions, regions = np.divmod(query_rows[found], snapshot.n_regions)
@@ -84,5 +81,4 @@ def group_pictures(
         hits.positions[q, : len(best)] = positions[best]
         hits.regions[q, : len(best)] = regions[best]
         hits.scores[q, : len(best)] = query_scores[found][best]
-        complete = complete and (len(best) == k or not found.all())
-    return hits, complete
+    return hits

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from ..encoders import Features
 from ..store import Half, Snapshot
-from . import Hits, check_query, n_cores
+from . import EXACT_BYTES, Hits, check_query, n_cores
 from ._best import Best, group_pictures
 from ._scan import HalfPiece, can_scan
 
@@ -36,13 +36,19 @@ class ExactIndex:
 
     name = "exact"
 
-    def __init__(self, snapshot: Snapshot) -> None:
+    def __init__(self, snapshot: Snapshot, pool: ThreadPoolExecutor | None = None) -> None:
         self._snapshot = snapshot
-        self._pool = ThreadPoolExecutor(n_cores(), "exact")
+        self._pool = pool or ThreadPoolExecutor(n_cores(), "exact")
 
-    def search(self, queries: Features, k: int) -> Hits:
+    def search(self, queries: Features, k: int, among: NDArray[np.bool_] | None = None) -> Hits:
         """See Index. Memory: a few BLOCK_BYTES, plus 28 bytes for each of _PRUNE_AT candidates and of Q * k hits."""
         check_query(queries, k, self._snapshot.dim)
+        if among is not None:
+            part, positions = self._snapshot.only(among)
+            hits = ExactIndex(part, self._pool).search(queries, k)
+            found = hits.positions >= 0
+            hits.positions[found] = positions[hits.positions[found]]
+            return hits
         k = max(min(k, self._snapshot.n_live), 1)
         queries = np.ascontiguousarray(queries, np.float32)
         if len(queries) <= _SCANNED and self._pieces:
@@ -82,7 +88,7 @@ class ExactIndex:
         """The best k live pictures among rows (Q, n) of these scores, in any order; ties in order of position."""
         order = np.lexsort((rows, -scores), axis=1)
         best_first = np.take_along_axis(scores, order, axis=1), np.take_along_axis(rows, order, axis=1)
-        return group_pictures(self._snapshot, *best_first, k)[0]
+        return group_pictures(self._snapshot, *best_first, k)
 
     def _multiply(self, queries: Features, k: int) -> Hits:
         snapshot = self._snapshot
@@ -124,3 +130,14 @@ class ExactIndex:
 
     def _map(self, function: Callable[[T], U], items: Iterable[T]) -> list[U]:
         return list(self._pool.map(function, items))
+
+
+def search_few(snapshot: Snapshot, queries: Features, k: int, among: NDArray[np.bool_]) -> Hits | None:
+    """Exact answers where so few pictures may answer that an engine has nothing to save; else None. See Index.search.
+
+    An approximate engine looks where the best of all pictures are likely to be, and may find none of the few.
+    """
+    if 2 * int((among & snapshot.live).sum()) * snapshot.n_regions * snapshot.dim > EXACT_BYTES:
+        return None
+    with ThreadPoolExecutor(n_cores(), "exact") as pool:
+        return ExactIndex(snapshot, pool).search(queries, k, among)

@@ -12,17 +12,19 @@ import json
 import logging
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ..encoders import Features
 from ..errors import EngineError
 from ..store import Half, Snapshot, hash_file
 from . import Hits, check_query, n_cores
 from ._best import group_pictures
+from ._exact import search_few
 from ._rescore import rescore
 
 _log = logging.getLogger(__name__)
@@ -75,7 +77,7 @@ class FaissIndex:
         recipe = _parse(engine, None)
         self._is_l2, self._rerank = recipe.is_l2, recipe.rerank
 
-    def search(self, queries: Features, k: int) -> Hits:
+    def search(self, queries: Features, k: int, among: NDArray[np.bool_] | None = None) -> Hits:
         """See Index. Scores are the engine's own estimates: exact for Flat, approximate where it compresses.
 
         With rerank=N the best N rows of a query are ranked by exact scores.
@@ -83,18 +85,27 @@ class FaissIndex:
         import faiss
 
         check_query(queries, k, self._snapshot.dim)
-        k = max(min(k, self._snapshot.n_live), 1)
-        depth = min(max(4 * k, 64, self._rerank), self._index.ntotal)
+        snapshot, share = self._snapshot, 1.0
+        if among is not None:
+            if (hits := search_few(snapshot, queries, k, among)) is not None:
+                return hits
+            snapshot = replace(snapshot, live=snapshot.live & among)
+            share = snapshot.n_live / snapshot.n_positions
+        k = max(min(k, snapshot.n_live), 1)
+        depth = min(round(max(4 * k, 64, self._rerank) / share), self._index.ntotal)
         queries = np.ascontiguousarray(queries, np.float32)
         faiss.omp_set_num_threads(_n_threads(len(queries) * self._index.ntotal))
         while True:
             scores, rows = self._index.search(queries, max(depth, 1))
             if self._is_l2:
                 scores = 1 - scores / 2  # |a - b|^2 = 2 - 2 a.b for unit vectors
+            ran_out = (rows < 0).any(axis=1)
+            if among is not None:
+                scores, rows = _usable(snapshot, scores, rows)
             if self._rerank:
-                scores, rows = rescore(self._snapshot, queries, scores, rows, self._rerank)
-            hits, complete = group_pictures(self._snapshot, scores, rows, k)
-            if complete or depth >= self._index.ntotal:
+                scores, rows = rescore(snapshot, queries, scores, rows, self._rerank)
+            hits = group_pictures(snapshot, scores, rows, k)
+            if (ran_out | (hits.positions[:, -1] >= 0)).all() or depth >= self._index.ntotal:
                 return hits
             depth = min(2 * depth, self._index.ntotal)
 
@@ -126,6 +137,15 @@ class FaissIndex:
         # in pieces, so that a large index need not fit into the memory twice; its stub lacks the writer
         faiss.write_index(self._index, faiss.PyCallbackIOWriter(count))  # type: ignore[attr-defined]
         return parts | {"other": total - sum(parts.values()), "total": total}
+
+
+def _usable(
+    snapshot: Snapshot, scores: NDArray[np.float32], rows: NDArray[np.int64]
+) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+    """The rows (Q, n) of live pictures first, in their order; -1 for the others."""
+    lost = (rows < 0) | ~snapshot.live[rows // snapshot.n_regions]
+    order = np.argsort(lost, axis=1, kind="stable")
+    return np.take_along_axis(scores, order, axis=1), np.take_along_axis(np.where(lost, -1, rows), order, axis=1)
 
 
 def open_faiss(

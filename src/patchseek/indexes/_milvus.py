@@ -183,7 +183,7 @@ class MilvusIndex:
         scores, rows = self._columns(ranked)
         if self._recipe.rerank:
             scores, rows = rescore(self._snapshot, queries, scores, rows, self._recipe.rerank)
-        return group_pictures(self._snapshot, scores, rows, k)[0]
+        return group_pictures(self._snapshot, scores, rows, k)
 
     def _ask(self, queries: Features, depth: int, condition: str = "") -> list[Ranked]:
         numbers = self._recipe.numbers

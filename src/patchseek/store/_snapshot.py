@@ -9,6 +9,8 @@ from numpy.typing import NDArray
 
 from ._shards import Half
 
+_GAP = 8  # slots between two wanted pictures that are taken along rather than split over: they lie side by side on disk
+
 
 @dataclass(frozen=True)
 class Snapshot:
@@ -62,6 +64,26 @@ class Snapshot:
             chosen = shard_of == shard
             features[chosen] = self.arrays[shard][positions[chosen] - self._starts[shard], regions[chosen]]
         return features
+
+    def only(self, among: NDArray[np.bool_]) -> tuple["Snapshot", NDArray[np.int64]]:
+        """The live pictures where among (N,) is True as a snapshot of its own, and where its positions are in this one.
+
+        Nothing is copied: its arrays are stretches of these. Pictures just between wanted ones may be in it, as
+        removed ones.
+        """
+        wanted = np.flatnonzero(among & self.live)
+        shard_of = np.searchsorted(self._starts, wanted, side="right") - 1
+        splits = np.flatnonzero((np.diff(wanted) > _GAP) | (np.diff(shard_of) > 0)) + 1
+        firsts = np.concatenate([[0], splits]) if len(wanted) else splits
+        lasts = np.concatenate([splits, [len(wanted)]])[: len(firsts)] - 1
+        stretches = list(zip(shard_of[firsts].tolist(), wanted[firsts].tolist(), wanted[lasts].tolist(), strict=True))
+        starts = self._starts.tolist()
+        arrays = [self.arrays[i][low - starts[i] : high + 1 - starts[i]] for i, low, high in stretches]
+        shards = tuple(f"{self.shards[i]}:{low}-{high}" for i, low, high in stretches)
+        parts = [np.arange(low, high + 1) for _, low, high in stretches]
+        positions = np.concatenate([np.empty(0, np.int64), *parts])
+        live = (among & self.live)[positions]
+        return replace(self, arrays=arrays, shards=shards, ids=self.ids[positions], live=live), positions
 
     def first_regions(self, n: int) -> "Snapshot":
         """The same pictures with only their first n regions: a lower pyramid level, since levels are cumulative."""
