@@ -216,7 +216,7 @@ def test_the_box_is_resized_by_its_handles_and_typed_in_numbers(open_page, home)
     x, y, w, h = answered(page, pull)["query"]["box"]
     assert abs(x - 100) < 4 and abs(y - 100) < 4
     assert w > 230 and h > 215
-    page.locator(".numbers summary").click()
+    page.get_by_text("Box in numbers").click()
     assert answered(page, lambda: page.fill("#box-x", "50"))["query"]["box"] == [50, y, w, h]
     assert answered(page, lambda: page.click("#whole"))["query"]["box"] is None
 
