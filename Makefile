@@ -4,13 +4,17 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 
-.PHONY: demo test check format bench bench-million clean
+.PHONY: demo test test-milvus check format bench bench-million clean
 
 demo: $(VENV)/.demo
 	$(BIN)/python demo/run.py
 
 test: $(VENV)/.dev
 	$(BIN)/python -m pytest
+
+# The contract of indexes over a real Milvus server, three minutes. `make test` has it over Milvus Lite.
+test-milvus: $(VENV)/.dev .venv-milvus/.ready
+	$(BIN)/python -m pytest -m server tests/test_milvus_server.py
 
 check: $(VENV)/.dev
 	$(BIN)/ruff format --check .
@@ -42,7 +46,7 @@ bench-million: $(VENV)/.dev
 	mkdir -p build && $(BIN)/python benchmarks/million.py --folder build
 
 clean:
-	rm -rf $(VENV) build dist
+	rm -rf $(VENV) .venv-milvus build dist
 
 $(VENV)/bin/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "patchseek needs Python 3.11 or later; name one with: make PYTHON=python3.12" >&2; exit 1; }
@@ -56,4 +60,10 @@ $(VENV)/.demo: $(VENV)/bin/python pyproject.toml
 $(VENV)/.dev: $(VENV)/bin/python pyproject.toml
 	$(PIP) install --quiet --editable '.[onnx,parquet,heic,plots,openclip,int8,demo,server,ray,milvus]' --group dev --group export --group web
 	tools/get_chromium.sh
+	touch $@
+
+# The last Milvus server that came as a Python package; it needs setuptools of its time, so it has an environment of its own.
+.venv-milvus/.ready: | $(VENV)/bin/python
+	$(PYTHON) -m venv .venv-milvus
+	.venv-milvus/bin/python -m pip --disable-pip-version-check install --quiet 'milvus==2.3.5' 'setuptools<81'
 	touch $@

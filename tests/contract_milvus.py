@@ -28,7 +28,8 @@ def part(snapshot, n_shards):
 
 def check(engine, snapshot, cache, k=7, among=None):
     queries = unit(np.random.default_rng(1), 3, snapshot.dim)
-    hits = open_index(engine, snapshot, cache).search(queries, k, among)
+    index = open_index(engine, snapshot, cache)
+    hits = index.search(queries, k, among)
     chosen = snapshot if among is None else dataclasses.replace(snapshot, live=snapshot.live & among)
     for q, expected in enumerate(brute_force(chosen, queries, k)):
         n = len(expected)
@@ -36,6 +37,7 @@ def check(engine, snapshot, cache, k=7, among=None):
         assert hits.regions[q, :n].tolist() == [region for _, region, _ in expected]
         assert hits.scores[q, :n] == pytest.approx([score for _, _, score in expected], abs=1e-5)
         assert (hits.positions[q, n:] == -1).all()
+    return index
 
 
 @pytest.fixture

@@ -156,7 +156,7 @@ class MilvusIndex:
             anns_field="feature",
             search_params={"metric_type": "IP", "params": params},
             output_fields=["row"],  # with none named, Lite returns every field, features too
-            consistency_level="Strong",
+            consistency_level="Eventually",  # `update` has waited until all was seen
             timeout=_TIMEOUT,
         )
         return [

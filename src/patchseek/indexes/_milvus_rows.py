@@ -28,16 +28,21 @@ class Rows:
 
     def __init__(self, client: Any, collection: str, snapshot: Snapshot) -> None:
         self._client, self._collection, self._snapshot = client, collection, snapshot
+        self._has_changed = False
+        self._has_changed = False
 
     def update(self) -> None:
         """Send what is missing, delete what is no longer meant. Raises EngineError when it does not add up."""
+        found = self._count("row >= 0", wait=True)  # what was written before is seen from here on: nothing else waits
         low = 0
         for array, shard in zip(self._snapshot.arrays, self._snapshot.shards, strict=True):
             self._update_shard(low, len(array), _tag(shard))
             low += len(array)
         tags = [_tag(shard) for shard in self._snapshot.shards]
         self._delete(f"shard not in {_in(tags)}" if tags else "row >= 0")
-        found, wanted = self._count("row >= 0"), self._snapshot.n_live * self._snapshot.n_regions
+        if self._has_changed:
+            found = self._count("row >= 0", wait=True)
+        wanted = self._snapshot.n_live * self._snapshot.n_regions
         if found != wanted:
             raise EngineError(f"{self._collection} of Milvus holds {found} rows, {wanted} expected; open it again")
 
@@ -49,12 +54,12 @@ class Rows:
         for ids in chunks(snapshot.ids[places[~live]].tolist(), LIMIT // n_regions):
             self._delete(f"image in {_in(ids)}")
         places = places[live]
-        if self._count(f"shard == '{tag}'") == len(places) * n_regions:
+        n_there = self._count(f"shard == '{tag}'")
+        if n_there == len(places) * n_regions:
             return
         present: set[int] = set()
-        for ids in chunks(snapshot.ids[places].tolist(), LIMIT // n_regions):
-            there = f"shard == '{tag}' and image in {_in(ids)}"
-            rows = self._client.query(self._collection, filter=there, output_fields=["row"], timeout=TIMEOUT)
+        for ids in chunks(snapshot.ids[places].tolist(), LIMIT // n_regions) if n_there else ():
+            rows = self._query(f"shard == '{tag}' and image in {_in(ids)}", "row")
             present.update(int(row["row"]) for row in rows)
         missing = [
             place
@@ -72,14 +77,22 @@ class Rows:
             for r, feature in enumerate(regions)
         ]
         self._client.upsert(self._collection, rows, timeout=TIMEOUT)
+        self._has_changed = True
 
     def _delete(self, condition: str) -> None:
         if self._count(condition):
             self._client.delete(self._collection, filter=condition, timeout=TIMEOUT)
+            self._has_changed = True
 
-    def _count(self, condition: str) -> int:
-        what = {"filter": condition, "output_fields": ["count(*)"], "consistency_level": "Strong"}
-        return int(self._client.query(self._collection, **what, timeout=TIMEOUT)[0]["count(*)"])
+    def _count(self, condition: str, *, wait: bool = False) -> int:
+        """Rows of a condition. wait: until all that was written is seen, which takes a server up to half a second."""
+        return int(self._query(condition, "count(*)", wait=wait)[0]["count(*)"])
+
+    def _query(self, condition: str, field: str, *, wait: bool = False) -> Any:
+        level = "Strong" if wait else "Eventually"
+        return self._client.query(
+            self._collection, filter=condition, output_fields=[field], consistency_level=level, timeout=TIMEOUT
+        )
 
 
 def _tag(shard: str) -> str:

@@ -1,0 +1,123 @@
+"""The contract of Milvus over a real server, which runs as an ordinary process in an environment of its own.
+
+`make test-milvus` makes that and runs this file, which `make test` does not. Two such servers cannot run at once on a
+machine.
+"""
+
+import socket
+import subprocess
+from pathlib import Path
+
+import numpy as np
+import pytest
+from pymilvus import MilvusClient
+
+from patchseek.errors import EngineError
+from patchseek.indexes import _milvus_rows, open_index
+
+from .contract_milvus import MilvusContract, check, sent  # noqa: F401  a fixture
+from .test_indexes import make_snapshot, unit
+
+ROOT = Path(__file__).parent.parent
+PYTHON = ROOT / ".venv-milvus" / "bin" / "python"
+pytestmark = pytest.mark.server
+
+
+def start(folder):
+    """A server with its data in folder; its process and its address."""
+    assert PYTHON.exists(), f"{PYTHON} is missing; make it with: make .venv-milvus/.ready"
+    command = [PYTHON, ROOT / "tools/milvus_server.py", folder]
+    process = subprocess.Popen(
+        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+    )
+    for line in process.stdout:
+        if line.startswith("http"):
+            return process, line.strip()
+    raise AssertionError(f"no server: exit code {process.wait()}")
+
+
+def test_a_server_that_dies_in_mid_load_is_an_error_of_one_line_and_the_next_load_goes_on(tmp_path, monkeypatch):
+    """It stands before all others, which share one server: a second one would not start."""
+    monkeypatch.setattr(_milvus_rows, "BATCH_BYTES", 4 * 4 * 16 * 5)  # four pictures a message
+    process, address = start(tmp_path / "data")
+    send, calls = _milvus_rows.Rows._send, []
+
+    def stops(self, *batch):
+        calls.append(batch)
+        if len(calls) == 7:
+            process.communicate()
+        send(self, *batch)
+
+    monkeypatch.setattr(_milvus_rows.Rows, "_send", stops)
+    with process, monkeypatch.context() as hasty, pytest.raises(EngineError, match="nothing is lost") as caught:
+        hasty.setattr(_milvus_rows, "TIMEOUT", 5)
+        open_index(f"milvus:{address}", make_snapshot(), tmp_path / "cache")
+    assert "\n" not in str(caught.value)
+    with socket.socket() as s:
+        assert s.connect_ex(("127.0.0.1", int(address.rsplit(":", 1)[1]))) != 0
+    again, address = start(tmp_path / "data")
+    with again:
+        calls += [None] * 7
+        check(f"milvus:{address}", make_snapshot(), tmp_path / "cache")
+        assert len(calls) - 14 < 16  # messages for 60 pictures are 16; those that had arrived are not sent again
+        again.communicate()
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory):
+    process, address = start(tmp_path_factory.mktemp("milvus"))
+    with process:
+        yield address
+        process.communicate()  # the end of its input ends it
+
+
+@pytest.fixture
+def place(server):
+    return f"milvus:{server}"
+
+
+def test_what_a_server_really_builds_is_said_and_answers_as_brute_force_does(place, tmp_path, sent):  # noqa: F811
+    snapshot = make_snapshot(removed=[3])
+    for kind in ("FLAT", "IVF_PQ;nlist=8;nprobe=8;rerank=400", "HNSW;M=8;ef=400"):
+        engine = f"{place};type={kind}"
+        index = check(engine, snapshot, tmp_path)
+        assert index.name == f"milvus v2.3.5-lite {kind.partition(';')[0]}"
+    assert sum(sent) == 59 * 5  # another type takes the place of an index without sending a row
+
+
+@pytest.mark.parametrize("kind", ["IVF_RABITQ", "DISKANN", "Nonsense"])
+def test_a_type_that_this_version_has_not_is_an_error_that_names_those_it_has(place, tmp_path, kind):
+    with pytest.raises(EngineError, match=f"{kind}; it offers FLAT, IVF_FLAT, IVF_PQ, HNSW$"):
+        open_index(f"{place};type={kind}", make_snapshot(), tmp_path)
+
+
+def test_the_server_ignores_the_wish_to_group(server, place, tmp_path):
+    """Why we group ourselves: ten rows are asked for, one a picture, and one picture gives five."""
+    snapshot = make_snapshot()
+    query = unit(np.random.default_rng(5), 1, 16)
+    snapshot.arrays[0][3] = query[0]
+    open_index(f"{place};name=grouped", snapshot, tmp_path)
+    wish = {"limit": 10, "group_by_field": "image", "output_fields": ["image"], "anns_field": "feature"}
+    hits = MilvusClient(server).search("grouped_5", data=[query[0]], search_params={"metric_type": "IP"}, **wish)
+    assert [hit["entity"]["image"] for hit in hits[0]][:5] == [103] * 5
+
+
+class TestServer(MilvusContract):
+    """As Lite."""
+
+    @pytest.mark.parametrize(
+        ("first", "then"),
+        [("IVF_FLAT;nlist=4", "IVF_FLAT;nlist=8"), ("HNSW;M=8", "HNSW;M=16"), ("HNSW;M=8", "HNSW;M=8;ef=100")],
+    )
+    def test_other_parameters_rebuild_the_index_and_those_of_a_search_do_not(
+        self, place, tmp_path, first, then, monkeypatch
+    ):
+        snapshot, built = make_snapshot(), []
+        create = MilvusClient.create_index
+        monkeypatch.setattr(MilvusClient, "create_index", lambda *a, **b: built.append(1) or create(*a, **b))
+        index = open_index(f"{place};type={first}", snapshot, tmp_path)
+        open_index(f"{place};type={then}", snapshot, tmp_path)
+        assert len(built) == (1 if "ef=" in then else 2)
+        found = MilvusClient(place.removeprefix("milvus:")).describe_index(index._collection, "feature")
+        key, value = then.split(";")[1].split("=")
+        assert str(found[key]) == value
