@@ -1,0 +1,280 @@
+"""Search in PostgreSQL with the extension pgvector. The only file that imports psycopg.
+
+The collection on disk is the truth and the database a cache of it: one table holds a row for each region of a live
+picture, its feature as the float16 that the collection holds; a small one says from which shard each picture came.
+Opening compares that with the snapshot and sends what is missing, one transaction a shard, so that a load that broke off
+goes on at the shard where it stopped.
+
+PostgreSQL ranks rows, and one picture may own many of the first. So we ask for more rows than pictures and double the
+depth, as `_faiss` does. Every score is the exact inner product of the query and the stored feature, computed by the
+server; an index only chooses which rows are scored.
+"""
+
+import hashlib
+import math
+import struct
+import weakref
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from queue import Empty, SimpleQueue
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..encoders import Features
+from ..errors import EngineError, MissingExtra
+from ..store import Half, Snapshot
+from . import Hits, check_query
+from ._best import group_pictures
+from ._exact import search_few
+from ._owner import owner_of
+
+_WAIT = 60  # seconds for another process that is loading the same collection
+_BATCH_BYTES = 8 << 20  # of features in one message
+_PLAIN = 4000  # numbers of a feature that fit into a page of 8 kB beside the rest of a row
+_BUILD = {"FLAT": (), "HNSW": ("m", "ef_construction"), "IVFFLAT": ("lists",)}
+_SEARCH = {"FLAT": (), "HNSW": ("ef",), "IVFFLAT": ("probes",)}
+
+
+@contextmanager
+def _one_line(url: str) -> Iterator[None]:
+    """Whatever the database or the connection raises becomes one EngineError."""
+    import psycopg
+
+    try:
+        yield
+    except psycopg.Error as error:
+        reason = " ".join(str(error).split())[:300]
+        if isinstance(error, psycopg.errors.LockNotAvailable):
+            reason = "another process is bringing it up to date; try again when it is done"
+        raise EngineError(f"PostgreSQL at {url}: {reason}; nothing is lost, the next try goes on from here") from error
+
+
+def _parse(engine: str) -> tuple[str, str, dict[str, int]]:
+    """URL, kind of index and its parameters of "postgresql://USER@HOST/DB;type=HNSW;m=16;ef=100"."""
+    import psycopg
+
+    url, *rest = engine.split(";")
+    try:
+        secrets = [key for key in psycopg.conninfo.conninfo_to_dict(url) if "password" in key]
+    except psycopg.ProgrammingError:  # its message may quote a password
+        raise EngineError("the database must be given as postgresql://USER@HOST:PORT/DATABASE") from None
+    if secrets:
+        raise EngineError("no password belongs into an engine's name, which is kept; PGPASSWORD or ~/.pgpass holds it")
+    said = dict(part.partition("=")[::2] for part in rest)
+    kind = said.pop("type", "FLAT")
+    if kind not in _BUILD:
+        raise EngineError(f"{engine!r}: PostgreSQL has no index {kind!r}; there are {', '.join(_BUILD)}")
+    known = (*_BUILD[kind], *_SEARCH[kind])
+    for key, value in said.items():
+        if key not in known or not value.isdecimal():
+            raise EngineError(f"{engine!r}: {key}={value} is no parameter of {kind}; there are {known}, whole numbers")
+    return url, kind, {key: int(value) for key, value in said.items()}
+
+
+class PostgresIndex:
+    """The rows of a snapshot in one table. Raises EngineError whenever the database cannot be used."""
+
+    def __init__(self, engine: str, table: str, snapshot: Snapshot) -> None:
+        self._url, self._kind, self._numbers = _parse(engine)
+        self._table, self._snapshot = table, snapshot
+        self._by_id = np.argsort(snapshot.ids)
+        n_rows = max(snapshot.n_live * snapshot.n_regions, 1)
+        self._lists = self._numbers.get("lists", 1 << min(max(round(math.log2(n_rows) / 2), 3), 15))
+        self._idle: SimpleQueue[Any] = SimpleQueue()
+        weakref.finalize(self, _close, self._idle)
+        with self._connection() as db:
+            self.name = f"postgresql {db.info.parameter_status('server_version')} {self._kind}"
+
+    @contextmanager
+    def _connection(self) -> Iterator[Any]:
+        """A connection of one's own; threads may search at the same time."""
+        import psycopg
+
+        with _one_line(self._url):
+            try:
+                db = self._idle.get_nowait()
+            except Empty:
+                db = psycopg.connect(
+                    self._url, autocommit=True, connect_timeout=10, prepare_threshold=None, application_name="patchseek"
+                )
+            try:
+                yield db
+            except BaseException:
+                db.close()  # and with it whatever it had begun
+                _close(self._idle)  # those of a server that has gone have gone too
+                raise
+            self._idle.put(db)
+
+    def update(self) -> None:
+        """Bring the database up to date with the snapshot."""
+        with self._connection() as db:
+            db.execute(f"SET lock_timeout = '{_WAIT}s'")
+            db.execute("SELECT pg_advisory_lock(hashtext(%s))", [self._table])
+            self._require_tables(db)
+            held = dict(db.execute(f"SELECT image, shard FROM {self._table}_pictures").fetchall())
+            wanted = self._snapshot.ids[self._snapshot.live].tolist()
+            with db.transaction():
+                self._remove(db, sorted(held.keys() - set(wanted)))
+            low = 0
+            for array, shard in zip(self._snapshot.arrays, self._snapshot.shards, strict=True):
+                self._update_shard(db, low, array, hashlib.sha256(shard.encode()).hexdigest()[:16], held)
+                low += len(array)
+            if wanted:
+                self._require_index(db)
+            db.execute("SELECT pg_advisory_unlock_all()")
+
+    def _require_tables(self, db: Any) -> None:
+        dim, storage = self._snapshot.dim, "PLAIN" if self._snapshot.dim <= _PLAIN else "EXTERNAL"
+        with db.transaction():
+            db.execute("CREATE EXTENSION IF NOT EXISTS vector")
+            (version,) = db.execute("SELECT extversion FROM pg_extension WHERE extname = 'vector'").fetchone()
+            if tuple(map(int, version.split(".")[:2])) < (0, 8):
+                raise EngineError(f"PostgreSQL at {self._url} has pgvector {version}; 0.8 or later is needed")
+            db.execute(
+                f"CREATE TABLE IF NOT EXISTS {self._table} "
+                f"(image bigint, region smallint, feature halfvec({dim}), PRIMARY KEY (image, region))"
+            )
+            # out of line, where larger values go by default, a scan would look each of them up
+            db.execute(f"ALTER TABLE {self._table} ALTER feature SET STORAGE {storage}")
+            db.execute(f"CREATE TABLE IF NOT EXISTS {self._table}_pictures (image bigint PRIMARY KEY, shard text)")
+
+    def _require_index(self, db: Any) -> None:
+        """An index as asked for and no other; it is built after the first load, which takes less time than to grow."""
+        given = {key: self._numbers[key] for key in _BUILD[self._kind] if key in self._numbers}
+        name = "_".join([self._table, self._kind.lower(), *(f"{key}{value}" for key, value in given.items())])
+        query = "SELECT indexname FROM pg_indexes WHERE tablename = %s AND schemaname = current_schema()"
+        built = {row[0] for row in db.execute(query, [self._table])} - {f"{self._table}_pkey"}
+        if self._kind == "IVFFLAT":
+            given["lists"] = self._lists
+        options = ", ".join(f"{key} = {value}" for key, value in given.items())
+        with db.transaction():
+            for other in built - {name}:
+                db.execute(f"DROP INDEX {other}")
+            if name not in built and self._kind != "FLAT":
+                using = f"{self._kind} (feature halfvec_ip_ops)" + (f" WITH ({options})" if options else "")
+                db.execute(f"CREATE INDEX {name} ON {self._table} USING {using}")
+
+    def _update_shard(self, db: Any, low: int, array: Half, tag: str, held: dict[int, str]) -> None:
+        """Send the live pictures of a shard that the database does not hold from this very shard."""
+        live = np.flatnonzero(self._snapshot.live[low : low + len(array)])
+        ids = self._snapshot.ids[low + live]
+        missing = np.array([held.get(image) != tag for image in ids.tolist()], bool)
+        if not missing.any():
+            return
+        live, ids = live[missing], ids[missing]
+        step = max(_BATCH_BYTES // (2 * self._snapshot.n_regions * self._snapshot.dim), 1)
+        with db.transaction():
+            self._remove(db, [image for image in ids.tolist() if image in held])
+            with db.cursor().copy(f"COPY {self._table} FROM STDIN (FORMAT BINARY)") as copy:
+                copy.write(b"PGCOPY\n\xff\r\n\0" + bytes(8))
+                for start in range(0, len(live), step):
+                    part = slice(start, start + step)
+                    copy.write(_copied(ids[part], array[live[part]]))
+                copy.write(struct.pack(">h", -1))
+            db.execute(f"INSERT INTO {self._table}_pictures SELECT unnest(%s::bigint[]), %s", [ids.tolist(), tag])
+
+    def _remove(self, db: Any, images: Sequence[int]) -> None:
+        if images:
+            for table in (self._table, f"{self._table}_pictures"):
+                db.execute(f"DELETE FROM {table} WHERE image = ANY(%s::bigint[])", [images])
+
+    def search(self, queries: Features, k: int, among: NDArray[np.bool_] | None = None) -> Hits:
+        """See Index. Scores are exact. Of pictures that tie at the last place, which one answers is PostgreSQL's choice.
+
+        An index may find fewer than k pictures.
+        """
+        check_query(queries, k, self._snapshot.dim)
+        snapshot, allowed = self._snapshot, None
+        if among is not None:
+            if (few := search_few(snapshot, queries, k, among)) is not None:
+                return few
+            snapshot = replace(snapshot, live=snapshot.live & among)
+            allowed = snapshot.ids[snapshot.live].tolist()
+        k = max(min(k, snapshot.n_live), 1)
+        shape = (len(queries), k)
+        hits = Hits(np.full(shape, -1, np.int64), np.full(shape, -1, np.int64), np.full(shape, -np.inf, np.float32))
+        with self._connection() as db, db.transaction():
+            for q, query in enumerate(queries):
+                best = self._best(db, snapshot, query, k, allowed)
+                hits.positions[q], hits.regions[q], hits.scores[q] = best.positions, best.regions, best.scores
+        return hits
+
+    def _best(self, db: Any, snapshot: Snapshot, query: NDArray[np.float32], k: int, allowed: list[int] | None) -> Hits:
+        """The answer to one query, (1, k) each."""
+        exact = "feature::vector <#> %(query)s::vector"
+        order = "3" if self._kind == "FLAT" else "feature <#> %(query)s::halfvec"
+        where = "" if allowed is None else "WHERE image = ANY(%(allowed)s::bigint[])"
+        select = f"SELECT image, region, {exact} FROM {self._table} {where} ORDER BY {order} LIMIT %(depth)s"
+        values = {"query": str(query.tolist()), "allowed": allowed}
+        depth = max(4 * k, 64)
+        while True:
+            db.execute(self._settings(depth))
+            found = db.execute(select, {**values, "depth": depth}, binary=True).fetchall()
+            hits = group_pictures(snapshot, *self._columns(found), k)
+            if len(found) < depth or hits.positions[0, -1] >= 0:
+                return hits
+            depth *= 2
+
+    def _settings(self, depth: int) -> str:
+        """What the server shall do for a search of this depth, until the end of the transaction."""
+        said = {"jit": "off"}  # compiling takes longer than it saves
+        if self._kind == "FLAT":
+            said["enable_indexscan"] = "off"  # another process may have built one
+        else:
+            said[f"{self._kind}.iterative_scan"] = "relaxed_order"  # go on where pictures of no choice were found
+        if self._kind == "HNSW":
+            ef = min(max(self._numbers.get("ef", 0), depth), 1000)  # pgvector's own bound
+            said |= {
+                "hnsw.ef_search": f"{ef}",
+                "hnsw.max_scan_tuples": "2147483647",
+                "hnsw.scan_mem_multiplier": "1000",
+            }
+        if self._kind == "IVFFLAT":
+            said["ivfflat.probes"] = str(self._numbers.get("probes", max(self._lists // 4, 1)))
+        return "; ".join(f"SET LOCAL {key} = {value}" for key, value in said.items())
+
+    def _columns(self, found: Sequence[tuple[int, int, float]]) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+        """Scores and rows of the snapshot (1, n), best first. Pictures that it does not know are left out."""
+        columns = np.array(found, np.float64).reshape(-1, 3)
+        images, regions, ids = columns[:, 0].astype(np.int64), columns[:, 1].astype(np.int64), self._snapshot.ids
+        at = np.minimum(np.searchsorted(ids, images, sorter=self._by_id), len(ids) - 1)
+        positions, scores = self._by_id[at], -columns[:, 2].astype(np.float32)
+        known = ids[positions] == images
+        rows = positions[known] * self._snapshot.n_regions + regions[known]
+        order = np.lexsort((rows, -scores[known]))
+        return scores[known][order][None], rows[order][None]
+
+
+def _copied(ids: NDArray[np.int64], features: Half) -> bytes:
+    """Pictures (n,) and their features (n, R, D) as rows of a binary COPY: each field after its length in bytes.
+
+    https://www.postgresql.org/docs/current/sql-copy.html; a halfvec is sent as D, a zero and D numbers.
+    """
+    n, n_regions, dim = features.shape
+    fields = [("n_fields", ">i2"), ("n_image", ">i4"), ("image", ">i8"), ("n_region", ">i4"), ("region", ">i2")]
+    fields += [("n_feature", ">i4"), ("dim", ">i2"), ("zero", ">i2")]
+    rows = np.zeros((n, n_regions), np.dtype([*fields, ("feature", ">f2", (dim,))]))
+    rows["n_fields"], rows["n_image"], rows["n_region"], rows["n_feature"], rows["dim"] = 3, 8, 2, 4 + 2 * dim, dim
+    rows["image"], rows["region"], rows["feature"] = ids[:, None], np.arange(n_regions), features
+    return rows.tobytes()
+
+
+def _close(idle: "SimpleQueue[Any]") -> None:
+    while not idle.empty():
+        idle.get_nowait().close()
+
+
+def open_postgres(engine: str, snapshot: Snapshot, cache: Path | None) -> PostgresIndex:
+    """The engine over a snapshot, with the database brought up to date. See indexes.open_index."""
+    try:
+        import psycopg  # noqa: F401
+    except ImportError as error:
+        raise MissingExtra("psycopg", "postgres") from error
+    table = f"patchseek_{owner_of(snapshot, cache, 'postgres')}_{snapshot.n_regions}"
+    index = PostgresIndex(engine, table, snapshot)
+    index.update()
+    return index
