@@ -19,7 +19,7 @@ SLOW = 30  # seconds that a start may take on a busy machine
 
 
 class Server:
-    """Started when entered, stopped and removed when left. It listens on a socket inside its folder and nowhere else."""
+    """Started when entered, stopped and removed when left. It listens on a socket in its folder and nowhere else."""
 
     def __enter__(self):
         # not under pytest's folder, which PostgreSQL's user may not enter; a socket's path must be short, too

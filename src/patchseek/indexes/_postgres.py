@@ -2,8 +2,8 @@
 
 The collection on disk is the truth and the database a cache of it: one table holds a row for each region of a live
 picture, its feature as the float16 that the collection holds; a small one says from which shard each picture came.
-Opening compares that with the snapshot and sends what is missing, one transaction a shard, so that a load that broke off
-goes on at the shard where it stopped.
+Opening compares that with the snapshot and sends what is missing, one transaction a shard, so that a load that broke
+off goes on at the shard where it stopped.
 
 PostgreSQL ranks rows, and one picture may own many of the first. So we ask for more rows than pictures and double the
 depth, as `_faiss` does. Every score is the exact inner product of the query and the stored feature, computed by the
