@@ -85,6 +85,7 @@ class Server:
 
 
 if __name__ == "__main__":
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     with Server() as server:
         print(server.url, flush=True)  # noqa: T201
         with suppress(KeyboardInterrupt):

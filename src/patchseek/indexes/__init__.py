@@ -62,7 +62,7 @@ class Index(Protocol):
 def open_index(
     engine: str, snapshot: Snapshot, cache: Path | None = None, train_regions: Sequence[int] | None = None
 ) -> Index:
-    """Open an engine over a snapshot: "exact", "auto", a FAISS factory string such as "IVF256,PQ64", Milvus or PostgreSQL.
+    """Open an engine over a snapshot: "exact", "auto", a FAISS factory such as "IVF256,PQ64", Milvus or PostgreSQL.
 
     A FAISS index is read from the cache folder when it was built from these very vectors, else built and saved there;
     `;nprobe=32` after the string sets a search parameter, `;metric=L2` ranks by distance (the same order; scores are

@@ -12,7 +12,6 @@ server; an index only chooses which rows are scored.
 
 import hashlib
 import math
-import struct
 import weakref
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -115,15 +114,17 @@ class PostgresIndex:
             db.execute(f"SET lock_timeout = '{_WAIT}s'")
             db.execute("SELECT pg_advisory_lock(hashtext(%s))", [self._table])
             self._require_tables(db)
-            held = dict(db.execute(f"SELECT image, shard FROM {self._table}_pictures").fetchall())
-            wanted = self._snapshot.ids[self._snapshot.live].tolist()
+            select = f"SELECT shard, array_agg(image) FROM {self._table}_pictures GROUP BY shard"
+            held = {tag: np.array(images, np.int64) for tag, images in db.execute(select)}
             with db.transaction():
-                self._remove(db, sorted(held.keys() - set(wanted)))
+                for images in held.values():
+                    self._remove(db, images[~np.isin(images, self._snapshot.ids[self._snapshot.live])])
             low = 0
             for array, shard in zip(self._snapshot.arrays, self._snapshot.shards, strict=True):
-                self._update_shard(db, low, array, hashlib.sha256(shard.encode()).hexdigest()[:16], held)
+                tag = hashlib.sha256(shard.encode()).hexdigest()[:16]
+                self._update_shard(db, low, array, tag, held.get(tag, np.empty(0, np.int64)))
                 low += len(array)
-            if wanted:
+            if self._snapshot.n_live:
                 self._require_index(db)
             db.execute("SELECT pg_advisory_unlock_all()")
 
@@ -158,35 +159,30 @@ class PostgresIndex:
                 using = f"{self._kind} (feature halfvec_ip_ops)" + (f" WITH ({options})" if options else "")
                 db.execute(f"CREATE INDEX {name} ON {self._table} USING {using}")
 
-    def _update_shard(self, db: Any, low: int, array: Half, tag: str, held: dict[int, str]) -> None:
-        """Send the live pictures of a shard that the database does not hold from this very shard."""
-        live = np.flatnonzero(self._snapshot.live[low : low + len(array)])
-        ids = self._snapshot.ids[low + live]
-        missing = np.array([held.get(image) != tag for image in ids.tolist()], bool)
-        if not missing.any():
+    def _update_shard(self, db: Any, low: int, array: Half, tag: str, held: NDArray[np.int64]) -> None:
+        """Send the live pictures of a shard but those held; rows of theirs that came from another shard go."""
+        missing = np.flatnonzero(self._snapshot.live[low : low + len(array)])
+        missing = missing[~np.isin(self._snapshot.ids[low + missing], held)]
+        if not len(missing):
             return
-        live, ids = live[missing], ids[missing]
+        ids = self._snapshot.ids[low + missing]
         step = max(_BATCH_BYTES // (2 * self._snapshot.n_regions * self._snapshot.dim), 1)
         with db.transaction():
-            self._remove(db, [image for image in ids.tolist() if image in held])
+            self._remove(db, ids)
             with db.cursor().copy(f"COPY {self._table} FROM STDIN (FORMAT BINARY)") as copy:
                 copy.write(b"PGCOPY\n\xff\r\n\0" + bytes(8))
-                for start in range(0, len(live), step):
+                for start in range(0, len(ids), step):
                     part = slice(start, start + step)
-                    copy.write(_copied(ids[part], array[live[part]]))
-                copy.write(struct.pack(">h", -1))
+                    copy.write(_copied(ids[part], array[missing[part]]))
+                copy.write(b"\xff\xff")
             db.execute(f"INSERT INTO {self._table}_pictures SELECT unnest(%s::bigint[]), %s", [ids.tolist(), tag])
 
-    def _remove(self, db: Any, images: Sequence[int]) -> None:
-        if images:
-            for table in (self._table, f"{self._table}_pictures"):
-                db.execute(f"DELETE FROM {table} WHERE image = ANY(%s::bigint[])", [images])
+    def _remove(self, db: Any, ids: NDArray[np.int64]) -> None:
+        for table in (self._table, f"{self._table}_pictures"):
+            db.execute(f"DELETE FROM {table} WHERE image = ANY(%s::bigint[])", [ids.tolist()])
 
     def search(self, queries: Features, k: int, among: NDArray[np.bool_] | None = None) -> Hits:
-        """See Index. Scores are exact. Of pictures that tie at the last place, which one answers is PostgreSQL's choice.
-
-        An index may find fewer than k pictures.
-        """
+        """See Index. Of pictures that tie at the last place, PostgreSQL chooses; an index may find fewer than k."""
         check_query(queries, k, self._snapshot.dim)
         snapshot, allowed = self._snapshot, None
         if among is not None:
