@@ -46,17 +46,14 @@ class Server:
     def _command(self, program, *arguments):
         return {"args": [self._programs / program, *arguments], "cwd": self.folder, **self._user}
 
-    def start(self, **more):
-        """Start it, and wait until it answers; one that was killed has its last helpers die first.
-
-        more: what else Popen takes.
-        """
+    def start(self):
+        """Start it, and wait until it answers; one that was killed has its last helpers die first."""
         settings = [f"unix_socket_directories={self.folder}", "listen_addresses=", "fsync=off"]
         options = [option for setting in settings for option in ("-c", setting)]
         began = time.monotonic()
         while True:
             with (self.folder / "log").open("a") as log:
-                self.process = subprocess.Popen(**self._command("postgres", "-D", "rows", *options), stderr=log, **more)
+                self.process = subprocess.Popen(**self._command("postgres", "-D", "rows", *options), stderr=log)
             while self.process.poll() is None:
                 try:
                     psycopg.connect(self.url).close()

@@ -11,10 +11,9 @@ server; an index only chooses which rows are scored.
 """
 
 import hashlib
-import math
 import weakref
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 from queue import Empty, SimpleQueue
@@ -30,12 +29,11 @@ from . import Hits, check_query
 from ._best import group_pictures
 from ._exact import search_few
 from ._owner import owner_of
+from ._postgres_recipe import Recipe, parse
 
 _WAIT = 60  # seconds for another process that is loading the same collection
 _BATCH_BYTES = 8 << 20  # of features in one message
 _PLAIN = 4000  # numbers of a feature that fit into a page of 8 kB beside the rest of a row
-_BUILD = {"FLAT": (), "HNSW": ("m", "ef_construction"), "IVFFLAT": ("lists",)}
-_SEARCH = {"FLAT": (), "HNSW": ("ef",), "IVFFLAT": ("probes",)}
 
 
 @contextmanager
@@ -52,61 +50,54 @@ def _one_line(url: str) -> Iterator[None]:
         raise EngineError(f"PostgreSQL at {url}: {reason}; nothing is lost, the next try goes on from here") from error
 
 
-def _parse(engine: str) -> tuple[str, str, dict[str, int]]:
-    """URL, kind of index and its parameters of "postgresql://USER@HOST/DB;type=HNSW;m=16;ef=100"."""
+def _place(url: str) -> dict[str, Any]:
+    """Where to connect and as whom. Raises EngineError for a password: an engine's name is kept and printed."""
     import psycopg
 
-    url, *rest = engine.split(";")
     try:
-        secrets = [key for key in psycopg.conninfo.conninfo_to_dict(url) if "password" in key]
+        said = psycopg.conninfo.conninfo_to_dict(url)
     except psycopg.ProgrammingError:  # its message may quote a password
         raise EngineError("the database must be given as postgresql://USER@HOST:PORT/DATABASE") from None
-    if secrets:
-        raise EngineError("no password belongs into an engine's name, which is kept; PGPASSWORD or ~/.pgpass holds it")
-    said = dict(part.partition("=")[::2] for part in rest)
-    kind = said.pop("type", "FLAT")
-    if kind not in _BUILD:
-        raise EngineError(f"{engine!r}: PostgreSQL has no index {kind!r}; there are {', '.join(_BUILD)}")
-    known = (*_BUILD[kind], *_SEARCH[kind])
-    for key, value in said.items():
-        if key not in known or not value.isdecimal():
-            raise EngineError(f"{engine!r}: {key}={value} is no parameter of {kind}; there are {known}, whole numbers")
-    return url, kind, {key: int(value) for key, value in said.items()}
+    if any("password" in key for key in said):
+        raise EngineError("a database's URL takes no password, it is kept; PGPASSWORD or the file ~/.pgpass holds it")
+    return {"connect_timeout": 10, "application_name": "patchseek", **said}
 
 
 class PostgresIndex:
     """The rows of a snapshot in one table. Raises EngineError whenever the database cannot be used."""
 
-    def __init__(self, engine: str, table: str, snapshot: Snapshot) -> None:
-        self._url, self._kind, self._numbers = _parse(engine)
-        self._table, self._snapshot = table, snapshot
+    def __init__(self, recipe: Recipe, table: str, snapshot: Snapshot) -> None:
+        self._recipe, self._table, self._snapshot = recipe, table, snapshot
+        self._place = _place(recipe.url)
         self._by_id = np.argsort(snapshot.ids)
-        n_rows = max(snapshot.n_live * snapshot.n_regions, 1)
-        self._lists = self._numbers.get("lists", 1 << min(max(round(math.log2(n_rows) / 2), 3), 15))
+        self._n_rows = snapshot.n_live * snapshot.n_regions
         self._idle: SimpleQueue[Any] = SimpleQueue()
         weakref.finalize(self, _close, self._idle)
         with self._connection() as db:
-            self.name = f"postgresql {db.info.parameter_status('server_version')} {self._kind}"
+            self.name = f"postgresql {db.info.parameter_status('server_version')} {recipe.kind}"
 
     @contextmanager
     def _connection(self) -> Iterator[Any]:
-        """A connection of one's own; threads may search at the same time."""
-        import psycopg
-
-        with _one_line(self._url):
-            try:
-                db = self._idle.get_nowait()
-            except Empty:
-                db = psycopg.connect(
-                    self._url, autocommit=True, connect_timeout=10, prepare_threshold=None, application_name="patchseek"
-                )
+        """A connection of one's own, so that threads may search at the same time; it is kept for the next."""
+        with _one_line(self._recipe.url):
+            db = self._connect()
             try:
                 yield db
             except BaseException:
-                db.close()  # and with it whatever it had begun
-                _close(self._idle)  # those of a server that has gone have gone too
+                db.close()  # and with it what it had begun
                 raise
             self._idle.put(db)
+
+    def _connect(self) -> Any:
+        import psycopg
+
+        with suppress(Empty):
+            while True:
+                db = self._idle.get_nowait()
+                with suppress(psycopg.OperationalError):
+                    db.execute("")  # is it still there?
+                    return db
+        return psycopg.connect(**self._place, autocommit=True, prepare_threshold=None)
 
     def update(self) -> None:
         """Bring the database up to date with the snapshot."""
@@ -124,7 +115,7 @@ class PostgresIndex:
                 tag = hashlib.sha256(shard.encode()).hexdigest()[:16]
                 self._update_shard(db, low, array, tag, held.get(tag, np.empty(0, np.int64)))
                 low += len(array)
-            if self._snapshot.n_live:
+            if self._n_rows:
                 self._require_index(db)
             db.execute("SELECT pg_advisory_unlock_all()")
 
@@ -134,30 +125,25 @@ class PostgresIndex:
             db.execute("CREATE EXTENSION IF NOT EXISTS vector")
             (version,) = db.execute("SELECT extversion FROM pg_extension WHERE extname = 'vector'").fetchone()
             if tuple(map(int, version.split(".")[:2])) < (0, 8):
-                raise EngineError(f"PostgreSQL at {self._url} has pgvector {version}; 0.8 or later is needed")
-            db.execute(
-                f"CREATE TABLE IF NOT EXISTS {self._table} "
-                f"(image bigint, region smallint, feature halfvec({dim}), PRIMARY KEY (image, region))"
-            )
-            # out of line, where larger values go by default, a scan would look each of them up
+                raise EngineError(f"PostgreSQL at {self._recipe.url} has pgvector {version}; 0.8 or later is needed")
+            if db.execute("SELECT to_regclass(%s)", [self._table]).fetchone() != (None,):
+                return
+            columns = f"image bigint, region smallint, feature halfvec({dim}), PRIMARY KEY (image, region)"
+            db.execute(f"CREATE TABLE {self._table} ({columns})")
+            # by default a larger feature lies in a second table, where a scan has to look each up: twice the time
             db.execute(f"ALTER TABLE {self._table} ALTER feature SET STORAGE {storage}")
-            db.execute(f"CREATE TABLE IF NOT EXISTS {self._table}_pictures (image bigint PRIMARY KEY, shard text)")
+            db.execute(f"CREATE TABLE {self._table}_pictures (image bigint PRIMARY KEY, shard text)")
 
     def _require_index(self, db: Any) -> None:
-        """An index as asked for and no other; it is built after the first load, which takes less time than to grow."""
-        given = {key: self._numbers[key] for key in _BUILD[self._kind] if key in self._numbers}
-        name = "_".join([self._table, self._kind.lower(), *(f"{key}{value}" for key, value in given.items())])
+        """An index as asked for and no other. It is built after the first load: to grow one takes longer."""
+        wanted = f"{self._table}_{self._recipe.suffix}"
         query = "SELECT indexname FROM pg_indexes WHERE tablename = %s AND schemaname = current_schema()"
-        built = {row[0] for row in db.execute(query, [self._table])} - {f"{self._table}_pkey"}
-        if self._kind == "IVFFLAT":
-            given["lists"] = self._lists
-        options = ", ".join(f"{key} = {value}" for key, value in given.items())
+        built = {name for (name,) in db.execute(query, [self._table])} - {f"{self._table}_pkey"}
         with db.transaction():
-            for other in built - {name}:
+            for other in built - {wanted}:
                 db.execute(f"DROP INDEX {other}")
-            if name not in built and self._kind != "FLAT":
-                using = f"{self._kind} (feature halfvec_ip_ops)" + (f" WITH ({options})" if options else "")
-                db.execute(f"CREATE INDEX {name} ON {self._table} USING {using}")
+            if wanted not in built and self._recipe.kind != "FLAT":
+                db.execute(f"CREATE INDEX {wanted} ON {self._table} USING {self._recipe.build(self._n_rows)}")
 
     def _update_shard(self, db: Any, low: int, array: Half, tag: str, held: NDArray[np.int64]) -> None:
         """Send the live pictures of a shard but those held; rows of theirs that came from another shard go."""
@@ -202,36 +188,18 @@ class PostgresIndex:
     def _best(self, db: Any, snapshot: Snapshot, query: NDArray[np.float32], k: int, allowed: list[int] | None) -> Hits:
         """The answer to one query, (1, k) each."""
         exact = "feature::vector <#> %(query)s::vector"
-        order = "3" if self._kind == "FLAT" else "feature <#> %(query)s::halfvec"
+        order = "3" if self._recipe.kind == "FLAT" else "feature <#> %(query)s::halfvec"
         where = "" if allowed is None else "WHERE image = ANY(%(allowed)s::bigint[])"
         select = f"SELECT image, region, {exact} FROM {self._table} {where} ORDER BY {order} LIMIT %(depth)s"
         values = {"query": str(query.tolist()), "allowed": allowed}
         depth = max(4 * k, 64)
         while True:
-            db.execute(self._settings(depth))
+            db.execute(self._recipe.settings(depth, self._n_rows))
             found = db.execute(select, {**values, "depth": depth}, binary=True).fetchall()
             hits = group_pictures(snapshot, *self._columns(found), k)
             if len(found) < depth or hits.positions[0, -1] >= 0:
                 return hits
             depth *= 2
-
-    def _settings(self, depth: int) -> str:
-        """What the server shall do for a search of this depth, until the end of the transaction."""
-        said = {"jit": "off"}  # compiling takes longer than it saves
-        if self._kind == "FLAT":
-            said["enable_indexscan"] = "off"  # another process may have built one
-        else:
-            said[f"{self._kind}.iterative_scan"] = "relaxed_order"  # go on where pictures of no choice were found
-        if self._kind == "HNSW":
-            ef = min(max(self._numbers.get("ef", 0), depth), 1000)  # pgvector's own bound
-            said |= {
-                "hnsw.ef_search": f"{ef}",
-                "hnsw.max_scan_tuples": "2147483647",
-                "hnsw.scan_mem_multiplier": "1000",
-            }
-        if self._kind == "IVFFLAT":
-            said["ivfflat.probes"] = str(self._numbers.get("probes", max(self._lists // 4, 1)))
-        return "; ".join(f"SET LOCAL {key} = {value}" for key, value in said.items())
 
     def _columns(self, found: Sequence[tuple[int, int, float]]) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
         """Scores and rows of the snapshot (1, n), best first. Pictures that it does not know are left out."""
@@ -271,6 +239,6 @@ def open_postgres(engine: str, snapshot: Snapshot, cache: Path | None) -> Postgr
     except ImportError as error:
         raise MissingExtra("psycopg", "postgres") from error
     table = f"patchseek_{owner_of(snapshot, cache, 'postgres')}_{snapshot.n_regions}"
-    index = PostgresIndex(engine, table, snapshot)
+    index = PostgresIndex(parse(engine), table, snapshot)
     index.update()
     return index
