@@ -70,8 +70,11 @@ class Server:
         self.process.wait()
 
     def kill(self):
-        """`kill -9`."""
-        self.process.kill()
+        """`kill -9`, every process of it: one that is busy would not see at once that the first has gone."""
+        pids = [pid for (pid,) in self.run("SELECT pid FROM pg_stat_activity WHERE pid <> pg_backend_pid()")]
+        for pid in (self.process.pid, *pids):
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
         self.process.wait()
 
     def run(self, statement):
