@@ -307,6 +307,23 @@ def test_a_database_without_pgvector_or_with_an_old_one_is_an_error_of_one_line(
         open_index(bare, make_snapshot(), tmp_path)
 
 
+def test_a_password_comes_from_the_environment_and_is_kept_nowhere(server, tmp_path, monkeypatch):
+    server.run("CREATE ROLE keeper LOGIN PASSWORD 'open sesame'")
+    server.run("CREATE DATABASE cave OWNER keeper")
+    with psycopg.connect(server.url, dbname="cave", autocommit=True) as db:
+        db.execute("CREATE EXTENSION vector")
+    rules = server.folder / "rows" / "pg_hba.conf"
+    rules.write_text("local cave all scram-sha-256\n" + rules.read_text())
+    server.stop()
+    server.start()
+    cave, snapshot = f"postgresql://keeper@/cave?host={server.folder}", make_snapshot()
+    with pytest.raises(EngineError, match="no password supplied"):
+        open_index(cave, snapshot, tmp_path)
+    monkeypatch.setenv("PGPASSWORD", "open sesame")
+    check(open_index(cave, snapshot, tmp_path), snapshot)
+    assert not any(b"sesame" in path.read_bytes() for path in tmp_path.iterdir())
+
+
 @pytest.mark.parametrize("dim", [4000, 4001])
 def test_more_numbers_than_fit_into_a_page_are_stored_and_searched(server, tmp_path, dim):
     snapshot = make_snapshot(n_images=10, n_regions=1, dim=dim)
