@@ -10,12 +10,13 @@ engines are built through `open_index` from its memory-mapped float16, one after
 
 Printed for each engine: seconds to build and save, bytes of its file, recall@10 of pictures against exact search, p50
 and p95 of single queries (a fresh page cache is not forced: what fits into memory is read from memory), and the
-process's own memory (RssAnon, without mapped files). --milvus N sends the first N pictures through Milvus Lite too,
-where this patchseek has that engine. Needs --images * 30 * dim * 2 bytes and an index's in ROOMY; removes them.
-Writes results/million.json after every step.
+process's own memory (RssAnon, without mapped files). --milvus N sends the first N pictures through Milvus Lite too
+(--images 0: nothing else, and what was measured before is kept). Needs --images * 30 * dim * 2 bytes and an index's in
+ROOMY; removes them. Writes results/million.json after every step.
 """
 
 import argparse
+import json
 import os
 import shutil
 import statistics
@@ -27,7 +28,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from turns import machine, write
+from turns import RESULTS, machine, write
 
 from patchseek import evaluate as ev
 from patchseek.datasets import open_dataset
@@ -44,6 +45,11 @@ SLOW = 20  # queries of exact search, which reads everything; the other engines 
 ENGINES = ("PQ64x4fs;rerank=2000", "RaBitQ;rerank=400", "IVF4096_HNSW32,PQ64x4fs;nprobe=512;rerank=2000", AUTO)
 
 Half = NDArray[np.float16]
+
+
+def settings(dim: int) -> Settings:
+    """A collection of features of dim numbers that no encoder made."""
+    return Settings(EncoderIdentity("synthetic", 224, dim, "0" * 64, "none"), Pyramid())
 
 
 def reduced(data: Path, cache: Path, dim: int) -> tuple[NDArray[np.float32], NDArray[np.float32], dict[str, Any]]:
@@ -134,60 +140,88 @@ def measure(engine: str, snapshot: Snapshot, queries: NDArray[np.float32], exact
     }
 
 
+def million(
+    figures: dict[str, Any], folder: Path, source: NDArray[np.float32], queries: NDArray[np.float32], asked: Any
+) -> None:
+    """The collection, exact search and the engines; written after every step."""
+    store = Store.create(folder / "collection", settings(asked.dim))
+    began = time.perf_counter()
+    fill(store, source, asked.images)
+    figures["pictures"] = asked.images
+    figures["collection"] = {"written s": round(time.perf_counter() - began), "GB": round(store.n_bytes() / 1e9, 2)}
+    began = time.perf_counter()
+    snapshot = store.snapshot()
+    figures["collection"]["opened s"] = round(time.perf_counter() - began, 2)
+    write("million", figures)
+    index, seconds = open_index(EXACT, snapshot), []
+    for query in queries[:SLOW]:
+        began = time.perf_counter()
+        index.search(query[None], 10)
+        seconds.append(time.perf_counter() - began)
+    began = time.perf_counter()
+    exact = index.search(queries, 10)
+    together = time.perf_counter() - began
+    figures["exact"] = {
+        "p50 ms": round(1000 * statistics.median(seconds)),
+        "p95 ms": round(1000 * float(np.percentile(seconds, 95))),
+        f"ms a query, {len(queries)} at once": round(1000 * together / len(queries)),
+        "own memory MB": own_memory(),
+    }
+    write("million", figures)
+    n_rows = snapshot.n_positions * snapshot.n_regions
+    for engine in asked.engines:
+        chosen = choose_engine(n_rows, snapshot.dim) if engine == AUTO else engine
+        if chosen != EXACT:
+            figures[chosen] = measure(chosen, snapshot, queries, exact, folder / "indexes")
+            write("million", figures)
+
+
+def through_milvus(
+    folder: Path, source: NDArray[np.float32], queries: NDArray[np.float32], n_images: int
+) -> dict[str, Any]:
+    """The first pictures through Milvus Lite, beside exact search of the same."""
+    store = Store.create(folder / "fewer", settings(source.shape[2]))
+    fill(store, source, n_images)
+    snapshot = store.snapshot()
+    index, seconds = open_index(EXACT, snapshot), []
+    for query in queries[:SLOW]:
+        began = time.perf_counter()
+        index.search(query[None], 10)
+        seconds.append(time.perf_counter() - began)
+    exact = index.search(queries[:SLOW], 10)
+    engine, n_rows = f"milvus:{folder / 'lite.db'}", n_images * snapshot.n_regions
+    found = measure(engine, snapshot, queries[:SLOW], exact, folder / "milvus")
+    n_bytes = sum(path.stat().st_size for path in folder.glob("lite.db/**/*") if path.is_file())
+    n_bytes += sum(path.stat().st_size for path in folder.glob("*lite.db*") if path.is_file())
+    return found | {
+        "file MB": round(n_bytes / 1e6),
+        "bytes a patch": round(n_bytes / n_rows, 1),
+        "exact p50 ms": round(1000 * statistics.median(seconds), 1),
+    }
+
+
 def main() -> None:
     """Measure, write after every step, print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--folder", type=Path, required=True)
     parser.add_argument("--data", type=Path, default=os.environ.get("PATCHSEEK_DATA"))
-    parser.add_argument("--images", type=int, default=1_000_000)
+    parser.add_argument("--images", type=int, default=1_000_000, help="0: none, and what was measured before is kept")
     parser.add_argument("--dim", type=int, default=256)
     parser.add_argument("--engines", nargs="*", default=list(ENGINES))
     parser.add_argument("--milvus", type=int, default=0, metavar="N")
-    arguments = parser.parse_args()
-    if arguments.data is None:
+    asked = parser.parse_args()
+    if asked.data is None:
         parser.error("name the folder of the sets with --data or PATCHSEEK_DATA")
-    with tempfile.TemporaryDirectory(dir=arguments.folder) as temporary:
+    path = RESULTS / "million.json"
+    known = json.loads(path.read_text()) if path.exists() and not asked.images else {}
+    with tempfile.TemporaryDirectory(dir=asked.folder) as temporary:
         folder = Path(temporary)
-        source, queries, cost = reduced(arguments.data, folder / "sets", arguments.dim)
-        figures: dict[str, Any] = {"machine": machine(), "pictures": arguments.images, "reduction": cost}
-        identity = EncoderIdentity("synthetic", 224, arguments.dim, "0" * 64, "none")
-        store = Store.create(folder / "collection", Settings(identity, Pyramid()))
-        began = time.perf_counter()
-        fill(store, source, arguments.images)
-        figures["collection"] = {"written s": round(time.perf_counter() - began), "GB": round(store.n_bytes() / 1e9, 2)}
-        began = time.perf_counter()
-        snapshot = store.snapshot()
-        figures["collection"]["opened s"] = round(time.perf_counter() - began, 2)
-        write("million", figures)
-        index, seconds = open_index(EXACT, snapshot), []
-        for query in queries[:SLOW]:
-            began = time.perf_counter()
-            index.search(query[None], 10)
-            seconds.append(time.perf_counter() - began)
-        began = time.perf_counter()
-        exact = index.search(queries, 10)
-        together = time.perf_counter() - began
-        figures["exact"] = {
-            "p50 ms": round(1000 * statistics.median(seconds)),
-            "p95 ms": round(1000 * float(np.percentile(seconds, 95))),
-            f"ms a query, {len(queries)} at once": round(1000 * together / len(queries)),
-            "own memory MB": own_memory(),
-        }
-        write("million", figures)
-        n_rows = snapshot.n_positions * snapshot.n_regions
-        for engine in arguments.engines:
-            chosen = choose_engine(n_rows, snapshot.dim) if engine == AUTO else engine
-            if chosen == EXACT:
-                continue
-            figures[chosen] = measure(chosen, snapshot, queries, exact, folder / "indexes")
-            write("million", figures)
-        if arguments.milvus:
-            fewer = Store.create(folder / "fewer", Settings(identity, Pyramid()))
-            fill(fewer, source, arguments.milvus)
-            part = fewer.snapshot()
-            truth = open_index(EXACT, part).search(queries, 10)
-            engine = f"milvus:{folder / 'lite.db'}"
-            figures[f"Milvus Lite, {arguments.milvus} pictures"] = measure(engine, part, queries, truth, folder / "m")
+        source, queries, cost = reduced(asked.data, folder / "sets", asked.dim)
+        figures: dict[str, Any] = {"machine": machine(), "reduction": cost} | known
+        if asked.images:
+            million(figures, folder, source, queries, asked)
+        if asked.milvus:
+            figures[f"Milvus Lite, {asked.milvus} pictures"] = through_milvus(folder, source, queries, asked.milvus)
             write("million", figures)
 
 

@@ -1,11 +1,13 @@
 """What holds for Milvus Lite and for a server alike, against brute force. A class is given `place`, a `milvus:URI`."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 from pymilvus import MilvusClient
 
 from patchseek.errors import EngineError, QueryError
-from patchseek.indexes import _milvus, open_index
+from patchseek.indexes import _exact, _milvus, _milvus_rows, open_index
 from patchseek.store import Snapshot
 
 from .test_indexes import brute_force, make_snapshot, unit
@@ -24,10 +26,11 @@ def part(snapshot, n_shards):
     )
 
 
-def check(engine, snapshot, cache, k=7):
+def check(engine, snapshot, cache, k=7, among=None):
     queries = unit(np.random.default_rng(1), 3, snapshot.dim)
-    hits = open_index(engine, snapshot, cache).search(queries, k)
-    for q, expected in enumerate(brute_force(snapshot, queries, k)):
+    hits = open_index(engine, snapshot, cache).search(queries, k, among)
+    chosen = snapshot if among is None else dataclasses.replace(snapshot, live=snapshot.live & among)
+    for q, expected in enumerate(brute_force(chosen, queries, k)):
         n = len(expected)
         assert hits.positions[q, :n].tolist() == [position for position, _, _ in expected]
         assert hits.regions[q, :n].tolist() == [region for _, region, _ in expected]
@@ -72,8 +75,8 @@ class MilvusContract:
         assert sum(sent) == 60 * 5
 
     def test_a_load_that_broke_off_goes_on_where_it_stopped(self, place, tmp_path, sent, monkeypatch):
-        monkeypatch.setattr(_milvus, "_BATCH_BYTES", 4 * 4 * 16 * 5)  # four pictures a message
-        send, calls = _milvus.MilvusIndex._send, []
+        monkeypatch.setattr(_milvus_rows, "BATCH_BYTES", 4 * 4 * 16 * 5)  # four pictures a message
+        send, calls = _milvus_rows.Rows._send, []
 
         def dies(self, *batch):
             calls.append(batch)
@@ -81,7 +84,7 @@ class MilvusContract:
                 raise OSError("the cable was pulled")
             send(self, *batch)
 
-        monkeypatch.setattr(_milvus.MilvusIndex, "_send", dies)
+        monkeypatch.setattr(_milvus_rows.Rows, "_send", dies)
         with pytest.raises(EngineError, match="the cable was pulled; nothing is lost"):
             open_index(place, make_snapshot(), tmp_path)
         n_before = sum(sent)
@@ -108,7 +111,7 @@ class MilvusContract:
         check(name, make_snapshot(), tmp_path / "a")
 
     def test_one_picture_that_owns_all_the_best_rows_does_not_hide_the_others(self, place, tmp_path, monkeypatch):
-        monkeypatch.setattr(_milvus, "_LIMIT", 256)  # Milvus's own is 16384
+        monkeypatch.setattr(_milvus, "LIMIT", 256)  # Milvus's own is 16384
         snapshot = make_snapshot(n_images=100, n_regions=30)
         query = unit(np.random.default_rng(5), 1, 16)
         for array in snapshot.arrays:
@@ -116,11 +119,33 @@ class MilvusContract:
         hits = open_index(place, snapshot, tmp_path).search(query, 100)
         assert sorted(hits.positions[0].tolist()) == list(range(100))
 
+    @pytest.mark.parametrize("chosen", [(7,), (0, 3, 18, 29, 30, 59), range(60)], ids=["one", "few", "all"])
+    def test_only_pictures_of_a_choice_answer(self, place, tmp_path, chosen, monkeypatch):
+        monkeypatch.setattr(_exact, "EXACT_BYTES", 0)  # else so few are searched without Milvus
+        monkeypatch.setattr(_milvus, "_STRETCHES", 3)
+        among = np.zeros(60, bool)
+        among[list(chosen)] = True
+        check(place, make_snapshot(removed=(3, 6, 58)), tmp_path, 5, among)
+
     def test_a_lower_level_stands_beside_the_full_one(self, place, tmp_path):
         snapshot = make_snapshot()
         check(place, snapshot, tmp_path)
         check(place, snapshot.first_regions(3), tmp_path)
         check(place, snapshot, tmp_path)
+
+    def test_a_name_of_ones_own_serves_every_level(self, place, tmp_path):
+        name = f"{place};name=own_{tmp_path.name.replace('-', '_')}"
+        check(name, make_snapshot(), tmp_path)
+        check(name, make_snapshot().first_regions(3), tmp_path)
+
+    def test_rows_that_a_snapshot_of_yesterday_does_not_know_do_not_count(self, place, tmp_path):
+        snapshot = make_snapshot()
+        query = unit(np.random.default_rng(5), 1, 16)
+        snapshot.arrays[2][:] = query[0]  # 150 rows of 30 new pictures are the best
+        yesterday = part(snapshot, 2)
+        index = open_index(place, yesterday, tmp_path)
+        open_index(place, snapshot, tmp_path)
+        assert sorted(index.search(query, 30).positions[0].tolist()) == list(range(30))
 
     def test_wrong_queries_are_an_error(self, place, tmp_path):
         index = open_index(place, make_snapshot(), tmp_path)

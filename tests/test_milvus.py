@@ -2,12 +2,15 @@
 
 import shutil
 import socket
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from patchseek.errors import EngineError
 from patchseek.indexes import lasting, open_index
+from patchseek.indexes._milvus import _stretches
+from patchseek.indexes._owner import owner_of
 
 from .contract_milvus import MilvusContract, sent  # noqa: F401  a fixture
 from .test_indexes import make_snapshot
@@ -44,8 +47,15 @@ def test_a_server_that_is_down_is_an_error_of_one_line(tmp_path):
         ("milvus:", "PATCHSEEK_MILVUS_TOKEN"),
         ("milvus:http://root:secret@host:19530", "PATCHSEEK_MILVUS_TOKEN"),
         ("milvus:./rows", "must end in .db"),
-        ("milvus:a.db;nprobe=many", "whole numbers"),
-        ("milvus:a.db;speed=9", "'speed' is no parameter"),
+        ("milvus:a.db;rerank=many", "whole numbers"),
+        ("milvus:a.db;nprobe=0;type=IVF_FLAT", "whole numbers from 1 on"),
+        ("milvus:a.db;nprobe=-3;type=IVF_FLAT", "whole numbers from 1 on"),
+        ("milvus:a.db;speed=9", "'speed' is no parameter of FLAT; rerank"),
+        ("milvus:a.db;nlist=5", "'nlist' is no parameter of FLAT"),
+        ("milvus:a.db;type=HNSW;nlist=5", "'nlist' is no parameter of HNSW; M, efConstruction, ef, rerank"),
+        ("milvus:a.db;rerank=5;rerank=6", "rerank is said twice"),
+        ("milvus:a.db;name=my pets", "a name is made of letters"),
+        ("milvus:a.db;name=", "a name is made of letters"),
     ],
 )
 def test_a_string_that_says_nothing_sensible_is_an_error_of_one_line(engine, reason):
@@ -69,3 +79,32 @@ def test_a_copy_of_a_collection_that_grows_on_its_own_does_not_disturb_the_first
     open_index(place, other, tmp_path / "b")
     query = first.features(np.array([3]))[0, :1]
     assert index.search(query, 1).positions.tolist() == [[3]]
+
+
+def test_two_processes_that_are_the_first_at_once_draw_one_owner(tmp_path, monkeypatch):
+    drawn, write = [], Path.write_text
+
+    def slowly(path, text):  # another one comes between
+        write(path, text)
+        if not drawn:
+            drawn.append("")
+            drawn[0] = owner_of(make_snapshot(), tmp_path / "c", "milvus")
+
+    monkeypatch.setattr(Path, "write_text", slowly)
+    assert owner_of(make_snapshot(), tmp_path / "c", "milvus") == drawn[0]
+
+
+def test_a_folder_that_cannot_be_made_is_an_error_of_one_line(place, tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(EngineError, match="cannot be written"):
+        open_index(place, make_snapshot(), tmp_path / "file" / "indexes")
+
+
+def test_a_choice_becomes_few_stretches_that_hold_it():
+    assert _stretches(np.array([5])) == "(image >= 5 and image <= 5)"
+    assert _stretches(np.array([1, 2, 3, 9])) == "(image >= 1 and image <= 3) or (image >= 9 and image <= 9)"
+    odd = np.arange(1, 2001, 2)
+    odd[500:] += 100
+    parts = _stretches(odd).split(" or ")
+    assert len(parts) == 64
+    assert any(part.endswith("image <= 999)") for part in parts)  # the widest gap is never bridged

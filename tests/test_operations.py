@@ -53,8 +53,29 @@ def test_the_engine_is_changed_where_the_pictures_are_gone(home):
     assert "alone: exact, no bytes of its own" in run(home, "use-index", "exact", "-c", "alone").stdout
 
 
+def test_a_search_may_be_limited_to_places_tags_and_days(home):
+    query, names = str(home / "pictures" / "3.png"), lambda done: {line["image"] for line in json_lines(done.stdout)}
+    search = ["search", query, "-c", "pictures", "--jsonl", "--refine", "0"]
+    assert names(run(home, *search, "--under", "[0-2].png")) == {"0.png", "1.png", "2.png"}
+    assert run(home, "tag", "rare", "1.png", "3.png", "-c", "pictures").stdout == "rare: put on 2 pictures\n"
+    assert names(run(home, *search, "--tag", "rare")) == {"1.png", "3.png"}
+    assert names(run(home, *search, "--tag", "rare", "--under", str(home / "pictures/1.png"))) == {"1.png"}
+    assert run(home, "tag", "-c", "pictures").stdout == "rare: 2\n"
+    assert json.loads(run(home, "info", "-c", "pictures", "--json").stdout)["tags"] == {"rare": 2}
+    assert run(home, "tag", "rare", "*", "--remove", "-c", "pictures").stdout == "rare: taken off 2 pictures\n"
+    assert len(names(run(home, *search, "--since", "2020-01-01"))) == 8
+    assert "nothing found" in run(home, *search, "--until", "2020-01-01", code=4).stderr
+    assert "matches 'nowhere'" in run(home, *search, "--under", "nowhere", code=1).stderr
+    assert "'soon': a date is written" in run(home, *search, "--since", "soon", code=1).stderr
+    assert "say which pictures" in run(home, "tag", "rare", code=2).stderr
+
+
+def json_lines(text):
+    return [json.loads(line) for line in text.splitlines()]
+
+
 def log_lines(done):
-    return [json.loads(line) for line in done.stderr.splitlines()]
+    return json_lines(done.stderr)
 
 
 def test_every_line_on_stderr_is_json_where_that_is_asked_for_and_the_run_leaves_a_report(home):

@@ -415,7 +415,9 @@ def test_options_travel_to_the_search(client, monkeypatch):
     features = client.get("/api/collection").json()["features"]
     assert all(features[name] for name in _answers.OPTIONS)
     form = {"image_id": [1, 2], "box": ["0,0,32,24", ""], "refine": 5, "several": True, "distinct": True, "exclude": 3}
-    assert client.post("/api/search", data=form | {"text": "a red cup", "top": 7, "skip": 7}).status_code == 200
+    choice = {"under": ["trips", "*.png"], "tags": ["red"], "since": "2024-05-31", "until": "2024-06-01"}
+    sent = form | choice | {"text": "a red cup", "top": 7, "skip": 7}
+    assert client.post("/api/search", data=sent).status_code == 200
     pictures, options = asked[0]
     assert [picture.width for picture in pictures] == [64, 64]
     assert options.pop("exclude")[0].width == 64
@@ -426,6 +428,19 @@ def test_options_travel_to_the_search(client, monkeypatch):
         "several": True,
         "distinct": True,
         "text": "a red cup",
+        **choice,
     }
     assert client.post("/api/search", data={"text": "a red cup"}).json()["query"] == {"text": "a red cup"}
     assert asked[1] == (None, {"box": None, "top": 10, "text": "a red cup"})
+
+
+def test_only_pictures_of_a_folder_answer(client):
+    def ask(**choice):
+        return client.post("/api/search", data={"image_id": [1], "refine": 0, "top": 100} | choice)
+
+    every = [result["image"] for result in ask().json()["results"]]
+    (one,) = ask(under=[every[3]]).json()["results"]
+    assert one["image"] == every[3]
+    assert "no picture of the collection matches 'nowhere'" in ask(under=["nowhere"]).json()["detail"]
+    assert ask(until="2000-01-01").json()["results"] == []
+    assert ask(since="soon").status_code == 422

@@ -180,6 +180,27 @@ def test_a_dropped_picture_and_a_drawn_box_show_where_the_object_is(open_page, h
     assert moved["query"]["box"] != answer["query"]["box"]  # a press inside the box moved it
 
 
+def test_only_some_pictures_may_answer(open_page, home):
+    page = open_page()
+    every = answered(page, lambda: page.set_input_files("#file", home / "cup.jpg"))["results"]
+    page.locator("#where summary").click()
+
+    def say(**fields):
+        for name, value in fields.items():
+            page.fill(f"#{name}", value)
+        page.locator("#where summary").focus()
+
+    some = answered(page, lambda: say(under="scene-0[2-4].jpg"))["results"]
+    assert {result["image"] for result in some} == {"scene-02.jpg", "scene-03.jpg", "scene-04.jpg"}
+    page.screenshot(path=SCREENS / "where.png")
+    assert answered(page, lambda: say(under="", until="2001-01-01"))["results"] == []
+    assert page.locator("#answers-title").inner_text() == "Nothing found"
+    assert len(answered(page, lambda: say(until=""))["results"]) == len(every)
+    say(tag="unheard of")
+    until(page, "!document.querySelector('#problem').hidden")
+    assert "No picture has the tag" in page.locator("#problem").inner_text()
+
+
 def test_the_box_is_resized_by_its_handles_and_typed_in_numbers(open_page, home):
     page = open_page()
     answered(page, lambda: page.set_input_files("#file", home / "cup.jpg"))
@@ -195,7 +216,7 @@ def test_the_box_is_resized_by_its_handles_and_typed_in_numbers(open_page, home)
     x, y, w, h = answered(page, pull)["query"]["box"]
     assert abs(x - 100) < 4 and abs(y - 100) < 4
     assert w > 230 and h > 215
-    page.locator(".numbers summary").click()
+    page.get_by_text("Box in numbers").click()
     assert answered(page, lambda: page.fill("#box-x", "50"))["query"]["box"] == [50, y, w, h]
     assert answered(page, lambda: page.click("#whole"))["query"]["box"] is None
 

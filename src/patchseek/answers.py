@@ -15,7 +15,7 @@ from .images import Picture, read
 from .indexes import Index
 from .rerank import Refiner, need
 from .search import Match, Query, find_rows
-from .store import Image, Snapshot, Store
+from .store import Choice, Image, Moment, Snapshot, Store, Words
 
 Rows = list[tuple[Match, int, int]]
 """Matches, each with its position in the snapshot and its winning region."""
@@ -42,8 +42,19 @@ class SearchOptions:
     # search again with the best so many results as further queries; 0: no
     min_confidence: float | None = None
     # leave out what is less sure
+    under: Words = ()
+    tags: Words = ()
+    since: Moment | None = None
+    until: Moment | None = None
+    # which pictures may answer; see store.Choice
+
+    @property
+    def choice(self) -> Choice:
+        """Which pictures may answer."""
+        return Choice(self.under, self.tags, self.since, self.until)
 
     def __post_init__(self) -> None:
+        self.choice  # noqa: B018  raises for dates that are none
         if self.top is not None and self.top < 1:
             raise QueryError(f"the number of pictures asked for must be at least 1, found {self.top}")
         if self.refine < 0 or self.expand < 0:
@@ -61,12 +72,17 @@ class Searched:
     store: Store
     encoder: Encoder
     background: Background | None = None
+    among: NDArray[np.bool_] | None = None
+    # (N,) True at the positions that may answer, None for all
 
 
 def answer(
     query: Query, options: SearchOptions, searched: Searched, on_progress: OnProgress | None = None
 ) -> list[Match]:
     """The matches of a query, best first, as the options say. on_progress is told of pictures refined."""
+    if not options.choice.is_all:
+        chosen = np.isin(searched.snapshot.ids, options.choice.ids(searched.store))
+        searched = replace(searched, among=chosen)
     n_wanted = options.top or searched.snapshot.n_live
     rows = _find_and_refine(query, options, searched, n_wanted, on_progress)
     if options.expand:
@@ -86,7 +102,7 @@ def _find_and_refine(
     query: Query, options: SearchOptions, searched: Searched, n_wanted: int, on_progress: OnProgress | None
 ) -> Rows:
     n = max(n_wanted * (3 if options.distinct else 1), options.refine)
-    rows = find_rows(query.feature, searched.index, searched.snapshot, searched.store, n)
+    rows = find_rows(query.feature, searched.index, searched.snapshot, searched.store, n, searched.among)
     first, rest = rows[: options.refine], rows[options.refine :]
     background = searched.background
     pictures = _read_ahead([match.image for match, _, _ in first], searched.encoder)

@@ -5,7 +5,6 @@ It joins the write path and the read path and owns what is costly to open: encod
 
 import threading
 from collections.abc import Sequence
-from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any
 
@@ -14,12 +13,12 @@ from .boxes import WHOLE, from_pixels
 from .confidence import MIN_REGIONS, Background, measure_background
 from .encode import AddReport, OnProgress, add_folder
 from .encoders import Encoder, open_encoder
-from .errors import ImageError, PatchseekError, QueryError, StoreError
+from .errors import ImageError, QueryError, StoreError
 from .images import Picture, read
 from .indexes import EXACT, Index, lasting, open_index
 from .regions import Pyramid
 from .search import Match, Query, encode_query, encode_words, join
-from .store import Settings, Snapshot, Store, Writer, back_up, restore
+from .store import Choice, Settings, Snapshot, Store, Writer, back_up, restore
 
 Asked = str | Path | bytes | int | Picture
 """A query picture: a file, its bytes, the id of a picture of the collection, or pixels."""
@@ -148,7 +147,7 @@ class Collection:
         box: x y w h of the object in pixels of the upright query (or all four at most 1: shares of its sides), the
         whole picture by default; a list of boxes or None, one a picture, for several. text: words instead of a picture,
         or beside one. exclude: pictures of what is not wanted. index: "exact" or a FAISS factory string, by default
-        what `use_index` chose. options: the fields of SearchOptions, such as top=10, refine=20, several=False.
+        what `use_index` chose. options: the fields of SearchOptions, such as top=10, refine=20, under="holidays/2024".
         Raises ImageError for a query that is no picture, BoxError, QueryError.
         """
         asked = SearchOptions(**options)
@@ -212,21 +211,25 @@ class Collection:
             return self._opened[2:]
 
     def remove(self, *patterns: str) -> list[str]:
-        """Take pictures out by relative path or shell pattern; returns the paths taken out. The files are not touched.
+        """Take pictures out by path, folder or shell pattern; returns the paths taken out. The files are not touched.
 
-        They come back when the folder is indexed again, unless excluded. Raises PatchseekError for a pattern that
-        matches nothing, and then nothing is removed.
+        They come back when the folder is indexed again, unless excluded. Raises QueryError for a pattern that matches
+        nothing, and then nothing is removed.
         """
-        paths = self.store.paths()
-        chosen: dict[int, str] = {}
-        for pattern in patterns:
-            matched = {i: path for i, root, path in paths if fnmatch(path, pattern) or str(root / path) == pattern}
-            if not matched:
-                raise PatchseekError(f"no picture of the collection matches {pattern!r}")
-            chosen |= matched
+        ids = Choice(under=patterns).ids(self.store).tolist() if patterns else []
+        paths = [image.path for image in self.store.images(ids) if image]
         with Writer(self.store) as writer:
-            writer.remove(list(chosen))
-        return list(chosen.values())
+            writer.remove(ids)
+        return paths
+
+    def tag(self, name: str, *patterns: str, remove: bool = False) -> int:
+        """Put a tag on pictures by path, folder or shell pattern, or take it off; returns on how many that changed it.
+
+        A picture keeps its tags when its file moves and loses them when its content changes. Raises QueryError.
+        """
+        ids = Choice(under=patterns).ids(self.store).tolist()
+        with Writer(self.store) as writer:
+            return writer.untag(name, ids) if remove else writer.tag(name, ids)
 
     def verify(self) -> list[str]:
         """What is wrong with the collection on disk, a line each; empty when every byte is as committed."""

@@ -99,14 +99,20 @@ def join(wanted: Sequence[Query], unwanted: Sequence[Query] = ()) -> Query:
 
 
 def find_rows(
-    feature: NDArray[np.float32], index: Index, snapshot: Snapshot, store: Store, k: int
+    feature: NDArray[np.float32],
+    index: Index,
+    snapshot: Snapshot,
+    store: Store,
+    k: int,
+    among: NDArray[np.bool_] | None = None,
 ) -> list[tuple[Match, int, int]]:
     """The best k pictures (fewer where the collection holds fewer) for a query feature (D,), best first.
 
     Each match with its position in the snapshot, which is what the index was opened over, and its winning region.
+    among: see Index.search.
     Raises QueryError for a feature of another D or k < 1.
     """
-    hits = index.search(feature[None], k)
+    hits = index.search(feature[None], k, among)
     found = hits.positions[0] >= 0
     positions, regions = hits.positions[0][found], hits.regions[0][found]
     images = store.images(snapshot.ids[positions].tolist())

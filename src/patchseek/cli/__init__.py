@@ -21,7 +21,7 @@ from ._compress import compress_command
 from ._distributed import ClusterChoice, cluster_options
 from ._encoder import EncoderChoice, encoder_options
 from ._log import log_as_json, log_plainly, logs_json, say, say_crash
-from ._operations import backup_command, restore_command, use_index_command, write_run_report
+from ._operations import backup_command, restore_command, tag_command, use_index_command, write_run_report
 from ._plan import plan_command
 from ._search import search_command
 from ._serve import serve_command
@@ -146,6 +146,7 @@ def info(collection: Path | None, as_json: bool) -> None:
         "dim": opened.store.settings.encoder.dim,
         "preprocessing": opened.store.settings.encoder.preprocessing,
         "bytes": opened.store.n_bytes(),
+        "tags": opened.store.tags(),
         "failures": [{"image": f.path, "reason": f.reason} for f in failures],
     }
     if as_json:
@@ -153,7 +154,7 @@ def info(collection: Path | None, as_json: bool) -> None:
         return
     for key, value in record.items():
         if key != "failures":
-            _output.print_line(f"{key:14} {', '.join(map(str, value)) if isinstance(value, list) else value}")
+            _output.print_line(f"{key:14} {', '.join(map(str, value)) if isinstance(value, list | dict) else value}")
     _output.print_line(f"{'failures':14} {len(failures)}")
     for failure in failures:
         _output.print_line(f"  {_output.printable(failure.path)}: {failure.reason}")
@@ -163,7 +164,7 @@ def info(collection: Path | None, as_json: bool) -> None:
 @click.argument("patterns", nargs=-1, required=True)
 @collection_option
 def remove(patterns: tuple[str, ...], collection: Path | None) -> None:
-    """Take pictures out of a collection by relative path or pattern. The files themselves are not touched."""
+    """Take pictures out of a collection by path, folder or pattern. The files themselves are not touched."""
     from . import _output
 
     for path in open_collection(collection).remove(*patterns):
@@ -241,7 +242,7 @@ def verify_weights(folder: Path | None) -> None:
 for command in (
     *(search_command, compress_command, serve_command),
     *(evaluate_command, score_command, dataset_command),
-    *(backup_command, restore_command, use_index_command, plan_command),
+    *(backup_command, restore_command, tag_command, use_index_command, plan_command),
 ):
     cli.add_command(command)
 

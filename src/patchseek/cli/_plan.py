@@ -77,14 +77,20 @@ def _text(plan: "Plan") -> str:
     lines += [
         f"network   {_bytes(network['pictures'])} of pictures in, {_bytes(network['features'])} of features out",
         "",
-        f"{'index, one copy':16} {'bytes a patch':>13} {'bytes':>10} {'query, all rows':>16} {'a quarter probed':>17}",
+        f"{'index, one copy':16} {'bytes a patch':>13} {'bytes':>10} {'query, all rows':>16} {'a quarter probed':>17} "
+        f"{'recall@10':>10}",
     ]
     for index in compressions(plan):
         times = [f"{_number(t)} s" if t is not None else "-" for t in (index.query_s, index.probed_s)]
         lines.append(
-            f"{index.name:16} {index.row_bytes:>13} {_bytes(index.total_bytes):>10} {times[0]:>16} {times[1]:>17}"
+            f"{index.name:16} {index.row_bytes:>13} {_bytes(index.total_bytes):>10} {times[0]:>16} {times[1]:>17} "
+            f"{'-' if index.recall is None else f'{index.recall:.3f}':>10}"
         )
-    lines += ["", f"{'gives way first':26} {'needed':>10} {'there':>10} {'share':>8}"]
+    lines += [
+        "recall@10: at a million patches; of RaBitQ and PQ the best 400 rows are scored again",
+        "",
+        f"{'gives way first':26} {'needed':>10} {'there':>10} {'share':>8}",
+    ]
     for limit in limits(plan):
         need, have = (f"{_number(value)} {limit.unit}" for value in (limit.need, limit.have))
         advice = f"  -> {limit.advice}" if limit.share > 1 else ""

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 EXIT_NOTHING_FOUND = 4
 
+CHOICE = ("under", "tags", "since", "until")
+"""Options that say which pictures may answer."""
 _PATH = click.Path(path_type=Path)
 Records = tuple[list[dict[str, Any]], dict[str, Any], list[dict[str, Any]]]
 """Queries, collection and results as JSON objects."""
@@ -37,6 +39,10 @@ Records = tuple[list[dict[str, Any]], dict[str, Any], list[dict[str, Any]]]
 @click.option("--distinct", is_flag=True, help="One of several pictures that are nearly the same.")
 @click.option("--expand", type=int, default=0, metavar="N", help="Search again with the best N results added.")
 @click.option("--min-confidence", type=float, metavar="0..1", help="Leave out what is less sure than this.")
+@click.option("--under", multiple=True, metavar="FOLDER", help="Only there: a folder, picture or '*.png'; repeatable.")
+@click.option("--tag", "tags", multiple=True, metavar="NAME", help="Only pictures with this tag; repeatable.")
+@click.option("--since", metavar="DATE", help="Only files changed on this day or later, e.g. 2024-05-31.")
+@click.option("--until", metavar="DATE", help="Only files changed on this day or before.")
 @collection_option
 @weights_option
 @click.option("--engine", type=click.Choice(["auto", "openvino", "torch", "onnxruntime"]), help="What computes.")
@@ -96,6 +102,7 @@ def _search_here(
     opened = _open(said)
     pictures = [opened.read(each) for each in asked]
     options = {name: said[name] for name in ("text", "refine", "several", "distinct", "expand", "min_confidence")}
+    options |= {name: said[name] for name in CHOICE}
     with progress_bar("pictures refined") as on_progress:
         matches = opened.search(
             pictures,
@@ -183,9 +190,8 @@ def _search_there(
             raise click.UsageError(f"--{name}: a server searches its own collection in its own way, and draws nothing")
     if len(asked) != 1:
         raise click.UsageError("a server is asked with one picture from here; its page takes several")
-    options = {"refine": said["refine"], **{k: "true" for k in ("several", "distinct") if said[k]}}
-    if said["text"] is not None:
-        options["text"] = said["text"]
+    options: dict[str, Any] = {"refine": said["refine"], **{k: "true" for k in ("several", "distinct") if said[k]}}
+    options |= {name: said[name] for name in ("text", *CHOICE) if said[name]}
     client = Client(url, os.environ.get("PATCHSEEK_TOKEN"))
     answer = client.search(asked[0], box=boxes[0], top=top or MOST, **options)
     least = said["min_confidence"] or 0

@@ -82,3 +82,18 @@ def group_pictures(snapshot: Snapshot, scores: NDArray[np.float32], rows: NDArra
         hits.regions[q, : len(best)] = regions[best]
         hits.scores[q, : len(best)] = query_scores[found][best]
     return hits
+
+
+def known_rows(
+    snapshot: Snapshot, by_id: NDArray[np.int64], images: NDArray[np.int64], regions: NDArray[np.int64]
+) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
+    """The snapshot's rows (n,) of images by id (n,) and regions (n,), and which of them are of its live pictures.
+
+    by_id: positions (N,) in order of id. A database may hold more pictures than a snapshot of yesterday knows.
+    """
+    if not len(by_id):
+        return np.full(len(images), -1, np.int64), np.zeros(len(images), bool)
+    places = np.minimum(np.searchsorted(snapshot.ids, images, sorter=by_id), len(by_id) - 1)
+    positions = by_id[places]
+    known = (snapshot.ids[positions] == images) & snapshot.live[positions]
+    return positions * snapshot.n_regions + regions, known

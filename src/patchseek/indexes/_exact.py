@@ -139,5 +139,10 @@ def search_few(snapshot: Snapshot, queries: Features, k: int, among: NDArray[np.
     """
     if 2 * int((among & snapshot.live).sum()) * snapshot.n_regions * snapshot.dim > EXACT_BYTES:
         return None
+    return search_store(snapshot, queries, k, among)
+
+
+def search_store(snapshot: Snapshot, queries: Features, k: int, among: NDArray[np.bool_] | None = None) -> Hits:
+    """One exact search, without an engine that is kept. See Index.search."""
     with ThreadPoolExecutor(n_cores(), "exact") as pool:
         return ExactIndex(snapshot, pool).search(queries, k, among)

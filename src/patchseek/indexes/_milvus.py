@@ -1,22 +1,17 @@
 """Search in Milvus, embedded (Lite) or a server. The only file that imports pymilvus.
 
-The collection on disk is the truth and Milvus a cache of it: a row is one region of one live picture, under the key
-image id * R + region, so that sending it twice changes nothing. Each row names its shard, and opening compares shard by
-shard what Milvus counts with what the snapshot holds; only what is missing is sent. Nothing else is written down, so a
-load that broke off goes on wherever it stopped.
-
-Milvus ranks rows, and one picture may own many of the first. Its grouping search is not used: server 2.3.5 ignores the
-wish without a word. So we ask for more rows than pictures, as `_faiss` does, up to Milvus's own limit, and beyond it
-again without the pictures found.
+The collection on disk is the truth and Milvus a cache of it, see `_milvus_rows`. Milvus ranks rows, and one picture may
+own many of the first. Its grouping search is not used: server 2.3.5 ignores the wish without a word. So we ask for more
+rows than pictures and double the depth, as `_faiss` does, up to Milvus's own limit; what would take more rows than that
+is searched exactly in the store. Where only some pictures may answer, stretches of their ids are Milvus's condition.
 """
 
-import hashlib
 import logging
 import math
 import os
-import uuid
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -27,18 +22,20 @@ from ..encoders import Features
 from ..errors import EngineError, MissingExtra
 from ..store import Snapshot
 from . import Hits, check_query
-from ._best import group_pictures
-from ._milvus_recipe import SEARCH, TOKEN, Recipe, parse, really_built
+from ._best import group_pictures, known_rows
+from ._exact import search_few, search_store
+from ._milvus_recipe import TOKEN, Recipe, parse, really_built
+from ._milvus_rows import LIMIT, Rows, chunks
+from ._owner import owner_of
 from ._rescore import rescore
 
-_TIMEOUT = 60  # seconds for one message
-_LIMIT = 16384  # rows that a search or a query may return, Milvus's own bound
-_BATCH_BYTES = 8 << 20  # of features in one message; a server takes 64 MB
+_TIMEOUT = 30  # seconds for a search
 _QUERIES = 32  # in one message
+_STRETCHES = 64  # of ids in one condition
 _OWNER = "patchseek.owner"
 
-Ranked = list[tuple[int, float]]
-"""Keys and scores, best first."""
+Ranked = tuple[NDArray[np.int64], NDArray[np.float32]]
+"""Keys (n,) and scores (n,), best first."""
 
 
 @contextmanager
@@ -49,7 +46,7 @@ def _one_line(uri: str) -> Iterator[None]:
 
     try:
         yield
-    except (MilvusException, grpc.RpcError, OSError, ValueError) as error:
+    except (MilvusException, grpc.RpcError, OSError) as error:
         reason = " ".join(str(getattr(error, "message", "") or error).split())[:300]
         raise EngineError(f"Milvus at {uri}: {reason}; nothing is lost, the next try goes on from here") from error
 
@@ -64,7 +61,8 @@ class MilvusIndex:
         self._kind = really_built(recipe.kind, self._version)
         self.name = f"milvus {self._version} {self._kind}"
         n_rows = max(snapshot.n_live * snapshot.n_regions, 1)
-        self._nlist = recipe.numbers.get("nlist", 1 << min(max(round(math.log2(n_rows) / 2), 3), 16))
+        self._nlist = recipe.build.get("nlist", 1 << min(max(round(math.log2(n_rows) / 2), 3), 16))
+        self._by_id = np.argsort(snapshot.ids)
 
     def update(self, owner: str) -> None:
         """Bring Milvus up to date with the snapshot; owner tells whose the collection is."""
@@ -72,17 +70,7 @@ class MilvusIndex:
             self._require_ours(f"{owner} D={self._snapshot.dim} R={self._snapshot.n_regions}")
             self._require_index()
             self._client.load_collection(self._collection)
-            low = 0
-            for array, shard in zip(self._snapshot.arrays, self._snapshot.shards, strict=True):
-                self._update_shard(low, len(array), _tag(shard))
-                low += len(array)
-            tags = [_tag(shard) for shard in self._snapshot.shards]
-            stale = f"shard not in {_in(tags)}" if tags else "row >= 0"
-            if self._count(stale):
-                self._client.delete(self._collection, filter=stale)
-            found, wanted = self._count("row >= 0"), self._snapshot.n_live * self._snapshot.n_regions
-        if found != wanted:
-            raise EngineError(f"{self._collection} of Milvus holds {found} rows, {wanted} expected; open it again")
+            Rows(self._client, self._collection, self._snapshot).update()
 
     def _require_ours(self, identity: str) -> None:
         from pymilvus import DataType
@@ -106,88 +94,55 @@ class MilvusIndex:
         )
 
     def _require_index(self) -> None:
-        """An index of the type asked for; one of another type makes room."""
+        """An index of the type and with the parameters asked for; another one makes room."""
         if self._client.list_indexes(self._collection):
             built = self._client.describe_index(self._collection, "feature")
-            if built["index_type"] == self._kind:
+            if built["index_type"] == self._kind and all(
+                str(built.get(key)) == str(number) for key, number in self._recipe.build.items()
+            ):
                 self._nlist = int(built.get("nlist", self._nlist))
                 return
             self._client.release_collection(self._collection)
             self._client.drop_index(self._collection, "feature")
-        dim, given = self._snapshot.dim, self._recipe.numbers
+        dim = self._snapshot.dim
         params = {"nlist": self._nlist} if self._kind.startswith("IVF") else {}
         if self._kind == "IVF_PQ":
             params |= {"m": max(m for m in range(1, dim // 2 + 1) if dim % m == 0), "nbits": 8}
         if self._kind == "HNSW":
             params |= {"M": 16, "efConstruction": 200}
+        params |= self._recipe.build
         indexes = self._client.prepare_index_params()
-        params |= {key: given[key] for key in params if key in given}
         indexes.add_index("feature", index_type=self._kind, metric_type="IP", index_name="feature", params=params)
         self._client.create_index(self._collection, indexes)
 
-    def _update_shard(self, low: int, n: int, tag: str) -> None:
-        """Take out removed pictures of a shard and send those that are missing or broken."""
-        snapshot, n_regions = self._snapshot, self._snapshot.n_regions
-        places = np.arange(low, low + n)
-        live = snapshot.live[places]
-        for ids in _chunks(snapshot.ids[places[~live]].tolist(), _LIMIT // n_regions):
-            gone = f"image in {_in(ids)}"
-            if self._count(gone):
-                self._client.delete(self._collection, filter=gone)
-        places = places[live]
-        if self._count(f"shard == '{tag}'") == len(places) * n_regions:
-            return
-        present: set[int] = set()
-        for ids in _chunks(snapshot.ids[places].tolist(), _LIMIT // n_regions):
-            rows = self._client.query(
-                self._collection, filter=f"shard == '{tag}' and image in {_in(ids)}", output_fields=["row"]
-            )
-            present.update(int(row["row"]) for row in rows)
-        missing = [
-            place
-            for place, image in zip(places.tolist(), snapshot.ids[places].tolist(), strict=True)
-            if not present.issuperset(range(image * n_regions, (image + 1) * n_regions))
-        ]
-        for some in _chunks(missing, max(_BATCH_BYTES // (4 * snapshot.dim * n_regions), 1)):
-            chosen = np.array(some, np.int64)
-            self._send(snapshot.ids[chosen].tolist(), snapshot.features(chosen), tag)
-
-    def _send(self, ids: Sequence[int], features: Features, tag: str) -> None:
-        rows = [
-            {"row": image * len(regions) + r, "image": image, "region": r, "shard": tag, "feature": feature}
-            for image, regions in zip(ids, features, strict=True)
-            for r, feature in enumerate(regions)
-        ]
-        self._client.upsert(self._collection, rows, timeout=_TIMEOUT)
-
-    def _count(self, condition: str) -> int:
-        found = self._client.query(
-            self._collection, filter=condition, output_fields=["count(*)"], consistency_level="Strong"
-        )
-        return int(found[0]["count(*)"])
-
-    def search(self, queries: Features, k: int) -> Hits:
+    def search(self, queries: Features, k: int, among: NDArray[np.bool_] | None = None) -> Hits:
         """See Index. Scores are Milvus's own: exact for FLAT, else estimates, and exact for the best rerank=N rows.
 
         Of pictures that tie at the last place, which one is answered with is Milvus's choice.
         """
         check_query(queries, k, self._snapshot.dim)
-        k = max(min(k, self._snapshot.n_live), 1)
+        snapshot, condition = self._snapshot, ""
+        if among is not None:
+            if (few := search_few(snapshot, queries, k, among)) is not None:
+                return few
+            snapshot = replace(snapshot, live=snapshot.live & among)
+            condition = _stretches(np.sort(snapshot.ids[snapshot.live]))
+        k = max(min(k, snapshot.n_live), 1)
         queries = np.ascontiguousarray(queries, np.float32)
-        depth = min(max(4 * k, 64, self._recipe.rerank), _LIMIT)
-        ranked: list[Ranked] = []
+        depth = min(max(4 * k, 64, self._recipe.rerank), LIMIT)
+        found = [Hits(np.empty((0, k), np.int64), np.empty((0, k), np.int64), np.empty((0, k), np.float32))]
         with _one_line(self._recipe.uri):
-            for some in _chunks(queries, _QUERIES):
-                ranked += self._ask(some, depth)
-            ranked = [self._deepen(query, k, depth, rows) for query, rows in zip(queries, ranked, strict=True)]
-        scores, rows = self._columns(ranked)
-        if self._recipe.rerank:
-            scores, rows = rescore(self._snapshot, queries, scores, rows, self._recipe.rerank)
-        return group_pictures(self._snapshot, scores, rows, k)
+            for some in chunks(queries, _QUERIES):
+                for query, rows in zip(some, self._ask(some, depth, condition), strict=True):
+                    found.append(self._deepen(snapshot, query[None], k, depth, rows, condition))
+        return Hits(
+            np.concatenate([hits.positions for hits in found]),
+            np.concatenate([hits.regions for hits in found]),
+            np.concatenate([hits.scores for hits in found]),
+        )
 
-    def _ask(self, queries: Features, depth: int, condition: str = "") -> list[Ranked]:
-        numbers = self._recipe.numbers
-        params = {key: numbers[key] for key in SEARCH if key in numbers}
+    def _ask(self, queries: Features, depth: int, condition: str) -> list[Ranked]:
+        params = dict(self._recipe.search)
         if self._kind.startswith("IVF"):
             params.setdefault("nprobe", max(self._nlist // 4, 1))
         for key, kind in (("ef", "HNSW"), ("search_list", "DISKANN")):
@@ -202,33 +157,44 @@ class MilvusIndex:
             search_params={"metric_type": "IP", "params": params},
             output_fields=["row"],  # with none named, Lite returns every field, features too
             consistency_level="Strong",
+            timeout=_TIMEOUT,
         )
-        return [[(int(hit["entity"]["row"]), float(hit["distance"])) for hit in hits] for hits in found]
+        return [
+            (
+                np.array([hit["entity"]["row"] for hit in hits], np.int64),
+                np.array([hit["distance"] for hit in hits], np.float32),
+            )
+            for hits in found
+        ]
 
-    def _deepen(self, query: NDArray[np.float32], k: int, depth: int, rows: Ranked) -> Ranked:
-        """More rows of one query until they hold k pictures or there are no more."""
-        known, last = rows, rows
-        while len(pictures := {row // self._snapshot.n_regions for row, _ in known}) < k and len(last) >= depth:
-            if depth < _LIMIT:
-                depth = min(2 * depth, _LIMIT)
-                known = last = self._ask(query[None], depth)[0]
-            else:
-                last = self._ask(query[None], depth, f"image not in {_in(sorted(pictures))}")[0]
-                known = known + last
-        return known
+    def _deepen(self, snapshot: Snapshot, query: Features, k: int, depth: int, rows: Ranked, condition: str) -> Hits:
+        """The answer to one query (1, D): more rows until they hold k pictures or there are no more."""
+        while True:
+            hits = self._group(snapshot, query, k, rows)
+            if len(rows[0]) < depth or hits.positions[0, -1] >= 0:
+                return hits
+            if depth >= LIMIT:
+                return search_store(snapshot, query, k)
+            depth = min(2 * depth, LIMIT)
+            rows = self._ask(query, depth, condition)[0]
 
-    def _columns(self, ranked: Sequence[Ranked]) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
-        """Scores and rows of the snapshot (Q, m), -1 at the end. Pictures that it does not know are left out."""
-        n_regions = self._snapshot.n_regions
-        position_of = dict(zip(self._snapshot.ids.tolist(), range(self._snapshot.n_positions), strict=True))
-        width = max((len(rows) for rows in ranked), default=0)
-        scores = np.full((len(ranked), width), -np.inf, np.float32)
-        rows = np.full((len(ranked), width), -1, np.int64)
-        for q, keys in enumerate(ranked):
-            known = [(*divmod(key, n_regions), score) for key, score in keys if key // n_regions in position_of]
-            rows[q, : len(known)] = [position_of[image] * n_regions + region for image, region, _ in known]
-            scores[q, : len(known)] = [score for _, _, score in known]
-        return scores, rows
+    def _group(self, snapshot: Snapshot, query: Features, k: int, ranked: Ranked) -> Hits:
+        """The first k pictures of ranked rows. Those that the snapshot does not know are left out."""
+        images, regions = np.divmod(ranked[0], snapshot.n_regions)
+        rows, known = known_rows(snapshot, self._by_id, images, regions)
+        scores, rows = ranked[1][known][None], rows[known][None]
+        if self._recipe.rerank:
+            scores, rows = rescore(snapshot, query, scores, rows, self._recipe.rerank)
+        return group_pictures(snapshot, scores, rows, k)
+
+
+def _stretches(ids: NDArray[np.int64]) -> str:
+    """The condition that an image's id lies in one of a few stretches; which hold ids (n,), rising, and few others."""
+    gaps = np.diff(ids)
+    widest = np.sort(np.argsort(-gaps, kind="stable")[: _STRETCHES - 1])
+    ends = widest[gaps[widest] > 1]
+    firsts, lasts = ids[np.concatenate([[0], ends + 1])], ids[np.concatenate([ends, [len(ids) - 1]])]
+    return " or ".join(f"(image >= {a} and image <= {b})" for a, b in zip(firsts, lasts, strict=True))
 
 
 def open_milvus(engine: str, snapshot: Snapshot, cache: Path | None) -> MilvusIndex:
@@ -238,41 +204,16 @@ def open_milvus(engine: str, snapshot: Snapshot, cache: Path | None) -> MilvusIn
         from pymilvus import MilvusClient
     except ImportError as error:
         raise MissingExtra("pymilvus", "milvus") from error
-    logging.getLogger("pymilvus").setLevel(logging.CRITICAL)  # it logs a traceback of each error that we report
+    log = logging.getLogger("pymilvus")
+    if log.level == logging.NOTSET:
+        log.setLevel(logging.CRITICAL)  # it logs a traceback of each error that we report
+    owner = owner_of(snapshot, cache, "milvus")
     with _one_line(recipe.uri):
-        client = MilvusClient(recipe.uri, token=os.environ.get(TOKEN, ""), timeout=10)
-    owner = _owner(snapshot, cache)
-    index = MilvusIndex(client, recipe, recipe.name or f"patchseek_{owner}_{snapshot.n_regions}", snapshot)
+        try:
+            client = MilvusClient(recipe.uri, token=os.environ.get(TOKEN, ""), timeout=10)
+        except ValueError as error:  # an address that is none
+            raise EngineError(f"Milvus at {recipe.uri}: {error}") from error
+    name = f"{recipe.name or f'patchseek_{owner}'}_{snapshot.n_regions}"  # levels stand beside each other
+    index = MilvusIndex(client, recipe, name, snapshot)
     index.update(owner)
     return index
-
-
-def _owner(snapshot: Snapshot, cache: Path | None) -> str:
-    """Whose rows these are: drawn once for a cache folder and kept in it, with its path.
-
-    A copy of a collection lies elsewhere and draws its own: two that grew apart under one owner would answer with each
-    other's pictures. So does a collection that has moved; its old rows stay in Milvus.
-    """
-    if cache is None:
-        return hashlib.sha256("".join(snapshot.shards).encode()).hexdigest()[:16]
-    path, home = cache / "milvus-owner", str(cache.resolve())
-    owner, _, kept_for = path.read_text().partition("\n") if path.exists() else ("", "", "")
-    if kept_for != home:
-        owner = uuid.uuid4().hex[:16]
-        cache.mkdir(exist_ok=True)
-        partial = path.with_suffix(f".{os.getpid()}.tmp")
-        partial.write_text(f"{owner}\n{home}")
-        partial.replace(path)
-    return owner
-
-
-def _tag(shard: str) -> str:
-    return hashlib.sha256(shard.encode()).hexdigest()[:16]
-
-
-def _in(values: Sequence[int] | Sequence[str]) -> str:
-    return "[" + ", ".join(map(repr, values)) + "]"
-
-
-def _chunks(items: Any, n: int) -> Iterator[Any]:
-    return (items[low : low + n] for low in range(0, len(items), n))

@@ -1,5 +1,6 @@
 """What an engine string of Milvus says, and what a server of some version really offers. Talks to nobody."""
 
+import re
 from dataclasses import dataclass
 
 from ..errors import EngineError
@@ -7,11 +8,14 @@ from . import MILVUS
 
 TOKEN = "PATCHSEEK_MILVUS_TOKEN"
 """The environment variable that holds a server's token; it is never written down."""
-SEARCH = ("nprobe", "ef", "search_list")
-"""Parameters of a search."""
-BUILD = ("nlist", "m", "nbits", "M", "efConstruction")
-"""Parameters of an index."""
+BUILD = {"IVF_FLAT": ["nlist"], "IVF_PQ": ["nlist", "m", "nbits"], "HNSW": ["M", "efConstruction"]}
+BUILD["IVF_RABITQ"] = BUILD["IVF_FLAT"]
+"""Parameters of an index by its type, as Milvus calls them."""
+SEARCH = {"IVF_FLAT": ["nprobe"], "IVF_PQ": ["nprobe"], "IVF_RABITQ": ["nprobe"], "HNSW": ["ef"]}
+SEARCH["DISKANN"] = ["search_list"]
+"""Parameters of a search by the type of the index."""
 _OFFERED = {(2, 3): ["FLAT", "IVF_FLAT", "IVF_PQ", "HNSW"], (2, 4): ["DISKANN"], (2, 6): ["IVF_RABITQ"]}
+_NAME = re.compile(r"[A-Za-z_]\w{0,199}", re.ASCII)
 
 
 @dataclass(frozen=True)
@@ -22,8 +26,10 @@ class Recipe:
     kind: str
     name: str | None
     rerank: int
-    numbers: dict[str, int]
-    # build and search parameters under Milvus's own names
+    # best rows of a query that are scored again from the collection's own features
+    build: dict[str, int]
+    search: dict[str, int]
+    # parameters that were given, under Milvus's own names
 
 
 def parse(engine: str) -> Recipe:
@@ -33,17 +39,26 @@ def parse(engine: str) -> Recipe:
         raise EngineError(f"{MILVUS}URI takes a file ending in .db or http://host:port; a token goes into {TOKEN}")
     if "://" not in uri and not uri.endswith(".db"):
         raise EngineError(f"{uri!r}: the file of Milvus Lite must end in .db; a server is http://host:port")
-    said = dict(part.partition("=")[::2] for part in rest)
+    said: dict[str, str] = {}
+    for part in rest:
+        key, _, value = part.partition("=")
+        if key in said:
+            raise EngineError(f"{engine!r}: {key} is said twice")
+        said[key] = value
     kind, name = said.pop("type", "FLAT"), said.pop("name", None)
-    try:
-        numbers = {key: int(value) for key, value in said.items()}
-    except ValueError as error:
-        raise EngineError(f"{engine!r}: parameters are whole numbers, such as nprobe=32") from error
-    rerank = numbers.pop("rerank", 0)
-    unknown = sorted(set(numbers) - {*SEARCH, *BUILD})
-    if unknown:
-        raise EngineError(f"{engine!r}: {unknown[0]!r} is no parameter; there are {', '.join((*SEARCH, *BUILD))}")
-    return Recipe(uri, kind, name, rerank, numbers)
+    if name is not None and not _NAME.fullmatch(name):
+        raise EngineError(f"{name!r}: a name is made of letters, digits and _ and does not begin with a digit")
+    build, search = BUILD.get(kind, []), SEARCH.get(kind, [])
+    for key, value in said.items():
+        if key not in ("rerank", *build, *search):
+            raise EngineError(
+                f"{engine!r}: {key!r} is no parameter of {kind}; {', '.join((*build, *search, 'rerank'))}"
+            )
+        if not value.isdecimal() or int(value) < 1:
+            raise EngineError(f"{engine!r}: parameters are whole numbers from 1 on, such as nprobe=32")
+    numbers = {key: int(value) for key, value in said.items()}
+    parts = [{key: numbers[key] for key in keys if key in numbers} for keys in (build, search)]
+    return Recipe(uri, kind, name, numbers.get("rerank", 0), *parts)
 
 
 def really_built(kind: str, version: str) -> str:

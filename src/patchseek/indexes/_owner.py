@@ -5,6 +5,7 @@ import os
 import uuid
 from pathlib import Path
 
+from ..errors import EngineError
 from ..store import Snapshot
 
 
@@ -13,16 +14,35 @@ def owner_of(snapshot: Snapshot, cache: Path | None, engine: str) -> str:
 
     A copy of a collection lies elsewhere and draws its own: two that grew apart under one owner would answer with each
     other's pictures. So does a collection that has moved; its old rows stay in the database. Without a cache folder the
-    vectors themselves are the owner.
+    vectors themselves are the owner. Raises EngineError where the folder cannot be written.
     """
     if cache is None:
         return hashlib.sha256("".join(snapshot.shards).encode()).hexdigest()[:16]
     path, home = cache / f"{engine}-owner", str(cache.resolve())
-    owner, _, kept_for = path.read_text().partition("\n") if path.exists() else ("", "", "")
-    if kept_for != home:
-        owner = uuid.uuid4().hex[:16]
-        cache.mkdir(exist_ok=True)
-        partial = path.with_suffix(f".{os.getpid()}.tmp")
-        partial.write_text(f"{owner}\n{home}")
-        partial.replace(path)
-    return owner
+    try:
+        while True:
+            owner, _, kept_for = path.read_text().partition("\n") if path.exists() else ("", "", "")
+            if kept_for == home:
+                return owner
+            cache.mkdir(exist_ok=True)
+            drawn = uuid.uuid4().hex[:16]
+            partial = path.with_suffix(f".{drawn}.tmp")
+            partial.write_text(f"{drawn}\n{home}")
+            _put(partial, path, is_first=not owner)
+    except OSError as error:
+        raise EngineError(f"{path}: cannot be written ({error.strerror}); it says whose rows these are") from error
+
+
+def _put(partial: Path, path: Path, *, is_first: bool) -> None:
+    """Give a file its name; of two that are the first at once, one stays."""
+    try:
+        if is_first:
+            os.link(partial, path)
+            partial.unlink()
+            return
+    except FileExistsError:
+        partial.unlink()
+        return
+    except OSError:  # a file system without links
+        pass
+    partial.replace(path)

@@ -18,6 +18,10 @@ OPTIONS = {
     "several_queries": "several pictures of one object",
     "exclude": "pictures of what is not meant",
     "distinct": "show near-duplicates once",
+    "under": "only pictures in a folder or of a pattern",
+    "tags": "only pictures with a tag",
+    "since": "only files changed on a day or later",
+    "until": "only files changed until a day",
 }
 
 
@@ -53,6 +57,11 @@ class SearchRequest:
     text: str | None = None
     exclude: tuple[QueryPicture, ...] = ()
     distinct: bool = False
+    under: Sequence[str] = ()
+    tags: Sequence[str] = ()
+    since: str | None = None
+    until: str | None = None
+    # which pictures may answer; see store.Choice
 
 
 def answer(collection: Collection, request: SearchRequest) -> dict[str, Any]:
@@ -88,6 +97,7 @@ def _options(request: SearchRequest, known: frozenset[str]) -> dict[str, Any]:
         options["exclude"] = [query.picture for query in request.exclude]
     if request.distinct:
         options["distinct"] = True
+    options |= {name: getattr(request, name) for name in ("under", "tags", "since", "until") if getattr(request, name)}
     wanted = {*options, *(["several_queries"] if len(request.queries) > 1 else [])}
     missing = sorted(wanted - known)
     if missing:

@@ -126,6 +126,7 @@ def _describe(services: Services) -> dict[str, Any]:
             }
             for number, folder in enumerate(settings.allow_dirs)
         ],
+        "tags": list(collection.store.tags()),
         "features": {name: name in known for name in OPTIONS}
         | {"paths": local, "open_folder": local and _opener() is not None},
         "limits": {"upload_bytes": settings.max_upload_bytes, "pixels": settings.max_pixels},

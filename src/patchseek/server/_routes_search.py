@@ -3,6 +3,7 @@
 from typing import Annotated, Any
 
 from fastapi import APIRouter, File, Form, HTTPException, Path, Response, UploadFile
+from pydantic import StringConstraints
 
 from ..errors import BoxError
 from ..images import Picture
@@ -14,6 +15,7 @@ from ._sheets import Judged, Shown, judged_set, sheet
 from ._thumbnails import to_jpeg
 
 Box = tuple[float, float, float, float]
+Word = Annotated[str, StringConstraints(max_length=1000)]
 Id = Annotated[int, Form(ge=1, le=MOST_ID)]
 
 
@@ -40,10 +42,18 @@ def search_routes(services: Services) -> APIRouter:
         text: Annotated[str | None, Form(max_length=500, description="words to look for")] = None,
         exclude: Annotated[list[Id], Form(description="pictures of the collection that are not meant")] = [],  # noqa: B006
         distinct: Annotated[bool, Form(description="show near-duplicates once")] = False,
+        under: Annotated[
+            list[Word], Form(max_length=20, description="only pictures in such a folder or of such a pattern")
+        ] = [],  # noqa: B006
+        tags: Annotated[list[Word], Form(max_length=20, description="only pictures with such a tag")] = [],  # noqa: B006
+        since: Annotated[str | None, Form(max_length=40, description="only files changed on this day or later")] = None,
+        until: Annotated[str | None, Form(max_length=40, description="only files changed until this day")] = None,
     ) -> Any:
         """Rank the collection's pictures by how surely they hold an object, and say where it is."""
         if len(image) + len(query_id) + len(image_id) + len(exclude) > 10:
             raise HTTPException(422, "at most 10 pictures can be searched with at once")
+        if not services.settings.is_local and any(place.startswith(("/", "~")) for place in under):
+            raise HTTPException(422, "under: folders are named as they are seen from the indexed one")
         boxes = [_parse_box(text) for text in box]
         sent = [await services.receive(file) for file in image]
         sent += [services.query(key) for key in query_id]
@@ -55,7 +65,9 @@ def search_routes(services: Services) -> APIRouter:
             asked = _with_boxes([*queries, *members], boxes)
             return answer(
                 services.collection,
-                SearchRequest(asked, top, skip, refine, several, text, tuple(negative), distinct),
+                SearchRequest(
+                    asked, top, skip, refine, several, text, tuple(negative), distinct, under, tags, since, until
+                ),
             )
 
         found = await services.searches.run(run)

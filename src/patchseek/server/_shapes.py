@@ -101,6 +101,7 @@ class CollectionShape(BaseModel):
     n_failures: int
     failures: list[FailureShape]
     folders: list[FolderShape]
+    tags: list[str]
     features: dict[str, bool]
     limits: dict[str, float]
 

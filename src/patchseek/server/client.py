@@ -11,6 +11,8 @@ from typing import Any
 from ..errors import PatchseekError
 
 _LINE = b"\r\n"
+Option = str | int | Sequence[str]
+"""A field of a search; several values are sent one after another."""
 
 
 class ServerError(PatchseekError):
@@ -30,13 +32,15 @@ class Client:
         self.url, self.token, self.timeout = url.rstrip("/"), token, timeout
 
     def search(
-        self, query: str | Path | int, *, box: Sequence[float] | None = None, top: int = 10, **options: str | int
+        self, query: str | Path | int, *, box: Sequence[float] | None = None, top: int = 10, **options: Option
     ) -> dict[str, Any]:
         """{"query", "collection", "results"} for a picture: a file, or the number of one of the collection.
 
         box: x y w h in pixels of the upright picture, or shares. options: other fields of POST /api/search.
         """
-        fields: list[tuple[str, str | Path]] = [("top", str(top)), *((k, str(v)) for k, v in options.items())]
+        fields: list[tuple[str, str | Path]] = [("top", str(top))]
+        for name, value in options.items():
+            fields += [(name, str(each)) for each in ([value] if isinstance(value, str | int) else value)]
         if box is not None:
             fields.append(("box", ",".join(f"{number:.10g}" for number in box)))
         fields.append(("image_id", str(query)) if isinstance(query, int) else ("image", Path(query).expanduser()))

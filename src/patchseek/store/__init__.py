@@ -10,6 +10,7 @@ dies at, a picture is either committed with its vectors or not there.
 """
 
 from ._backup import back_up, restore
+from ._choice import Choice, Moment, Words
 from ._records import Failure, FileState, Image, KnownFile, NewPicture, Root, Settings
 from ._shards import Half, hash_file, require_space, write_features
 from ._snapshot import Snapshot
@@ -17,16 +18,19 @@ from ._store import Store
 from ._writer import Writer
 
 __all__ = [
+    "Choice",
     "Failure",
     "FileState",
     "Half",
     "Image",
     "KnownFile",
+    "Moment",
     "NewPicture",
     "Root",
     "Settings",
     "Snapshot",
     "Store",
+    "Words",
     "Writer",
     "back_up",
     "hash_file",

@@ -31,6 +31,8 @@ CREATE TABLE failure (
     reason TEXT NOT NULL, PRIMARY KEY (root, path));
 """
 
+_TAGS = "CREATE TABLE IF NOT EXISTS tag (name TEXT, image INTEGER, PRIMARY KEY (name, image)) WITHOUT ROWID"
+
 
 class Catalogue:
     """One SQLite file. Reads work while another process writes; writes are made by the holder of the write lock."""
@@ -101,3 +103,16 @@ class Catalogue:
         """Store a setting."""
         with self.writing() as db:
             db.execute("INSERT OR REPLACE INTO setting VALUES (?, ?)", (key, value))
+
+
+def tags_of(db: sqlite3.Connection) -> dict[str, int]:
+    """Every tag in use and how many pictures have it."""
+    if not db.execute("SELECT 1 FROM sqlite_schema WHERE name = 'tag'").fetchone():
+        return {}
+    query = "SELECT name, count(*) FROM tag JOIN image ON id = image WHERE NOT removed GROUP BY name ORDER BY name"
+    return dict(db.execute(query).fetchall())
+
+
+def make_tags(db: sqlite3.Connection) -> None:
+    """Make the table of tags where there is none yet: it comes with the first tag."""
+    db.execute(_TAGS)

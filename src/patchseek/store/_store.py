@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from ..errors import StoreDamaged, StoreError, StoreMismatch
-from ._catalogue import FORMAT, Catalogue
+from ._catalogue import FORMAT, Catalogue, tags_of
 from ._records import Failure, FileState, Image, KnownFile, Root, Settings
 from ._shards import SHARD_COLUMNS, Shard, allow_open_files, map_shard, problem_of
 from ._snapshot import Snapshot
@@ -102,7 +102,7 @@ class Store:
         )
         with self.catalogue.reading() as db:
             rows = [db.execute(query, (int(i),)).fetchone() for i in ids]
-        return [None if r is None else Image(r[0], r[1], self._resolve(r[2]), *r[3:]) for r in rows]
+        return [None if r is None else Image(r[0], r[1], self.resolve(r[2]), *r[3:]) for r in rows]
 
     def paths(self) -> list[tuple[int, Path, str]]:
         """(id, root, path) of every picture, in order of id."""
@@ -110,7 +110,7 @@ class Store:
             "SELECT image.id, root.path, image.path FROM image JOIN root ON root.id = root WHERE NOT removed ORDER BY 1"
         )
         with self.catalogue.reading() as db:
-            return [(r[0], self._resolve(r[1]), r[2]) for r in db.execute(query)]
+            return [(r[0], self.resolve(r[1]), r[2]) for r in db.execute(query)]
 
     def __len__(self) -> int:
         """Pictures that can be found."""
@@ -138,7 +138,12 @@ class Store:
         """The folders and URLs that were indexed into this collection."""
         with self.catalogue.reading() as db:
             rows = db.execute("SELECT path FROM root ORDER BY id").fetchall()
-        return [row[0] if "://" in row[0] else self._resolve(row[0]) for row in rows]
+        return [row[0] if "://" in row[0] else self.resolve(row[0]) for row in rows]
+
+    def tags(self) -> dict[str, int]:
+        """Every tag in use and how many pictures have it; see Writer.tag."""
+        with self.catalogue.reading() as db:
+            return tags_of(db)
 
     def option(self, key: str) -> str | None:
         """A remembered choice that is not part of what the collection is (the search engine, say)."""
@@ -172,5 +177,6 @@ class Store:
             else root.as_posix()
         )
 
-    def _resolve(self, stored: str) -> Path:
+    def resolve(self, stored: str) -> Path:
+        """The folder that `relate` wrote down."""
         return Path(stored) if Path(stored).is_absolute() else (self.path.resolve() / stored).resolve()

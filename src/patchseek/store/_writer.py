@@ -8,7 +8,8 @@ from typing import IO
 
 import numpy as np
 
-from ..errors import PatchseekError
+from ..errors import PatchseekError, QueryError
+from ._catalogue import make_tags
 from ._lock import may_remove, take_lock
 from ._records import Failure, FileState, NewPicture, Root
 from ._shards import SHARD_COLUMNS, Half, Shard, adopt_shard, problem_of, write_shard
@@ -133,6 +134,27 @@ class Writer:
         with self._catalogue.writing() as db:
             before = db.total_changes
             db.executemany("UPDATE image SET removed = 1 WHERE id = ? AND NOT removed", [(int(i),) for i in ids])
+            return db.total_changes - before
+
+    def tag(self, name: str, ids: Sequence[int]) -> int:
+        """Put a tag on pictures; returns how many did not have it. It stays while the picture's content does.
+
+        Raises QueryError for a name that is empty, longer than 100 characters or not of one line.
+        """
+        if not (name.strip() == name and name.isprintable() and 0 < len(name) <= 100):
+            raise QueryError(f"{name!r}: a tag is a word or a few, of at most 100 characters")
+        with self._catalogue.writing() as db:
+            make_tags(db)
+            before = db.total_changes
+            db.executemany("INSERT OR IGNORE INTO tag VALUES (?, ?)", [(name, int(i)) for i in ids])
+            return db.total_changes - before
+
+    def untag(self, name: str, ids: Sequence[int]) -> int:
+        """Take a tag off pictures; returns how many had it."""
+        with self._catalogue.writing() as db:
+            make_tags(db)
+            before = db.total_changes
+            db.executemany("DELETE FROM tag WHERE name = ? AND image = ?", [(name, int(i)) for i in ids])
             return db.total_changes - before
 
     def forget_failures(self, root: Root, paths: Sequence[str]) -> None:

@@ -6,6 +6,7 @@ import { choice, endless, resultCard } from "./cards.js";
 import { $, count, el, fine, number, problem, say } from "./dom.js";
 import { exportResults } from "./exports.js";
 import { openViewer } from "./viewer.js";
+import { startWhere, where } from "./where.js";
 
 const PAGE = 24;
 const SETTLE_MS = 200;
@@ -136,7 +137,7 @@ function excludePicture(picture) {
 }
 
 function options() {
-  const chosen = {};
+  const chosen = where();
   if (features().text && $("text").value.trim()) chosen.text = $("text").value.trim();
   if (switches.refine && !switches.refine.checked) chosen.refine = 0;
   if (switches.several?.checked) chosen.several = true;
@@ -191,9 +192,11 @@ function card(result) {
 
 function showResults(seconds) {
   const total = state.answer.collection.images;
-  $("answers-title").textContent = total ? "Results" : "Nothing to search yet";
+  const among = Object.keys(where()).length ? "the pictures that may answer" : count(total, "picture");
+  const title = state.results.length ? "Results" : "Nothing found";
+  $("answers-title").textContent = total ? title : "Nothing to search yet";
   $("answers-words").textContent = total
-    ? `Best of ${count(total, "picture")}, in ${seconds.toFixed(seconds < 1 ? 2 : 1)} s`
+    ? `Best of ${among}, in ${seconds.toFixed(seconds < 1 ? 2 : 1)} s`
     : "This collection has no pictures. Add some on the Collection page.";
   const best = state.results[0];
   const sure = best?.confidence ?? null;
@@ -298,6 +301,7 @@ export function startSearch(collection) {
   $("words").hidden = !features().text;
   $("another").hidden = !features().several_queries;
   makeSwitches();
+  startWhere(collection, run);
   let adding = false;
   const choose = (add) => () => {
     adding = add;
