@@ -24,6 +24,8 @@ AUTO = "auto"
 """The engine that suits the collection's size; see choose_engine."""
 MILVUS = "milvus:"
 """What a Milvus engine's string begins with; a file (Milvus Lite) or the URL of a server follows."""
+POSTGRES = ("postgresql://", "postgres://")
+"""What the URL of a PostgreSQL database begins with."""
 EXACT_BYTES = 1 << 30
 """Features up to this size are searched exactly by "auto": a query reads them in about 50 ms at 20 GB/s."""
 
@@ -60,13 +62,14 @@ class Index(Protocol):
 def open_index(
     engine: str, snapshot: Snapshot, cache: Path | None = None, train_regions: Sequence[int] | None = None
 ) -> Index:
-    """Open an engine over a snapshot: "exact", "auto", a FAISS factory string such as "IVF256,PQ64", or Milvus.
+    """Open an engine over a snapshot: "exact", "auto", a FAISS factory such as "IVF256,PQ64", Milvus or PostgreSQL.
 
     A FAISS index is read from the cache folder when it was built from these very vectors, else built and saved there;
     `;nprobe=32` after the string sets a search parameter, `;metric=L2` ranks by distance (the same order; scores are
     turned into inner products); `;rerank=400` gives the best 400 rows of a query exact scores from the collection's
     own features, which are read where they lie. "milvus:URI[;type=HNSW][;nprobe=32][;rerank=400][;name=NAME]" keeps the
     rows in Milvus: a file ending in .db (Lite) or http://host:port, its token in PATCHSEEK_MILVUS_TOKEN.
+    "postgresql://USER@HOST/DATABASE[;type=HNSW][;ef=100]" keeps them in PostgreSQL with pgvector; see docs/postgres.md.
     train_regions: the regions whose features train a FAISS index, all by default.
     Raises EngineError when it cannot be built.
     """
@@ -80,6 +83,10 @@ def open_index(
         from ._milvus import open_milvus
 
         return open_milvus(engine, snapshot, cache)
+    if engine.startswith(POSTGRES):
+        from ._postgres import open_postgres
+
+        return open_postgres(engine, snapshot, cache)
     from ._faiss import open_faiss
 
     return open_faiss(engine, snapshot, cache, train_regions)
