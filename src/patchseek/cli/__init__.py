@@ -77,7 +77,7 @@ def cli(log_json: bool) -> None:
     "--index",
     "index_engine",
     metavar="ENGINE",
-    help="Search engine: exact, auto (by size), or a FAISS factory string such as IVF256,PQ64.",
+    help="Search engine: exact, auto (by size), a FAISS factory string such as IVF256,PQ64, milvus:URI or postgresql://...",
 )
 @click.option("--report", type=click.Path(path_type=Path), metavar="FILE", help="Write counts and failures as JSON.")
 def index(

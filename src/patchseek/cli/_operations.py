@@ -85,8 +85,9 @@ def tag_command(name: str | None, places: tuple[str, ...], remove: bool, collect
 def use_index_command(engine: str, collection: Path | None) -> None:
     """Build the search engine ENGINE and search with it from now on. Nothing is encoded, no picture is needed.
 
-    ENGINE: exact, auto (by size), or a FAISS factory string such as "IVF256,PQ64x4fs;rerank=400". The engine before it
-    is kept in the collection's `indexes` folder, which may be deleted.
+    ENGINE: exact, auto (by size), a FAISS factory string such as "IVF256,PQ64x4fs;rerank=400", milvus:URI or
+    postgresql://USER@HOST/DATABASE. The engine before it is kept where it is: in the collection's `indexes` folder,
+    which may be deleted, or in the database.
     """
     import time
 

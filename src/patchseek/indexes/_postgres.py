@@ -26,7 +26,7 @@ from ..encoders import Features
 from ..errors import EngineError, MissingExtra
 from ..store import Half, Snapshot
 from . import Hits, check_query
-from ._best import group_pictures
+from ._best import group_pictures, known_rows
 from ._exact import search_few
 from ._owner import owner_of
 from ._postgres_recipe import Recipe, parse
@@ -204,13 +204,11 @@ class PostgresIndex:
     def _columns(self, found: Sequence[tuple[int, int, float]]) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
         """Scores and rows of the snapshot (1, n), best first. Pictures that it does not know are left out."""
         columns = np.array(found, np.float64).reshape(-1, 3)
-        images, regions, ids = columns[:, 0].astype(np.int64), columns[:, 1].astype(np.int64), self._snapshot.ids
-        at = np.minimum(np.searchsorted(ids, images, sorter=self._by_id), len(ids) - 1)
-        positions, scores = self._by_id[at], -columns[:, 2].astype(np.float32)
-        known = ids[positions] == images
-        rows = positions[known] * self._snapshot.n_regions + regions[known]
-        order = np.lexsort((rows, -scores[known]))
-        return scores[known][order][None], rows[order][None]
+        images, regions = columns[:, 0].astype(np.int64), columns[:, 1].astype(np.int64)
+        rows, known = known_rows(self._snapshot, self._by_id, images, regions)
+        scores, rows = -columns[known, 2].astype(np.float32), rows[known]
+        order = np.lexsort((rows, -scores))
+        return scores[order][None], rows[order][None]
 
 
 def _copied(ids: NDArray[np.int64], features: Half) -> bytes:
