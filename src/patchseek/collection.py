@@ -186,8 +186,8 @@ class Collection:
     def use_index(self, engine: str) -> Index:
         """Build a search engine, make it the collection's choice and return it.
 
-        engine: see indexes.open_index. Nothing is encoded. Raises EngineError for one that cannot be built, and then the
-        choice is what it was.
+        engine: see indexes.open_index. Nothing is encoded. Raises EngineError for one that cannot be built, and then
+        the choice is what it was.
         """
         engine = lasting(engine)
         with Writer(self.store) as writer:
