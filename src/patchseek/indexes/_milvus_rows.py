@@ -1,8 +1,9 @@
 """The rows of a snapshot in a collection of Milvus, brought up to date shard by shard. Is given its client.
 
 A row is one region of one live picture, under the key image id * R + region, so that sending it twice changes nothing.
-Each row names its shard, and what Milvus counts of a shard is compared with what the snapshot holds; only what is
-missing is sent. Nothing else is written down, so a load that broke off goes on wherever it stopped.
+Each row names its shard. Rows of shards and pictures that are no longer meant are deleted; where Milvus then does not
+count as many as it should, it is asked shard by shard, and what is missing is sent. Nothing else is written down, so a
+load that broke off goes on wherever it stopped.
 """
 
 import hashlib
@@ -10,6 +11,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ..encoders import Features
 from ..errors import EngineError
@@ -28,33 +30,32 @@ class Rows:
 
     def __init__(self, client: Any, collection: str, snapshot: Snapshot) -> None:
         self._client, self._collection, self._snapshot = client, collection, snapshot
-        self._has_changed = False
-        self._has_changed = False
 
     def update(self) -> None:
         """Send what is missing, delete what is no longer meant. Raises EngineError when it does not add up."""
+        snapshot, n_regions = self._snapshot, self._snapshot.n_regions
+        wanted = snapshot.n_live * n_regions
         found = self._count("row >= 0", wait=True)  # what was written before is seen from here on: nothing else waits
-        low = 0
-        for array, shard in zip(self._snapshot.arrays, self._snapshot.shards, strict=True):
-            self._update_shard(low, len(array), _tag(shard))
-            low += len(array)
-        tags = [_tag(shard) for shard in self._snapshot.shards]
-        self._delete(f"shard not in {_in(tags)}" if tags else "row >= 0")
-        if self._has_changed:
+        is_new = not found
+        if found:
+            tags = [_tag(shard) for shard in snapshot.shards]
+            found -= self._delete(f"shard not in {_in(tags)}" if tags else "row >= 0")
+            for ids in chunks(snapshot.ids[~snapshot.live].tolist(), LIMIT // n_regions):
+                found -= self._delete(f"image in {_in(ids)}")
+        if found != wanted:  # else, keys being what they are, every row is there
+            low = 0
+            for array, shard in zip(snapshot.arrays, snapshot.shards, strict=True):
+                places = low + np.flatnonzero(snapshot.live[low : low + len(array)])
+                self._send_missing(places, _tag(shard), is_new=is_new)
+                low += len(array)
             found = self._count("row >= 0", wait=True)
-        wanted = self._snapshot.n_live * self._snapshot.n_regions
         if found != wanted:
             raise EngineError(f"{self._collection} of Milvus holds {found} rows, {wanted} expected; open it again")
 
-    def _update_shard(self, low: int, n: int, tag: str) -> None:
-        """Take out removed pictures of a shard and send those that are missing or broken."""
+    def _send_missing(self, places: NDArray[np.int64], tag: str, *, is_new: bool) -> None:
+        """Send the pictures at places (n,) of one shard, but those that are there with every row."""
         snapshot, n_regions = self._snapshot, self._snapshot.n_regions
-        places = np.arange(low, low + n)
-        live = snapshot.live[places]
-        for ids in chunks(snapshot.ids[places[~live]].tolist(), LIMIT // n_regions):
-            self._delete(f"image in {_in(ids)}")
-        places = places[live]
-        n_there = self._count(f"shard == '{tag}'")
+        n_there = 0 if is_new else self._count(f"shard == '{tag}'")
         if n_there == len(places) * n_regions:
             return
         present: set[int] = set()
@@ -77,12 +78,13 @@ class Rows:
             for r, feature in enumerate(regions)
         ]
         self._client.upsert(self._collection, rows, timeout=TIMEOUT)
-        self._has_changed = True
 
-    def _delete(self, condition: str) -> None:
-        if self._count(condition):
+    def _delete(self, condition: str) -> int:
+        """Delete rows of a condition; how many there were."""
+        n = self._count(condition)
+        if n:
             self._client.delete(self._collection, filter=condition, timeout=TIMEOUT)
-            self._has_changed = True
+        return n
 
     def _count(self, condition: str, *, wait: bool = False) -> int:
         """Rows of a condition. wait: until all that was written is seen, which takes a server up to half a second."""
