@@ -35,7 +35,7 @@ class Rows:
         """Send what is missing, delete what is no longer meant. Raises EngineError when it does not add up."""
         snapshot, n_regions = self._snapshot, self._snapshot.n_regions
         wanted = snapshot.n_live * n_regions
-        found = self._count("row >= 0", wait=True)  # what was written before is seen from here on: nothing else waits
+        found = self._count("", wait=True)  # what was written before is seen from here on: nothing else waits
         is_new = not found
         if found:
             tags = [_tag(shard) for shard in snapshot.shards]
@@ -48,7 +48,7 @@ class Rows:
                 places = low + np.flatnonzero(snapshot.live[low : low + len(array)])
                 self._send_missing(places, _tag(shard), is_new=is_new)
                 low += len(array)
-            found = self._count("row >= 0", wait=True)
+            found = self._count("", wait=True)
         if found != wanted:
             raise EngineError(f"{self._collection} of Milvus holds {found} rows, {wanted} expected; open it again")
 
@@ -87,7 +87,7 @@ class Rows:
         return n
 
     def _count(self, condition: str, *, wait: bool = False) -> int:
-        """Rows of a condition. wait: until all that was written is seen, which takes a server up to half a second."""
+        """Rows of a condition, all without one. wait: until all that was written is seen; a server takes 0.4 s."""
         return int(self._query(condition, "count(*)", wait=wait)[0]["count(*)"])
 
     def _query(self, condition: str, field: str, *, wait: bool = False) -> Any:
