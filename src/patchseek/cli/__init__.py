@@ -14,14 +14,16 @@ from typing import TYPE_CHECKING, NoReturn
 import click
 
 from .. import __version__
-from ..errors import EncoderError, PatchseekError, StoreError
+from ..errors import PatchseekError
 from ._benchmarks import dataset_command, evaluate_command, score_command
-from ._collection import collection_option, open_collection, remember
+from ._collection import remember
 from ._compress import compress_command
 from ._distributed import ClusterChoice, cluster_options
 from ._encoder import EncoderChoice, encoder_options
+from ._encoders import encoders_group
 from ._log import log_as_json, log_plainly, logs_json, say, say_crash
-from ._operations import backup_command, restore_command, tag_command, use_index_command, write_run_report
+from ._maintenance import compact_command, info_command, remove_command, tag_command, verify_command
+from ._operations import backup_command, restore_command, use_index_command, write_run_report
 from ._plan import plan_command
 from ._search import search_command
 from ._serve import serve_command
@@ -61,7 +63,7 @@ def cli(log_json: bool) -> None:
 @click.option(
     "--fast",
     is_flag=True,
-    help="Index 1.6 times as fast, less exact on small things: --encoder embedded-fast --levels 0,1,3.",
+    help="FASTHELP",
 )
 @click.option("--overlap", type=float, help="Share of a cell that neighbours have in common.  [default: 0]")
 @click.option(
@@ -128,121 +130,11 @@ def index(
         sys.exit(EXIT_SOME_FAILED)
 
 
-@cli.command()
-@collection_option
-@click.option("--json", "as_json", is_flag=True, help="As one JSON object.")
-def info(collection: Path | None, as_json: bool) -> None:
-    """Say what a collection is and what it holds."""
-    import json
-
-    from ..records import collection_record
-    from . import _output
-
-    opened = open_collection(collection)
-    failures = opened.store.failures()
-    record = collection_record(opened) | {
-        "folders": [str(root) for root in opened.store.roots()],
-        "regions": opened.store.settings.pyramid.n_regions,
-        "dim": opened.store.settings.encoder.dim,
-        "preprocessing": opened.store.settings.encoder.preprocessing,
-        "bytes": opened.store.n_bytes(),
-        "tags": opened.store.tags(),
-        "failures": [{"image": f.path, "reason": f.reason} for f in failures],
-    }
-    if as_json:
-        _output.print_line(json.dumps(record, indent=2))
-        return
-    for key, value in record.items():
-        if key != "failures":
-            _output.print_line(f"{key:14} {', '.join(map(str, value)) if isinstance(value, list | dict) else value}")
-    _output.print_line(f"{'failures':14} {len(failures)}")
-    for failure in failures:
-        _output.print_line(f"  {_output.printable(failure.path)}: {failure.reason}")
-
-
-@cli.command()
-@click.argument("patterns", nargs=-1, required=True)
-@collection_option
-def remove(patterns: tuple[str, ...], collection: Path | None) -> None:
-    """Take pictures out of a collection by path, folder or pattern. The files themselves are not touched."""
-    from . import _output
-
-    for path in open_collection(collection).remove(*patterns):
-        _output.print_line(_output.printable(path))
-
-
-@cli.command()
-@collection_option
-@click.option("--repair", is_flag=True, help="Drop what is damaged, so that the next `index` encodes it again.")
-def verify(collection: Path | None, repair: bool) -> None:
-    """Check every byte of a collection against what was committed."""
-    from ._output import print_line
-
-    opened = open_collection(collection)
-    problems = opened.verify()
-    for problem in problems:
-        print_line(problem)
-    if problems and repair:
-        say(f"repaired: {opened.repair()} pictures to be encoded again; run: patchseek index FOLDER")
-    elif problems:
-        raise StoreError(f"{opened.path}: {len(problems)} problems; run: patchseek verify --repair")
-    else:
-        print_line(f"{opened.path}: sound, {len(opened)} pictures")
-
-
-@cli.command()
-@collection_option
-def compact(collection: Path | None) -> None:
-    """Free the space of removed and replaced pictures."""
-    from ._output import print_line
-
-    opened = open_collection(collection)
-    print_line(f"{opened.path}: {opened.compact() / 1e6:.1f} MB freed, {len(opened)} pictures kept")
-
-
-@cli.group(invoke_without_command=True)
-@click.pass_context
-def encoders(context: click.Context) -> None:
-    """List the encoders, and how the default one runs on this machine."""
-    from ..encoders import ENCODERS, open_encoder
-    from ._output import print_line
-
-    if context.invoked_subcommand is None:
-        for name, description in ENCODERS.items():
-            print_line(f"{name:26} {description}")
-        print_line(f"embedded runs on {open_encoder('embedded').runs_on}")
-
-
-@encoders.command()
-@click.argument("name")
-@click.option("--folder", type=click.Path(path_type=Path), help="Where to.  [default: the models folder]")
-def fetch(name: str, folder: Path | None) -> None:
-    """Download the weights of encoder NAME, to be carried to a machine without a network."""
-    from ..encoders._weights import fetch as fetch_weights
-    from ._output import print_line
-
-    print_line(str(fetch_weights(name, folder)))
-
-
-@encoders.command("verify")
-@click.option("--folder", type=click.Path(path_type=Path), help="Which.  [default: the models folder]")
-def verify_weights(folder: Path | None) -> None:
-    """Check downloaded weights against the hashes noted when they were fetched."""
-    from ..encoders._weights import verify as problems_of
-    from ._output import print_line
-
-    problems = problems_of(folder)
-    for problem in problems:
-        print_line(problem)
-    if problems:
-        raise EncoderError(f"{len(problems)} problems with the weights; fetch them again")
-    print_line("all weights are as they were fetched")
-
-
 for command in (
-    *(search_command, compress_command, serve_command),
+    *(info_command, remove_command, tag_command, verify_command, compact_command),
+    *(search_command, compress_command, serve_command, encoders_group),
     *(evaluate_command, score_command, dataset_command),
-    *(backup_command, restore_command, tag_command, use_index_command, plan_command),
+    *(backup_command, restore_command, use_index_command, plan_command),
 ):
     cli.add_command(command)
 

@@ -56,29 +56,6 @@ def restore_command(file: Path, folder: Path, pictures: Path | None) -> None:
     print_line(f"{folder}: sound, {len(restored)} pictures of {roots}" if roots else f"{folder}: sound, empty")
 
 
-@click.command("tag")
-@click.argument("name", required=False)
-@click.argument("places", nargs=-1)
-@click.option("--remove", is_flag=True, help="Take the tag off.")
-@collection_option
-def tag_command(name: str | None, places: tuple[str, ...], remove: bool, collection: Path | None) -> None:
-    """Put the tag NAME on the pictures in PLACES: folders, pictures or patterns. Without a name, list all tags.
-
-    `patchseek search --tag NAME` looks only there.
-    """
-    from ._output import print_line, printable
-
-    opened = open_collection(collection)
-    if name is None:
-        for known, n in opened.store.tags().items():
-            print_line(f"{printable(known)}: {n}")
-        return
-    if not places:
-        raise click.UsageError("say which pictures: folders, files or patterns, '*' for all")
-    n = opened.tag(name, *places, remove=remove)
-    print_line(f"{printable(name)}: {'taken off' if remove else 'put on'} {n} pictures")
-
-
 @click.command("use-index")
 @click.argument("engine")
 @collection_option

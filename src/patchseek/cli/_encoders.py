@@ -1,0 +1,46 @@
+"""The commands about encoders: which there are, and their weights. Parse, call, print."""
+
+from pathlib import Path
+
+import click
+
+from ..errors import EncoderError
+
+
+@click.group("encoders", invoke_without_command=True)
+@click.pass_context
+def encoders_group(context: click.Context) -> None:
+    """List the encoders, and how the default one runs on this machine."""
+    from ..encoders import ENCODERS, open_encoder
+    from ._output import print_line
+
+    if context.invoked_subcommand is None:
+        for name, description in ENCODERS.items():
+            print_line(f"{name:26} {description}")
+        print_line(f"embedded runs on {open_encoder('embedded').runs_on}")
+
+
+@encoders_group.command()
+@click.argument("name")
+@click.option("--folder", type=click.Path(path_type=Path), help="Where to.  [default: the models folder]")
+def fetch(name: str, folder: Path | None) -> None:
+    """Download the weights of encoder NAME, to be carried to a machine without a network."""
+    from ..encoders._weights import fetch as fetch_weights
+    from ._output import print_line
+
+    print_line(str(fetch_weights(name, folder)))
+
+
+@encoders_group.command("verify")
+@click.option("--folder", type=click.Path(path_type=Path), help="Which.  [default: the models folder]")
+def verify_weights(folder: Path | None) -> None:
+    """Check downloaded weights against the hashes noted when they were fetched."""
+    from ..encoders._weights import verify as problems_of
+    from ._output import print_line
+
+    problems = problems_of(folder)
+    for problem in problems:
+        print_line(problem)
+    if problems:
+        raise EncoderError(f"{len(problems)} problems with the weights; fetch them again")
+    print_line("all weights are as they were fetched")

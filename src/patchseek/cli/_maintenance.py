@@ -1,0 +1,103 @@
+"""The commands that look after a collection: what it is, what it holds, whether it is whole. Parse, call, print."""
+
+import json
+from pathlib import Path
+
+import click
+
+from ..errors import StoreError
+from ._collection import collection_option, open_collection
+from ._log import say
+
+
+@click.command("info")
+@collection_option
+@click.option("--json", "as_json", is_flag=True, help="As one JSON object.")
+def info_command(collection: Path | None, as_json: bool) -> None:
+    """Say what a collection is and what it holds."""
+    from ..records import collection_record
+    from . import _output
+
+    opened = open_collection(collection)
+    failures = opened.store.failures()
+    record = collection_record(opened) | {
+        "folders": [str(root) for root in opened.store.roots()],
+        "regions": opened.store.settings.pyramid.n_regions,
+        "dim": opened.store.settings.encoder.dim,
+        "preprocessing": opened.store.settings.encoder.preprocessing,
+        "bytes": opened.store.n_bytes(),
+        "tags": opened.store.tags(),
+        "failures": [{"image": f.path, "reason": f.reason} for f in failures],
+    }
+    if as_json:
+        _output.print_line(json.dumps(record, indent=2))
+        return
+    for key, value in record.items():
+        if key != "failures":
+            _output.print_line(f"{key:14} {', '.join(map(str, value)) if isinstance(value, list | dict) else value}")
+    _output.print_line(f"{'failures':14} {len(failures)}")
+    for failure in failures:
+        _output.print_line(f"  {_output.printable(failure.path)}: {failure.reason}")
+
+
+@click.command("remove")
+@click.argument("patterns", nargs=-1, required=True)
+@collection_option
+def remove_command(patterns: tuple[str, ...], collection: Path | None) -> None:
+    """Take pictures out of a collection by path, folder or pattern. The files themselves are not touched."""
+    from . import _output
+
+    for path in open_collection(collection).remove(*patterns):
+        _output.print_line(_output.printable(path))
+
+
+@click.command("verify")
+@collection_option
+@click.option("--repair", is_flag=True, help="Drop what is damaged, so that the next `index` encodes it again.")
+def verify_command(collection: Path | None, repair: bool) -> None:
+    """Check every byte of a collection against what was committed."""
+    from ._output import print_line
+
+    opened = open_collection(collection)
+    problems = opened.verify()
+    for problem in problems:
+        print_line(problem)
+    if problems and repair:
+        say(f"repaired: {opened.repair()} pictures to be encoded again; run: patchseek index FOLDER")
+    elif problems:
+        raise StoreError(f"{opened.path}: {len(problems)} problems; run: patchseek verify --repair")
+    else:
+        print_line(f"{opened.path}: sound, {len(opened)} pictures")
+
+
+@click.command("compact")
+@collection_option
+def compact_command(collection: Path | None) -> None:
+    """Free the space of removed and replaced pictures."""
+    from ._output import print_line
+
+    opened = open_collection(collection)
+    print_line(f"{opened.path}: {opened.compact() / 1e6:.1f} MB freed, {len(opened)} pictures kept")
+
+
+@click.command("tag")
+@click.argument("name", required=False)
+@click.argument("places", nargs=-1)
+@click.option("--remove", is_flag=True, help="Take the tag off.")
+@collection_option
+def tag_command(name: str | None, places: tuple[str, ...], remove: bool, collection: Path | None) -> None:
+    """Put the tag NAME on the pictures in PLACES: folders, pictures or patterns. Without a name, list all tags.
+
+    `patchseek search --tag NAME` looks only there.
+    """
+    from ._output import print_line, printable
+
+    opened = open_collection(collection)
+    if name is None:
+        for known, n in opened.store.tags().items():
+            print_line(f"{printable(known)}: {n}")
+        return
+    if not places:
+        raise click.UsageError("say which pictures: folders, files or patterns, '*' for all")
+    n = opened.tag(name, *places, remove=remove)
+    print_line(f"{printable(name)}: {'taken off' if remove else 'put on'} {n} pictures")
