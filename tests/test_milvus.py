@@ -2,18 +2,22 @@
 
 import shutil
 import socket
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
+from pymilvus import MilvusClient
 
 from patchseek.errors import EngineError
 from patchseek.indexes import lasting, open_index
 from patchseek.indexes._milvus import _stretches
+from patchseek.indexes._milvus_recipe import really_built
 from patchseek.indexes._owner import owner_of
 
-from .contract_milvus import MilvusContract, sent  # noqa: F401  a fixture
-from .test_indexes import make_snapshot
+from .contract_milvus import MilvusContract, check, sent  # noqa: F401  a fixture
+from .test_indexes import make_snapshot, unit
 
 
 @pytest.fixture
@@ -30,6 +34,46 @@ class TestLite(MilvusContract):
     def test_the_name_says_what_is_really_used(self, place, tmp_path):
         assert open_index(place, make_snapshot(), tmp_path).name.startswith("milvus milvus_lite-3")
         assert open_index(place, make_snapshot(), tmp_path).name.endswith(" FLAT")
+
+
+def test_lite_leaves_out_the_best_where_whole_groups_are_asked_for(place, tmp_path):
+    """Why its groups are not believed either: with strict_group_size the best picture is not in the answer."""
+    index = open_index(place, make_snapshot(), tmp_path)
+    query = unit(np.random.default_rng(5), 3, 16)[1]
+    wish = {"limit": 6, "group_by_field": "image", "group_size": 2, "strict_group_size": True, "anns_field": "feature"}
+    client, name = MilvusClient(place.removeprefix("milvus:")), index._collection
+    hits = client.search(name, data=[query], search_params={"metric_type": "IP"}, output_fields=["image"], **wish)[0]
+    best = 100 + int(index.search(query[None], 1).positions[0, 0])
+    assert best not in [hit["entity"]["image"] for hit in hits]
+
+
+SMALL_DISK = """
+import resource, signal, sys
+from pathlib import Path
+from patchseek.errors import EngineError
+from patchseek.indexes import open_index
+from tests.test_indexes import make_snapshot
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+resource.setrlimit(resource.RLIMIT_FSIZE, (200_000, resource.RLIM_INFINITY))
+try:
+    open_index(sys.argv[1], make_snapshot(n_images=400, n_regions=30), Path(sys.argv[2]))
+except EngineError as error:
+    print(error)
+"""
+
+
+def test_a_full_disk_is_an_error_of_one_line_and_the_next_load_goes_on(place, tmp_path):
+    command = [sys.executable, "-c", SMALL_DISK, place, str(tmp_path)]
+    done = subprocess.run(command, cwd=Path(__file__).parent.parent, capture_output=True, text=True, check=False)
+    assert done.stdout.count("\n") == 1 and "File too large; nothing is lost" in done.stdout, done.stderr
+    assert "Traceback" not in done.stderr
+    check(place, make_snapshot(n_images=400, n_regions=30), tmp_path)
+
+
+@pytest.mark.parametrize("version", ["v2.2.16", "1.1"])
+def test_a_server_that_is_too_old_is_an_error(version):
+    with pytest.raises(EngineError, match="is too old"):
+        really_built("FLAT", version)
 
 
 def test_a_server_that_is_down_is_an_error_of_one_line(tmp_path):

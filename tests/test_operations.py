@@ -50,6 +50,8 @@ def test_the_engine_is_changed_where_the_pictures_are_gone(home):
     assert first(home, "alone")["image"] == "3.png"
     assert "cannot build" in run(home, "use-index", "PQ7", "-c", "alone", code=1).stderr
     assert json.loads(run(home, "info", "-c", "alone", "--json").stdout)["index"] == "SQ8"
+    assert "alone: milvus milvus_lite-" in run(home, "use-index", "milvus:rows.db", "-c", "alone").stdout
+    assert first(home, "alone")["image"] == "3.png"
     assert "alone: exact, no bytes of its own" in run(home, "use-index", "exact", "-c", "alone").stdout
 
 

@@ -9,6 +9,7 @@ is searched exactly in the store. Where only some pictures may answer, stretches
 import logging
 import math
 import os
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -200,13 +201,15 @@ def _stretches(ids: NDArray[np.int64]) -> str:
 def open_milvus(engine: str, snapshot: Snapshot, cache: Path | None) -> MilvusIndex:
     """The engine over a snapshot, with Milvus brought up to date. See indexes.open_index."""
     recipe = parse(engine)
+    before = set(sys.modules)
     try:
         from pymilvus import MilvusClient
     except ImportError as error:
         raise MissingExtra("pymilvus", "milvus") from error
-    log = logging.getLogger("pymilvus")
-    if log.level == logging.NOTSET:
-        log.setLevel(logging.CRITICAL)  # it logs a traceback of each error that we report
+    # they print tracebacks of the errors that we report; a program that had imported them already has its own way
+    for name in ("pymilvus", "milvus_lite", "grpc"):
+        if name not in before:
+            logging.getLogger(name).setLevel(logging.CRITICAL)
     owner = owner_of(snapshot, cache, "milvus")
     with _one_line(recipe.uri):
         try:
