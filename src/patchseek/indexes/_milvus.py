@@ -190,7 +190,7 @@ class MilvusIndex:
 
 
 def _stretches(ids: NDArray[np.int64]) -> str:
-    """The condition that an image's id lies in one of a few stretches; which hold ids (n,), rising, and few others."""
+    """The condition that an image's id lies in one of a few stretches, which hold ids (n,), rising, and few others."""
     gaps = np.diff(ids)
     widest = np.sort(np.argsort(-gaps, kind="stable")[: _STRETCHES - 1])
     ends = widest[gaps[widest] > 1]
