@@ -63,7 +63,7 @@ def cli(log_json: bool) -> None:
 @click.option(
     "--fast",
     is_flag=True,
-    help="FASTHELP",
+    help="Index 1.7 times as fast, a little less exact: --encoder embedded-fast --levels 0,2,3.",
 )
 @click.option("--overlap", type=float, help="Share of a cell that neighbours have in common.  [default: 0]")
 @click.option(

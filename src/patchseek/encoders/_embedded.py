@@ -2,7 +2,7 @@
 
 Features of the last convolution, generalized-mean pooled (p = 3; Radenovic et al. 2018), of unit length. The file takes
 pixels and does all of that, so this one only finds an engine for it. FAST is the same network in 8 bits, fed with
-patches that are cheaper to resize.
+smaller patches.
 """
 
 import functools
