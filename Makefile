@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 
-.PHONY: demo test test-milvus check format bench bench-million clean
+.PHONY: demo test test-milvus check format bench bench-million bench-milvus clean
 
 demo: $(VENV)/.demo
 	$(BIN)/python demo/run.py
@@ -44,6 +44,10 @@ bench: $(VENV)/.dev
 # A million pictures: half an hour, 20 GB in build/
 bench-million: $(VENV)/.dev
 	mkdir -p build && $(BIN)/python benchmarks/million.py --folder build
+
+# Milvus Lite and a Milvus server beside exact search, some minutes
+bench-milvus: $(VENV)/.dev .venv-milvus/.ready
+	$(BIN)/python benchmarks/milvus.py
 
 clean:
 	rm -rf $(VENV) .venv-milvus build dist
