@@ -10,7 +10,7 @@ from patchseek.errors import EngineError, QueryError
 from patchseek.indexes import _exact, _milvus, _milvus_rows, open_index
 from patchseek.store import Snapshot
 
-from .test_indexes import brute_force, make_snapshot, unit
+from .test_indexes import assert_brute_force, make_snapshot, unit
 
 
 def part(snapshot, n_shards):
@@ -31,12 +31,7 @@ def check(engine, snapshot, cache, k=7, among=None):
     index = open_index(engine, snapshot, cache)
     hits = index.search(queries, k, among)
     chosen = snapshot if among is None else dataclasses.replace(snapshot, live=snapshot.live & among)
-    for q, expected in enumerate(brute_force(chosen, queries, k)):
-        n = len(expected)
-        assert hits.positions[q, :n].tolist() == [position for position, _, _ in expected]
-        assert hits.regions[q, :n].tolist() == [region for _, region, _ in expected]
-        assert hits.scores[q, :n] == pytest.approx([score for _, _, score in expected], abs=1e-5)
-        assert (hits.positions[q, n:] == -1).all()
+    assert_brute_force(hits, chosen, queries, k)
     return index
 
 

@@ -43,19 +43,23 @@ def brute_force(snapshot, queries, k):
     return answers
 
 
+def assert_brute_force(hits, snapshot, queries, k, tolerance=1e-5):
+    """The hits are those of brute force, place by place, and padding where there are fewer than k."""
+    for q, expected in enumerate(brute_force(snapshot, queries, k)):
+        n = len(expected)
+        assert hits.positions[q, :n].tolist() == [position for position, _, _ in expected]
+        assert hits.regions[q, :n].tolist() == [region for _, region, _ in expected]
+        assert hits.scores[q, :n] == pytest.approx([score for _, _, score in expected], abs=tolerance)
+        assert (hits.positions[q, n:] == -1).all()
+
+
 @pytest.mark.parametrize("engine", FAITHFUL)
 @pytest.mark.parametrize("removed", [(), (0, 1, 2, 17, 59), range(1, 60)], ids=["all", "some removed", "one left"])
 @pytest.mark.parametrize("k", [1, 7, 60, 500])
 def test_a_faithful_engine_answers_as_brute_force_does(engine, removed, k):
     snapshot = make_snapshot(removed=removed)
     queries = unit(np.random.default_rng(1), 3, 16)
-    hits = open_index(engine, snapshot).search(queries, k)
-    for q, expected in enumerate(brute_force(snapshot, queries, k)):
-        n = len(expected)
-        assert hits.positions[q, :n].tolist() == [position for position, _, _ in expected]
-        assert hits.regions[q, :n].tolist() == [region for _, region, _ in expected]
-        assert hits.scores[q, :n] == pytest.approx([score for _, _, score in expected], abs=1e-5)
-        assert (hits.positions[q, n:] == -1).all()
+    assert_brute_force(open_index(engine, snapshot).search(queries, k), snapshot, queries, k)
 
 
 @pytest.mark.parametrize("n_queries", [1, 20])
@@ -72,15 +76,9 @@ def test_only_pictures_of_a_choice_answer(engine, chosen, few, n_queries, monkey
     among = np.zeros(60, bool)
     among[list(chosen)] = True
     queries = unit(np.random.default_rng(1), n_queries, 16)
+    chosen_ones = dataclasses.replace(snapshot, live=snapshot.live & among)
     for k in (1, 4, 500):
-        hits = open_index(engine, snapshot).search(queries, k, among)
-        expected = brute_force(dataclasses.replace(snapshot, live=snapshot.live & among), queries, k)
-        for q, best in enumerate(expected):
-            n = len(best)
-            assert hits.positions[q, :n].tolist() == [position for position, _, _ in best]
-            assert hits.regions[q, :n].tolist() == [region for _, region, _ in best]
-            assert hits.scores[q, :n] == pytest.approx([score for _, _, score in best], abs=1e-3)
-            assert (hits.positions[q, n:] == -1).all()
+        assert_brute_force(open_index(engine, snapshot).search(queries, k, among), chosen_ones, queries, k, 1e-3)
 
 
 def test_a_part_of_a_snapshot_copies_nothing_and_takes_short_gaps_along():
@@ -182,11 +180,7 @@ def test_few_and_many_queries_are_answered_as_brute_force_does(n_queries, can_sc
     monkeypatch.setattr("patchseek.indexes._exact.can_scan", lambda: can_scan)
     snapshot = make_snapshot(n_images=200, removed=range(5, 200, 7))
     queries = unit(np.random.default_rng(6), n_queries, 16)
-    hits = open_index("exact", snapshot).search(queries, 25)
-    for q, expected in enumerate(brute_force(snapshot, queries, 25)):
-        assert hits.positions[q].tolist() == [position for position, _, _ in expected]
-        assert hits.regions[q].tolist() == [region for _, region, _ in expected]
-        assert hits.scores[q] == pytest.approx([score for _, _, score in expected], abs=1e-5)
+    assert_brute_force(open_index("exact", snapshot).search(queries, 25), snapshot, queries, 25)
 
 
 def test_a_scan_goes_deeper_where_removed_pictures_own_all_the_best_rows():

@@ -26,7 +26,7 @@ from patchseek.store import Snapshot
 
 from .conftest import blot
 from .postgres import Server
-from .test_indexes import brute_force, make_snapshot, unit
+from .test_indexes import assert_brute_force, make_snapshot, unit
 
 FORCED = "options=-c%20enable_seqscan%3Doff"  # so few rows are read sooner than looked up
 KINDS = ["", f"&{FORCED};type=HNSW;ef=1000", f"&{FORCED};type=IVFFLAT;lists=4;probes=4"]
@@ -64,12 +64,7 @@ def check(index, snapshot, k=7, among=None):
     queries = unit(np.random.default_rng(1), 3, snapshot.dim)
     hits = index.search(queries, k, among)
     chosen = snapshot if among is None else dataclasses.replace(snapshot, live=snapshot.live & among)
-    for q, expected in enumerate(brute_force(chosen, queries, k)):
-        n = len(expected)
-        assert hits.positions[q, :n].tolist() == [position for position, _, _ in expected]
-        assert hits.regions[q, :n].tolist() == [region for _, region, _ in expected]
-        assert hits.scores[q, :n] == pytest.approx([score for _, _, score in expected], abs=1e-5)
-        assert (hits.positions[q, n:] == -1).all()
+    assert_brute_force(hits, chosen, queries, k)
 
 
 def written(server, cache, n_regions=5):

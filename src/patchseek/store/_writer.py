@@ -143,18 +143,17 @@ class Writer:
         """
         if not (name.strip() == name and name.isprintable() and 0 < len(name) <= 100):
             raise QueryError(f"{name!r}: a tag is a word or a few, of at most 100 characters")
-        with self._catalogue.writing() as db:
-            make_tags(db)
-            before = db.total_changes
-            db.executemany("INSERT OR IGNORE INTO tag VALUES (?, ?)", [(name, int(i)) for i in ids])
-            return db.total_changes - before
+        return self._change_tags("INSERT OR IGNORE INTO tag VALUES (?, ?)", name, ids)
 
     def untag(self, name: str, ids: Sequence[int]) -> int:
         """Take a tag off pictures; returns how many had it."""
+        return self._change_tags("DELETE FROM tag WHERE name = ? AND image = ?", name, ids)
+
+    def _change_tags(self, statement: str, name: str, ids: Sequence[int]) -> int:
         with self._catalogue.writing() as db:
             make_tags(db)
             before = db.total_changes
-            db.executemany("DELETE FROM tag WHERE name = ? AND image = ?", [(name, int(i)) for i in ids])
+            db.executemany(statement, [(name, int(i)) for i in ids])
             return db.total_changes - before
 
     def forget_failures(self, root: Root, paths: Sequence[str]) -> None:
