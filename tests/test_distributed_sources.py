@@ -10,7 +10,6 @@ from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
-import numpy as np
 import pytest
 
 from patchseek import Collection
@@ -18,14 +17,11 @@ from patchseek.distributed import _files, _work, add_source
 from patchseek.distributed._driver import Driver
 from patchseek.distributed._sources import open_sources
 from patchseek.distributed._staging import Staging
-from patchseek.encode import add_folder
 from patchseek.errors import MissingExtra, PatchseekError, StoreError, StoreLocked
-from patchseek.regions import Pyramid
 from patchseek.store import Settings, Store, Writer
 
 from .conftest import TinyEncoder, blot
-
-PYRAMID = Pyramid.up_to(1)
+from .test_distributed import PYRAMID, local_vectors, vectors
 
 
 @pytest.fixture
@@ -33,20 +29,9 @@ def collection(tmp_path):
     return Collection(Store.create(tmp_path / "collection", Settings(TinyEncoder().identity, PYRAMID)), TinyEncoder())
 
 
-def by_name(store):
-    """The features of every picture as bytes, by its bare name, wherever it came from."""
-    snapshot = store.snapshot()
-    positions = np.flatnonzero(snapshot.live)
-    images = store.images(snapshot.ids[positions].tolist())
-    features = snapshot.features(positions).astype(np.float16)
-    return {image.path.rpartition("/")[2]: rows.tobytes() for image, rows in zip(images, features, strict=True)}
-
-
-def local(folder, where):
-    """What one process makes of a folder."""
-    store = Store.create(where, Settings(TinyEncoder().identity, PYRAMID))
-    add_folder(store, folder, TinyEncoder())
-    return by_name(store)
+def by_name(vectors):
+    """The same by a picture's bare name, wherever it came from."""
+    return {path.rpartition("/")[2]: rows for path, rows in vectors.items()}
 
 
 def numbered(make_folder, n):
@@ -86,7 +71,7 @@ def test_a_staged_shard_whose_bytes_have_changed_is_encoded_again(collection, ma
     file.write_bytes(content)
     (file.parent / "torn.json").write_text('{"key": "to')
     assert add_here(collection, folder).added == 6
-    assert by_name(collection.store) == local(folder, tmp_path / "local")
+    assert by_name(vectors(collection.store)) == local_vectors(folder, tmp_path / "local")
     assert collection.store.problems() == []
 
 
@@ -108,7 +93,7 @@ def test_a_staged_shard_of_a_file_that_changed_since_is_replaced(collection, mak
     finish_one_shard(collection, folder)
     blot(99).save(folder / "002.png")
     assert add_here(collection, folder).changed == 1
-    assert by_name(collection.store) == local(folder, tmp_path / "local")
+    assert by_name(vectors(collection.store)) == local_vectors(folder, tmp_path / "local")
 
 
 def test_a_decoder_that_hangs_ends_its_worker(make_folder, tmp_path):
@@ -181,7 +166,7 @@ def test_tars_that_are_added_grow_and_shrink_are_followed(collection, make_folde
     assert add_here(collection, tmp_path / "x-{000..001}.tar", shard_images=3).added == 8
     report = add_here(collection, tmp_path / "x-*.tar")
     assert (report.added, report.unchanged) == (4, 8)
-    assert by_name(collection.store) == local(folder, tmp_path / "local")
+    assert by_name(vectors(collection.store)) == local_vectors(folder, tmp_path / "local")
     make_tar(tmp_path / "x-001.tar", folder, names[5:8])
     os.utime(tmp_path / "x-001.tar", ns=(1, 1))
     report = add_here(collection, tmp_path / "x-*.tar")
@@ -214,8 +199,8 @@ def test_a_list_names_files_and_urls(collection, make_folder, tmp_path, serve):
     report = add_here(collection, write(names))
     assert report.added == 5
     assert [failure.path for failure in report.failed] == [str(tmp_path / "missing.png"), f"{url}/missing.png"]
-    expected = local(folder, tmp_path / "local")
-    assert by_name(collection.store) == {name: rows for name, rows in expected.items() if name != "005.png"}
+    expected = local_vectors(folder, tmp_path / "local")
+    assert by_name(vectors(collection.store)) == {name: rows for name, rows in expected.items() if name != "005.png"}
     assert collection.store.images([1])[0].file == folder / "000.png", "a local picture can be opened"
     again = add_here(collection, write([*names[1:-1], f"{url}/005.png"]))
     assert (again.added, again.unchanged, again.removed, len(again.failed)) == (1, 4, 1, 2)
@@ -228,7 +213,7 @@ def test_a_tar_at_a_url_and_a_staging_place_at_one(collection, make_folder, tmp_
     assert add_here(collection, url, staging=f"file://{shared}/own").added == 2
     assert [path for _, _, path in collection.store.paths()] == [f"{url}/a.png", f"{url}/b.png"]
     assert collection.store.roots() == [url]
-    assert by_name(collection.store) == local(folder, tmp_path / "local")
+    assert by_name(vectors(collection.store)) == local_vectors(folder, tmp_path / "local")
     assert [path for path in shared.rglob("*") if path.is_file()] == [], "what is committed is cleared away"
     assert collection.store.problems() == []
 
