@@ -7,12 +7,11 @@ A saved index is a cache: a manifest beside it holds what it was built from and 
 not match is built anew, so a stale or damaged file can cost time but never a wrong answer.
 """
 
-import hashlib
 import json
 import logging
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +24,7 @@ from ..store import Half, Snapshot, hash_file
 from . import Hits, check_query, n_cores
 from ._best import group_pictures
 from ._exact import search_few
+from ._faiss_recipe import Recipe, parse
 from ._rescore import rescore
 
 _log = logging.getLogger(__name__)
@@ -32,39 +32,6 @@ _log = logging.getLogger(__name__)
 _BLOCK_IMAGES = 512
 _TRAIN_ROWS = 262_144  # at most; k-means gains little from more than a few hundred rows a centroid
 _SMALL = 1 << 20  # rows scored; a compressed index of that size answers one query in a few milliseconds
-_L2 = "metric=L2"
-_RERANK = "rerank="
-
-
-@dataclass(frozen=True)
-class _Recipe:
-    """What an index is built by and searched with. `FACTORY;nprobe=32;metric=L2;rerank=400` as a string."""
-
-    factory: str
-    parameters: str
-    # FAISS's own search parameters, comma-separated
-    is_l2: bool
-    train_regions: tuple[int, ...] | None
-    # regions whose features train it; None: all
-    rerank: int
-    # best rows of a query that are scored again from the collection's own features
-
-    @property
-    def stem(self) -> str:
-        """A file name that no other recipe has. Search parameters change no byte of an index."""
-        text = json.dumps([self.factory, self.is_l2, self.train_regions])
-        return hashlib.sha256(text.encode()).hexdigest()[:16]
-
-
-def _parse(engine: str, train_regions: Sequence[int] | None) -> _Recipe:
-    factory, *rest = engine.split(";")
-    try:
-        rerank = sum(int(part.removeprefix(_RERANK)) for part in rest if part.startswith(_RERANK))
-    except ValueError as error:
-        raise EngineError(f"{engine!r}: {_RERANK}N takes a whole number of rows, such as {_RERANK}400") from error
-    parameters = ",".join(part for part in rest if part != _L2 and not part.startswith(_RERANK))
-    regions = None if train_regions is None else tuple(map(int, train_regions))
-    return _Recipe(factory, parameters, _L2 in rest, regions, rerank)
 
 
 class FaissIndex:
@@ -74,7 +41,7 @@ class FaissIndex:
         self.name = f"faiss {engine}"
         self._index = index
         self._snapshot = snapshot
-        recipe = _parse(engine, None)
+        recipe = parse(engine, None)
         self._is_l2, self._rerank = recipe.is_l2, recipe.rerank
 
     def search(self, queries: Features, k: int, among: NDArray[np.bool_] | None = None) -> Hits:
@@ -154,7 +121,7 @@ def open_faiss(
     """The engine over a snapshot: read from the cache, brought up to date, or built. See indexes.open_index."""
     import faiss
 
-    recipe = _parse(engine, train_regions)
+    recipe = parse(engine, train_regions)
     faiss.omp_set_num_threads(_n_threads(snapshot.n_positions * snapshot.n_regions * 10))
     index, n_known = None, 0
     if cache is not None:
@@ -192,7 +159,7 @@ def _rows(block: Half) -> Features:
     return np.ascontiguousarray(block.reshape(-1, block.shape[-1]), np.float32)
 
 
-def _train(recipe: _Recipe, snapshot: Snapshot) -> Any:
+def _train(recipe: Recipe, snapshot: Snapshot) -> Any:
     import faiss
 
     regions = np.arange(snapshot.n_regions) if recipe.train_regions is None else np.array(recipe.train_regions)
@@ -227,13 +194,13 @@ def _tune_training(index: Any) -> None:
             part.cp.min_points_per_centroid = 1
 
 
-def _paths(cache: Path, recipe: _Recipe, snapshot: Snapshot) -> tuple[Path, Path]:
+def _paths(cache: Path, recipe: Recipe, snapshot: Snapshot) -> tuple[Path, Path]:
     """The files of an index and of its manifest; those of two pyramid levels stand beside each other."""
     stem = f"{recipe.stem}-{snapshot.n_regions}"
     return cache / f"{stem}.faiss", cache / f"{stem}.json"
 
 
-def _load(cache: Path, recipe: _Recipe, snapshot: Snapshot) -> tuple[Any, int]:
+def _load(cache: Path, recipe: Recipe, snapshot: Snapshot) -> tuple[Any, int]:
     """A saved index and how many of the snapshot's shards it holds; (None, 0) where it cannot be used."""
     import faiss
 
@@ -254,7 +221,7 @@ def _load(cache: Path, recipe: _Recipe, snapshot: Snapshot) -> tuple[Any, int]:
     return None, 0
 
 
-def _save(index: Any, cache: Path, recipe: _Recipe, snapshot: Snapshot) -> None:
+def _save(index: Any, cache: Path, recipe: Recipe, snapshot: Snapshot) -> None:
     """Save index and manifest; a reader finds both or rebuilds. An unwritable folder costs only the cache."""
     import faiss
 
