@@ -6,6 +6,7 @@ machine.
 
 import socket
 import subprocess
+import time
 from pathlib import Path
 
 import numpy as np
@@ -83,6 +84,23 @@ def test_what_a_server_really_builds_is_said_and_answers_as_brute_force_does(pla
         index = check(engine, snapshot, tmp_path)
         assert index.name == f"milvus v2.3.5-lite {kind.partition(';')[0]}"
     assert sum(sent) == 59 * 5  # another type takes the place of an index without sending a row
+
+
+def test_only_sealed_rows_are_searched_through_the_index_asked_for(place, tmp_path):
+    """Scores tell: product quantization estimates them, and the interim index of rows just loaded does not."""
+    snapshot = make_snapshot(n_images=300)  # 1,500 rows; segments below 1,024 get no index
+    engine = f"{place};type=IVF_PQ;m=4;nlist=8;nprobe=8"
+    query = unit(np.random.default_rng(5), 1, 16)
+    exact = open_index("exact", snapshot).search(query, 5).scores
+    index = open_index(engine, snapshot, tmp_path)
+    assert index.search(query, 5).scores == pytest.approx(exact, abs=1e-5)
+    index._client.flush(index._collection)
+    until = time.monotonic() + 60
+    while not any(segment.index_name for segment in index._client.list_loaded_segments(index._collection)):
+        assert time.monotonic() < until, "no index was built"
+        time.sleep(1)
+    assert np.abs(index.search(query, 5).scores - exact).max() > 1e-3
+    check(f"{engine};rerank=1500", snapshot, tmp_path)
 
 
 @pytest.mark.parametrize("kind", ["IVF_RABITQ", "DISKANN", "Nonsense"])
