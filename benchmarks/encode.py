@@ -38,6 +38,8 @@ from patchseek.store import Settings, Store
 
 SIZES = {"1 MP": (1152, 864), "12 MP": (4000, 3000), "48 MP": (8000, 6000)}
 ROUNDS = 3
+FAST_FEWER = "--fast --levels 0,2,3"
+FEWER = {FAST_FEWER: Pyramid((0, 2, 3))}
 
 
 class Watched:
@@ -74,9 +76,9 @@ def make_pictures(folder: Path, size: tuple[int, int], n: int) -> list[Path]:
     return sorted(folder.iterdir())
 
 
-def new_store(folder: Path, encoder: Encoder) -> Store:
-    """An empty collection under a name that is free, of the patches that `index` would cut for this encoder."""
-    pyramid = Pyramid((0, 1, 3)) if encoder.identity.name == "embedded-fast" else Pyramid()
+def new_store(folder: Path, encoder: Encoder, pyramid: Pyramid | None = None) -> Store:
+    """An empty collection under a name that is free; by default of the patches that `index` would cut."""
+    pyramid = pyramid or Pyramid()
     return Store.create(Path(tempfile.mkdtemp(dir=folder)) / "c", Settings(encoder.identity, pyramid))
 
 
@@ -140,7 +142,7 @@ def against(
         done = subprocess.run([str(w) for w in command], capture_output=True, text=True, check=True)
         rates["plain"].append(json.loads(done.stdout.splitlines()[-1])["images_per_s"])
         for precision, encoder in ours.items():
-            store = new_store(folder, encoder)
+            store = new_store(folder, encoder, FEWER.get(precision))
             rates[precision].append(n / add_files(store, set_folder, paths, encoder).seconds)
             if not encoder.identity.name.startswith("embedded"):
                 found[f"cosine, {precision}"] = _cosines(store, paths, features)
@@ -224,7 +226,7 @@ def main() -> None:
             print(name, figures[name], flush=True)
         if arguments.reference:
             how = (arguments.reference, arguments.set)
-            names = {"as it is": "embedded", "--fast": "embedded-fast"}
+            names = {"as it is": "embedded", "--fast": "embedded-fast", FAST_FEWER: "embedded-fast"}
             figures["embedded"] = against(*how, "tf_efficientnet_lite0", names, arguments.compared, folder)
             print(figures["embedded"], flush=True)
             if arguments.vit:

@@ -185,7 +185,8 @@ def run_benchmark(
         "versions": _versions(),
         "bbox_format": "xywh_px",
         "results": {
-            query.id: _ranked(hits, q, gallery, settings.pyramid.boxes) for q, query in enumerate(dataset.queries)
+            query.id: _ranked(hits, q, gallery, gallery.store.settings.pyramid.boxes)
+            for q, query in enumerate(dataset.queries)
         },
     }
     if settings.refine:

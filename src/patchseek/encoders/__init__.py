@@ -135,7 +135,7 @@ class CellEncoder(Encoder, Protocol):
 
 ENCODERS: dict[str, str] = {
     "embedded": "EfficientNet-Lite0, GeM-pooled, 224 px, 1280 numbers; ships with patchseek, needs no network",
-    "embedded-fast": "the same in 8 bits, with smaller patches; `index --fast` also cuts fewer of them",
+    "embedded-fast": "the same in 8 bits, with smaller patches; what `index --fast` takes",
     "siglip": "SigLIP ViT-L/16, 384 px, 1024 numbers",
     "siglip2": "SigLIP 2 ViT-L/16, 384 px, 1024 numbers",
     "dinov2": "DINOv2 ViT-L/14, 518 px, 1024 numbers",
