@@ -107,9 +107,14 @@ def choose_engine(n_rows: int, dim: int) -> str:
     # 4-bit product codes, compared in registers. A scan of them is so cheap that more than about sqrt(n) clusters would
     # save less time than training them takes; a quarter is probed, since a sixteenth lost 2 points of mAP on a measured
     # set. What the codes lose, exact scores of the best 1,000 rows win back. At most 256 codes: 128 bytes a row.
-    n_clusters = 1 << min(max(round(math.log2(n_rows) / 2), 8), 16)
+    n_lists = n_clusters(n_rows, 8, 16)
     n_codes = max(n for n in range(1, min(dim, 256) + 1) if dim % n == 0)
-    return f"IVF{n_clusters},PQ{n_codes}x4fs;nprobe={n_clusters // 4};rerank=1000"
+    return f"IVF{n_lists},PQ{n_codes}x4fs;nprobe={n_lists // 4};rerank=1000"
+
+
+def n_clusters(n_rows: int, least: int, most: int) -> int:
+    """About the root of n_rows, as a power of two between 2 to the `least` and 2 to the `most`."""
+    return 1 << min(max(round(math.log2(max(n_rows, 1)) / 2), least), most)
 
 
 def n_cores() -> int:

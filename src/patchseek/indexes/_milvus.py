@@ -7,7 +7,6 @@ is searched exactly in the store. Where only some pictures may answer, stretches
 """
 
 import logging
-import math
 import os
 import sys
 from collections.abc import Iterator
@@ -22,7 +21,7 @@ from numpy.typing import NDArray
 from ..encoders import Features
 from ..errors import EngineError, MissingExtra
 from ..store import Snapshot
-from . import Hits, check_query
+from . import Hits, check_query, n_clusters
 from ._best import group_pictures, known_rows
 from ._exact import search_few, search_store
 from ._milvus_recipe import TOKEN, Recipe, parse, really_built
@@ -58,11 +57,10 @@ class MilvusIndex:
     def __init__(self, client: Any, recipe: Recipe, collection: str, snapshot: Snapshot) -> None:
         self._client, self._recipe, self._collection, self._snapshot = client, recipe, collection, snapshot
         with _one_line(recipe.uri):
-            self._version = str(client.get_server_version())
-        self._kind = really_built(recipe.kind, self._version)
-        self.name = f"milvus {self._version} {self._kind}"
-        n_rows = max(snapshot.n_live * snapshot.n_regions, 1)
-        self._nlist = recipe.build.get("nlist", 1 << min(max(round(math.log2(n_rows) / 2), 3), 16))
+            version = str(client.get_server_version())
+        self._kind = really_built(recipe.kind, version)
+        self.name = f"milvus {version} {self._kind}"
+        self._nlist = recipe.build.get("nlist", n_clusters(snapshot.n_live * snapshot.n_regions, 3, 16))
         self._by_id = np.argsort(snapshot.ids)
 
     def update(self, owner: str) -> None:

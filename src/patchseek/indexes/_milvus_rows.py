@@ -6,7 +6,6 @@ count as many as it should, it is asked shard by shard, and what is missing is s
 load that broke off goes on wherever it stopped.
 """
 
-import hashlib
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -16,6 +15,7 @@ from numpy.typing import NDArray
 from ..encoders import Features
 from ..errors import EngineError
 from ..store import Snapshot
+from ._owner import shard_tag
 
 TIMEOUT = 60
 """Seconds for one message."""
@@ -38,7 +38,7 @@ class Rows:
         found = self._count("", wait=True)  # what was written before is seen from here on: nothing else waits
         is_new = not found
         if found:
-            tags = [_tag(shard) for shard in snapshot.shards]
+            tags = [shard_tag(shard) for shard in snapshot.shards]
             found -= self._delete(f"shard not in {_in(tags)}" if tags else "row >= 0")
             for ids in chunks(snapshot.ids[~snapshot.live].tolist(), LIMIT // n_regions):
                 found -= self._delete(f"image in {_in(ids)}")
@@ -46,7 +46,7 @@ class Rows:
             low = 0
             for array, shard in zip(snapshot.arrays, snapshot.shards, strict=True):
                 places = low + np.flatnonzero(snapshot.live[low : low + len(array)])
-                self._send_missing(places, _tag(shard), is_new=is_new)
+                self._send_missing(places, shard_tag(shard), is_new=is_new)
                 low += len(array)
             found = self._count("", wait=True)
         if found != wanted:
@@ -95,10 +95,6 @@ class Rows:
         return self._client.query(
             self._collection, filter=condition, output_fields=[field], consistency_level=level, timeout=TIMEOUT
         )
-
-
-def _tag(shard: str) -> str:
-    return hashlib.sha256(shard.encode()).hexdigest()[:16]
 
 
 def _in(values: Sequence[int] | Sequence[str]) -> str:

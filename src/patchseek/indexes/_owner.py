@@ -1,4 +1,4 @@
-"""Whose rows in a database are these? Each collection draws a name once; a copy of it draws its own."""
+"""Whose rows in a database are these, and of which shard? What engines that keep rows elsewhere share."""
 
 import hashlib
 import os
@@ -10,7 +10,7 @@ from ..store import Snapshot
 
 
 def owner_of(snapshot: Snapshot, cache: Path | None, engine: str) -> str:
-    """16 hexadecimal digits, kept in the cache folder under the engine's name, with the folder's path.
+    """16 hexadecimal digits, drawn once and kept in the cache folder under the engine's name, with the folder's path.
 
     A copy of a collection lies elsewhere and draws its own: two that grew apart under one owner would answer with each
     other's pictures. So does a collection that has moved; its old rows stay in the database. Without a cache folder the
@@ -31,6 +31,11 @@ def owner_of(snapshot: Snapshot, cache: Path | None, engine: str) -> str:
             _put(partial, path, is_first=not owner)
     except OSError as error:
         raise EngineError(f"{path}: cannot be written ({error.strerror}); it says whose rows these are") from error
+
+
+def shard_tag(shard: str) -> str:
+    """16 hexadecimal digits that stand for a shard of a snapshot in a database's rows."""
+    return hashlib.sha256(shard.encode()).hexdigest()[:16]
 
 
 def _put(partial: Path, path: Path, *, is_first: bool) -> None:

@@ -10,7 +10,6 @@ depth, as `_faiss` does. Every score is the exact inner product of the query and
 server; an index only chooses which rows are scored.
 """
 
-import hashlib
 import weakref
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -28,7 +27,7 @@ from ..store import Half, Snapshot
 from . import Hits, check_query
 from ._best import group_pictures, known_rows
 from ._exact import search_few
-from ._owner import owner_of
+from ._owner import owner_of, shard_tag
 from ._postgres_recipe import Recipe, parse
 
 _WAIT = 60  # seconds for another process that is loading the same collection
@@ -112,7 +111,7 @@ class PostgresIndex:
                     self._remove(db, images[~np.isin(images, self._snapshot.ids[self._snapshot.live])])
             low = 0
             for array, shard in zip(self._snapshot.arrays, self._snapshot.shards, strict=True):
-                tag = hashlib.sha256(shard.encode()).hexdigest()[:16]
+                tag = shard_tag(shard)
                 self._update_shard(db, low, array, tag, held.get(tag, np.empty(0, np.int64)))
                 low += len(array)
             if self._n_rows:

@@ -1,9 +1,9 @@
 """What an engine string of PostgreSQL says, and what it means for building and for searching. Talks to nobody."""
 
-import math
 from dataclasses import dataclass
 
 from ..errors import EngineError
+from . import n_clusters
 
 _BUILD = {"FLAT": (), "HNSW": ("m", "ef_construction"), "IVFFLAT": ("lists",)}
 _SEARCH = {"FLAT": (), "HNSW": ("ef",), "IVFFLAT": ("probes",)}
@@ -52,7 +52,7 @@ class Recipe:
         return "; ".join(f"SET LOCAL {key} = {value}" for key, value in said.items())
 
     def _lists(self, n_rows: int) -> int:
-        return self.numbers.get("lists", 1 << min(max(round(math.log2(max(n_rows, 1)) / 2), 3), 15))
+        return self.numbers.get("lists", n_clusters(n_rows, 3, 15))
 
 
 def parse(engine: str) -> Recipe:

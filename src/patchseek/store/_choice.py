@@ -78,7 +78,7 @@ def _under(db: sqlite3.Connection, store: Store, place: str) -> tuple[str, list[
         parts = []
         whole = place if "://" in place else file.resolve().as_posix()
         for root_id, stored in db.execute("SELECT id, path FROM root").fetchall():
-            root = (stored if "://" in stored else store.resolve(stored).as_posix()).rstrip("/") + "/"
+            root = f"{store.root_of(stored)}".rstrip("/") + "/"
             if whole.startswith(root):
                 text, values = _below(whole.removeprefix(root))
                 parts.append((f"(root = ? AND {text})", [root_id, *values]))

@@ -71,7 +71,8 @@ class Snapshot:
         Nothing is copied: its arrays are stretches of these. Pictures just between wanted ones may be in it, as
         removed ones.
         """
-        wanted = np.flatnonzero(among & self.live)
+        live = among & self.live
+        wanted = np.flatnonzero(live)
         shard_of = np.searchsorted(self._starts, wanted, side="right") - 1
         splits = np.flatnonzero((np.diff(wanted) > _GAP) | (np.diff(shard_of) > 0)) + 1
         firsts = np.concatenate([[0], splits]) if len(wanted) else splits
@@ -82,8 +83,8 @@ class Snapshot:
         shards = tuple(f"{self.shards[i]}:{low}-{high}" for i, low, high in stretches)
         parts = [np.arange(low, high + 1) for _, low, high in stretches]
         positions = np.concatenate([np.empty(0, np.int64), *parts])
-        live = (among & self.live)[positions]
-        return replace(self, arrays=arrays, shards=shards, ids=self.ids[positions], live=live), positions
+        part = replace(self, arrays=arrays, shards=shards, ids=self.ids[positions], live=live[positions])
+        return part, positions
 
     def first_regions(self, n: int) -> "Snapshot":
         """The same pictures with only their first n regions: a lower pyramid level, since levels are cumulative."""

@@ -138,7 +138,7 @@ class Store:
         """The folders and URLs that were indexed into this collection."""
         with self.catalogue.reading() as db:
             rows = db.execute("SELECT path FROM root ORDER BY id").fetchall()
-        return [row[0] if "://" in row[0] else self.resolve(row[0]) for row in rows]
+        return [self.root_of(row[0]) for row in rows]
 
     def tags(self) -> dict[str, int]:
         """Every tag in use and how many pictures have it; see Writer.tag."""
@@ -176,6 +176,10 @@ class Store:
             if home.is_relative_to(root)
             else root.as_posix()
         )
+
+    def root_of(self, stored: str) -> Root:
+        """The root that `relate` wrote down."""
+        return stored if "://" in stored else self.resolve(stored)
 
     def resolve(self, stored: str) -> Path:
         """The folder that `relate` wrote down."""
