@@ -105,7 +105,10 @@ def _below(place: str) -> tuple[str, list[object]]:
 def _tagged(db: sqlite3.Connection, tag: str) -> tuple[str, list[object]]:
     known = tags_of(db)
     if tag not in known:
-        raise QueryError(f"no picture has the tag {tag!r}; there are {', '.join(known) or 'none'}")
+        others = (
+            f"there are {', '.join(known)}" if known else "none has any; put one on with: patchseek tag NAME PLACES"
+        )
+        raise QueryError(f"no picture has the tag {tag!r}; {others}")
     return "id IN (SELECT image FROM tag WHERE name = ?)", [tag]
 
 
