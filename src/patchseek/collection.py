@@ -3,6 +3,7 @@
 It joins the write path and the read path and owns what is costly to open: encoder, memory-mapped vectors, engine.
 """
 
+import logging
 import threading
 from collections.abc import Sequence
 from pathlib import Path
@@ -19,6 +20,8 @@ from .indexes import EXACT, Index, lasting, open_index
 from .regions import Pyramid
 from .search import Match, Query, encode_query, encode_words, join
 from .store import Choice, Settings, Snapshot, Store, Writer, back_up, restore
+
+_log = logging.getLogger(__name__)
 
 Asked = str | Path | bytes | int | Picture
 """A query picture: a file, its bytes, the id of a picture of the collection, or pixels."""
@@ -65,6 +68,8 @@ class Collection:
             return cls(Store.create(path, Settings(encoder.identity, pyramid or Pyramid())), encoder)
         store = Store.open(path)
         own = store.settings
+        if own.outdated:
+            _log.warning("%s: %s", path, own.outdated)
         if isinstance(encoder, str):
             encoder = None if encoder == own.encoder.name else open_encoder(encoder, weights=weights)
         store.require(Settings(encoder.identity if encoder else own.encoder, pyramid or own.pyramid))
@@ -77,11 +82,16 @@ class Collection:
 
     @property
     def encoder(self) -> Encoder:
-        """The encoder, opened at first use. Raises StoreMismatch when it is no longer the collection's own."""
+        """The encoder of queries, opened at first use. Raises StoreMismatch when it is no longer the collection's own.
+
+        An outdated collection is searched with the encoder that has taken its name.
+        """
+        own = self.store.settings
         with self._lock:
             if self._encoder is None:
-                encoder = open_encoder(self.store.settings.encoder.name, weights=self.weights)
-                self.store.require(Settings(encoder.identity, self.store.settings.pyramid))
+                encoder = open_encoder(own.encoder.name, weights=self.weights)
+                if not own.outdated:
+                    self.store.require(Settings(encoder.identity, own.pyramid))
                 self._encoder = encoder
             return self._encoder
 
@@ -99,7 +109,11 @@ class Collection:
         retry: bool = False,
         on_progress: OnProgress | None = None,
     ) -> AddReport:
-        """Bring the collection up to date with a folder of pictures; see encode.add_folder for options and errors."""
+        """Bring the collection up to date with a folder of pictures; see encode.add_folder for options and errors.
+
+        Raises StoreMismatch where the collection is outdated.
+        """
+        self.store.require_current()
         report = add_folder(
             self.store,
             Path(folder).expanduser(),

@@ -29,6 +29,8 @@ def info_command(collection: Path | None, as_json: bool) -> None:
         "tags": opened.store.tags(),
         "failures": [{"image": f.path, "reason": f.reason} for f in failures],
     }
+    if opened.store.settings.outdated:
+        record["outdated"] = opened.store.settings.outdated
     if as_json:
         _output.print_line(json.dumps(record, indent=2))
         return

@@ -59,6 +59,7 @@ def add_source(
     """
     began = time.monotonic()
     store = collection.store
+    store.require_current()
     name = store.settings.encoder.name
     weights = collection.weights and collection.weights.expanduser().absolute()  # workers may stand in other folders
     opener = open_encoder or partial(encoders.open_encoder, name, weights=weights)

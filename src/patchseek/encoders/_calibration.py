@@ -1,5 +1,6 @@
 """Patches of a folder of pictures, for measuring the ranges of a network. Reads pictures; knows no model."""
 
+import hashlib
 from pathlib import Path
 
 import numpy as np
@@ -27,3 +28,10 @@ def read_calibration(folder: Path, feed: Feed) -> Patches:
     if not patches:
         raise EncoderError(f"{folder}: no picture to calibrate on")
     return np.concatenate(patches)
+
+
+def words_for(precision: str, patches: Patches | None) -> str:
+    """What an identity says of 8 bits, whose ranges make other features: ", int8 by HASH" of patches; else nothing."""
+    if precision != "int8" or patches is None:
+        return ""
+    return f", int8 by {hashlib.sha256(patches.tobytes()).hexdigest()[:16]}"

@@ -1,15 +1,18 @@
 """The default encoder: EfficientNet-Lite0 that ships in the package. `tools/export_embedded.py` makes its file.
 
 Features of the last convolution, generalized-mean pooled (p = 3; Radenovic et al. 2018), of unit length. The file takes
-pixels and does all of that, so this one only finds an engine for it. FAST is the same network in 8 bits, fed with
-smaller patches.
+pixels and does all of that, so this one only finds an engine for it, and a way of computing that gives the features of
+float32 on this processor. FAST is the same network in 8 bits, fed with smaller patches.
 """
 
 import functools
 import hashlib
 import json
+import logging
 import threading
-from collections.abc import Mapping
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, replace
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -22,7 +25,8 @@ from ..patches import Feed, Patches
 from . import Cells, EncoderIdentity, Features, check_patches
 from ._network import NetworkEncoder
 from ._onnxruntime import OnnxRuntimeNetwork
-from ._openvino import OpenVinoNetwork
+from ._openvino import PRECISIONS, OpenVinoNetwork, chosen_precision
+from ._probes import agreement, make_probes
 
 BATCH = 1
 # patches that go through the network together: as fast as 8, and nothing is computed for a short last batch
@@ -33,15 +37,35 @@ CALL = 32
 FAST = "embedded-fast"
 POWER = 3.0
 # p of the generalized mean; see the export tool
+LEAST = {"embedded": 0.999, FAST: 0.995}
+# cosine with the features of float32 that a way of computing must reach
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Way:
+    """A way of computing the network on OpenVINO."""
+
+    words: str
+    # how, as `runs_on` says it
+    why: str
+    # for people
+    precision: str = "f32"
+    in_float: bool = False
+    streams: int | None = None
 
 
 class EmbeddedEncoder(NetworkEncoder):
     """EfficientNet-Lite0 on the CPU, on ONNX Runtime: where OpenVINO is not to be had."""
 
     _network: OpenVinoNetwork | OnnxRuntimeNetwork
+    why: str
+    # the reason for this way of computing, for people
 
-    def __init__(self, network: OpenVinoNetwork | OnnxRuntimeNetwork, manifest: Mapping[str, Any]) -> None:
+    def __init__(self, network: OpenVinoNetwork | OnnxRuntimeNetwork, manifest: Mapping[str, Any], why: str) -> None:
         self._network = network
+        self.why = why
         self.identity = EncoderIdentity(
             manifest["name"], manifest["size"], manifest["dim"], manifest["sha256"], manifest["preprocessing"]
         )
@@ -52,22 +76,34 @@ class EmbeddedEncoder(NetworkEncoder):
         """Patches in a call that keep the machine busiest."""
         return CALL
 
+    def measure(self, seconds: float = 1.0) -> float:
+        """Patches a second, while nothing else is done: the best of what calls of `encode` reach in so many seconds."""
+        patches = np.tile(make_probes(self.identity.size), (CALL // 4, 1, 1, 1))
+        end, fastest = time.perf_counter() + seconds, 0.0
+        while (began := time.perf_counter()) < end:
+            self.encode(patches)
+            fastest = max(fastest, len(patches) / (time.perf_counter() - began))
+        return fastest
+
 
 class EmbeddedCellEncoder(EmbeddedEncoder):
     """EfficientNet-Lite0 on OpenVINO, which can also answer with what stands before the pooling. See CellEncoder."""
 
     power = POWER
 
-    def __init__(self, model: Path, manifest: Mapping[str, Any], precision: str, streams: int | None) -> None:
-        network = OpenVinoNetwork(
-            model, BATCH, precision, streams, outputs=("features", manifest["cells"], manifest["fine"])
+    def __init__(self, model: Path, manifest: Mapping[str, Any], way: Way) -> None:
+        open_it = functools.partial(
+            OpenVinoNetwork,
+            *(model, BATCH, way.precision, way.streams),
+            n_exact=manifest["n_exact"],
+            in_float=way.in_float,
         )
-        super().__init__(network, manifest)
+        network = open_it(outputs=("features", manifest["cells"], manifest["fine"]))
+        network.precision = way.words
+        super().__init__(network, manifest, way.why)
         self.window = int(manifest["window"])
         self._cell_network = network
-        self._open_map = functools.partial(
-            OpenVinoNetwork, model, BATCH, precision, streams, (self.window, self.window, 3), (manifest["map"],)
-        )
+        self._open_map = functools.partial(open_it, shape=(self.window, self.window, 3), outputs=(manifest["map"],))
         self._map_network: OpenVinoNetwork | None = None
         self._lock = threading.Lock()
 
@@ -98,8 +134,9 @@ def open_embedded(
 ) -> EmbeddedEncoder:
     """engine: auto, openvino or onnxruntime. precision: auto, f32 or bf16 (OpenVINO). streams: calls at once.
 
-    name: "embedded", or FAST, which runs on OpenVINO alone. Raises EncoderError when the model file is not the one that
-    was recorded, MissingExtra without any engine.
+    name: "embedded", or FAST, which runs on OpenVINO alone. A way of computing that gives other features than float32
+    is passed over with a warning. Raises EncoderError when the model file is not the one that was recorded or nothing
+    here computes it rightly, MissingExtra without any engine.
     """
     folder = Path(str(files(__package__) / "embedded"))
     manifest = json.loads((folder / "manifest.json").read_text())
@@ -112,10 +149,53 @@ def open_embedded(
     engines = ("auto", "openvino") if name == FAST else ("auto", "openvino", "onnxruntime")
     if engine not in engines:
         raise EncoderError(f"engine must be one of {', '.join(engines)}, found {engine!r}")
+    expected = np.load(folder / manifest["probes"])
     if engine != "onnxruntime":
         try:
-            return EmbeddedCellEncoder(model, manifest, precision, streams)
+            ways = _ways(name, precision, streams)
+            return _first_right(
+                (functools.partial(EmbeddedCellEncoder, model, manifest, way) for way in ways), expected
+            )
         except MissingExtra:
             if engine == "openvino" or name == FAST:
                 raise
-    return EmbeddedEncoder(OnnxRuntimeNetwork(model), manifest)
+    why = "it was asked for" if engine == "onnxruntime" else "OpenVINO is not installed"
+    return _first_right(iter([lambda: EmbeddedEncoder(OnnxRuntimeNetwork(model), manifest, why)]), expected)
+
+
+def _ways(name: str, precision: str, streams: int | None) -> list[Way]:
+    """Ways of computing on this processor, the fastest first. Raises EncoderError for a precision that is none."""
+    if name == FAST:
+        simulated = Way("f32 in steps of 8 bits", "", in_float=True)
+        if precision not in ("auto", "f32"):
+            raise EncoderError(f"{FAST} computes in 8 bits: precision must be auto or f32, found {precision!r}")
+        if precision == "f32":
+            return [replace(simulated, why="f32 was asked for")]
+        why = "the 8-bit kernels of this processor give other features"
+        return [Way("8 bits", "what this network is made for", streams=streams), replace(simulated, why=why)]
+    if precision not in PRECISIONS:
+        raise EncoderError(f"precision must be one of {', '.join(PRECISIONS)}, found {precision!r}")
+    if precision != "auto":
+        return [Way(precision, f"{precision} was asked for", precision, streams=streams)]
+    chosen = chosen_precision()
+    if chosen == "f32":
+        return [Way("f32", "this processor computes in nothing shorter", streams=streams)]
+    why = f"this processor computes in {chosen}, and the features are those of float32"
+    other = f"{chosen} gives other features on this processor"
+    return [Way(chosen, why, chosen, streams=streams), Way("f32", other, streams=streams)]
+
+
+def _first_right(openers: Iterator[Callable[[], EmbeddedEncoder]], expected: Features) -> EmbeddedEncoder:
+    """The first encoder whose features of the probes are those expected (4, D). Raises EncoderError for none."""
+    found = 0.0
+    for open_it in openers:
+        encoder = open_it()
+        name, least = encoder.identity.name, LEAST[encoder.identity.name]
+        found = agreement(encoder, expected)
+        if found >= least:
+            return encoder
+        _log.warning("%s on %s: cosine %.4f with its own features, below %s", name, encoder.runs_on, found, least)
+    raise EncoderError(
+        f"{name}: nothing on this processor gives the features it should (cosine {found:.4f} instead of {least}); "
+        "another release of openvino may, or --engine onnxruntime"
+    )

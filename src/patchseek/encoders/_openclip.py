@@ -12,7 +12,7 @@ from typing import Any
 from ..errors import EncoderError, MissingExtra
 from ..patches import Feed
 from . import EncoderIdentity, Features
-from ._calibration import read_calibration
+from ._calibration import read_calibration, words_for
 from ._network import NetworkEncoder
 from ._spec import Spec
 from ._torch import Pixels, hash_weights, measure, open_network, torch, unit
@@ -55,12 +55,13 @@ class OpenClipEncoder(NetworkEncoder):
         self._architecture = architecture
         pixels = Pixels(ImageHalf(self._model), asked["mean"], asked["std"]).eval()
         mean, std = (" ".join(f"{x:.4g}" for x in asked[name]) for name in ("mean", "std"))
+        ranges = read_calibration(calibration, self.feed) if calibration else None
         self.identity = EncoderIdentity(
             str(replace(spec, model=f"{architecture}/{tag}" if tag else architecture)),
             native,
             measure(pixels, native),
             sha256,
-            f"{spec.fit}, {self.feed.interpolation}, mean {mean}, std {std}",
+            f"{spec.fit}, {self.feed.interpolation}, mean {mean}, std {std}{words_for(precision, ranges)}",
         )
         self._network = open_network(
             pixels,
@@ -69,7 +70,7 @@ class OpenClipEncoder(NetworkEncoder):
             precision=precision,
             device=device,
             batch=batch,
-            calibration=read_calibration(calibration, self.feed) if calibration else None,
+            calibration=ranges,
         )
 
     def encode_text(self, texts: Sequence[str]) -> Features:

@@ -5,7 +5,9 @@ it is imported as if its telemetry package were not installed, and then uses a s
 """
 
 import os
+import re
 import sys
+import tempfile
 import threading
 from collections import deque
 from collections.abc import Sequence
@@ -24,6 +26,12 @@ _FIRST_USE = threading.Lock()
 # ever (one holds the interpreter's lock, one that of the C++ static). So the first one is made here, alone.
 
 PRECISIONS = ("auto", "f32", "bf16")
+_EXACT = '<attribute name="precise" version="0" />'
+_EXACT = '<attribute name="precise" version="0" />'
+PLAIN_8_BITS = {"LP_TRANSFORMS_MODE": False}
+"""Compute a network of 8 bits as it was defined, numbers rounded to 8 bits but multiplied in float32.
+
+This is what the kernels for 8 bits stand for, and where there is none to trust. Slower than a plain network."""
 
 
 class OpenVinoNetwork:
@@ -40,30 +48,39 @@ class OpenVinoNetwork:
         streams: int | None = None,
         shape: tuple[int, ...] | None = None,
         outputs: Sequence[str] = (),
+        n_exact: int = 0,
+        in_float: bool = False,
     ) -> None:
-        """model: an ONNX file, or a model of OpenVINO's own. precision: "auto" is bf16 where the CPU has it, else f32.
+        """model: an ONNX file, or a model of OpenVINO's own. precision: one of PRECISIONS or f16; "auto" is bf16
+        where the CPU has it, else f32.
 
         batch is fixed, since dynamic shapes have corrupted memory when several threads used them (2026.4.1). streams:
         batches computed at once, each on its share of the cores; by default one a core. shape: of one input, where the
-        model leaves it open or takes others. outputs: names of tensors inside the model to answer with.
+        model leaves it open or takes others. outputs: names of tensors inside the model to answer with. n_exact: how
+        many of the first convolutions stay in f32 whatever the precision. in_float: compute a network of 8 bits as what
+        its kernels stand for: numbers rounded to 8 bits and multiplied in float32, slower, on one stream.
         Raises MissingExtra, or EncoderError for a model or precision that cannot be used.
         """
         core = import_openvino().Core()
-        if precision not in PRECISIONS:
+        if precision not in (*PRECISIONS, "f16"):
             raise EncoderError(f"precision must be one of {', '.join(PRECISIONS)}, found {precision!r}")
         if precision == "auto":
-            precision = "bf16" if "BF16" in core.get_property("CPU", "OPTIMIZATION_CAPABILITIES") else "f32"
-        self.batch, self.precision, self.streams = batch, precision, streams or len_cores()
+            precision = "bf16" if "BF16" in capabilities() else "f32"
+        streams = 1 if in_float else streams or len_cores()  # in float, several have given nonsense (2026.4.1)
+        self.batch, self.precision, self.streams = batch, precision, streams
         options = {
             "INFERENCE_PRECISION_HINT": precision,
             "NUM_STREAMS": self.streams,
             "INFERENCE_NUM_THREADS": max(self.streams, len_cores()),
+            "LP_TRANSFORMS_MODE": not in_float,
         }
         try:
             network = core.read_model(model) if isinstance(model, Path) else model
             if outputs:
                 network = _with_outputs(network, outputs)
             network.reshape([batch, *(shape or list(network.input(0).partial_shape)[1:])])
+            if n_exact and precision != "f32":
+                network = _keep_exact(network, n_exact)
             self._compiled = core.compile_model(network, "CPU", options)
             self._shapes = [tuple(output.shape) for output in self._compiled.outputs]
         except RuntimeError as error:
@@ -132,6 +149,34 @@ def _with_outputs(network: Any, names: Sequence[str]) -> Any:
     openvino = import_openvino()
     added = [network.add_outputs(name)[0] for name in names]
     return openvino.Model(added, network.get_parameters())
+
+
+def _keep_exact(network: Any, n: int) -> Any:
+    """The network with all that comes before its convolution number n marked to be computed in float32.
+
+    OpenVINO reads the mark from its own format alone: Python cannot put it on. So the network goes through a file.
+    """
+    openvino = import_openvino()
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "network.xml"
+        openvino.serialize(network, path)
+        text, weights = path.read_text(), path.with_suffix(".bin").read_bytes()
+    ends = [match.start() for match in re.finditer(r'<layer [^>]*type="(?:Group)?Convolution"', text)]
+    end = ends[n] if n < len(ends) else len(text)
+    marked = text[:end].replace("<rt_info>", "<rt_info>" + _EXACT) + text[end:]
+    return openvino.Core().read_model(marked.encode(), weights)
+
+
+def capabilities() -> list[str]:
+    """What OpenVINO can compute with on this CPU, in its own words: FP32, BF16, FP16, INT8 and others."""
+    found: list[str] = import_openvino().Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
+    return found
+
+
+def chosen_precision() -> str:
+    """What OpenVINO computes in on this CPU unless told otherwise: f32, bf16 or f16."""
+    chosen = import_openvino().Core().get_property("CPU", "INFERENCE_PRECISION_HINT").get_type_name()
+    return chosen if chosen in ("bf16", "f16") else "f32"
 
 
 def import_openvino() -> ModuleType:

@@ -21,7 +21,7 @@ from ..boxes import WHOLE
 from ..errors import EncoderError, MissingExtra
 from ..patches import Feed, Patches
 from . import Cells, EncoderIdentity, Features, check_patches
-from ._calibration import read_calibration
+from ._calibration import read_calibration, words_for
 from ._cells import WithCells, takes, with_cells
 from ._dense import attention_pool, cell_shares, gem_pool, mean_pool
 from ._network import Network, NetworkEncoder
@@ -70,7 +70,8 @@ class TimmEncoder(NetworkEncoder):
         pooled = Pooled(model, spec)
         self.cells = with_cells(pooled, size) if spec.mode == "crops" and spec.fit == "squash" else None
         pixels = Pixels(self.cells or pooled, asked["mean"], asked["std"]).eval()
-        words = _words(self.feed, asked, pooled.pool, spec.mode) + (", int8" if precision == "int8" else "")
+        ranges = read_calibration(calibration, self.feed) if calibration else None
+        words = _words(self.feed, asked, pooled.pool, spec.mode) + words_for(precision, ranges)
         self.identity = EncoderIdentity(str(spec), size, measure(pixels, size), sha256, words)
         if spec.mode == "dense":
             if engine == "openvino":
@@ -83,7 +84,7 @@ class TimmEncoder(NetworkEncoder):
             precision=precision,
             device=device,
             batch=batch,
-            calibration=read_calibration(calibration, self.feed) if calibration else None,
+            calibration=ranges,
         )
         self.open_map = partial(
             self._open_map,

@@ -23,6 +23,8 @@ log = logging.getLogger(__name__)
 
 ENGINES = ("auto", "torch", "openvino")
 PRECISIONS = ("auto", "f32", "bf16", "int8")
+LEAST, N_COMPARED = 0.995, 8
+"""Cosine that 8-bit kernels must reach with the same network in float32, and on how many of the pictures of ranges."""
 
 
 class Pixels(torch.nn.Module):  # type: ignore[misc]  # torch is not followed
@@ -157,11 +159,27 @@ def _on_openvino(
         return OpenVinoNetwork(model, batch, precision, shape=shape)
     if calibration is None or not len(calibration):
         raise EncoderError("precision int8 needs pictures to measure ranges on: pass calibration, a folder of pictures")
-    from ._nncf import quantize
+    return _in_8_bits(model, batch, shape, calibration)
 
-    network = OpenVinoNetwork(quantize(model, calibration, batch), batch, "auto", shape=shape)
-    network.precision = "int8"
-    return network
+
+def _in_8_bits(model: Any, batch: int, shape: tuple[int, ...], calibration: Patches) -> Network:
+    """A model of OpenVINO's in 8 bits, by kernels of 8 bits where they give what those stand for; what is left is f32.
+
+    A kernel that saturates would give other features on this processor than on the next one.
+    """
+    from ._nncf import quantize
+    from ._openvino import OpenVinoNetwork
+
+    quantized = quantize(model, calibration, batch)
+    in_float = OpenVinoNetwork(quantized.clone(), batch, "f32", shape=shape, in_float=True)
+    network = OpenVinoNetwork(quantized, batch, "f32", shape=shape)
+    network.precision, in_float.precision = "int8", "f32 in steps of int8"
+    few = calibration[:N_COMPARED]
+    found = float((network(few) * in_float(few)).sum(axis=1).min())
+    if found >= LEAST:
+        return network
+    log.warning("the 8-bit kernels of this processor give other features (cosine %.3f): computing in f32", found)
+    return in_float
 
 
 def hash_weights(weights: Mapping[str, torch.Tensor]) -> str:

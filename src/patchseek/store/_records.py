@@ -5,6 +5,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from ..encoders import EncoderIdentity
+from ..encoders._predecessors import UNLIKE, today
 from ..errors import StoreDamaged
 from ..regions import Pyramid
 
@@ -33,9 +34,16 @@ class Settings:
         except (ValueError, KeyError, TypeError) as error:
             raise StoreDamaged(f"the collection's settings cannot be read ({error})") from error
 
+    @property
+    def outdated(self) -> str | None:
+        """What is to be said of features that no encoder of today makes; None for all others."""
+        return UNLIKE.get(self.encoder.weights)
+
     def difference(self, other: "Settings") -> str | None:
         """The first thing in which other differs, in words ("encoder: X here, Y asked for"); None when nothing does."""
-        mine, theirs = asdict(self.encoder), asdict(other.encoder)
+        if self.outdated and self.encoder != other.encoder:
+            return self.outdated
+        mine, theirs = asdict(today(self.encoder)), asdict(today(other.encoder))
         for field in mine:
             if mine[field] != theirs[field]:
                 what = "encoder" if field == "name" else f"encoder's {field}"

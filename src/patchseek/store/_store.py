@@ -64,6 +64,11 @@ class Store:
         if difference:
             raise StoreMismatch(f"{self.path}: {difference}; use the collection's own, or another --collection")
 
+    def require_current(self) -> None:
+        """Raise StoreMismatch unless there is an encoder today whose features can be added."""
+        if self.settings.outdated:
+            raise StoreMismatch(f"{self.path}: {self.settings.outdated}, in another --collection")
+
     def snapshot(self) -> Snapshot:
         """All vectors as they are now. Raises StoreDamaged when a shard is not as committed."""
         for attempt in (0, 1, 2):
