@@ -3,7 +3,7 @@
     python benchmarks/agreement.py REFERENCE.py SET [--model vit_base_patch16_siglip_224] [--images 4]
 
 REFERENCE.py takes `SET --model M --images N --weights FILE --save FILE.npz` and keeps features (N, 30, D) and ids.
-Writes benchmarks/results/agreement.json.
+Writes results/CLASS/agreement.json.
 """
 
 import argparse
@@ -17,13 +17,12 @@ import numpy as np
 import safetensors.torch
 import timm
 import torch
+from turns import keep
 
 from patchseek.encoders import open_encoder
 from patchseek.images import read
 from patchseek.patches import cut
 from patchseek.regions import Pyramid
-
-RESULTS = Path(__file__).parent / "results"
 
 
 def main() -> None:
@@ -57,8 +56,7 @@ def main() -> None:
                 "cosine mean": round(float(cosines.mean()), 6),
                 "same ranking": bool((ranks[0] == ranks[1]).all()),
             }
-    RESULTS.mkdir(exist_ok=True)
-    (RESULTS / "agreement.json").write_text(json.dumps(figures, indent=2) + "\n")
+    keep("agreement", figures)
     print(json.dumps(figures, indent=2))
 
 

@@ -4,17 +4,18 @@
 
 Engines: exact; pq and ivfpq with 64 sub-quantizers of 8 bits, 256 clusters all probed, trained on the 4x4 grid (-1), on
 the 2x2 grid (1) and on all levels (-2). --arithmetic adds 4,885 pictures x 30 x 1024 random numbers to an index of
-8,192 clusters with random centroids and codebooks: its bytes do not depend on them. Writes results/compression.json.
+8,192 clusters with random centroids and codebooks: its bytes do not depend on them. Writes
+results/CLASS/compression.json.
 """
 
 import argparse
-import json
 import os
 import tempfile
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from turns import keep
 
 from patchseek import evaluate as ev
 from patchseek.compression import compress_report, pq_engine
@@ -23,7 +24,6 @@ from patchseek.encoders import open_encoder
 from patchseek.indexes._faiss import FaissIndex
 from patchseek.store import Snapshot
 
-RESULTS = Path(__file__).parent / "results"
 SHOWN = ("total", "compression", "recall@10", "mAP compressed", "mAP lost", "LocScore(gate, 0.4) lost")
 
 
@@ -78,8 +78,7 @@ def main() -> None:
             figures[name] = measure(arguments.data / name, Path(cache))
     if arguments.arithmetic:
         figures["arithmetic"] = arithmetic()
-    RESULTS.mkdir(exist_ok=True)
-    (RESULTS / "compression.json").write_text(json.dumps(figures, indent=2) + "\n")
+    keep("compression", figures)
     for name, engines in figures.items():
         if name == "arithmetic":
             print(name, {part: round(value, 2) for part, value in engines.items()})

@@ -3,7 +3,7 @@
     python benchmarks/decode.py FOLDER [--images 60]
 
 Each way reads, decodes and cuts the same pictures into 30 patches of 224 pixels with one worker a core and hands the
-patches to the main thread, as the write path does. The two take turns. Writes benchmarks/results/decode.json.
+patches to the main thread, as the write path does. The two take turns. Writes results/CLASS/decode.json.
 """
 
 import argparse
@@ -15,11 +15,11 @@ from concurrent.futures import Executor, ProcessPoolExecutor, ThreadPoolExecutor
 from multiprocessing import get_context
 from pathlib import Path
 
+from turns import keep
+
 from patchseek.images import read
 from patchseek.patches import Feed, Patches, cut
 from patchseek.regions import Pyramid
-
-RESULTS = Path(__file__).parent / "results"
 
 
 def load(path: Path) -> Patches:
@@ -50,8 +50,7 @@ def main() -> None:
             rates["threads"].append(pictures_per_s(threads, paths))
             rates["processes"].append(pictures_per_s(processes, paths))
     figures = {"pictures": len(paths), "workers": n} | {k: round(statistics.median(v), 1) for k, v in rates.items()}
-    RESULTS.mkdir(exist_ok=True)
-    (RESULTS / "decode.json").write_text(json.dumps(figures, indent=2) + "\n")
+    keep("decode", figures)
     print(json.dumps(figures))
 
 

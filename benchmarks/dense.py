@@ -2,7 +2,7 @@
 
     python benchmarks/dense.py SET [--model vit_base_patch16_siglip_224] [--images 4]
 
-Writes benchmarks/results/dense.json.
+Writes results/CLASS/dense.json.
 """
 
 import argparse
@@ -14,13 +14,12 @@ from pathlib import Path
 import safetensors.torch
 import timm
 import torch
+from turns import keep
 
 from patchseek.encoders import open_encoder
 from patchseek.images import read
 from patchseek.patches import cut
 from patchseek.regions import Pyramid
-
-RESULTS = Path(__file__).parent / "results"
 
 
 def main() -> None:
@@ -50,8 +49,7 @@ def main() -> None:
                 else:
                     encoder.encode(cut(picture, Pyramid(), encoder.feed))
             figures[f"{way} ({encoder.runs_on})"] = round(len(pictures) / (time.perf_counter() - began), 3)
-    RESULTS.mkdir(exist_ok=True)
-    (RESULTS / "dense.json").write_text(json.dumps(figures, indent=2) + "\n")
+    keep("dense", figures)
     print(json.dumps(figures, indent=2))
 
 

@@ -6,7 +6,7 @@ The same synthetic JPEGs of one megapixel, the embedded encoder, 30 patches; the
 beforehand, since a cluster is up when work is sent to it. One worker has all cores, two share them. "Ray Data" sends
 the same shards to the same workers through `map_batches` of a dataset instead of our pool of actors. "times the plain
 run" is the median over rounds of the ratio of pictures a second. Workers open their encoder in every run, as they would
-for every source. Writes results/distributed.json.
+for every source. Writes results/CLASS/distributed.json.
 """
 
 import argparse

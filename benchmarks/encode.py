@@ -8,7 +8,7 @@ the share of the time in which at least one batch was under way, "of the cores" 
 stages account for: 1 where nothing is lost between them. REFERENCE.py is a plain pipeline (torch, timm, PIL) that takes
 `SET --model M --images N --weights FILE --save FEATURES.npz` and prints JSON with images_per_s; both ways run in turn
 on the same pictures, --vit with a ViT-B/16 of random weights too, whose features are compared. --memory: peak of
-indexing 400 and 4,000 small pictures, 30 patches each (Linux). Writes results/encode.json, which keeps
+indexing 400 and 4,000 small pictures, 30 patches each (Linux). Writes results/CLASS/encode.json, which keeps
 what was measured with other options.
 """
 

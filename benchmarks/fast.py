@@ -11,7 +11,7 @@ skipping could save is their share.
 
 A set has about 40 queries, and mAP moves by a point or two for no reason. So 1,500 pieces of gallery pictures, 2 to
 25 % of their area, turned by up to 15 degrees, brighter or darker, smaller and saved as JPEG, are searched for as well:
-"own pieces" is the mean of 1 / rank of the picture they are from, in points. Writes results/fast.json.
+"own pieces" is the mean of 1 / rank of the picture they are from, in points. Writes results/CLASS/fast.json.
 """
 
 import argparse

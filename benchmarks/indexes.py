@@ -8,7 +8,8 @@ gallery repeats the sets' features with noise of a fifth of their length until t
 than most, and lies in memory-mapped files as a collection does (--folder says where; 2.6 kB a row). "bytes a patch" is
 the whole index over its rows; engines with rerank also read the collection's float16 (2 bytes a number) from disk.
 IVF256 stands for the original's IVF8192, which these sets are too small to train. "auto" is what `--index auto` takes.
-Writes results/indexes.json, and results/latency.json, which keeps what was measured with other numbers of rows.
+Writes results/CLASS/indexes.json, and results/CLASS/latency.json, which keeps what was measured with other numbers of
+rows.
 """
 
 import argparse

@@ -8,7 +8,7 @@ share of boxes with IoU >= 0.5 are its figures. The first 20 results of each que
 query, refinement included, on this machine. Also: how well confidence tells queries whose object is in the collection
 from the same queries with all its pictures taken out. --encoder: another one, whose figures are kept apart (weights for
 timm:tf_efficientnet_lite0: `benchmarks/precision.py --save FILE`). --pictures: draw the ten best and the ten worst
-boxes there. Writes benchmarks/results/localisation.json.
+boxes there. Writes results/CLASS/localisation.json.
 """
 
 import argparse
@@ -22,7 +22,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from quality import RESULTS, load_scorer, machine
+from quality import load_scorer
+from turns import RESULTS, keep, machine
 
 from patchseek import evaluate as ev
 from patchseek.boxes import from_pixels, iou
@@ -213,8 +214,7 @@ def main() -> None:
         if arguments.ways:
             measured["ways"] = known.get("ways", {}) | measured.get("ways", {})
         figures[label] = known | measured
-    RESULTS.mkdir(exist_ok=True)
-    target.write_text(json.dumps({"machine": machine(), "sets": figures}, indent=2) + "\n")
+    keep("localisation", {"machine": machine(), "sets": figures})
 
 
 if __name__ == "__main__":

@@ -12,7 +12,7 @@ Printed for each engine: seconds to build and save, bytes of its file, recall@10
 and p95 of single queries (a fresh page cache is not forced: what fits into memory is read from memory), and the
 process's own memory (RssAnon, without mapped files). --milvus N sends the first N pictures through Milvus Lite too
 (--images 0: nothing else, and what was measured before is kept). Needs --images * 30 * dim * 2 bytes and an index's in
-ROOMY; removes them. Writes results/million.json after every step.
+ROOMY; removes them. Writes results/CLASS/million.json after every step.
 """
 
 import argparse

@@ -7,7 +7,8 @@ PYTHON is the interpreter of an environment with the package `milvus` (`make .ve
 where it is there), with which tools/milvus_server.py is started and stopped. Features are those of the benchmark
 million.py: mixtures of the annotated sets' features, reduced to --dim numbers, in a real collection. Milvus Lite gets
 the first --lite pictures. Single queries, each engine in turn with exact search; "times exact" is the median over
-queries of an engine's time by exact search's for the same query, recall@10 is of pictures. Writes results/milvus.json.
+queries of an engine's time by exact search's for the same query, recall@10 is of pictures. Writes
+results/CLASS/milvus.json.
 
 A server is measured twice. Rows just loaded lie in growing segments, which it searches through an interim index of its
 own, whatever type was asked for. Then they are sealed, and `indexed` says how many rows stand in segments that are

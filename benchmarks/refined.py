@@ -3,7 +3,8 @@
     python benchmarks/refined.py [--data FOLDER] [--queries 12]
 
 The first queries of dev-set, each with its box, in a collection of that set's pictures: embedded encoder, exact search,
-the first 20 results refined or none; two queries beforehand open what is opened once. Writes results/refined.json.
+the first 20 results refined or none; two queries beforehand open what is opened once. Writes
+results/CLASS/refined.json.
 """
 
 import argparse

@@ -6,7 +6,7 @@ Features are random directions of --dim numbers, 30 a picture, and the picture f
 that what is measured is the collection. Bytes grow with the dimension, the embedded encoder's being 1280. The rescan
 walks the real folder with its real files (CPU seconds: those that a busy machine does not lengthen); one picture more
 is then a real picture, and what it wrote is counted.
-Slopes: least squares in log-log; 1 is linear, 0 is constant. Writes results/scale.json.
+Slopes: least squares in log-log; 1 is linear, 0 is constant. Writes results/CLASS/scale.json.
 """
 
 import argparse

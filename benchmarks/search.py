@@ -5,7 +5,7 @@
 Features are random directions, float16, in memory-mapped files as a collection keeps them; no figure here is of
 quality. One query: against reading its bytes once, by the fastest of four ways of reading with all cores, and against
 the plain way with float32 features. Many queries: against a float32 matrix product of the same shape. Opening: the
-first query after opening a store of 1,000,000 rows in a new process beside the tenth. Writes results/search.json.
+first query after opening a store of 1,000,000 rows in a new process beside the tenth. Writes results/CLASS/search.json.
 """
 
 import argparse

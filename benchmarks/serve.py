@@ -6,12 +6,11 @@ Each client sends its requests one after the other over one connection to 127.0.
 a picture of the collection, one search with an uploaded photograph, three thumbnails. Searches ask for no refinement
 (`refine` 0): what is measured is the server. An answer that is not 200 is an error. Clients and server share the
 machine. Memory is resident, of the server and its decoding processes; a warm-up of one request in ten precedes the
-first reading. Writes benchmarks/results/serve.json.
+first reading. Writes results/CLASS/serve.json.
 """
 
 import argparse
 import http.client
-import json
 import os
 import platform
 import random
@@ -23,9 +22,9 @@ import time
 from pathlib import Path
 
 import numpy as np
+from turns import write
 
 HERE = Path(__file__).parent
-RESULTS = HERE / "results" / "serve.json"
 KINDS = ("search", "search", "search", "thumbnail", "search", "upload", "search", "thumbnail", "search", "thumbnail")
 BOUNDARY = "patchseek-benchmark"
 
@@ -138,9 +137,7 @@ def main() -> None:
         },
         "megabytes_before_and_after_each_quarter": [round(value) for value in memory],
     }
-    RESULTS.parent.mkdir(exist_ok=True)
-    RESULTS.write_text(json.dumps(figures, indent=2) + "\n")
-    print(json.dumps(figures, indent=2))
+    write("serve", figures)
     for error in server.errors[:5]:
         print(error)
     sys.exit(bool(server.errors))

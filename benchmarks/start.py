@@ -2,18 +2,17 @@
 
     python benchmarks/start.py [--runs 15]
 
-Writes benchmarks/results/start.json. The three take turns, so that a busy machine slows all of them.
+Writes results/CLASS/start.json. The three take turns, so that a busy machine slows all of them.
 """
 
 import argparse
-import json
 import statistics
 import subprocess
 import sys
 import time
-from pathlib import Path
 
-RESULTS = Path(__file__).parent / "results"
+from turns import keep
+
 COMMANDS = {
     "empty python": ["-c", "pass"],
     "import patchseek": ["-c", "import patchseek"],
@@ -32,8 +31,7 @@ def main() -> None:
             subprocess.run([sys.executable, *words], check=True, capture_output=True)
             seconds[name].append(time.perf_counter() - began)
     figures = {name: round(statistics.median(values), 3) for name, values in seconds.items()}
-    RESULTS.mkdir(exist_ok=True)
-    (RESULTS / "start.json").write_text(json.dumps(figures, indent=2) + "\n")
+    keep("start", figures)
     for name, value in figures.items():
         print(f"{name:18} {value:.3f} s")
 

@@ -1,4 +1,9 @@
-"""What the speed benchmarks share: turns of contenders, and on what machine. Measures nothing itself."""
+"""What benchmarks share: turns of contenders, on what machine, where figures are kept. Measures nothing itself.
+
+Figures are kept by class of processor, results/CLASS/NAME.json, since one class says little about another: avx2,
+avx512, avx512-bf16, arm. ONEDNN_MAX_CPU_ISA=AVX2 OV_CPU_MAX_ISA=AVX2 hold a newer one back to the first, as far as
+networks are concerned (tests/test_encoder_embedded.py sees to that); the figures then say so.
+"""
 
 import json
 import os
@@ -7,11 +12,26 @@ import statistics
 import sys
 import time
 from collections.abc import Callable, Mapping
+from datetime import date
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-RESULTS = Path(__file__).parent / "results"
+from patchseek.encoders._cpu import read_processor
+from patchseek.encoders._openvino import capabilities
+
+
+def processor_class() -> str:
+    """The class of this processor, as OpenVINO uses it."""
+    if platform.machine().lower() in ("arm64", "aarch64"):
+        return "arm"
+    if "BF16" in capabilities():
+        return "avx512-bf16"
+    here = read_processor()
+    return "avx512" if "AVX-512" in here.offers and not here.capped else "avx2"
+
+
+RESULTS = Path(__file__).parent / "results" / processor_class()
 
 
 def take_turns(contenders: Mapping[str, Callable[[], Any]], rounds: int) -> dict[str, list[float]]:
@@ -37,23 +57,24 @@ def middle(seconds: Mapping[str, list[float]], of: str) -> dict[str, float]:
 
 def machine() -> dict[str, Any]:
     """Where figures were measured, and with what."""
-    model = next((line.split(":")[1].strip() for line in _lines("/proc/cpuinfo") if line.startswith("model name")), "")
     return {
-        "cpu": model or platform.processor() or platform.machine(),
+        "cpu": str(read_processor()),
         "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
         "load before": round(os.getloadavg()[0], 1),
+        "day": date.today().isoformat(),
         "python": platform.python_version(),
         "versions": {name: version(name) for name in ("numpy", "pillow", "openvino", "faiss-cpu")},
     }
 
 
-def _lines(path: str) -> list[str]:
-    return Path(path).read_text().splitlines() if Path(path).exists() else []
+def keep(name: str, figures: Mapping[str, Any]) -> str:
+    """Keep figures as RESULTS/NAME.json; the text of that file."""
+    RESULTS.mkdir(parents=True, exist_ok=True)
+    text = json.dumps(figures, indent=2) + "\n"
+    (RESULTS / f"{name}.json").write_text(text)
+    return text
 
 
 def write(name: str, figures: Mapping[str, Any]) -> None:
-    """Keep figures as results/NAME.json and print them."""
-    RESULTS.mkdir(exist_ok=True)
-    text = json.dumps(figures, indent=2) + "\n"
-    (RESULTS / f"{name}.json").write_text(text)
-    sys.stdout.write(text)
+    """Keep figures and print them."""
+    sys.stdout.write(keep(name, figures))
