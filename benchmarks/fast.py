@@ -1,6 +1,6 @@
 """Would a faster, rougher mode of indexing pay? Ways to do less for each picture: speed and mAP on the sets.
 
-    python benchmarks/fast.py [--data FOLDER]
+    python benchmarks/fast.py [--data FOLDER] [--ways NAME ...]
 
 Every way decodes, cuts and encodes each gallery picture; the ways take turns picture by picture, and "times as fast" is
 the median over pictures of the ratio to what patchseek does. Queries go through the same network. "8 bits" is the
@@ -15,6 +15,7 @@ A set has about 40 queries, and mAP moves by a point or two for no reason. So 1,
 """
 
 import argparse
+import json
 import os
 import time
 from collections.abc import Callable
@@ -39,7 +40,9 @@ from patchseek.metrics import average_precision, mean_over_queries
 from patchseek.patches import Feed, crop, cut
 from patchseek.regions import Pyramid
 
-MODEL = next(Path(str(files("patchseek.encoders") / "embedded")).glob("*.onnx"))
+FOLDER = Path(str(files("patchseek.encoders") / "embedded"))
+MANIFEST = json.loads((FOLDER / "manifest.json").read_text())
+MODEL, N_EXACT = FOLDER / MANIFEST["files"][0], MANIFEST["n_exact"]
 FEED, PYRAMID = Feed(224), Pyramid()
 DEVIATIONS = (4, 8, 16)
 CALIBRATED_ON = 10  # pictures, all their patches
@@ -62,7 +65,7 @@ class Way:
 
 def ways(dataset: Any) -> dict[str, Way]:
     """What is compared; the first is what patchseek does."""
-    small = {size: OpenVinoNetwork(MODEL, 1, shape=(size, size, 3)) for size in (224, 192, 160)}
+    small = {size: OpenVinoNetwork(MODEL, 1, shape=(size, size, 3), n_exact=N_EXACT) for size in (224, 192, 160)}
     plain = Way(small[224])
     patches = np.concatenate([plain.encode(picture.image)[0] for picture in dataset.gallery[:CALIBRATED_ON]])
     eight = import_openvino().Core().read_model(MODEL)
@@ -75,10 +78,10 @@ def ways(dataset: Any) -> dict[str, Way]:
         "bilinear": Way(small[224], Feed(224, interpolation="bilinear")),
         "without the 3 x 3 level": Way(small[224], pyramid=Pyramid((0, 1, 3))),
         "without the 2 x 2 level": Way(small[224], pyramid=Pyramid((0, 2, 3))),
-        "8 bits": Way(OpenVinoNetwork(quantize(eight, patches, 1), 1)),
+        "8 bits": Way(OpenVinoNetwork(quantize(eight, patches, 1), 1, "f32")),
         "--fast": Way(fast.encode, fast.feed),
         "--fast --levels 0,2,3": Way(fast.encode, fast.feed, Pyramid((0, 2, 3))),
-        "batches of 8": Way(OpenVinoNetwork(MODEL, 8)),
+        "batches of 8": Way(OpenVinoNetwork(MODEL, 8, n_exact=N_EXACT)),
     }
 
 
@@ -142,9 +145,11 @@ def find_pieces(way: Way, pieces: list[Picture], sources: Any, features: Any) ->
     return 100 * float(np.mean(1 / np.array(ranks)))
 
 
-def measure(dataset: Any) -> dict[str, Any]:
-    """All figures of one set."""
+def measure(dataset: Any, wanted: list[str] | None) -> dict[str, Any]:
+    """The figures of one set, of all ways or of the first and those wanted."""
     compared = ways(dataset)
+    if wanted is not None:
+        compared = {name: way for name, way in compared.items() if name == "as it is" or name in wanted}
     pieces, sources = make_pieces(dataset, PIECES)
     features: dict[str, list[Any]] = {name: [] for name in compared}
     seconds: dict[str, list[float]] = {name: [] for name in compared}
@@ -183,12 +188,13 @@ def main() -> None:
     """Measure, write, print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, default=os.environ.get("PATCHSEEK_DATA"))
+    parser.add_argument("--ways", nargs="+", help='beside "as it is", only those of these names')
     arguments = parser.parse_args()
     if arguments.data is None:
         parser.error("name the folder of the sets with --data or PATCHSEEK_DATA")
     figures: dict[str, Any] = {"machine": machine()}
     for name in ("dev-set", "composite-set"):
-        figures[name] = measure(open_dataset(arguments.data / name))
+        figures[name] = measure(open_dataset(arguments.data / name), arguments.ways)
     write("fast", figures)
 
 

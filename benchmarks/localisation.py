@@ -41,9 +41,9 @@ BANDS = (("small", 0.0, 0.05), ("medium", 0.05, 0.2), ("large", 0.2, 1.0))
 """Object sizes, as shares of the picture."""
 DEFAULT = Recipe()
 STEPS: dict[str, Recipe] = {
-    "map, three patches by likeness": replace(DEFAULT, steps=(), agreement=0.0, fit=0.0),
-    "and agreement": replace(DEFAULT, steps=(), fit=0.0),
-    "and one turn of shifts": replace(DEFAULT, steps=DEFAULT.steps[:1], fit=0.0),
+    "map, three patches by likeness": replace(DEFAULT, turns=0, agreement=0.0, fit=0.0),
+    "and agreement": replace(DEFAULT, turns=0, fit=0.0),
+    "and one turn of moves": replace(DEFAULT, turns=1, fit=0.0),
     "and a second": replace(DEFAULT, fit=0.0),
     "and details: the default": DEFAULT,
     "all of it by likeness alone": replace(DEFAULT, agreement=0.0, fit=0.0),

@@ -249,7 +249,7 @@ def test_the_embedded_encoder_shows_cells_that_belong_to_its_features():
     assert np.linalg.norm(cells.fine, axis=3) == pytest.approx(1, abs=1e-3)
     windows = np.random.default_rng(1).integers(0, 256, (2, encoder.window, encoder.window, 3), np.uint8)
     maps = encoder.encode_map(windows)
-    assert maps.shape == (2, 14, 14, 1280)
+    assert maps.shape == (2, 10, 10, 1280)
     assert maps.min() > 0
     assert encoder.encode_map(windows[1:]) == pytest.approx(maps[1:], abs=1e-5)
     with pytest.raises(ps.EncoderError, match="patches must be"):

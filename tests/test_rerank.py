@@ -15,7 +15,7 @@ from patchseek.patches import crop
 from patchseek.regions import Pyramid
 from patchseek.rerank import Recipe, Refiner
 from patchseek.rerank._agreement import agreement
-from patchseek.rerank._geometry import fit
+from patchseek.rerank._geometry import fit, locate
 from patchseek.rerank._neighbourhoods import propose, surround
 from patchseek.search import Query, encode_query, join
 
@@ -122,6 +122,36 @@ def test_details_fit_where_they_lie_together_and_not_where_they_are_scattered():
     assert fits[4] == 0
 
 
+def test_details_say_where_the_whole_lies():
+    """Of a thing of 14 x 14 cells, each like itself alone, seen moved, half as wide, and not at all."""
+    query = one_of_a_kind(14)
+    blank = np.zeros_like(query)
+    moved, narrow = blank.copy(), blank.copy()
+    moved[:, 3:] = query[:, :-3]
+    narrow[:, 2:9] = query[:, ::2]
+    boxes = locate(query, np.stack([query, moved, narrow, blank]))
+    assert boxes[0] == pytest.approx([0, 0, 1, 1])
+    assert boxes[1] == pytest.approx([3 / 14, 0, 17 / 14, 1])
+    # every other column is there, in columns 2 to 8, so the whole is half as wide, from 2 to 9; where few are near the
+    # first guess, sizes are drawn towards the old ones
+    assert boxes[2] == pytest.approx([2 / 14, 0, 9 / 14, 1], abs=0.1)
+    assert boxes[3].tolist() == [0, 0, 1, 1], "what has no partners stays where it is"
+
+
+def test_a_shifted_patch_is_moved_onto_the_thing(embedded):
+    cat = thing("chelsea.png", 240, 180)
+    picture = photograph((640, 480), (cat, (200, 120)))
+    query = encode_query(as_picture(cat), embedded)
+    truth = np.array([200 / 640, 120 / 480, 440 / 640, 300 / 480])
+    for shift in ([0.08, 0, 0.08, 0], [0, -0.08, 0, -0.08], [-0.06, -0.06, 0.06, 0.06]):
+        patch = truth + shift
+        cells = embedded.encode_cells(crop(picture, [patch], embedded.feed))[1]
+        x0, y0, x1, y1 = locate(query.cells[0].fine[0], cells.fine)[0]
+        w, h = patch[2:] - patch[:2]
+        found = patch[[0, 1, 0, 1]] + np.array([x0 * w, y0 * h, x1 * w, y1 * h])
+        assert iou([found], [truth])[0, 0] > max(0.85, iou([patch], [truth])[0, 0])
+
+
 def test_refined_scores_tell_the_thing_from_another_with_the_same_parts(embedded):
     cat = thing("chelsea.png", 240, 240)
     quarters = [cat.crop((x, y, x + 120, y + 120)) for x, y in ((120, 120), (0, 120), (120, 0), (0, 0))]
@@ -183,7 +213,12 @@ def test_pictures_that_are_not_there_keep_their_place_and_chunks_change_nothing(
     whole = list(refiner.refine(asked, regions))
     assert [found is None for found in whole] == [False] * 3 + [True] + [False] * 2
     monkeypatch.setattr("patchseek.rerank.CHUNK", 2)
-    assert list(refiner.refine(asked, regions)) == whole
+    for one, other in zip(refiner.refine(asked, regions), whole, strict=True):
+        if one is None or other is None:
+            assert one is other
+            continue
+        assert one.box == other.box
+        assert (one.score, one.evidence) == pytest.approx((other.score, other.evidence), abs=1e-6)
     assert list(refiner.refine([], np.empty((0, 4)))) == []
 
 

@@ -74,10 +74,12 @@ class Feed:
         return np.full(shape, _GREY, np.uint8) if self.fit == "pad" else np.empty(shape, np.uint8)
 
 
-def crop(picture: Picture, boxes: ArrayLike, feed: Feed) -> Patches:
+def crop(picture: Picture, boxes: ArrayLike, feed: Feed, gap: float = 2.0) -> Patches:
     """The patches (N, S, S, 3) uint8 of any boxes (N, 4), each made square as feed says, in the given order.
 
-    A box is clipped to the picture and widened to one pixel where it is thinner; its edges may lie between pixels.
+    A box is clipped to the picture and widened to one pixel where it is thinner; its edges may lie between pixels. Its
+    pixels are first averaged by whole numbers to no less than gap times S, unless feed is exact; at 1.25 that is twice
+    as fast as at 2, and rougher.
     Raises BoxError when boxes are not finite, inverted, or not of four numbers each.
     """
     b = np.asarray(boxes, np.float64)
@@ -98,7 +100,7 @@ def crop(picture: Picture, boxes: ArrayLike, feed: Feed) -> Patches:
             region = image.crop((int(x0), int(y0), int(x1), int(y1)))
             patch = region.resize(size, _FILTERS[feed.interpolation])
         else:
-            patch = image.resize(size, _FILTERS[feed.interpolation], (x0, y0, x1, y1), reducing_gap=2.0)
+            patch = image.resize(size, _FILTERS[feed.interpolation], (x0, y0, x1, y1), reducing_gap=gap)
         feed.square(np.asarray(patch), patches[i])
     return patches
 

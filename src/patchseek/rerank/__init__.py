@@ -22,7 +22,7 @@ from ..images import Picture
 from ..patches import Feed, Patches, crop
 from ..search import FoundBox, Query
 from ._agreement import agreement
-from ._geometry import fit
+from ._geometry import fit, locate
 from ._neighbourhoods import propose, surround
 
 T = TypeVar("T")
@@ -35,10 +35,10 @@ class Recipe:
 
     n_proposed: int = 3
     # rectangles of a neighbourhood's map that are encoded as patches
-    steps: tuple[float, ...] = (0.12, 0.08)
-    # shares of a side by which boxes are shifted and stretched, turn by turn
+    turns: int = 2
+    # how often boxes are moved to where the details of the best say, in the better half of the pictures
     blind_steps: tuple[float, ...] = (0.3, 0.15, 0.08)
-    # the same where the encoder has no map to start from, so that it begins with longer steps
+    # where an encoder has no cells: shares of a side by which boxes are shifted and stretched, turn by turn
     agreement: float = 4.8
     # weight of agreement beside likeness
     fit: float = 1.0
@@ -53,6 +53,8 @@ class Recipe:
 
 CHUNK = 32
 """Pictures in memory at a time."""
+_GAP = 1.25  # see `crop`: what is tried a hundred times is cut roughly
+_THINNEST = 0.01  # share of a picture's side that a box must have: what lies beyond the picture is clipped away
 _OVERSIZE = 4  # patches a side that a picture is read at: what the boxes of a deep pyramid need
 
 
@@ -91,11 +93,12 @@ class Refiner:
         recipe = self.recipe
         seeds = regions[suppress(regions, heat, max_iou=0.1, n=recipe.n_seeds)]
         boxes = np.concatenate([seeds, *self._look_around([picture] * len(seeds), seeds, 2 * recipe.n_proposed, 0.2)])
-        scores = self.score(crop(picture, boxes, self.encoder.feed))
+        scores, likeness, fine = self._score(crop(picture, boxes, self.encoder.feed))
         kept = suppress(boxes, scores, max_iou=0.2, n=recipe.max_copies)
         kept = kept[scores[kept] >= recipe.copy_share * scores[kept[0]]]
-        tried = [np.concatenate([boxes[i : i + 1], _shifted(boxes[i], recipe.steps[0])]) for i in kept]
-        found = self._finish(self._best([picture] * len(kept), tried))
+        best = _Best(boxes, scores, likeness, fine)[kept]
+        self._improve([picture] * len(kept), best, len(kept))
+        found = self._finish(best)
         kept = suppress([each.box for each in found], [each.score for each in found], max_iou=0.3)
         return [found[i] for i in kept]
 
@@ -126,19 +129,35 @@ class Refiner:
         proposed = self._look_around(pictures, regions, self.recipe.n_proposed, 0.5)
         candidates = [np.concatenate([region[None], more]) for region, more in zip(regions, proposed, strict=True)]
         best = self._best(pictures, candidates)
+        self._improve(pictures, best, -(-len(pictures) // 2))
+        return self._finish(best)
+
+    def _improve(self, pictures: Sequence[Picture], best: "_Best", n: int) -> None:
+        """Try boxes beside the best, turn by turn: of the n best pictures, then of those alone that rose by it."""
+        n_turns = self.recipe.turns if self._has_cells else len(self.recipe.blind_steps)
         rising = np.arange(len(pictures))
-        steps = self.recipe.steps if self._has_cells else self.recipe.blind_steps
-        for turn, step in enumerate(steps, 1):
-            rising = rising[np.argsort(-best.scores[rising], kind="stable")][: -(-len(pictures) // 2**turn)]
+        for turn in range(n_turns):
+            n_kept = n if self._has_cells else -(-n // 2**turn)
+            rising = rising[np.argsort(-best.scores[rising], kind="stable")][:n_kept]
+            tried = self._moved(best[rising], turn)
+            rising, tried = rising[[len(boxes) > 0 for boxes in tried]], [boxes for boxes in tried if len(boxes)]
             if not len(rising):
                 break
-            tried = [_shifted(best.boxes[i], step) for i in rising]
             found = self._best([pictures[i] for i in rising.tolist()], tried)
             rose = found.scores > best.scores[rising]
             rising = rising[rose]
             for known, new in zip(vars(best).values(), vars(found).values(), strict=True):
                 known[rising] = new[rose]
-        return self._finish(best)
+
+    def _moved(self, best: "_Best", turn: int) -> list[Boxes]:
+        """Of each picture, boxes (n, 4) near the best one that may be better; maybe none."""
+        if not self._has_cells:
+            return [_shifted(box, self.recipe.blind_steps[turn]) for box in best.boxes]
+        low, sides = np.tile(best.boxes[:, :2], 2), np.tile(best.boxes[:, 2:] - best.boxes[:, :2], 2)
+        places = np.stack([locate(own.fine[0], best.fine) for own in self.query.cells], axis=1)
+        moved = clip((low[:, None] + sides[:, None] * places).reshape(-1, 4)).reshape(places.shape)
+        kept = (places != (0, 0, 1, 1)).any(axis=2) & ((moved[..., 2:] - moved[..., :2]).min(axis=2) > _THINNEST)
+        return [boxes[chosen] for boxes, chosen in zip(moved, kept, strict=True)]
 
     def _look_around(self, pictures: Sequence[Picture], regions: Boxes, n: int, max_iou: float) -> list[Boxes]:
         """The boxes (<= n, 4) most alike the query that one pass over each region's neighbourhood finds; maybe none."""
@@ -153,7 +172,7 @@ class Refiner:
         windows, feed = surround(regions), Feed(encoder.window, encoder.feed.fit, encoder.feed.interpolation)
         indices = range(len(pictures))
         maps = encoder.encode_map(
-            np.concatenate(self._in_threads(lambda i: crop(pictures[i], windows[i : i + 1], feed), indices))
+            np.concatenate(self._in_threads(lambda i: crop(pictures[i], windows[i : i + 1], feed, _GAP), indices))
         )
         found = self._in_threads(lambda i: propose(maps[i], power, target, n, max_iou)[0], indices)
         low, sides = windows[:, :2], windows[:, 2:] - windows[:, :2]
@@ -161,8 +180,8 @@ class Refiner:
 
     def _best(self, pictures: Sequence[Picture], boxes: Sequence[Boxes]) -> "_Best":
         """The best of the boxes (n_i, 4) of each picture. All are encoded in one call."""
-        items = list(zip(pictures, boxes, strict=True))
-        patches = self._in_threads(lambda item: crop(item[0], item[1], self.encoder.feed), items)
+        items, gap = list(zip(pictures, boxes, strict=True)), _GAP if self._has_cells else 2.0
+        patches = self._in_threads(lambda item: crop(item[0], item[1], self.encoder.feed, gap), items)
         scores, likeness, fine = self._score(np.concatenate(patches))
         starts = np.cumsum([0] + [len(each) for each in boxes[:-1]])
         winners = starts + [int(each.argmax()) for each in np.split(scores, starts[1:])]
@@ -196,6 +215,10 @@ class _Best:
     # (N,)
     fine: NDArray[np.float32]
     # (N, h, h, E)
+
+    def __getitem__(self, index: NDArray[np.intp]) -> "_Best":
+        """Those of some of the pictures."""
+        return _Best(*(values[index] for values in vars(self).values()))
 
 
 def _shifted(box: NDArray[np.float64], step: float) -> Boxes:

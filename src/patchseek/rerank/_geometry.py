@@ -1,7 +1,11 @@
-"""Whether two patches show one thing: their details must lie where one affine map takes them. Knows cells alone.
+"""Where in a patch the thing of another lies, and whether it is that very thing. Knows cells alone.
 
-Things of a kind are alike part by part, and their parts stand near where they should; what differs is the fine detail.
+Two patches of one thing have details that lie where one map takes them. Things of a kind are alike part by part, and
+their parts stand near where they should; what differs is the fine detail. So the map says where a better box would be,
+and how well it holds says whether it is worth anything.
 """
+
+from collections.abc import Iterator
 
 import numpy as np
 from numpy.typing import NDArray
@@ -9,6 +13,7 @@ from numpy.typing import NDArray
 TOLERANCE = 0.2
 """Sides of a patch that a partner may lie from where the map takes its cell; 0.1 to 0.25 are as good."""
 _TURNS = (3.0, 2.0, 1.0, 1.0)  # tolerances, in TOLERANCE, by which the map is fitted turn by turn
+_FEWEST, _SPREAD = 6, 0.02
 
 
 def fit(query: NDArray[np.float32], cells: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -19,29 +24,73 @@ def fit(query: NDArray[np.float32], cells: NDArray[np.float32]) -> NDArray[np.fl
     each time with those alone that the last map brings near (Lowe 2004, section 7.4, verifies matches so). The sum of
     the cosines of partners within TOLERANCE, over the number of cells, is the answer.
     """
+    n_cells = query.shape[0] ** 2
+    return np.array([_fitting(*partners) / n_cells for partners in _partners(query, cells)], np.float32)
+
+
+def locate(query: NDArray[np.float32], cells: NDArray[np.float32]) -> NDArray[np.float64]:
+    """(B, 4): where each patch shows what fills the query's, x0 y0 x1 y1 in sides of the patch, maybe beyond it.
+
+    query (h, h, E) and cells (B, h, h, E) of unit length. As `fit`, but the map stretches and moves along the axes and
+    does nothing else, so that the query's square becomes a box. Where fewer than _FEWEST partners agree, the patch
+    itself, 0 0 1 1, is the answer.
+    """
+    boxes = np.tile([0.0, 0.0, 1.0, 1.0], (len(cells), 1))
+    for i, (start, end, weights) in enumerate(_partners(query, cells)):
+        stretch, shift = np.ones(2), np.zeros(2)
+        for turn in _TURNS:
+            near = _distances(start * stretch + shift, end) < turn * TOLERANCE
+            if near.sum() < _FEWEST:
+                break
+            stretch, shift = _stretch(start[near], end[near], weights[near, None])
+        else:
+            boxes[i] = [*shift[::-1], *(shift + stretch)[::-1]]  # places are rows and columns, boxes x and y
+    return boxes
+
+
+def _partners(
+    query: NDArray[np.float32], cells: NDArray[np.float32]
+) -> Iterator[tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]]:
+    """Of each patch: places (n, 2), row and column in [0, 1], of query cells, those of their partners, cosines (n,)."""
     h = query.shape[0]
     places = (np.stack(np.divmod(np.arange(h * h), h), axis=1) + 0.5) / h
-    cosines = query.reshape(h * h, -1) @ cells.reshape(len(cells), h * h, -1).transpose(0, 2, 1)
-    return np.array([_fitting(each, places) / (h * h) for each in cosines], np.float32)
+    cosines = (cells.reshape(-1, cells.shape[-1]) @ query.reshape(h * h, -1).T).reshape(len(cells), h * h, h * h)
+    for each, nearest, back in zip(cosines, cosines.argmax(axis=1), cosines.argmax(axis=2), strict=True):
+        own = np.flatnonzero(back[nearest] == np.arange(h * h))
+        weights = each[nearest[own], own].astype(np.float64)
+        own, weights = own[weights > 0], weights[weights > 0]
+        yield places[own], places[nearest[own]], weights
 
 
-def _fitting(cosines: NDArray[np.float32], places: NDArray[np.float64]) -> float:
-    """The sum of the cosines of partners that agree on a map, of all cosines (n, n) of cells at places (n, 2)."""
-    nearest, back = cosines.argmax(axis=1), cosines.argmax(axis=0)
-    own = np.flatnonzero(back[nearest] == np.arange(len(nearest)))
-    weights = cosines[own, nearest[own]].astype(np.float64)
-    own, weights = own[weights > 0], weights[weights > 0]
-    start, end = np.hstack([places[own], np.ones((len(own), 1))]), places[nearest[own]]
+def _fitting(start: NDArray[np.float64], end: NDArray[np.float64], weights: NDArray[np.float64]) -> float:
+    """The sum of the cosines (n,) of partners at start and end (n, 2) that agree on an affine map."""
+    columns = np.hstack([start, np.ones((len(start), 1))])
     affine = np.array([[1.0, 0.0], [0.0, 1.0], [0.0, 0.0]])
     for turn in _TURNS:
-        near = _distances(start @ affine, end) < turn * TOLERANCE
+        near = _distances(columns @ affine, end) < turn * TOLERANCE
         if near.sum() < 4:  # three points are on any map
             return 0.0
-        weighted = start[near] * weights[near, None]
-        affine = np.linalg.solve(start[near].T @ weighted + 1e-6 * np.eye(3), weighted.T @ end[near])
-    return float(weights[_distances(start @ affine, end) < TOLERANCE].sum())
+        weighted = columns[near] * weights[near, None]
+        affine = np.linalg.solve(columns[near].T @ weighted + 1e-6 * np.eye(3), weighted.T @ end[near])
+    return float(weights[_distances(columns @ affine, end) < TOLERANCE].sum())
+
+
+def _stretch(
+    start: NDArray[np.float64], end: NDArray[np.float64], weights: NDArray[np.float64]
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Stretch and shift (2,) by which start (n, 2) comes nearest to end, by least squares weighted by (n, 1).
+
+    Few partners in a corner say little about sizes: a stretch of 1 is taken for granted as far as _SPREAD, a variance
+    of places, outweighs theirs, and none is beyond 2 or below a half.
+    """
+    total = weights.sum()
+    middle, target = (weights * start).sum(axis=0) / total, (weights * end).sum(axis=0) / total
+    known = _SPREAD * total
+    spread = (weights * (start - middle) ** 2).sum(axis=0) + known
+    stretch = np.clip(((weights * (start - middle) * (end - target)).sum(axis=0) + known) / spread, 0.5, 2.0)
+    return stretch, target - stretch * middle
 
 
 def _distances(a: NDArray[np.float64], b: NDArray[np.float64]) -> NDArray[np.float64]:
-    distances: NDArray[np.float64] = np.linalg.norm(a - b, axis=1)
+    distances: NDArray[np.float64] = np.sqrt(np.square(a - b).sum(axis=1))
     return distances
