@@ -27,7 +27,7 @@ from typing import Any
 
 import numpy as np
 from PIL import Image, ImageEnhance
-from turns import machine, write
+from turns import RESULTS, machine, write
 
 from patchseek import evaluate as ev
 from patchseek.boxes import WHOLE, from_pixels
@@ -188,13 +188,15 @@ def main() -> None:
     """Measure, write, print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, default=os.environ.get("PATCHSEEK_DATA"))
-    parser.add_argument("--ways", nargs="+", help='beside "as it is", only those of these names')
+    parser.add_argument("--ways", nargs="+", help='beside "as it is", only those of these names; others are kept')
     arguments = parser.parse_args()
     if arguments.data is None:
         parser.error("name the folder of the sets with --data or PATCHSEEK_DATA")
+    path = RESULTS / "fast.json"
+    known = json.loads(path.read_text()) if path.exists() and arguments.ways else {}
     figures: dict[str, Any] = {"machine": machine()}
     for name in ("dev-set", "composite-set"):
-        figures[name] = measure(open_dataset(arguments.data / name), arguments.ways)
+        figures[name] = known.get(name, {}) | measure(open_dataset(arguments.data / name), arguments.ways)
     write("fast", figures)
 
 

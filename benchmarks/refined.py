@@ -2,8 +2,8 @@
 
     python benchmarks/refined.py [--data FOLDER] [--queries 12]
 
-The first queries of dev-set, each with its box, in a collection of that set's pictures: embedded encoder, exact search,
-the first 20 results refined or none; two queries beforehand open what is opened once. Writes
+The first queries of each set, each with its box, in a collection of that set's pictures: embedded encoder, exact
+search, the first 20 results refined or none; two queries beforehand open what is opened once. Writes
 results/CLASS/refined.json.
 """
 
@@ -27,20 +27,13 @@ def cpu() -> float:
     return used.ru_utime + used.ru_stime
 
 
-def main() -> None:
-    """Measure, write, print."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--data", type=Path, default=os.environ.get("PATCHSEEK_DATA"))
-    parser.add_argument("--queries", type=int, default=12)
-    arguments = parser.parse_args()
-    if arguments.data is None:
-        parser.error("name the folder of the sets with --data or PATCHSEEK_DATA")
-    dataset = open_dataset(arguments.data / "dev-set")
-    queries = dataset.queries[: arguments.queries]
-    figures: dict[str, Any] = {"machine": machine(), "queries": len(queries)}
+def measure(folder: Path, n_queries: int) -> dict[str, dict[str, float]]:
+    """Seconds of a query of a set, refined and not."""
+    queries = open_dataset(folder).queries[:n_queries]
+    figures = {}
     with tempfile.TemporaryDirectory() as temporary:
         collection = Collection.open(Path(temporary) / "c")
-        collection.add(arguments.data / "dev-set" / "images")
+        collection.add(folder / "images")
         for query in queries[:2]:
             collection.search(query.image, box=query.box, top=20)
         for refine in (20, 0):
@@ -51,6 +44,20 @@ def main() -> None:
                 "s a query": round((time.perf_counter() - began) / len(queries), 3),
                 "cpu s a query": round((cpu() - began_cpu) / len(queries), 3),
             }
+    return figures
+
+
+def main() -> None:
+    """Measure, write, print."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--data", type=Path, default=os.environ.get("PATCHSEEK_DATA"))
+    parser.add_argument("--queries", type=int, default=12)
+    arguments = parser.parse_args()
+    if arguments.data is None:
+        parser.error("name the folder of the sets with --data or PATCHSEEK_DATA")
+    figures: dict[str, Any] = {"machine": machine(), "queries of a set": arguments.queries}
+    for name in ("dev-set", "composite-set"):
+        figures[name] = measure(arguments.data / name, arguments.queries)
     write("refined", figures)
 
 

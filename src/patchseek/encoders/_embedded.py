@@ -47,11 +47,11 @@ _log = logging.getLogger(__name__)
 class Way:
     """A way of computing the network on OpenVINO."""
 
-    words: str
-    # how, as `runs_on` says it
     why: str
     # for people
     precision: str = "f32"
+    words: str = ""
+    # how, as `runs_on` says it; by default the precision
     in_float: bool = False
     streams: int | None = None
 
@@ -99,7 +99,7 @@ class EmbeddedCellEncoder(EmbeddedEncoder):
             in_float=way.in_float,
         )
         network = open_it(outputs=("features", manifest["cells"], manifest["fine"]))
-        network.precision = way.words
+        network.precision = way.words or network.precision
         super().__init__(network, manifest, way.why)
         self.window = int(manifest["window"])
         self._cell_network = network
@@ -166,23 +166,24 @@ def open_embedded(
 def _ways(name: str, precision: str, streams: int | None) -> list[Way]:
     """Ways of computing on this processor, the fastest first. Raises EncoderError for a precision that is none."""
     if name == FAST:
-        simulated = Way("f32 in steps of 8 bits", "", in_float=True)
+        simulated = Way("f32 was asked for", words="f32 in steps of 8 bits", in_float=True)
         if precision not in ("auto", "f32"):
             raise EncoderError(f"{FAST} computes in 8 bits: precision must be auto or f32, found {precision!r}")
         if precision == "f32":
-            return [replace(simulated, why="f32 was asked for")]
+            return [simulated]
         why = "the 8-bit kernels of this processor give other features"
-        return [Way("8 bits", "what this network is made for", streams=streams), replace(simulated, why=why)]
+        in_8_bits = Way("what this network is made for", words="8 bits", streams=streams)
+        return [in_8_bits, replace(simulated, why=why)]
     if precision not in PRECISIONS:
         raise EncoderError(f"precision must be one of {', '.join(PRECISIONS)}, found {precision!r}")
     if precision != "auto":
-        return [Way(precision, f"{precision} was asked for", precision, streams=streams)]
+        return [Way(f"{precision} was asked for", precision, streams=streams)]
     chosen = chosen_precision()
     if chosen == "f32":
-        return [Way("f32", "this processor computes in nothing shorter", streams=streams)]
+        return [Way("this processor computes in nothing shorter", streams=streams)]
     why = f"this processor computes in {chosen}, and the features are those of float32"
     other = f"{chosen} gives other features on this processor"
-    return [Way(chosen, why, chosen, streams=streams), Way("f32", other, streams=streams)]
+    return [Way(why, chosen, streams=streams), Way(other, streams=streams)]
 
 
 def _first_right(openers: Iterator[Callable[[], EmbeddedEncoder]], expected: Features) -> EmbeddedEncoder:

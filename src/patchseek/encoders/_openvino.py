@@ -67,13 +67,14 @@ class OpenVinoNetwork:
         if precision == "auto":
             precision = "bf16" if "BF16" in capabilities() else "f32"
         streams = 1 if in_float else streams or len_cores()  # in float, several have given nonsense (2026.4.1)
-        self.batch, self.precision, self.streams = batch, precision, streams
-        options = {
+        self.batch, self.streams = batch, streams
+        options: dict[str, Any] = {
             "INFERENCE_PRECISION_HINT": precision,
             "NUM_STREAMS": self.streams,
             "INFERENCE_NUM_THREADS": max(self.streams, len_cores()),
-            "LP_TRANSFORMS_MODE": not in_float,
         }
+        if in_float:
+            options["LP_TRANSFORMS_MODE"] = False
         try:
             network = core.read_model(model) if isinstance(model, Path) else model
             if outputs:
@@ -83,6 +84,8 @@ class OpenVinoNetwork:
                 network = _keep_exact(network, n_exact)
             self._compiled = core.compile_model(network, "CPU", options)
             self._shapes = [tuple(output.shape) for output in self._compiled.outputs]
+            # what was asked for is a hint: a CPU without bf16 computes in f32, and does not say so by itself
+            self.precision = self._compiled.get_property("INFERENCE_PRECISION_HINT").get_type_name()
         except RuntimeError as error:
             reason = " ".join(str(error).split())[-300:]
             raise EncoderError(f"OpenVINO cannot run the model: {reason}") from error
