@@ -1,16 +1,24 @@
 # make demo: set up and run the main job on sample pictures.  make test: set up and pass the tests.  Others: see below.
+# CONTRIBUTING.md says how long they take.
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 
-.PHONY: demo test test-milvus check format bench bench-million bench-milvus clean
+.PHONY: demo test test-quick test-milvus check format bench bench-avx2 bench-million bench-milvus clean
 
 demo: $(VENV)/.demo
 	$(BIN)/python demo/run.py
 
+# Two processes, and no more cores for what each of them computes: beyond that, they only wait for each other.
+PYTEST = PATCHSEEK_CORES=1 OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadscope --no-loadscope-reorder
+
 test: $(VENV)/.dev
-	$(BIN)/python -m pytest
+	$(PYTEST)
+
+# What is quick, for the time between.
+test-quick: $(VENV)/.dev
+	$(PYTEST) -m "not slow and not server"
 
 # The contract of indexes over a real Milvus server, three minutes. `make test` has it over Milvus Lite.
 test-milvus: $(VENV)/.dev .venv-milvus/.ready
@@ -28,6 +36,7 @@ format: $(VENV)/.dev
 # Figures that the docs quote. Needs the annotated sets: make bench PATCHSEEK_DATA=FOLDER
 bench: $(VENV)/.dev
 	$(BIN)/python benchmarks/start.py
+	$(BIN)/python benchmarks/cpus.py
 	$(BIN)/python benchmarks/quality.py
 	$(BIN)/python benchmarks/compression.py --arithmetic
 	$(BIN)/python benchmarks/localisation.py
@@ -40,6 +49,15 @@ bench: $(VENV)/.dev
 	$(BIN)/python benchmarks/scale.py
 	$(BIN)/python benchmarks/distributed.py
 	$(BIN)/python benchmarks/serve.py
+
+# What depends most on the processor, with a newer one held back to AVX2
+bench-avx2: export ONEDNN_MAX_CPU_ISA = AVX2
+bench-avx2: export OV_CPU_MAX_ISA = AVX2
+bench-avx2: $(VENV)/.dev
+	$(BIN)/python benchmarks/quality.py
+	$(BIN)/python benchmarks/refined.py
+	$(BIN)/python benchmarks/localisation.py --parts ways --ways grid "and details: the default"
+	$(BIN)/python benchmarks/fast.py --ways fast "160 px"
 
 # A million pictures: half an hour, 20 GB in build/
 bench-million: $(VENV)/.dev

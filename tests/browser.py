@@ -1,8 +1,8 @@
 """Chromium for the browser tests, and what several of them do with a page."""
 
 import os
+import re
 import shutil
-import time
 
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 
@@ -13,6 +13,13 @@ def find_chromium() -> str:
     found = named or next((path for name in NAMES if (path := shutil.which(name))), None)
     assert found, "no Chromium found: run tools/get_chromium.sh, or name one in PATCHSEEK_CHROMIUM"
     return found
+
+
+def open_context(chromium, **settings):
+    """A browser's window in which nothing is too slow: pytest ends what never ends."""
+    context = chromium.new_context(**settings)
+    context.set_default_timeout(0)
+    return context
 
 
 def draw_box(page, box, selector="#stage .boxer"):
@@ -32,12 +39,36 @@ def draw_box(page, box, selector="#stage .boxer"):
     page.mouse.up()
 
 
-def until(page, expression, seconds=20):
-    """Wait for an expression to be true. Playwright's own way evaluates text in the page, which its CSP forbids."""
-    end = time.monotonic() + seconds
-    while not page.evaluate(expression):
-        assert time.monotonic() < end, expression
+def until(page, condition):
+    """Wait for an expression of the page, or a function, to be true.
+
+    Playwright's own way evaluates text in the page, which its CSP forbids.
+    """
+    while not (condition() if callable(condition) else page.evaluate(condition)):
         page.wait_for_timeout(30)
+
+
+def settle(page):
+    """Wait until nothing moves any more: what was asked for is drawn, and every transition has come to its end."""
+    page.evaluate(
+        """async () => {
+            for (let frame = 0; frame < 2; frame++) await new Promise(requestAnimationFrame);
+            await Promise.allSettled(document.getAnimations().map((animation) => animation.finished));
+        }"""
+    )
+
+
+def note_boxes(page):
+    """The boxes x y w h of the searches that the page has made, a list that grows."""
+    boxes = []
+
+    def note(request):
+        found = re.search(rb'name="box"\r\n\r\n([\d.,]+)', request.post_data_buffer or b"")
+        if request.url.endswith("/api/search") and found:
+            boxes.append([float(number) for number in found[1].split(b",")])
+
+    page.on("requestfinished", note)
+    return boxes
 
 
 def answered(page, action):

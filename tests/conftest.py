@@ -1,11 +1,14 @@
 """Fixtures: a tiny encoder, small photographs made on the spot, and the annotated sets where they are at hand."""
 
+import gc
 import hashlib
 import os
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import hypothesis
 import numpy as np
 import pytest
 from PIL import Image
@@ -17,6 +20,41 @@ if TYPE_CHECKING:
     from patchseek import Collection
 
 os.environ["HF_HUB_OFFLINE"] = "1"  # read when the hub's client is imported: no test asks the network
+hypothesis.settings.register_profile("busy", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow])
+hypothesis.settings.load_profile("busy")  # how fast the machine is at the moment is nothing to fail for
+
+LIMIT = 600
+"""Seconds that a wait may take which only a fault makes long, where it must end for the fault to be seen."""
+
+SLOW = ("test_sets", "test_distributed", "test_main", "test_cli", "test_web", "test_operations")
+"""The files that take longest. They are begun first, so that no worker waits for another at the end.
+
+In this order: a cluster and a browser are gigabytes, and should not run at once."""
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Sort and mark the slow ones."""
+    items.sort(key=lambda item: SLOW.index(item.path.stem) if item.path.stem in SLOW else len(SLOW))
+    for item in items:
+        if item.path.stem in SLOW:
+            item.add_marker(pytest.mark.slow)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def memory() -> Iterator[None]:
+    """Encoders refer to themselves, so that they would stay, gigabytes of them, until Python looks for such circles."""
+    yield
+    gc.collect()
+
+
+@pytest.fixture(scope="module", autouse=True)
+def cores(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Tests of encoders have all cores, whatever PATCHSEEK_CORES says: they are about calls at once, too."""
+    with pytest.MonkeyPatch.context() as patch:
+        if request.path.stem.startswith("test_encoder"):
+            patch.delenv("PATCHSEEK_CORES", raising=False)
+        yield
 
 
 class TinyEncoder:
@@ -42,6 +80,12 @@ def tiny() -> TinyEncoder:
     return TinyEncoder()
 
 
+def wait_for(condition: Callable[[], object]) -> None:
+    """Look again and again until it is true. How long that takes, the machine says; pytest ends what never ends."""
+    while not condition():
+        time.sleep(0.01)
+
+
 def blot(seed: int, width: int = 64, height: int = 48) -> Image.Image:
     """A picture of random coloured tiles, 8 x 8 pixels each: every patch of it looks different."""
     tiles = np.random.default_rng(seed).integers(0, 256, (height // 8, width // 8, 3), np.uint8)
@@ -63,7 +107,7 @@ def make_folder(tmp_path: Path) -> Callable[..., Path]:
     return make
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def data_sets() -> Path:
     """The folder of annotated sets named by PATCHSEEK_DATA; without the variable the test is skipped and says so."""
     folder = os.environ.get("PATCHSEEK_DATA")

@@ -7,7 +7,6 @@ import signal
 import subprocess
 import sys
 import tarfile
-import time
 from pathlib import Path
 
 import numpy as np
@@ -267,12 +266,12 @@ def test_a_new_place_is_refused_for_several_folders(store, tmp_path):
 
 
 def back_up_slowly(collection: Path, file: Path) -> None:
-    """What the killed process runs: it says when a shard is copied and then takes its time."""
+    """What the killed process runs: it says when a shard is copied and then waits to be killed."""
 
     def on_shard(done: int, _: int) -> None:
         sys.stdout.write(f"{done}\n")
         sys.stdout.flush()
-        time.sleep(5)
+        signal.pause()
 
     back_up(Store.open(collection), file, on_shard)
 

@@ -19,9 +19,7 @@ SCRIPT = Path(__file__).parent.parent / "demo" / "make_pictures.py"
 @pytest.fixture(scope="module")
 def sample(tmp_path_factory: pytest.TempPathFactory) -> Path:
     directory = tmp_path_factory.mktemp("sample") / "set"
-    done = subprocess.run(
-        [sys.executable, "-W", "error", str(SCRIPT), str(directory)], capture_output=True, text=True, timeout=120
-    )
+    done = subprocess.run([sys.executable, "-W", "error", str(SCRIPT), str(directory)], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     assert done.stdout == "" and "60 pictures" in done.stderr
     return directory

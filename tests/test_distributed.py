@@ -29,7 +29,7 @@ from patchseek.errors import EncoderError, PatchseekError
 from patchseek.regions import Pyramid
 from patchseek.store import Settings, Store
 
-from .conftest import TinyEncoder, blot
+from .conftest import LIMIT, TinyEncoder, blot, wait_for
 
 os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
 PYRAMID = Pyramid.up_to(1)
@@ -46,7 +46,8 @@ def cluster():
         head_node_args={"num_cpus": 1, "object_store_memory": 80 << 20, "include_dashboard": False},
     )
     for _ in range(N_NODES - 1):
-        cluster.add_node(num_cpus=1, object_store_memory=80 << 20)
+        cluster.add_node(num_cpus=1, object_store_memory=80 << 20, wait=False)
+    cluster.wait_for_nodes(LIMIT)
     yield cluster
     cluster.shutdown()
 
@@ -158,7 +159,8 @@ def test_a_killed_worker_costs_only_time(cluster, collection, make_folder, notes
 
 def test_a_lost_machine_costs_only_time(cluster, collection, make_folder, notes, tmp_path):
     folder, lost = numbered(make_folder, 40), []
-    extra = cluster.add_node(num_cpus=1, object_store_memory=80 << 20)
+    extra = cluster.add_node(num_cpus=1, object_store_memory=80 << 20, wait=False)
+    cluster.wait_for_nodes(LIMIT)
 
     def lose_it(*_progress):
         if not lost:
@@ -184,21 +186,24 @@ def test_a_picture_that_kills_every_worker_is_found_and_listed(cluster, collecti
 
 
 DRIVER = """
+import signal
 import sys
 from functools import partial
 from pathlib import Path
 from patchseek import Collection
 from patchseek.distributed import add_source
-from patchseek.distributed._driver import CRASHED
-from patchseek.distributed._ray import Share, share
-from patchseek.distributed._sources import open_sources
-from patchseek.distributed._staging import Staging
-from patchseek.distributed._work import Item, ShardWorker, Work
 from tests.conftest import TinyEncoder
 from tests.test_distributed import SlowEncoder
+
+def wait_to_be_killed(done, _total):
+    if done >= 16:
+        print(done, flush=True)
+        signal.pause()
+
 collection, folder, notes, address = sys.argv[1:]
 opener = partial(SlowEncoder, Path(notes))
-add_source(Collection.open(collection, encoder=TinyEncoder()), folder, ray=address, open_encoder=opener, shard_images=4)
+options = {"ray": address, "open_encoder": opener, "shard_images": 4, "on_progress": wait_to_be_killed}
+add_source(Collection.open(collection, encoder=TinyEncoder()), folder, **options)
 """
 
 
@@ -207,10 +212,11 @@ def test_a_driver_killed_in_mid_run_loses_no_more_than_what_was_in_flight(
 ):
     folder = numbered(make_folder, 60)
     command = [sys.executable, "-c", DRIVER, collection.path, folder, notes, cluster.address]
-    driver = subprocess.Popen([str(word) for word in command], cwd=Path(__file__).parents[1])
-    wait_for(lambda: len(collection) >= 16)
-    driver.kill()
-    driver.wait()
+    words, root = [str(word) for word in command], Path(__file__).parents[1]
+    with subprocess.Popen(words, cwd=root, stdout=subprocess.PIPE, text=True) as driver:
+        assert driver.stdout.readline() == "16\n"
+        driver.kill()
+    wait_for(lambda: not any(is_alive(int(note.name)) for note in notes.iterdir()))
     staging = collection.path / "staging"
     finished = [json.loads(path.read_text()) for path in staging.glob("*.json")] if staging.exists() else []
     committed = {path for _, _, path in collection.store.paths()}
@@ -223,11 +229,12 @@ def test_a_driver_killed_in_mid_run_loses_no_more_than_what_was_in_flight(
     assert not staging.exists()
 
 
-def wait_for(condition):
-    deadline = time.monotonic() + 60
-    while not condition():
-        assert time.monotonic() < deadline, "nothing happened for a minute"
-        time.sleep(0.05)
+def is_alive(pid):
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    return True
 
 
 def test_a_finished_shard_that_was_never_committed_is_not_encoded_again(collection, make_folder, tmp_path):

@@ -6,7 +6,6 @@ machine.
 
 import socket
 import subprocess
-import time
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +15,7 @@ from pymilvus import MilvusClient
 from patchseek.errors import EngineError
 from patchseek.indexes import _milvus_rows, open_index
 
+from .conftest import wait_for
 from .contract_milvus import MilvusContract, check, sent  # noqa: F401  a fixture
 from .test_indexes import make_snapshot, unit
 
@@ -95,10 +95,7 @@ def test_only_sealed_rows_are_searched_through_the_index_asked_for(place, tmp_pa
     index = open_index(engine, snapshot, tmp_path)
     assert index.search(query, 5).scores == pytest.approx(exact, abs=1e-5)
     index._client.flush(index._collection)
-    until = time.monotonic() + 60
-    while not any(segment.index_name for segment in index._client.list_loaded_segments(index._collection)):
-        assert time.monotonic() < until, "no index was built"
-        time.sleep(1)
+    wait_for(lambda: any(part.index_name for part in index._client.list_loaded_segments(index._collection)))
     assert np.abs(index.search(query, 5).scores - exact).max() > 1e-3
     check(f"{engine};rerank=1500", snapshot, tmp_path)
 

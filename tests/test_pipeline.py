@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from patchseek.encode import encode_stream, map_ahead
 
-from .conftest import TinyEncoder
+from .conftest import LIMIT, TinyEncoder
 
 
 def patches(n, seed=0):
@@ -55,7 +55,7 @@ def test_map_ahead_keeps_order_and_never_runs_far_ahead():
 
 
 def test_map_ahead_uses_its_workers_at_once():
-    both = threading.Barrier(2, timeout=5)
+    both = threading.Barrier(2, timeout=LIMIT)
     assert len(list(map_ahead(lambda _: both.wait(), range(4), n_workers=2, ahead=4))) == 4
 
 

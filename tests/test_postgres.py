@@ -11,7 +11,6 @@ import shutil
 import signal
 import subprocess
 import sys
-import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -24,7 +23,7 @@ from patchseek.errors import EngineError, QueryError
 from patchseek.indexes import _exact, _postgres, open_index
 from patchseek.store import Snapshot
 
-from .conftest import blot
+from .conftest import blot, wait_for
 from .postgres import Server
 from .test_indexes import assert_brute_force, make_snapshot, unit
 
@@ -164,20 +163,18 @@ def test_a_copy_of_a_collection_that_grows_on_its_own_does_not_disturb_the_first
 def test_another_kind_of_index_makes_room_and_is_really_used(server, tmp_path):
     snapshot = make_snapshot(n_images=400)
     indexes = "SELECT indexrelname, idx_scan FROM pg_stat_user_indexes WHERE relname = '{}' AND indexrelname !~ 'pkey'"
+    sessions = "SELECT pid FROM pg_stat_activity WHERE backend_type = 'client backend' AND pid <> pg_backend_pid()"
 
     def used(kind):
         """Name and scans of what indexes there are, once the session that searched has ended and been counted."""
+        before = set(server.run(sessions))
         index = open_index(f"{server.url}&{FORCED};type={kind}", snapshot, tmp_path)
         index.search(unit(np.random.default_rng(3), 4, 16), 5)
         table = index._table
         del index
         gc.collect()
-        for _ in range(100):
-            found = [(name.removeprefix(table), n) for name, n in server.run(indexes.format(table))]
-            if all(n for _, n in found):
-                break
-            time.sleep(0.05)
-        return found
+        wait_for(lambda: set(server.run(sessions)) <= before)
+        return [(name.removeprefix(table), n) for name, n in server.run(indexes.format(table))]
 
     assert used("HNSW;m=8;ef=50") == [("_hnsw_m8", 4)]
     assert used("HNSW;m=8;ef=80") == [("_hnsw_m8", 8)]

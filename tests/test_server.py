@@ -17,7 +17,7 @@ from patchseek.records import match_record
 from patchseek.server import ServerSettings, create_app
 from patchseek.server.client import Client, ServerError
 
-from .conftest import blot
+from .conftest import LIMIT, blot, wait_for
 
 
 @pytest.fixture
@@ -46,12 +46,11 @@ def photo(tmp_path) -> bytes:
 def finish(client, answer):
     """The record of a job when it is over."""
     assert answer.status_code == 202, answer.text
-    for _ in range(500):
+    while True:
         job = client.get(f"/api/jobs/{answer.json()['job_id']}").json()
         if job["state"] in ("done", "failed", "cancelled"):
             return job
         time.sleep(0.02)
-    raise AssertionError(f"still {job['state']}")
 
 
 # ---- search
@@ -155,7 +154,7 @@ def test_too_many_searches_are_told_to_come_back_while_thumbnails_go_on(server_c
     with TestClient(create_app(server_collection, settings), base_url="http://127.0.0.1:8765") as client:
         services = client.app.state.services
         whole = services.collection.search
-        services.collection.search = lambda *a, **k: (gate.wait(10), whole(*a, **k))[1]
+        services.collection.search = lambda *a, **k: (gate.wait(LIMIT), whole(*a, **k))[1]
         answers = [None, None]
 
         def ask(n):
@@ -164,9 +163,7 @@ def test_too_many_searches_are_told_to_come_back_while_thumbnails_go_on(server_c
         threads = [threading.Thread(target=ask, args=(n,)) for n in range(2)]
         for thread in threads:
             thread.start()
-        until = time.monotonic() + 5
-        while services.searches.n_calls < 2 and time.monotonic() < until:
-            time.sleep(0.01)
+        wait_for(lambda: services.searches.n_calls == 2)
         refused = client.post("/api/search", data={"image_id": 1})
         thumbnail = client.get("/api/images/1/thumbnail")
         gate.set()
@@ -306,25 +303,21 @@ def test_a_folder_that_was_not_allowed_cannot_be_named(client):
 
 def test_a_cancelled_job_ends_and_keeps_what_was_finished(client):
     services = client.app.state.services
-    entered = threading.Event()
+    entered, told = threading.Event(), threading.Event()
     encoder = services.collection.encoder.encoder
     original = encoder.encode
 
     def slow(patches):
         entered.set()
-        time.sleep(0.1)
+        told.wait(LIMIT)
         return original(patches)
 
     encoder.encode = slow
-    job_id = client.post("/api/folders/0/index").json()["job_id"]
-    entered.wait(5)
-    assert client.delete(f"/api/jobs/{job_id}").status_code == 200
-    for _ in range(200):
-        state = client.get(f"/api/jobs/{job_id}").json()["state"]
-        if state == "cancelled":
-            break
-        time.sleep(0.02)
-    assert state == "cancelled"
+    started = client.post("/api/folders/0/index")
+    assert entered.wait(LIMIT)
+    assert client.delete(f"/api/jobs/{started.json()['job_id']}").status_code == 200
+    told.set()
+    assert finish(client, started)["state"] == "cancelled"
     encoder.encode = original
     assert finish(client, client.post("/api/folders/0/index"))["state"] == "done"
     assert client.get("/api/collection").json()["images"] == 15

@@ -1,11 +1,13 @@
 """The server's parts, each alone: queue, batching, decoder, caches, jobs, names of uploads."""
 
 import asyncio
+import itertools
 import os
 import signal
 import threading
 import time
 from io import BytesIO
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -14,6 +16,7 @@ from PIL import Image
 from patchseek.encoders import DenseEncoder
 from patchseek.errors import EncoderError, ImageError, PatchseekError
 from patchseek.images import Picture, read
+from patchseek.server import _batching
 from patchseek.server._batching import batching
 from patchseek.server._decode import Decoder
 from patchseek.server._jobs import Jobs
@@ -22,7 +25,7 @@ from patchseek.server._queue import Busy, WorkQueue
 from patchseek.server._thumbnails import to_jpeg
 from patchseek.server._uploads import safe_name
 
-from .conftest import TinyEncoder, blot
+from .conftest import LIMIT, TinyEncoder, blot, wait_for
 
 
 def png(seed: int = 0, size: tuple[int, int] = (64, 48)) -> bytes:
@@ -34,12 +37,18 @@ def png(seed: int = 0, size: tuple[int, int] = (64, 48)) -> bytes:
 # ---- queue
 
 
+async def until(condition):
+    """As wait_for, of an event loop."""
+    while not condition():
+        await asyncio.sleep(0.01)
+
+
 def test_a_full_queue_refuses_at_once_and_says_when_to_come_back():
     async def scenario():
         queue, gate = WorkQueue("test", 1, 1), threading.Event()
         running = asyncio.create_task(queue.run(gate.wait))
         waiting = asyncio.create_task(queue.run(lambda: "second"))
-        await asyncio.sleep(0.05)
+        await until(lambda: queue.n_calls == 2)
         with pytest.raises(Busy) as refused:
             await queue.run(lambda: "third")
         gate.set()
@@ -56,15 +65,14 @@ def test_a_caller_who_goes_away_frees_a_place_only_when_the_work_is_done():
     async def scenario():
         queue, gate = WorkQueue("test", 1, 0), threading.Event()
         running = asyncio.create_task(queue.run(gate.wait))
-        await asyncio.sleep(0.05)
+        await until(lambda: queue.n_calls == 1)
         running.cancel()
         with pytest.raises(asyncio.CancelledError):
             await running
         with pytest.raises(Busy):
             await queue.run(lambda: None)
         gate.set()
-        await asyncio.sleep(0.05)
-        assert queue.n_calls == 0
+        await until(lambda: queue.n_calls == 0)
         queue.close()
 
     asyncio.run(scenario())
@@ -74,17 +82,19 @@ def test_a_caller_who_goes_away_frees_a_place_only_when_the_work_is_done():
 
 
 class SlowEncoder(TinyEncoder):
-    """Counts its calls and takes its time, so that others gather meanwhile."""
+    """Counts its calls, and at the first one waits until the others have gathered."""
 
     streams = 1
 
     def __init__(self) -> None:
         super().__init__()
         self.sizes: list[int] = []
+        self.have_gathered = lambda: True
 
     def encode(self, patches):
         self.sizes.append(len(patches))
-        time.sleep(0.02)
+        wait_for(self.have_gathered)
+        self.have_gathered = lambda: True
         return super().encode(patches)
 
 
@@ -109,6 +119,7 @@ def in_threads(functions):
 def test_concurrent_calls_are_joined_and_give_what_single_ones_give():
     encoder, batches = SlowEncoder(), []
     joined = batching(encoder, batches.append)
+    encoder.have_gathered = lambda: sum(batches) + len(joined._waiting) >= 24
     queries = [np.random.default_rng(i).integers(0, 256, (1 + i % 2, 8, 8, 3), np.uint8) for i in range(24)]
     features = in_threads([lambda q=q: joined.encode(q) for q in queries])
     for query, found in zip(queries, features, strict=True):
@@ -119,21 +130,23 @@ def test_concurrent_calls_are_joined_and_give_what_single_ones_give():
 
 
 def test_one_wrong_call_in_a_batch_fails_alone():
-    joined = batching(SlowEncoder())
+    encoder, batches = SlowEncoder(), []
+    joined = batching(encoder, batches.append)
+    encoder.have_gathered = lambda: sum(batches) + len(joined._waiting) >= 12
     right, wrong = np.zeros((1, 8, 8, 3), np.uint8), np.zeros((1, 9, 9, 3), np.uint8)
     answers = in_threads([lambda i=i: joined.encode(wrong if i == 5 else right) for i in range(12)])
     assert isinstance(answers[5], EncoderError)
     assert all(isinstance(answer, np.ndarray) for i, answer in enumerate(answers) if i != 5)
 
 
-def test_full_batches_go_straight_through_and_an_idle_encoder_does_not_wait():
-    encoder = SlowEncoder()
+def test_full_batches_go_straight_through_and_an_idle_encoder_does_not_wait(monkeypatch):
+    encoder, waits = SlowEncoder(), []
+    monkeypatch.setattr(_batching, "time", SimpleNamespace(sleep=waits.append))
     joined = batching(encoder)
     joined.encode(np.zeros((30, 8, 8, 3), np.uint8))
-    began = time.monotonic()
     joined.encode(np.zeros((1, 8, 8, 3), np.uint8))
     assert encoder.sizes == [30, 1]
-    assert time.monotonic() - began < 1
+    assert waits == []
     assert (joined.identity, joined.feed, joined.batch) == (encoder.identity, encoder.feed, encoder.batch)
     assert (joined.streams, joined.runs_on) == (encoder.streams, encoder.runs_on)
 
@@ -154,7 +167,7 @@ def test_a_dense_encoder_stays_dense():
 
 @pytest.fixture
 def decoder():
-    decoder = Decoder(1, 1_000_000, 20)
+    decoder = Decoder(1, 1_000_000, LIMIT)
     yield decoder
     decoder.close()
 
@@ -174,7 +187,7 @@ def test_what_is_no_picture_is_refused_by_name_and_the_decoder_goes_on(decoder):
 
 
 def test_a_decoder_that_takes_too_long_is_killed_and_replaced():
-    decoder = Decoder(1, 1_000_000, 20)
+    decoder = Decoder(1, 1_000_000, LIMIT)
     decoder.decode(png(), "a.png")
     worker = next(iter(decoder._all))
     os.kill(worker.pid, signal.SIGSTOP)  # it will never answer
@@ -182,7 +195,7 @@ def test_a_decoder_that_takes_too_long_is_killed_and_replaced():
     with pytest.raises(ImageError, match="took longer than"):
         decoder.decode(png(), "slow.png")
     assert worker.poll() == -signal.SIGKILL
-    decoder.seconds = 20
+    decoder.seconds = LIMIT
     assert decoder.decode(png(), "a.png").width == 64
     decoder.close()
 
@@ -196,7 +209,7 @@ def test_a_decoder_that_dies_is_replaced(decoder):
 
 
 def test_a_picture_that_needs_too_much_memory_is_refused_and_the_decoder_goes_on():
-    decoder = Decoder(1, 400_000_000, 60, memory_bytes=500 << 20)
+    decoder = Decoder(1, 400_000_000, LIMIT, memory_bytes=500 << 20)
     stream = BytesIO()
     Image.new("L", (20_000, 15_000)).save(stream, "PNG")  # 300 megapixels in a few hundred kilobytes
     with pytest.raises(ImageError, match=r"too little memory|broke down"):
@@ -260,10 +273,9 @@ def test_an_upload_keeps_its_name_and_different_contents_differ():
 # ---- jobs
 
 
-def wait_for(job, seconds=10):
-    until = time.monotonic() + seconds
-    while not job.is_over and time.monotonic() < until:
-        time.sleep(0.01)
+def ended(job):
+    """Its record when it is over."""
+    wait_for(lambda: job.is_over)
     return job.record()
 
 
@@ -279,7 +291,7 @@ def test_jobs_run_one_after_the_other_and_say_how_they_ended():
 
     started = [jobs.start("folder", "a", lambda p: (p(1, 2), order.append("a"), None)[2])]
     started += [jobs.start("folder", "b", fail), jobs.start("folder", "c", crash)]
-    first, second, third = map(wait_for, started)
+    first, second, third = map(ended, started)
     assert (first["state"], first["done"], first["total"]) == ("done", 1, 2)
     assert (second["state"], second["error"]) == ("failed", "no such folder")
     assert (third["state"], third["error"]) == ("failed", "unexpected: ZeroDivisionError: oops")
@@ -291,17 +303,17 @@ def test_a_job_can_be_cancelled_while_it_waits_and_while_it_runs():
     jobs, begun = Jobs(), threading.Event()
 
     def work(on_progress):
-        for i in range(1000):
-            begun.set()
+        begun.set()
+        for i in itertools.count():
             on_progress(i, 1000)
             time.sleep(0.01)
 
     running, waiting = jobs.start("folder", "a", work), jobs.start("folder", "b", work)
-    begun.wait(5)
+    assert begun.wait(LIMIT)
     for job in (waiting, running):
         job.cancelled.set()
-    assert wait_for(running)["state"] == "cancelled"
-    assert wait_for(waiting)["state"] == "cancelled"
+    assert ended(running)["state"] == "cancelled"
+    assert ended(waiting)["state"] == "cancelled"
     jobs.close()
 
 
