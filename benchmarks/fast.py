@@ -4,7 +4,7 @@
 
 Every way decodes, cuts and encodes each gallery picture; the ways take turns picture by picture, and "times as fast" is
 the median over pictures of the ratio to what patchseek does. Queries go through the same network. "8 bits" is the
-embedded network quantized by NNCF with the first pictures of the set; "--fast" is the encoder embedded-fast: the file
+embedded network quantized by NNCF with the first pictures of the set; "fast" is the encoder embedded-fast: the file
 that ships, whose ranges were measured on other pictures, with inputs of 196 pixels and bilinear resizing. Skipped
 patches: those whose pixels vary by less than a standard deviation of 4, 8 or 16 of 255 in a thumbnail; the most that
 skipping could save is their share.
@@ -79,8 +79,8 @@ def ways(dataset: Any) -> dict[str, Way]:
         "without the 3 x 3 level": Way(small[224], pyramid=Pyramid((0, 1, 3))),
         "without the 2 x 2 level": Way(small[224], pyramid=Pyramid((0, 2, 3))),
         "8 bits": Way(OpenVinoNetwork(quantize(eight, patches, 1), 1, "f32")),
-        "--fast": Way(fast.encode, fast.feed),
-        "--fast --levels 0,2,3": Way(fast.encode, fast.feed, Pyramid((0, 2, 3))),
+        "fast": Way(fast.encode, fast.feed),
+        "fast, levels 0,2,3": Way(fast.encode, fast.feed, Pyramid((0, 2, 3))),
         "batches of 8": Way(OpenVinoNetwork(MODEL, 8, n_exact=N_EXACT)),
     }
 

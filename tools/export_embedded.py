@@ -61,8 +61,8 @@ FLOOR = 1e-6
 STRIDES = (1, 2, 1, 2, 1, 2, 1, 1, 1, 1, 1, 2, 1, 1, 1, 1)
 # of the sixteen blocks; kernels and channels can be read off the weights
 WINDOW = 336
-# pixels a side of a neighbourhood for which the map is made. Its 10 x 10 cells cover 320 of them and are read as if they
-# covered all: boxes come out a twentieth wider, and fit better on both annotated sets
+# pixels a side of a neighbourhood for which the map is made. Its 10 x 10 cells cover 320 of them and are read as if
+# they covered all: boxes come out a twentieth wider, and fit better on both annotated sets
 MAP, CELLS, FINE = "clip_142", "add_113", "add_96"
 # tensors inside: the last activation before the pooling; the thirteenth block's, 7 x 7 cells of a patch, and the
 # eleventh's, 14 x 14
