@@ -113,7 +113,7 @@ def data_sets() -> Path:
     folder = os.environ.get("PATCHSEEK_DATA")
     if not folder:
         pytest.skip("PATCHSEEK_DATA is not set: it names the folder that holds dev-set and composite-set")
-    path = Path(folder)
+    path = Path(folder).resolve()
     assert (path / "dev-set" / "query.json").is_file(), f"PATCHSEEK_DATA={folder} holds no dev-set"
     return path
 
