@@ -200,6 +200,22 @@ def test_a_way_of_computing_that_gives_other_features_is_passed_over(monkeypatch
     assert "cosine 0.9000 with its own features" in caplog.text
 
 
+def test_a_way_of_computing_that_cannot_be_compiled_is_passed_over(monkeypatch, caplog):
+    whole = OpenVinoNetwork.__init__
+
+    def refuse(self, model, batch, precision="auto", *rest, **options):
+        if precision == "bf16":
+            raise EncoderError("OpenVINO cannot run the model: object is not initialized")
+        whole(self, model, batch, precision, *rest, **options)
+
+    monkeypatch.setattr("patchseek.encoders._embedded.chosen_precision", lambda: "bf16")
+    monkeypatch.setattr(OpenVinoNetwork, "__init__", refuse)
+    assert open_encoder("embedded").runs_on == "OpenVINO CPU f32"
+    assert "not initialized; trying another way" in caplog.text
+    with pytest.raises(EncoderError, match="not initialized"):
+        open_encoder("embedded", precision="bf16")
+
+
 def test_where_nothing_gives_its_features_there_is_an_error(monkeypatch):
     monkeypatch.setattr("patchseek.encoders._embedded.agreement", lambda *_: 0.9)
     with pytest.raises(EncoderError, match=r"nothing on this processor .*cosine 0.9000 instead of 0.999"):

@@ -11,7 +11,7 @@ import json
 import logging
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from importlib.resources import files
 from pathlib import Path
@@ -154,13 +154,13 @@ def open_embedded(
         try:
             ways = _ways(name, precision, streams)
             return _first_right(
-                (functools.partial(EmbeddedCellEncoder, model, manifest, way) for way in ways), expected
+                [functools.partial(EmbeddedCellEncoder, model, manifest, way) for way in ways], expected
             )
         except MissingExtra:
             if engine == "openvino" or name == FAST:
                 raise
     why = "it was asked for" if engine == "onnxruntime" else "OpenVINO is not installed"
-    return _first_right(iter([lambda: EmbeddedEncoder(OnnxRuntimeNetwork(model), manifest, why)]), expected)
+    return _first_right([lambda: EmbeddedEncoder(OnnxRuntimeNetwork(model), manifest, why)], expected)
 
 
 def _ways(name: str, precision: str, streams: int | None) -> list[Way]:
@@ -186,11 +186,19 @@ def _ways(name: str, precision: str, streams: int | None) -> list[Way]:
     return [Way(why, chosen, streams=streams), Way(other, streams=streams)]
 
 
-def _first_right(openers: Iterator[Callable[[], EmbeddedEncoder]], expected: Features) -> EmbeddedEncoder:
-    """The first encoder whose features of the probes are those expected (4, D). Raises EncoderError for none."""
-    found = 0.0
+def _first_right(openers: Sequence[Callable[[], EmbeddedEncoder]], expected: Features) -> EmbeddedEncoder:
+    """The first encoder whose features of the probes are those expected (4, D).
+
+    Raises EncoderError for none, and what the last one raises when it cannot be opened.
+    """
     for open_it in openers:
-        encoder = open_it()
+        try:
+            encoder = open_it()
+        except EncoderError as error:
+            if open_it is openers[-1]:
+                raise
+            _log.warning("%s; trying another way", error)
+            continue
         name, least = encoder.identity.name, LEAST[encoder.identity.name]
         found = agreement(encoder, expected)
         if found >= least:
