@@ -10,8 +10,10 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check
 demo: $(VENV)/.demo
 	$(BIN)/python demo/run.py
 
-# Two processes, and no more cores for what each of them computes: beyond that, they only wait for each other.
-PYTEST = PATCHSEEK_CORES=1 OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadscope --no-loadscope-reorder
+# Two processes, and no more cores for what each of them computes: beyond that, they only wait for each other. Told a
+# threshold, glibc gives large arrays back when they are done with; else it keeps more of them from time to time.
+FRUGAL = PATCHSEEK_CORES=1 OMP_NUM_THREADS=1 MALLOC_MMAP_THRESHOLD_=4000000
+PYTEST = $(FRUGAL) $(BIN)/python -m pytest -n 2 --dist loadscope --no-loadscope-reorder
 
 test: $(VENV)/.dev
 	$(PYTEST)

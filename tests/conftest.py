@@ -26,10 +26,18 @@ hypothesis.settings.load_profile("busy")  # how fast the machine is at the momen
 LIMIT = 600
 """Seconds that a wait may take which only a fault makes long, where it must end for the fault to be seen."""
 
-SLOW = ("test_sets", "test_distributed", "test_main", "test_cli", "test_web", "test_operations")
+SLOW = (
+    "test_sets",
+    "test_distributed",
+    "test_main",
+    "test_cli",
+    "test_web",
+    "test_encoder_embedded",
+    "test_operations",
+)
 """The files that take longest. They are begun first, so that no worker waits for another at the end.
 
-In this order: a cluster and a browser are gigabytes, and should not run at once."""
+In this order: a cluster and a browser take a gigabyte each, and should not run at once."""
 
 
 @pytest.hookimpl(tryfirst=True)

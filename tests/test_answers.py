@@ -217,6 +217,7 @@ def run(home, *arguments, code=0):
     return done
 
 
+@pytest.mark.slow
 def test_the_command_line_takes_all_of_it(tmp_path):
     (tmp_path / "pictures").mkdir()
     for i in range(9):
