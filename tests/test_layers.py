@@ -9,7 +9,20 @@ import pytest
 
 import patchseek
 
-LEFT = ["errors", "boxes", "regions", "images", "patches", "encoders", "store", "encode", "indexes", "search", "rerank"]
+LEFT = [
+    "errors",
+    "boxes",
+    "regions",
+    "images",
+    "patches",
+    "encoders",
+    "store",
+    "originals",
+    "encode",
+    "indexes",
+    "search",
+    "rerank",
+]
 MIDDLE = ["confidence", "answers", "collection", "datasets", "metrics", "breakdowns", "evaluate", "compression"]
 RIGHT = ["draw", "report", "plan", "records", "distributed", "server", "cli"]
 PARTS = LEFT + MIDDLE + RIGHT

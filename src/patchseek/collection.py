@@ -65,7 +65,7 @@ class Collection:
                 raise StoreError(f"{path}: no collection here; make one with: patchseek index FOLDER")
             if encoder is None or isinstance(encoder, str):
                 encoder = open_encoder(encoder or "embedded", weights=weights)
-            return cls(Store.create(path, Settings(encoder.identity, pyramid or Pyramid())), encoder)
+            return cls(Store.create(path, Settings.of(encoder, pyramid or Pyramid())), encoder)
         store = Store.open(path)
         own = store.settings
         if own.outdated:
@@ -134,9 +134,9 @@ class Collection:
         return Background.from_json(text) if text else None
 
     def refresh_background(self) -> None:
-        """Measure the background anew when the collection has grown or shrunk by a quarter since."""
+        """Measure the background anew where the collection has grown or shrunk by a quarter since."""
         known, n = self.background, len(self)
-        if n < MIN_REGIONS or (known and abs(n - known.n_images) <= known.n_images / 4):
+        if n < MIN_REGIONS or (known and known.is_of(n)):
             return
         snapshot, engine = self._open_index(EXACT)  # the truth, and no engine has to be trained for it
         measured = measure_background(engine, snapshot, self.store, self.encoder)

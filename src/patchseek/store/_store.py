@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -10,6 +11,9 @@ from ._catalogue import FORMAT, Catalogue, tags_of
 from ._records import Failure, FileState, Image, KnownFile, Root, Settings
 from ._shards import SHARD_COLUMNS, Shard, allow_open_files, map_shard, problem_of
 from ._snapshot import Snapshot
+
+_IMAGE = "image.id, image.path, root.path, width, height, sha256, size, mtime_ns"
+"""The columns of an Image, of `image JOIN root`."""
 
 
 class Store:
@@ -101,13 +105,24 @@ class Store:
 
     def images(self, ids: Sequence[int]) -> list[Image | None]:
         """The pictures with these ids, in order; None where an id is not, or no longer, in the collection."""
-        query = (
-            "SELECT image.id, image.path, root.path, width, height, sha256 FROM image JOIN root ON root.id = root "
-            "WHERE image.id = ? AND NOT removed"
-        )
+        query = f"SELECT {_IMAGE} FROM image JOIN root ON root.id = root WHERE image.id = ? AND NOT removed"
         with self.catalogue.reading() as db:
             rows = [db.execute(query, (int(i),)).fetchone() for i in ids]
-        return [None if r is None else Image(r[0], r[1], self.resolve(r[2]), *r[3:]) for r in rows]
+        return [None if row is None else self._image(row) for row in rows]
+
+    def sample(self, n: int) -> list[Image]:
+        """n pictures of distinct bytes (fewer where there are fewer) in a random order that only the bytes decide."""
+        query = (
+            f"SELECT {_IMAGE}, min(image.id) FROM image JOIN root ON root.id = root WHERE NOT removed "
+            "GROUP BY sha256 ORDER BY sha256 LIMIT ?"
+        )
+        with self.catalogue.reading() as db:
+            return [self._image(row) for row in db.execute(query, (n,))]
+
+    def _image(self, row: Sequence[Any]) -> Image:
+        """The picture that a row of _IMAGE is."""
+        image_id, path, root, width, height, sha256, size, mtime_ns = row[:8]
+        return Image(image_id, path, self.resolve(root), width, height, sha256, FileState(size, mtime_ns))
 
     def paths(self) -> list[tuple[int, Path, str]]:
         """(id, root, path) of every picture, in order of id."""
