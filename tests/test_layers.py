@@ -9,8 +9,19 @@ import pytest
 
 import patchseek
 
-LEFT = ["errors", "boxes", "regions", "images", "patches", "encoders", "store", "encode", "indexes", "search", "rerank"]
-MIDDLE = ["confidence", "answers", "collection", "datasets", "metrics", "breakdowns", "evaluate", "compression"]
+LEFT = ["errors", "boxes", "regions", "images", "patches", "encoders", "patterns", "store", "encode", "indexes"]
+MIDDLE = [
+    "search",
+    "rerank",
+    "confidence",
+    "answers",
+    "collection",
+    "datasets",
+    "metrics",
+    "breakdowns",
+    "evaluate",
+    "compression",
+]
 RIGHT = ["draw", "report", "plan", "records", "distributed", "server", "cli"]
 PARTS = LEFT + MIDDLE + RIGHT
 ROOT = Path(patchseek.__file__).parent
