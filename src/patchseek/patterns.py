@@ -90,11 +90,16 @@ def absolute(place: str) -> tuple[str, ...]:
     """The ways to read an absolute path (with and without the links on its way followed) or a URL; none for others."""
     if "://" in place:
         return (place.rstrip("/"),)
-    file = Path(place).expanduser() if place == "~" or place.startswith("~/") else Path(place)
+    file = Path(os.path.expanduser(place) if place == "~" or place.startswith("~/") else place)  # noqa: PTH111
     if not file.is_absolute() or "\0" in place:
         return ()
     ways = (file.parent.resolve() / file.name, file.resolve(), Path(os.path.abspath(file)))  # noqa: PTH100
     return tuple(dict.fromkeys(way.as_posix() for way in ways))
+
+
+def seen_from(root: Path | str, path: str) -> str:
+    """A path as patterns see it: relative to root where it is inside, and without the slash of a full one."""
+    return path.removeprefix(f"{root}".rstrip("/") + "/").removeprefix("/").replace("://", ":/")
 
 
 class Pattern:

@@ -26,14 +26,19 @@ def all_exclusions(store: Store) -> dict[str, list[str]]:
 
 def remember_exclusions(writer: Writer, root: Root, lines: dict[str, str]) -> None:
     """Leave this out of a root from now on, instead of what was; nothing where there are no lines."""
-    if exclusions(writer.store, root) == lines:
-        return
-    with writer.store.catalogue.writing() as db:
-        place = (writer.store.relate(root),)
-        db.execute("INSERT OR IGNORE INTO root (path) VALUES (?)", place)
-        number = str(db.execute("SELECT id FROM root WHERE path = ?", place).fetchone()[0])
-    remembered = {key: value for key, value in _remembered(writer.store).items() if key != number}
-    writer.set_option(_OPTION, json.dumps(remembered | ({number: lines} if lines else {})))
+    store = writer.store
+    place, before = (store.relate(root),), _remembered(store)
+    with store.catalogue.writing() as db:
+        if lines:
+            db.execute("INSERT OR IGNORE INTO root (path) VALUES (?)", place)
+        numbers = {row[1]: str(row[0]) for row in db.execute("SELECT id, path FROM root")}
+    own = numbers.get(place[0])
+    # What is there of roots that are not there any more goes: their numbers may be given again
+    after = {key: value for key, value in before.items() if key in numbers.values() and key != own}
+    if own is not None and lines:
+        after[own] = lines
+    if after != before:
+        writer.set_option(_OPTION, json.dumps(after))
 
 
 def _remembered(store: Store) -> dict[str, dict[str, str]]:

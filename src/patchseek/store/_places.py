@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import QueryError
-from ..patterns import Pattern, absolute, inside, nearest, plain, spellings, tidy
+from ..patterns import Pattern, absolute, inside, nearest, plain, seen_from, spellings, tidy
 from ._records import Root
 from ._store import Store
 
@@ -75,9 +75,8 @@ def _as_stored(place: str, wholes: Sequence[str], root: Root) -> list[str]:
 def _paths(db: sqlite3.Connection, roots: Roots) -> Iterator[tuple[int, int, str]]:
     """(root, id, path as patterns see it) of every picture: relative to its root, where it is not by itself."""
     for number, root in roots:
-        own = f"{root}".rstrip("/") + "/"
         for image_id, path in db.execute(f"{_IN.replace('id', 'id, path')} ORDER BY id", (number,)):
-            yield number, image_id, plain(path.removeprefix(own).removeprefix("/").replace("://", ":/"))
+            yield number, image_id, plain(seen_from(root, path))
 
 
 class _Sought:
