@@ -19,8 +19,12 @@ from unicodedata import normalize
 
 from pathspec.patterns.gitignore.spec import GitIgnoreSpecPattern
 
-Given = str | Sequence[str] | Mapping[str, str]
-"""Patterns as somebody gave them, one or several; or, as `Exclusions.lines`, each with the line that it stands for."""
+from .errors import QueryError
+
+Words = str | os.PathLike[str] | Sequence[str | os.PathLike[str]]
+"""One text or several."""
+Given = Words | Mapping[str, str]
+"""Patterns as somebody gave them; or, as `Exclusions.lines`, each with the line that it stands for."""
 
 _SET = re.compile(r"\\.|\[([!^]?)(\]?(?:\[:[a-z]+:\]|[^]/])*)\]|\s+$", re.DOTALL)
 _CLASSES = {
@@ -49,9 +53,15 @@ def spellings(text: str) -> tuple[str, ...]:
     return tuple(dict.fromkeys((text, normalize("NFC", text), normalize("NFD", text))))
 
 
-def several(given: str | Sequence[str]) -> Sequence[str]:
-    """One text or several, as several."""
-    return [given] if isinstance(given, str) else given
+def several(given: "Words | None") -> list[str]:
+    """One text or several, as several; paths are texts too. Raises QueryError for what is neither."""
+    if given is None:
+        return []
+    found = [given] if isinstance(given, str | os.PathLike) else list(given) if isinstance(given, Iterable) else [given]
+    texts = [os.fspath(each) if isinstance(each, os.PathLike) else each for each in found]
+    if not all(isinstance(text, str) for text in texts):
+        raise QueryError(f"names, patterns and tags are texts, found {given!r}"[:200])
+    return texts
 
 
 def escaped(name: str) -> str:
@@ -137,7 +147,7 @@ def _compile(body: str) -> "re.Pattern[str] | None":
         if regex is None or regex == ".":
             return _ANYTHING if regex else None
         # Each star but the last of a name takes as little as it can and never more: else many stars would take for ever
-        return re.compile(_STARS.sub(r"(?>[^/]*?\1)", regex), re.DOTALL)
+        return re.compile(_STARS.sub(r"(?>[^/]*?\1)", regex).replace("--", r"-\-"), re.DOTALL)
     except (ValueError, IndexError, re.error):
         return None
 
@@ -268,8 +278,11 @@ def nearest(text: str, paths: Iterable[str]) -> str | None:
             name = "/".join(parts[:i]) if "/" in text else part
             names.setdefault(plain(name).casefold(), name)
     wanted = plain(text).casefold()
-    if escaped(wanted) != wanted:
-        return next((name for key, name in names.items() if Pattern(wanted).covers(key)), None)
+    parts = wanted.split("/")  # the beginning may be where somebody stands
+    if tail := next((key for i in range(len(parts)) if (key := "/".join(parts[i:])) in names), None):
+        return names[tail]
+    if escaped(wanted) != wanted and (first := next(filter(Pattern(wanted).covers, names), None)):
+        return names[first]
     alike = [key for key in names if abs(len(key) - len(wanted)) <= 3 and not set(key[:2]).isdisjoint(wanted[:2])]
-    close = [wanted] if wanted in names else difflib.get_close_matches(wanted, alike[:_MOST_NAMES], 1, _NEAR)
+    close = difflib.get_close_matches(wanted, alike[:_MOST_NAMES], 1, _NEAR)
     return names[close[0]] if close else None
