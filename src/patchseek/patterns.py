@@ -14,6 +14,7 @@ import difflib
 import os
 import re
 from collections.abc import Iterable, Mapping, Sequence
+from itertools import product
 from pathlib import Path
 from unicodedata import normalize
 
@@ -89,10 +90,11 @@ def tidy(text: str, root: Path | str | None = None) -> str:
 
 def inside(place: str, root: Path | str) -> str | None:
     """What an absolute path or a URL is relative to root, with its slash at the end; None where it is not inside."""
-    home = plain(f"{root}".rstrip("/")) + "/"
-    for whole in absolute(place):
-        if plain(whole).startswith(home):
-            return plain(whole).removeprefix(home) + ("/" if place.endswith("/") else "")
+    wholes = absolute(place)
+    homes = absolute(os.path.abspath(root)) if wholes and isinstance(root, Path) else (f"{root}",)  # noqa: PTH100
+    for whole, home in product(wholes, homes):
+        if plain(whole).startswith(start := plain(home.rstrip("/")) + "/"):
+            return plain(whole).removeprefix(start) + ("/" if place.endswith("/") else "")
     return None
 
 
