@@ -165,11 +165,7 @@ def _say_report(collection: "Collection", report: "AddReport") -> None:
         say(text, level=logging.WARNING, image=failure.path, reason=failure.reason)
     for said, near in report.unmatched.items():
         hint = f"; did you mean {near!r}?" if near else ""
-        say(
-            f"nothing is called or matches {said!r}, which was to be left out{hint}",
-            level=logging.WARNING,
-            exclude=said,
-        )
+        say(f"--exclude {said!r} matched nothing{hint}", level=logging.WARNING, exclude=said, near=near)
     n_encoded = report.added + report.changed
     counts = {name: getattr(report, name) for name in ("added", "unchanged", "changed", "moved", "removed")}
     counts["failed"] = len(report.failed)

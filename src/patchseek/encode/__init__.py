@@ -106,7 +106,7 @@ def add_file(store: Store, file: Path, encoder: Encoder, *, on_progress: OnProgr
     PatchseekError for a file that is no picture by its name, ImageError for one that is not there.
     """
     if file.suffix.lower() not in EXTENSIONS:
-        raise PatchseekError(f"{file}: neither a folder nor, by its name, a picture")
+        raise PatchseekError(f"{file}: not a folder, nor a picture by its name")
     place = file.parent.resolve() / file.name
     roots = [root for root in store.roots() if isinstance(root, Path) and place.is_relative_to(root)]
     root = max(roots, key=lambda root: len(root.parts), default=place.parent)
