@@ -117,6 +117,8 @@ def test_composed_and_decomposed_letters_are_the_same():
         ("neu/", "neu/"),
         ("./neu", "/neu"),
         ("neu//old/./x/..", "neu/old"),
+        ("../neu", "/../neu"),
+        ("neu/../../x", "../x"),
         ("/pictures/neu/", "/neu/"),
         ("/pictures/*.tif", "/*.tif"),
         ("/pictures2/neu", "/pictures2/neu"),
@@ -142,6 +144,16 @@ def test_exclusions_that_match_nothing_are_named_with_what_may_have_been_meant()
         "elsewhere": None,
         "/top/[x": None,
     }
+
+
+def test_of_exclusions_the_last_decides_however_often_it_is_given():
+    assert Exclusions(["a.jpg", "!a.jpg", "a.jpg"]).kept(["a.jpg", "b.tif"]) == ["b.tif"]
+    assert Exclusions(["!a.jpg", "a.jpg", "!a.jpg"]).kept(["a.jpg", "b.tif"]) == ["a.jpg", "b.tif"]
+
+
+def test_a_place_that_leads_out_means_nothing():
+    for text in ("../neu", "neu/../../raw", "/../neu", "./../raw"):
+        assert Exclusions([text], Path("/pictures")).kept(FILES) == FILES
 
 
 def test_of_several_exclusions_all_that_match_count_as_used():
