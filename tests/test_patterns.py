@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from patchseek.errors import QueryError
-from patchseek.patterns import Exclusions, Pattern, escaped, nearest, several, tidy
+from patchseek.patterns import Exclusions, Pattern, escaped, moved_below, nearest, several, tidy
 
 FILES = ["a.jpg", "b.tif", "neu/a.jpg", "neu/raw/b.tif", "old/neu/c.tif", "raw/a.jpg", "raw/deep/d.tif", "raw/keep.tif"]
 
@@ -210,3 +210,12 @@ def test_the_nearest_name_is_looked_for_among_names_or_among_paths():
     assert nearest("keep.tiff", FILES) == "keep.tif"
     assert nearest("raw/keep.tiff", FILES) == "raw/keep.tif"
     assert nearest("zebra", FILES) is None
+
+
+@pytest.mark.parametrize("line", ["*.tif", "/a.jpg", "raw/", "raw/*.tif", "!keep.tif", "**/deep"])
+def test_a_line_of_a_folder_means_the_same_from_the_one_around_it(line):
+    for file in FILES:
+        there = Pattern(moved_below("[sub]/", line))
+        assert there.covers(f"[sub]/{file}") == Pattern(line).covers(file)
+        assert there.is_exception == line.startswith("!")
+        assert not there.covers(f"other/{file}")

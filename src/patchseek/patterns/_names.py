@@ -83,3 +83,10 @@ def absolute(place: str) -> tuple[str, ...]:
 def seen_from(root: Path | str, path: str) -> str:
     """A path as patterns see it: relative to root where it is inside, and without the slash of a full one."""
     return path.removeprefix(f"{root}".rstrip("/") + "/").removeprefix("/").replace("://", ":/")
+
+
+def moved_below(folder: str, line: str) -> str:
+    """A line that was said of a folder, as it is said of the one around it: for sub/, *.tif becomes /sub/**/*.tif."""
+    mark, body = ("!", line[1:]) if line.startswith("!") else ("", line)
+    is_anchored = "/" in body.rstrip("/")
+    return f"{mark}/{escaped(folder)}{'' if is_anchored else '**/'}{body.lstrip('/')}"
