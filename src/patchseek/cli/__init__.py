@@ -70,7 +70,8 @@ def cli(log_json: bool) -> None:
     "--exclude",
     multiple=True,
     metavar="PATTERN",
-    help="Leave out files or folders, e.g. '*.tif' or 'raw/*'; repeatable.",
+    help="Leave out files or folders: a name or path, or a pattern as in .gitignore, e.g. '*.tif' or 'raw/*'; "
+    "repeatable. It is remembered for SOURCE; '' forgets.",
 )
 @click.option("--hidden", is_flag=True, help="Go into hidden folders too.")
 @click.option("--follow-symlinks", is_flag=True, help="Follow links to files and folders.")
@@ -97,7 +98,10 @@ def index(
     index_engine: str | None,
     report: Path | None,
 ) -> None:
-    """Encode every picture below the folder SOURCE. Run it again after changes: only what is new is encoded."""
+    """Encode every picture below the folder SOURCE. Run it again after changes: only what is new is encoded.
+
+    A single picture as SOURCE is added to the collection of its folder, or brought up to date, and nothing else is.
+    """
     from ..collection import Collection, find_collection
     from ..store import Store
     from ._progress import progress_bar
@@ -106,7 +110,7 @@ def index(
         choice = choice.or_else("embedded-fast")
     home = collection or cluster.home(source)
     if not Store.exists(find_collection(home)):  # make none for a folder without pictures
-        cluster.check(source, exclude, hidden, follow_symlinks)
+        cluster.check(source, exclude or None, hidden, follow_symlinks)
     pyramid = _pyramid(levels, overlap)
     opened = Collection.open(home, encoder=choice.name_or_open(), pyramid=pyramid, weights=choice.weights)
     with progress_bar("pictures") as on_progress:
@@ -114,7 +118,7 @@ def index(
             opened,
             source,
             choice,
-            exclude=exclude,
+            exclude=exclude or None,
             hidden=hidden,
             follow_symlinks=follow_symlinks,
             retry=retry,
@@ -159,6 +163,9 @@ def _say_report(collection: "Collection", report: "AddReport") -> None:
     for failure in report.failed:
         text = f"failed: {printable(failure.path)}: {failure.reason}"
         say(text, level=logging.WARNING, image=failure.path, reason=failure.reason)
+    for said, near in report.unmatched.items():
+        hint = f"; did you mean {near!r}?" if near else ""
+        say(f"--exclude {said!r} matched nothing{hint}", level=logging.WARNING, exclude=said, near=near)
     n_encoded = report.added + report.changed
     counts = {name: getattr(report, name) for name in ("added", "unchanged", "changed", "moved", "removed")}
     counts["failed"] = len(report.failed)

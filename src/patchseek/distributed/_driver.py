@@ -9,7 +9,7 @@ import numpy as np
 
 from ..encode import AddReport, OnProgress, Plan
 from ..errors import PatchseekError, StoreDamaged
-from ..store import Failure, FileState, KnownFile, Root, Writer
+from ..store import Failure, FileState, KnownFile, Root, Writer, remember_exclusions
 from ._ray import Died
 from ._sources import Source
 from ._staging import Record, Staging
@@ -72,7 +72,13 @@ class Driver:
         return {sha256: plan.gone[path] for sha256, path in plan.by_hash.items()}
 
     def _works(self, sources: Iterable[Source]) -> Iterator[Work]:
+        unmatched: dict[str, str | None] | None = None
         for source in sources:
+            remember_exclusions(self._writer, source.root, source.exclusions)
+            unmatched = {
+                said: near for said, near in source.unmatched.items() if unmatched is None or said in unmatched
+            }
+            self.report.unmatched = unmatched  # in no source at all
             plan = Plan(self._writer.store, source.root, retry=self._retry)
             if source.is_whole:
                 items = list(self._items(source, plan))

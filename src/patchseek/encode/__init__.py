@@ -7,7 +7,7 @@ A shard is committed when it is full or old enough, so that an interruption cost
 
 import hashlib
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from contextlib import closing
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -17,9 +17,11 @@ import numpy as np
 
 from ..encoders import Encoder, Features
 from ..errors import ImageError, PatchseekError, StoreError
+from ..images import EXTENSIONS
 from ..patches import Feed
+from ..patterns import Given
 from ..regions import Pyramid
-from ..store import Failure, FileState, NewPicture, Store, Writer
+from ..store import Failure, FileState, NewPicture, Store, Writer, exclusions, remember_exclusions
 from ._load import MAX_FILE_BYTES, Result, encode_tasks, load_content, read_file
 from ._pipeline import encode_stream, map_ahead
 from ._plan import Plan, Same, Task
@@ -34,6 +36,7 @@ __all__ = [
     "Plan",
     "Result",
     "Same",
+    "add_file",
     "add_files",
     "add_folder",
     "add_stream",
@@ -67,6 +70,8 @@ class AddReport:
     removed: int = 0
     failed: list[Failure] = field(default_factory=list)
     # those of this run and those known before and unchanged since
+    unmatched: dict[str, str | None] = field(default_factory=dict)
+    # exclusions that nothing matched, each with what may have been meant
     seconds: float = 0.0
 
 
@@ -75,7 +80,7 @@ def add_folder(
     folder: Path,
     encoder: Encoder,
     *,
-    exclude: Sequence[str] = (),
+    exclude: Given | None = None,
     hidden: bool = False,
     follow_symlinks: bool = False,
     retry: bool = False,
@@ -84,11 +89,29 @@ def add_folder(
 ) -> AddReport:
     """Bring the collection up to date with a folder: encode what is new or changed, note what moved, drop what is gone.
 
-    retry: try files again that failed before and have not changed since. n_workers: decoding threads, by default one a
-    core. Raises PatchseekError for a folder without pictures, StoreLocked, DiskFull; what was committed before stays.
+    exclude: what to leave out, see `scan`; it is remembered for this folder and left out until something else is said
+    (None says nothing). retry: try files again that failed before and have not changed since. n_workers: decoding
+    threads, by default one a core. Raises PatchseekError for a folder without pictures, StoreLocked, DiskFull; what was
+    committed before stays.
     """
-    found = find_pictures(folder, exclude, hidden=hidden, follow_symlinks=follow_symlinks)
+    left_out = exclusions(store, folder) if exclude is None else exclude
+    found = find_pictures(folder, left_out, hidden=hidden, follow_symlinks=follow_symlinks)
     return _update(store, folder, found, encoder, retry, n_workers, on_progress)
+
+
+def add_file(store: Store, file: Path, encoder: Encoder, *, on_progress: OnProgress | None = None) -> AddReport:
+    """Add one picture, or bring it up to date, and touch nothing else.
+
+    It belongs to the folder that was indexed and that it lies in, the innermost of several, else to its own. Raises
+    PatchseekError for a file that is no picture by its name, ImageError for one that is not there.
+    """
+    if file.suffix.lower() not in EXTENSIONS:
+        raise PatchseekError(f"{file}: not a folder, nor a picture by its name")
+    place = file.parent.resolve() / file.name
+    roots = [root for root in store.roots() if isinstance(root, Path) and place.is_relative_to(root)]
+    root = max(roots, key=lambda root: len(root.parts), default=place.parent)
+    found = _look_at(root, [place.relative_to(root).as_posix()])
+    return _update(store, root, found, encoder, True, None, on_progress, is_whole=False)
 
 
 def add_files(
@@ -104,6 +127,10 @@ def add_files(
 
     Raises ImageError for a file that is not there.
     """
+    return _update(store, folder, _look_at(folder, paths), encoder, True, n_workers, on_progress)
+
+
+def _look_at(folder: Path, paths: Iterable[str]) -> Scan:
     found = Scan()
     for path in paths:
         try:
@@ -111,7 +138,7 @@ def add_files(
         except OSError as error:
             raise ImageError(folder / path, f"cannot be read ({error.strerror})") from error
         found.files[path] = FileState(status.st_size, status.st_mtime_ns)
-    return _update(store, folder, found, encoder, True, n_workers, on_progress)
+    return found
 
 
 def _update(
@@ -122,13 +149,19 @@ def _update(
     retry: bool,
     n_workers: int | None,
     on_progress: OnProgress | None,
+    is_whole: bool = True,
 ) -> AddReport:
+    """is_whole: whether what was not found is gone."""
     began = time.monotonic()
     with Writer(store) as writer:
+        if found.exclusions is not None:
+            remember_exclusions(writer, folder, found.exclusions)
         plan = Plan(store, folder, retry=retry)
         tasks = [task for path, state in found.files.items() if (task := plan.look(path, state))]
-        plan.close(list(found.unreadable))
+        if is_whole:
+            plan.close(list(found.unreadable))
         run = _Run(writer, folder, len(tasks), on_progress)
+        run.report.unmatched = found.unmatched
         run.report.unchanged, run.report.failed = plan.unchanged, list(plan.still_failing)
         run.encode(tasks, lambda task, cuts, feed: _look_into(folder, task, plan, cuts, feed), encoder, n_workers)
         run.finish(plan)
@@ -170,7 +203,7 @@ def add_stream(
     return run.report
 
 
-def find_pictures(folder: Path, exclude: Sequence[str], *, hidden: bool, follow_symlinks: bool) -> Scan:
+def find_pictures(folder: Path, exclude: Given, *, hidden: bool, follow_symlinks: bool) -> Scan:
     """All pictures below a folder, by name. Raises PatchseekError when there is no folder or nothing in it."""
     if not folder.is_dir():
         raise PatchseekError(f"{folder}: not a folder")

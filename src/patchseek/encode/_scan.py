@@ -1,12 +1,11 @@
 """Walk a folder and list its pictures by name, size and time. Opens no file."""
 
 import os
-from collections.abc import Sequence
 from dataclasses import dataclass, field
-from fnmatch import fnmatch
 from pathlib import Path
 
 from ..images import EXTENSIONS
+from ..patterns import Exclusions, Given
 from ..store import FileState
 
 SKIPPED_FOLDERS = frozenset(
@@ -23,19 +22,33 @@ class Scan:
     # path relative to the folder, forward slashes, in sorted order of folders and names
     unreadable: dict[str, str] = field(default_factory=dict)
     # folders that could not be listed, with the reason; what is known below them is not known to be gone
+    exclusions: dict[str, str] | None = None
+    # what was left out, see patterns.Exclusions.lines; None: nobody has said, what a collection remembers stays
+    unmatched: dict[str, str | None] = field(default_factory=dict)
+    # exclusions that nothing matched, each with what may have been meant
 
 
-def scan(folder: Path, exclude: Sequence[str] = (), *, hidden: bool = False, follow_symlinks: bool = False) -> Scan:
+def scan(folder: Path, exclude: Given = (), *, hidden: bool = False, follow_symlinks: bool = False) -> Scan:
     """All files below folder whose suffix is a picture's.
 
-    exclude: shell patterns (`raw/*`, `*.tif`, `thumbs`) matched against the relative path and the bare name, of files
-    and folders. Links are not followed unless follow_symlinks; then every real folder is visited once.
+    exclude: names of files and folders, or patterns (`raw/*`, `*.tif`, `thumbs`); see `patterns`. Links are not
+    followed unless follow_symlinks; then every real folder is visited once.
     """
+    left_out = Exclusions(exclude, folder)
+    found = _walk(folder, left_out, hidden=hidden, follow_symlinks=follow_symlinks)
+    while left_out.has_learned():
+        found = _walk(folder, left_out, hidden=hidden, follow_symlinks=follow_symlinks)
+    found.exclusions, found.unmatched = left_out.lines, left_out.unmatched(found.files, folder)
+    return found
+
+
+def _walk(folder: Path, left_out: Exclusions, *, hidden: bool, follow_symlinks: bool) -> Scan:
     found = Scan()
     visited: set[str] = set()
 
     def wanted(entry: os.DirEntry[str], relative: str) -> bool:
-        return is_wanted(relative, exclude, hidden) and (follow_symlinks or not entry.is_symlink())
+        is_link = entry.is_symlink() and not follow_symlinks
+        return is_wanted(relative, left_out, hidden, is_folder=entry.is_dir()) and not is_link
 
     def walk(path: str, prefix: str) -> None:
         if follow_symlinks:
@@ -70,12 +83,10 @@ def scan(folder: Path, exclude: Sequence[str] = (), *, hidden: bool = False, fol
     return found
 
 
-def is_wanted(relative: str, exclude: Sequence[str], hidden: bool) -> bool:
-    """Whether a file or folder of this relative path is neither hidden nor left out by a pattern; see scan."""
-    name = relative.rpartition("/")[2]
-    if name.startswith(".") and not hidden:
-        return False
-    return not any(fnmatch(relative, pattern) or fnmatch(name, pattern) for pattern in exclude)
+def is_wanted(relative: str, left_out: Exclusions, hidden: bool, *, is_folder: bool) -> bool:
+    """Whether a file or folder of this relative path is neither hidden nor left out; the folder it is in is wanted."""
+    is_out = left_out.leaves_out(relative, is_folder)  # asked of what is hidden too: no pattern means that in vain
+    return not is_out and (hidden or not relative.rpartition("/")[2].startswith("."))
 
 
 def _is_utf8(name: str) -> bool:

@@ -9,8 +9,10 @@ Order of a commit: vectors to a temporary name, flush, rename, then one SQLite t
 dies at, a picture is either committed with its vectors or not there.
 """
 
+from ..patterns import Words
 from ._backup import back_up, restore
-from ._choice import Choice, Moment, Words
+from ._choice import Choice, Moment, same_tags
+from ._exclusions import all_exclusions, exclusions, remember_exclusions
 from ._records import Failure, FileState, Image, KnownFile, NewPicture, Root, Settings
 from ._shards import Half, hash_file, require_space, write_features
 from ._snapshot import Snapshot
@@ -32,9 +34,13 @@ __all__ = [
     "Store",
     "Words",
     "Writer",
+    "all_exclusions",
     "back_up",
+    "exclusions",
     "hash_file",
+    "remember_exclusions",
     "require_space",
     "restore",
+    "same_tags",
     "write_features",
 ]

@@ -1,6 +1,7 @@
 """The values that travel in and out of a store. No behaviour beyond paths and JSON."""
 
 import json
+import sqlite3
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
@@ -64,6 +65,18 @@ class Settings:
         return None
 
 
+class FarTime(int):
+    """A time in nanoseconds that 64 bits do not hold, before 1677 or after 2262: SQLite keeps it as a float."""
+
+
+sqlite3.register_adapter(FarTime, float)
+
+
+def storable(ns: int) -> int:
+    """A time in nanoseconds since 1970 as SQLite can hold it: exact from 1677 to 2262, else to some microseconds."""
+    return int(ns) if -(2**63) <= ns < 2**63 else FarTime(float(ns))
+
+
 @dataclass(frozen=True)
 class FileState:
     """What tells an unchanged file without reading it."""
@@ -72,6 +85,9 @@ class FileState:
     # bytes
     mtime_ns: int
     # modification time, nanoseconds since 1970
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "mtime_ns", storable(self.mtime_ns))
 
 
 @dataclass(frozen=True)
