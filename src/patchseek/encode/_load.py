@@ -50,7 +50,7 @@ def read_file(file: Path, path: str, size: int) -> bytes:
     try:
         return file.read_bytes()
     except OSError as error:
-        raise ImageError(path, f"cannot be read ({error.strerror})") from error
+        raise ImageError(path, f"cannot be read ({error.strerror})", passing=True) from error
 
 
 def load_content(

@@ -106,7 +106,7 @@ def read(
     except ImageError:
         raise
     except Exception as error:  # a damaged file can raise anything from any depth of a decoder
-        raise ImageError(label, _reason(error)) from error
+        raise ImageError(label, _reason(error), passing=_is_passing(error)) from error
 
 
 def _stream(source: Path | bytes | str, label: str) -> BinaryIO:
@@ -123,10 +123,13 @@ def _stream(source: Path | bytes | str, label: str) -> BinaryIO:
     return file
 
 
-def count_pages(file: Path) -> int:
-    """How many pages a TIFF has; 1 for every other file, and for what cannot be read. Decodes nothing."""
+def count_pages(file: Path | bytes) -> int:
+    """How many pages a TIFF (a path, or its content) has; 1 for every other file, and for what cannot be read.
+
+    Decodes nothing.
+    """
     try:
-        with open_regular(file, file) as opened:
+        with BytesIO(file) if isinstance(file, bytes) else open_regular(file, file) as opened:
             return max(1, len(pages(opened))) if opened.read(4) in _TIFF else 1
     except (OSError, ValueError, ImageError):
         return 1
@@ -140,6 +143,13 @@ def _reason(error: Exception) -> str:
         return "too little memory to decode it"
     text = " ".join(str(error).split()) or type(error).__name__
     return f"cannot be decoded: {text}"[:200]
+
+
+def _is_passing(error: Exception) -> bool:
+    """Whether the cause of an error lies outside the file. Decoders raise OSError too, but without a number."""
+    return isinstance(error, MemoryError | ImportError | TimeoutError) or (
+        isinstance(error, OSError) and bool(error.errno)
+    )
 
 
 # ---- formats
@@ -213,7 +223,7 @@ def _open(file: BinaryIO, label: str, max_pixels: int, page: int) -> ImageFile.I
             try:
                 return _Tiff(BytesIO(_heif.as_tiff(file.read(), max_pixels)), "")
             except (OSError, ImportError) as error:
-                raise ImageError(label, str(error)) from error
+                raise ImageError(label, str(error), passing=_is_passing(error)) from error
     raise ImageError(label, "not a picture in a format that is read here")
 
 
