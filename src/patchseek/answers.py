@@ -175,6 +175,6 @@ def _read_ahead(images: Sequence[Image], encoder: Encoder) -> Iterator[Picture |
 
 def _read(image: Image, encoder: Encoder) -> Picture | None:
     try:
-        return read(image.file, need=need(encoder))
+        return read(image.file, page=image.page, need=need(encoder))
     except ImageError:
         return None

@@ -107,6 +107,8 @@ class Collection:
         hidden: bool = False,
         follow_symlinks: bool = False,
         retry: bool = False,
+        check_content: bool = False,
+        prune: bool = False,
         on_progress: OnProgress | None = None,
     ) -> AddReport:
         """Bring the collection up to date with a folder of pictures; see encode.add_folder for options and errors.
@@ -122,6 +124,8 @@ class Collection:
             hidden=hidden,
             follow_symlinks=follow_symlinks,
             retry=retry,
+            check_content=check_content,
+            prune=prune,
             on_progress=on_progress,
         )
         self.refresh_background()
@@ -191,7 +195,7 @@ class Collection:
         if image is None:
             raise QueryError(f"the collection has no picture with id {query}")
         try:
-            return read(image.file)
+            return read(image.file, page=image.page)
         except ImageError as error:
             raise ImageError(
                 image.file, f"{error.reason}; the collection is older than the file, index again"
@@ -255,7 +259,7 @@ class Collection:
             return writer.repair()
 
     def compact(self) -> int:
-        """Free the space of removed pictures; returns the bytes freed."""
+        """Free the space of pictures that were removed, replaced, or set aside 30 days ago; returns the bytes freed."""
         with Writer(self.store) as writer:
             return writer.compact()
 

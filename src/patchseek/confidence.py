@@ -76,7 +76,7 @@ def measure_background(
         try:
             if image is None:
                 continue
-            picture = read(image.file, need=need(encoder))
+            picture = read(image.file, page=image.page, need=need(encoder))
             query = encode_query(picture, encoder, store.settings.pyramid.boxes[region])
             found = _best_stranger(query, image.id, index, snapshot, store, encoder)
         except ImageError:  # moved or changed since it was indexed
@@ -97,7 +97,7 @@ def _best_stranger(
     if not matches:
         return None
     best = matches[0]
-    picture = read(best.image.file, need=need(encoder))
+    picture = read(best.image.file, page=best.image.page, need=need(encoder))
     refined = next(Refiner(query, encoder).refine([picture], np.array([best.box])))
     return best.score, refined.evidence if refined else best.score
 

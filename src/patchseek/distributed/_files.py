@@ -40,8 +40,7 @@ def state_of(place: str) -> FileState:
     """Size and time of change; zeros for what the store does not say. Raises PatchseekError."""
     with _said(place):
         if not is_url(place):
-            status = Path(place).stat()
-            return FileState(status.st_size, status.st_mtime_ns)
+            return FileState.of(Path(place).stat())
         system, path = _system(place)
         return _state(system.info(path))
 

@@ -11,13 +11,14 @@ the whole of a folder tells what was moved.
 """
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import product
 from pathlib import Path
 
 from ..datasets import iter_members
-from ..encode import SKIPPED_FOLDERS, find_pictures, is_wanted
+from ..encode import NO_SUFFIX, SKIPPED_FOLDERS, Place, Scan, find_pictures, is_there, is_wanted, walk
 from ..errors import PatchseekError
 from ..images import EXTENSIONS
 from ..store import FileState, Root
@@ -52,12 +53,31 @@ class Source:
     # entries, 0 where that is not known yet
     unreadable: dict[str, str] = field(default_factory=dict)
     # what could not be listed, and why; of tars, known when the entries are exhausted
+    passed_over: Counter[str] = field(default_factory=Counter)
+    # see encode.Scan
+    is_there: Callable[[Root, str], bool] = is_there
+    # whether a file of a root is where it was
+    found: Scan | None = None
+    # what a walk found, of a folder of this machine
+
+    def settled(self, place: Place) -> "Source":
+        """The same with the paths of the place that its pictures belong to; of a folder of this machine."""
+        assert self.found is not None, "a folder"
+        return _folder(place, self.found.below(place.under))
 
 
 def open_sources(
-    source: str, *, exclude: Sequence[str] = (), hidden: bool = False, follow_symlinks: bool = False
+    source: str,
+    *,
+    exclude: Sequence[str] = (),
+    hidden: bool = False,
+    follow_symlinks: bool = False,
+    may_be_empty: bool = False,
 ) -> Iterator[Source]:
-    """The roots that a source stands for: one, or one a tar. Raises PatchseekError, before the first, for a bad one."""
+    """The roots that a source stands for: one, or one a tar. Raises PatchseekError, before the first, for a bad one.
+
+    may_be_empty: give a folder that has no pictures, or is not there, all the same.
+    """
     suffix = re.sub(r"[?#].*", "", source).rpartition(".")[2].lower()
     if suffix == "tar":
         yield from map(_open_tar, _find_tars(source))
@@ -68,10 +88,13 @@ def open_sources(
     elif Path(source).is_file():
         raise PatchseekError(f"{source}: a source is a folder, a .tar, .{' or .'.join(LISTS)} file, or a URL of these")
     else:
-        folder = Path(source)
-        found = find_pictures(folder, exclude, hidden=hidden, follow_symlinks=follow_symlinks)
-        entries = [Entry(path, str(folder.resolve() / path), state) for path, state in found.files.items()]
-        yield Source(folder, entries, True, len(entries), found.unreadable)
+        look, folder = walk if may_be_empty else find_pictures, Path(source).resolve()
+        yield _folder(Place(folder), look(folder, exclude, hidden=hidden, follow_symlinks=follow_symlinks))
+
+
+def _folder(place: Place, found: Scan) -> Source:
+    entries = [Entry(path, f"{place.root}/{path}", state) for path, state in found.files.items()]
+    return Source(place.root, entries, True, len(entries), found.unreadable, found.passed_over, found=found)
 
 
 def _open_url(url: str, exclude: Sequence[str], hidden: bool) -> Source:
@@ -88,7 +111,14 @@ def _open_url(url: str, exclude: Sequence[str], hidden: bool) -> Source:
     entries = [Entry(own, own, state) for relative, (own, state) in found.items() if is_picture(relative)]
     if not entries:
         raise PatchseekError(f"{url}: no pictures found below this URL")
-    return Source(url, entries, True, len(entries))
+    listed = {own for own, _ in found.values()}
+
+    def is_listed(root: Root, path: str) -> bool:
+        return path in listed if root == url else is_there(root, path)
+
+    others = [relative for relative in found if Path(relative).suffix.lower() not in EXTENSIONS]
+    passed_over = Counter(Path(relative).suffix.lower() or NO_SUFFIX for relative in others)
+    return Source(url, entries, True, len(entries), passed_over=passed_over, is_there=is_listed)
 
 
 def _open_list(place: str, kind: str) -> Source:

@@ -1,6 +1,7 @@
 """Walk a folder and list its pictures by name, size and time. Opens no file."""
 
 import os
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from fnmatch import fnmatch
@@ -14,6 +15,9 @@ SKIPPED_FOLDERS = frozenset(
 )
 """Folders (lower case) that systems and tools fill with copies and previews; hidden ones (.name) are skipped too."""
 
+EXCLUDED, LINKS, NO_SUFFIX = "excluded", "links", "no suffix"
+"""Keys of Scan.passed_over beside suffixes such as ".cr2"."""
+
 
 @dataclass
 class Scan:
@@ -22,20 +26,31 @@ class Scan:
     files: dict[str, FileState] = field(default_factory=dict)
     # path relative to the folder, forward slashes, in sorted order of folders and names
     unreadable: dict[str, str] = field(default_factory=dict)
-    # folders that could not be listed, with the reason; what is known below them is not known to be gone
+    # folders (with a slash at the end) and files that could not be looked at, with the reason; what is known there is
+    # not known to be gone
+    folders: set[str] = field(default_factory=set)
+    # paths of the folders that were listed, "" for the first
+    passed_over: Counter[str] = field(default_factory=Counter)
+    # files that are no picture's by suffix, folders and pictures left out by a pattern, links to folders and pictures
+
+    def below(self, prefix: str) -> "Scan":
+        """The same with its paths put below a prefix such as "sub/"."""
+        if not prefix:
+            return self
+        files = {prefix + path: state for path, state in self.files.items()}
+        unreadable = {prefix + path: reason for path, reason in self.unreadable.items()}
+        return Scan(files, unreadable, {(prefix + path).rstrip("/") for path in self.folders}, self.passed_over)
 
 
 def scan(folder: Path, exclude: Sequence[str] = (), *, hidden: bool = False, follow_symlinks: bool = False) -> Scan:
     """All files below folder whose suffix is a picture's.
 
     exclude: shell patterns (`raw/*`, `*.tif`, `thumbs`) matched against the relative path and the bare name, of files
-    and folders. Links are not followed unless follow_symlinks; then every real folder is visited once.
+    and folders. Links are not followed unless follow_symlinks; then every real folder is visited once. Collections are
+    not gone into: they may hold pictures of their own.
     """
     found = Scan()
     visited: set[str] = set()
-
-    def wanted(entry: os.DirEntry[str], relative: str) -> bool:
-        return is_wanted(relative, exclude, hidden) and (follow_symlinks or not entry.is_symlink())
 
     def walk(path: str, prefix: str) -> None:
         if follow_symlinks:
@@ -49,22 +64,39 @@ def scan(folder: Path, exclude: Sequence[str] = (), *, hidden: bool = False, fol
         except OSError as error:
             found.unreadable[prefix or "."] = f"folder cannot be listed ({error.strerror})"
             return
+        if prefix and {"catalogue.sqlite", "shards"} <= {entry.name for entry in entries}:
+            return
+        found.folders.add(prefix.rstrip("/"))
         for entry in entries:
-            relative = prefix + entry.name
-            if not _is_utf8(entry.name):
-                found.unreadable[ascii(relative)] = "the name is not valid UTF-8; rename it"
-                continue
-            if not wanted(entry, relative):
-                continue
-            if entry.is_dir():
-                if entry.name.lower() not in SKIPPED_FOLDERS:
-                    walk(entry.path, relative + "/")
-            elif os.path.splitext(entry.name)[1].lower() in EXTENSIONS:  # noqa: PTH122  # pathlib costs 5x here
-                try:
-                    status = entry.stat()
-                except OSError:  # a link to nowhere, or gone since it was listed
-                    continue
-                found.files[relative] = FileState(status.st_size, status.st_mtime_ns)
+            look(entry, prefix + entry.name)
+
+    def look(entry: os.DirEntry[str], relative: str) -> None:
+        if not _is_utf8(entry.name):
+            found.unreadable[ascii(relative)] = "the name is not valid UTF-8; rename it"
+            return
+        suffix = os.path.splitext(entry.name)[1].lower()  # noqa: PTH122  # pathlib costs 5x here
+        is_folder = _is_folder(entry)
+        if not is_wanted(relative, exclude, hidden):
+            if is_wanted(relative, (), hidden) and (is_folder or suffix in EXTENSIONS):
+                found.passed_over[EXCLUDED] += 1
+        elif entry.is_symlink() and not follow_symlinks:
+            if is_folder or suffix in EXTENSIONS:
+                found.passed_over[LINKS] += 1
+        elif is_folder:
+            if entry.name.lower() not in SKIPPED_FOLDERS:
+                walk(entry.path, relative + "/")
+        elif suffix in EXTENSIONS:
+            add(entry, relative)
+        elif entry.is_file(follow_symlinks=False):
+            found.passed_over[suffix or NO_SUFFIX] += 1
+
+    def add(entry: os.DirEntry[str], relative: str) -> None:
+        try:
+            found.files[relative] = FileState.of(entry.stat())
+        except FileNotFoundError:  # a link to nowhere, or gone since it was listed
+            pass
+        except OSError as error:
+            found.unreadable[relative] = f"cannot be looked at ({error.strerror})"
 
     walk(str(folder), "")
     return found
@@ -76,6 +108,44 @@ def is_wanted(relative: str, exclude: Sequence[str], hidden: bool) -> bool:
     if name.startswith(".") and not hidden:
         return False
     return not any(fnmatch(relative, pattern) or fnmatch(name, pattern) for pattern in exclude)
+
+
+def is_there(root: Path | str, path: str) -> bool:
+    """Whether a file is where it was. What cannot be told counts as there: at a URL, in a tar, behind a closed door."""
+    if isinstance(root, str) or root.is_file():
+        return True
+    try:
+        (root / path).stat()
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    except OSError:
+        return True
+    return True
+
+
+def emptied_folder(root: Path, folder: str) -> str | None:
+    """A folder (relative to root, and below it), or the first around it that is there, if nothing is in it; else None.
+
+    So looks the place of a disk that is not mounted. A link that leads nowhere counts as such a folder.
+    """
+    while folder:
+        place = root / folder
+        if place.is_dir():
+            try:
+                return None if any(place.iterdir()) else folder
+            except OSError:
+                return None
+        if place.is_symlink():
+            return folder
+        folder = folder.rpartition("/")[0]
+    return None
+
+
+def _is_folder(entry: os.DirEntry[str]) -> bool:
+    try:
+        return entry.is_dir()
+    except OSError:  # a link to where nobody may look
+        return False
 
 
 def _is_utf8(name: str) -> bool:

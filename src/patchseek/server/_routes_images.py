@@ -145,7 +145,7 @@ def _record(services: Services, image: Image) -> dict[str, Any]:
 
 async def _jpeg(services: Services, request: Request, image_id: int, size: int) -> Response:
     image = await services.catalogue.run(services.image, image_id)
-    headers = {"etag": f'"{image.sha256[:32]}-{size}"', "cache-control": "private, max-age=3600"}
+    headers = {"etag": f'"{image.sha256[:32]}-{image.page}-{size}"', "cache-control": "private, max-age=3600"}
     if request.headers.get("if-none-match") == headers["etag"]:
         return Response(status_code=304, headers=headers)
     return Jpeg(await services.pictures.run(services.thumbnails.jpeg, image, size), headers=headers)

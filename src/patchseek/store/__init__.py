@@ -11,13 +11,26 @@ dies at, a picture is either committed with its vectors or not there.
 
 from ._backup import back_up, restore
 from ._choice import Choice, Moment, Words
-from ._records import Failure, FileState, Image, KnownFile, NewPicture, Root, Settings
+from ._records import (
+    Failure,
+    FileState,
+    Image,
+    KnownFile,
+    Move,
+    NewPicture,
+    Root,
+    Settings,
+    may_have_pages,
+    page_path,
+    split_page,
+)
 from ._shards import Half, hash_file, require_space, write_features
 from ._snapshot import Snapshot
 from ._store import Store
-from ._writer import Writer
+from ._writer import ASIDE_DAYS, Writer
 
 __all__ = [
+    "ASIDE_DAYS",
     "Choice",
     "Failure",
     "FileState",
@@ -25,6 +38,7 @@ __all__ = [
     "Image",
     "KnownFile",
     "Moment",
+    "Move",
     "NewPicture",
     "Root",
     "Settings",
@@ -34,7 +48,10 @@ __all__ = [
     "Writer",
     "back_up",
     "hash_file",
+    "may_have_pages",
+    "page_path",
     "require_space",
     "restore",
+    "split_page",
     "write_features",
 ]

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from ..errors import QueryError
 from ._catalogue import tags_of
+from ._records import may_have_pages
 from ._store import Store
 
 Words = str | Sequence[str]
@@ -97,8 +98,11 @@ def _below(place: str) -> tuple[str, list[object]]:
     if folder in ("", "."):
         return "1", []
     text, values = "path = ? OR path > ? AND path < ?", [folder, folder + "/", folder + "0"]  # "0" comes next after "/"
+    if may_have_pages(folder):
+        text, values = text + " OR path > ? AND path < ?", [*values, folder + "#", folder + "$"]
     if re.search(r"[*?[]", folder):
-        text, values = text + " OR path GLOB ?", [*values, folder.replace("[!", "[^")]
+        pattern = folder.replace("[!", "[^")
+        text, values = text + " OR path GLOB ? OR path GLOB ?", [*values, pattern, pattern + "#[0-9]*"]
     return f"({text})", list(values)
 
 
