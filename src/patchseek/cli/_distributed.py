@@ -59,6 +59,8 @@ class ClusterChoice:
         hidden: bool,
         follow_symlinks: bool,
         retry: bool,
+        check_content: bool,
+        prune: bool,
         on_progress: "OnProgress",
     ) -> "AddReport":
         """Bring the collection up to date, here or on the cluster."""
@@ -67,6 +69,8 @@ class ClusterChoice:
             "hidden": hidden,
             "follow_symlinks": follow_symlinks,
             "retry": retry,
+            "check_content": check_content,
+            "prune": prune,
             "on_progress": on_progress,
         }
         if self.address is None:
