@@ -13,6 +13,8 @@ from typing import TypeVar
 
 import numpy as np
 
+from .._files import MAX_FILE_BYTES as MAX_FILE_BYTES
+from .._files import open_regular, too_large
 from ..encoders import DenseEncoder, Encoder, Features
 from ..errors import ImageError
 from ..images import read
@@ -21,9 +23,6 @@ from ..regions import Pyramid
 from ..store import Failure, FileState, NewPicture
 from ._pipeline import WholePictures, encode_stream, map_ahead
 from ._plan import Same
-
-MAX_FILE_BYTES = 1 << 30
-"""Larger files are no pictures."""
 
 T = TypeVar("T")
 _NONE: Patches = np.empty((0, 0, 0, 3), np.uint8)  # so that a picture on its way does not hold on to its patches
@@ -37,6 +36,8 @@ class Loaded:
     patches: Patches
     is_changed: bool = False
     # whether it takes the place of an older version
+    note: str | None = None
+    # what a person should know of it, see Picture
 
 
 Result = Loaded | Same | Failure
@@ -44,23 +45,41 @@ Result = Loaded | Same | Failure
 
 
 def read_file(file: Path, path: str, size: int) -> bytes:
-    """The bytes of a file of `size` bytes, called `path` in errors. Raises ImageError."""
+    """The bytes of a file of `size` bytes, called `path` in errors.
+
+    Raises ImageError, also for what is no regular file and for a file that somebody is writing to.
+    """
     if size > MAX_FILE_BYTES:
-        raise ImageError(path, f"{size >> 20} MB is too large for a picture")
+        raise too_large(path, size)
     try:
-        return file.read_bytes()
+        with open_regular(file, path) as opened:
+            before = os.fstat(opened.fileno())
+            if before.st_size > MAX_FILE_BYTES:
+                raise too_large(path, before.st_size)
+            content = opened.read(before.st_size)
+            after = os.fstat(opened.fileno())
     except OSError as error:
         raise ImageError(path, f"cannot be read ({error.strerror})") from error
+    if (after.st_size, after.st_mtime_ns) != (len(content), before.st_mtime_ns):
+        raise ImageError(path, "changed while it was read")
+    return content
 
 
 def load_content(
-    path: str, state: FileState, content: bytes, pyramid: Pyramid, feed: Feed, sha256: str | None = None
+    path: str,
+    state: FileState,
+    content: bytes,
+    pyramid: Pyramid,
+    feed: Feed,
+    sha256: str | None = None,
+    page: int = 1,
 ) -> Loaded:
     """Decode a file's bytes and cut the picture. sha256: of the bytes, where it is known. Raises ImageError."""
     need = None if feed.exact else (pyramid.levels[-1] + 1) * feed.size
-    picture = read(content, need=need, name=path)
+    picture = read(content, need=need, name=path, page=page)
     sha256 = sha256 or hashlib.sha256(content).hexdigest()
-    return Loaded(NewPicture(path, state, sha256, picture.width, picture.height), cut(picture, pyramid, feed))
+    new = NewPicture(path, state, sha256, picture.width, picture.height)
+    return Loaded(new, cut(picture, pyramid, feed), note=picture.note)
 
 
 def encode_tasks(
