@@ -13,6 +13,8 @@ from typing import TypeVar
 
 import numpy as np
 
+from .._files import MAX_FILE_BYTES as MAX_FILE_BYTES
+from .._files import open_regular, too_large
 from ..encoders import DenseEncoder, Encoder, Features
 from ..errors import ImageError
 from ..images import count_pages, read
@@ -21,9 +23,6 @@ from ..regions import Pyramid
 from ..store import Failure, FileState, NewPicture, may_have_pages, page_path
 from ._pipeline import WholePictures, encode_stream, map_ahead
 from ._plan import Same
-
-MAX_FILE_BYTES = 1 << 30
-"""Larger files are no pictures."""
 
 T = TypeVar("T")
 _NONE: Patches = np.empty((0, 0, 0, 3), np.uint8)  # so that a picture on its way does not hold on to its patches
@@ -35,6 +34,8 @@ class Loaded:
 
     picture: NewPicture
     patches: Patches
+    note: str | None = None
+    # what a person should know of it, see Picture
 
 
 @dataclass(frozen=True)
@@ -51,13 +52,24 @@ Result = Loaded | Several | Same | Failure
 
 
 def read_file(file: Path, path: str, size: int) -> bytes:
-    """The bytes of a file of `size` bytes, called `path` in errors. Raises ImageError."""
+    """The bytes of a file of `size` bytes, called `path` in errors.
+
+    Raises ImageError, also for what is no regular file and for a file that somebody is writing to.
+    """
     if size > MAX_FILE_BYTES:
-        raise ImageError(path, f"{size >> 20} MB is too large for a picture")
+        raise too_large(path, size)
     try:
-        return file.read_bytes()
+        with open_regular(file, path) as opened:
+            before = os.fstat(opened.fileno())
+            if before.st_size > MAX_FILE_BYTES:
+                raise too_large(path, before.st_size)
+            content = opened.read(before.st_size)
+            after = os.fstat(opened.fileno())
     except OSError as error:
         raise ImageError(path, f"cannot be read ({error.strerror})", passing=True) from error
+    if (after.st_size, after.st_mtime_ns) != (len(content), before.st_mtime_ns):
+        raise ImageError(path, "changed while it was read", passing=True)
+    return content
 
 
 @dataclass(frozen=True)
@@ -107,7 +119,7 @@ def load_page(given: Content, pyramid: Pyramid, feed: Feed, page: int = 1, n_pag
     picture = read(given.content or given.file or b"", need=need, name=path, page=page)
     size = picture.width, picture.height
     new = NewPicture(path, given.state, given.sha256, *size, n_pages if page == 1 else None)
-    return Loaded(new, cut(picture, pyramid, feed))
+    return Loaded(new, cut(picture, pyramid, feed), picture.note)
 
 
 def encode_tasks(

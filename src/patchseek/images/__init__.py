@@ -32,9 +32,18 @@ from PIL import (
 )
 
 from .. import _heif
+from .._files import MAX_FILE_BYTES, open_regular, too_large
 from ..errors import ImageError
-from ._files import open_regular
 from ._pages import page_at, pages
+
+__all__ = [
+    "EXTENSIONS",
+    "MAX_PIXELS",
+    "OVERSAMPLING",
+    "Picture",
+    "count_pages",
+    "read",
+]
 
 _SUFFIXES = (
     *("jpg", "jpeg", "jpe", "jfif", "png", "apng", "gif", "webp", "bmp", "dib", "tif", "tiff", "avif", "heic", "heif"),
@@ -65,6 +74,8 @@ class Picture:
     # pixels of the whole upright picture, as its file holds it
     height: int
     # pixels of the whole upright picture, as its file holds it
+    note: str | None = None
+    # what a person should know of it, such as "its last 12 of 480 rows are missing"
 
     @cached_property
     def image(self) -> Image.Image:
@@ -116,11 +127,12 @@ def _stream(source: Path | bytes | str, label: str) -> BinaryIO:
             raise ImageError(label, "empty")
         return BytesIO(source)
     file = open_regular(source, label)
-    if not file.seek(0, SEEK_END):
-        file.close()
-        raise ImageError(label, "empty file")
+    size = file.seek(0, SEEK_END)
     file.seek(0)
-    return file
+    if 0 < size <= MAX_FILE_BYTES:
+        return file
+    file.close()
+    raise too_large(label, size) if size else ImageError(label, "empty file")
 
 
 def count_pages(file: Path | bytes) -> int:
