@@ -9,9 +9,9 @@ import pytest
 
 import patchseek
 
-LEFT = ["errors", "boxes", "regions", "images", "patches", "encoders", "store", "encode", "indexes", "search", "rerank"]
-MIDDLE = ["confidence", "answers", "collection", "datasets", "metrics", "breakdowns", "evaluate", "compression"]
-RIGHT = ["draw", "report", "plan", "records", "distributed", "server", "cli"]
+LEFT = ["errors", "boxes", "regions", "images", "patches", "encoders", "patterns", "store", "encode", "indexes"]
+MIDDLE = ["search", "rerank", "confidence", "answers", "queries", "collection", "datasets", "metrics", "breakdowns"]
+RIGHT = ["evaluate", "compression", "draw", "report", "plan", "records", "distributed", "server", "cli"]
 PARTS = LEFT + MIDDLE + RIGHT
 ROOT = Path(patchseek.__file__).parent
 FILES = [path for path in sorted(ROOT.rglob("*.py")) if path.parent != ROOT or path.stem in PARTS]

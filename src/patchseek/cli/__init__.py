@@ -69,7 +69,8 @@ def cli(log_json: bool) -> None:
     "--exclude",
     multiple=True,
     metavar="PATTERN",
-    help="Leave out files or folders, e.g. '*.tif' or 'raw/*'; repeatable.",
+    help="Leave out files or folders: a name or path, or a pattern as in .gitignore, e.g. '*.tif' or 'raw/*'; "
+    "repeatable. It is remembered for SOURCE; '' forgets.",
 )
 @click.option("--hidden", is_flag=True, help="Go into hidden folders too.")
 @click.option("--follow-symlinks", is_flag=True, help="Follow links to files and folders.")
@@ -104,7 +105,10 @@ def index(
     index_engine: str | None,
     report: Path | None,
 ) -> None:
-    """Encode every picture below the folder SOURCE. Run it again after changes: only what is new is encoded."""
+    """Encode every picture below the folder SOURCE. Run it again after changes: only what is new is encoded.
+
+    A single picture as SOURCE is added to the collection of its folder, or brought up to date, and nothing else is.
+    """
     from ..collection import Collection, find_collection
     from ..store import Store
     from ._progress import progress_bar
@@ -113,7 +117,7 @@ def index(
         choice = choice.or_else("embedded-fast")
     home = collection or cluster.home(source)
     if not Store.exists(find_collection(home)):  # make none for a folder without pictures
-        cluster.check(source, exclude, hidden, follow_symlinks)
+        cluster.check(source, exclude or None, hidden, follow_symlinks)
     pyramid = _pyramid(levels, overlap)
     opened = Collection.open(home, encoder=choice.name_or_open(), pyramid=pyramid, weights=choice.weights)
     with progress_bar("pictures") as on_progress:
@@ -121,7 +125,7 @@ def index(
             opened,
             source,
             choice,
-            exclude=exclude,
+            exclude=exclude or None,
             hidden=hidden,
             follow_symlinks=follow_symlinks,
             retry=retry,

@@ -4,15 +4,14 @@ from collections import deque
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from itertools import islice
-from pathlib import Path
 
 import numpy as np
 
-from ..encode import AddReport, OnProgress, Place, Plan, Same, settle, take_leave
+from ..encode import AddReport, OnProgress, Place, Plan, Same, take_leave
 from ..errors import PatchseekError, StoreDamaged
-from ..store import Failure, FileState, KnownFile, Root, Writer
+from ..store import Failure, FileState, KnownFile, Root, Writer, remember_exclusions
 from ._ray import Died
-from ._sources import Source
+from ._sources import Source, folder_source
 from ._staging import Record, Staging
 from ._work import Item, Work
 
@@ -73,13 +72,18 @@ class Driver:
         return {} if self._plan is None else self._plan.claimable()
 
     def _works(self, sources: Iterable[Source]) -> Iterator[Work]:
+        unmatched: dict[str, str | None] | None = None
         for source in sources:
-            place = Place(source.root)
-            if source.found is not None and isinstance(source.root, Path):
-                place = settle(self._writer, source.root, source.found, prune=self._prune)
-                source = source.settled(place)
+            if source.visit is not None:
+                source = folder_source(source.visit(self._writer, prune=self._prune))
+            else:
+                remember_exclusions(self._writer, source.root, source.exclusions)
+            unmatched = {
+                said: near for said, near in source.unmatched.items() if unmatched is None or said in unmatched
+            }
+            self.report.unmatched = unmatched  # in no source at all
             options = {"retry": self._retry, "check_content": self._check_content, "streams": not source.is_whole}
-            plan = Plan(self._writer.store, place, **options)
+            plan = Plan(self._writer.store, Place(source.root, source.under), **options)
             if source.is_whole:
                 items = self._whole(source, plan)
                 self._n_total = self._n_done + len(items)

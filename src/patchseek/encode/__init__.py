@@ -6,7 +6,7 @@ A shard is committed when it is full or old enough, so that an interruption cost
 """
 
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from contextlib import closing
 from pathlib import Path
 from typing import TypeVar
@@ -14,17 +14,19 @@ from typing import TypeVar
 import numpy as np
 
 from ..encoders import Encoder, Features
-from ..errors import ImageError, StoreError
+from ..errors import ImageError, PatchseekError, StoreError
+from ..images import EXTENSIONS
 from ..patches import Feed
+from ..patterns import Given
 from ..regions import Pyramid
 from ..store import Failure, FileState, NewPicture, Store, Writer, split_page
 from ._leave import take_leave
 from ._load import MAX_FILE_BYTES, Content, Result, Several, encode_tasks, load_content, load_page, read_file
 from ._pipeline import encode_stream, map_ahead
-from ._place import find_pictures, settle, walk
+from ._place import Walked, find_pictures, find_place, visit
 from ._plan import Missing, Place, Plan, Same, Task
 from ._report import AddReport
-from ._scan import EXCLUDED, LINKS, NO_SUFFIX, SKIPPED_FOLDERS, Scan, is_there, is_wanted
+from ._scan import EXCLUDED, LINKS, NO_SUFFIX, SKIPPED_FOLDERS, Scan, is_there
 
 __all__ = [
     "EXCLUDED",
@@ -44,6 +46,8 @@ __all__ = [
     "Scan",
     "Several",
     "Task",
+    "Walked",
+    "add_file",
     "add_files",
     "add_folder",
     "add_stream",
@@ -51,14 +55,12 @@ __all__ = [
     "encode_tasks",
     "find_pictures",
     "is_there",
-    "is_wanted",
     "load_content",
     "load_page",
     "map_ahead",
     "read_file",
-    "settle",
     "take_leave",
-    "walk",
+    "visit",
 ]
 
 SHARD_IMAGES = 256
@@ -76,7 +78,7 @@ def add_folder(
     folder: Path,
     encoder: Encoder,
     *,
-    exclude: Sequence[str] = (),
+    exclude: Given | None = None,
     hidden: bool = False,
     follow_symlinks: bool = False,
     retry: bool = False,
@@ -92,18 +94,36 @@ def add_folder(
     Where so much is gone that a disk may not be mounted, it stays in, and the report says so. A folder inside an
     indexed one updates that part of it; one that holds what another held takes its place.
 
-    retry: try files again that failed before because of their content and have not changed since. check_content: read
-    every file and compare its hash, whatever its date. prune: drop what is gone, however much it is, and what was set
-    aside here. n_workers: decoding threads, by default one a core.
+    exclude: what to leave out, see `scan`; it is remembered for this folder and left out until something else is said
+    (None says nothing). retry: try files again that failed before because of their content and have not changed since.
+    check_content: read every file and compare its hash, whatever its date. prune: drop what is gone, however much it
+    is, and what was set aside here. n_workers: decoding threads, by default one a core.
     Raises PatchseekError for a folder without pictures (unless some are known there and prune), StoreLocked, DiskFull;
     what was committed before stays.
     """
-    folder = folder.resolve()
-    found = walk(folder, exclude, hidden=hidden, follow_symlinks=follow_symlinks)
+    began = time.monotonic()
     with Writer(store) as writer:
-        place = settle(writer, folder, found, prune=prune)
-        plan = Plan(store, place, retry=retry, check_content=check_content)
-        return _update(writer, plan, found.below(place.under), encoder, n_workers, on_progress, prune=prune)
+        walked = visit(writer, folder, exclude, hidden=hidden, follow_symlinks=follow_symlinks, prune=prune)
+        plan = Plan(store, walked.place, retry=retry, check_content=check_content)
+        report = _update(writer, plan, walked.found, encoder, n_workers, on_progress, prune=prune)
+    report.seconds = time.monotonic() - began
+    return report
+
+
+def add_file(store: Store, file: Path, encoder: Encoder, *, on_progress: OnProgress | None = None) -> AddReport:
+    """Add one picture, or bring it up to date, and touch nothing else.
+
+    It belongs to the folder that was indexed and that it is seen in from there, else to its own. Raises PatchseekError
+    for a file that is no picture by its name, ImageError for one that is not there.
+    """
+    if file.suffix.lower() not in EXTENSIONS:
+        raise PatchseekError(f"{file}: neither a folder nor a picture by its name ({', '.join(sorted(EXTENSIONS))})")
+    folder = file.parent.resolve()
+    found = _look_at(folder, [file.name])
+    with Writer(store) as writer:
+        place = find_place(store, folder)
+        plan = Plan(store, place, retry=True)
+        return _update(writer, plan, found.below(place.under), encoder, None, on_progress, is_whole=False)
 
 
 def add_files(
@@ -119,15 +139,20 @@ def add_files(
 
     Raises ImageError for a file that is not there.
     """
+    found = _look_at(folder, paths)
+    with Writer(store) as writer:
+        plan = Plan(store, Place(folder), retry=True)
+        return _update(writer, plan, found, encoder, n_workers, on_progress, alone=True, prune=True)
+
+
+def _look_at(folder: Path, paths: Iterable[str]) -> Scan:
     found = Scan()
     for path in paths:
         try:
             found.files[path] = FileState.of((folder / path).stat())
         except OSError as error:
             raise ImageError(folder / path, f"cannot be read ({error.strerror})") from error
-    with Writer(store) as writer:
-        plan = Plan(store, Place(folder), retry=True)
-        return _update(writer, plan, found, encoder, n_workers, on_progress, alone=True, prune=True)
+    return found
 
 
 def _update(
@@ -139,21 +164,26 @@ def _update(
     on_progress: OnProgress | None,
     *,
     alone: bool = False,
+    is_whole: bool = True,
     prune: bool = False,
 ) -> AddReport:
-    """Do what a plan says about all files of its place. alone: exactly these are asked for, wherever others may be."""
+    """Do what a plan says about files of its place.
+
+    alone: exactly these are asked for, whatever else is there. is_whole: what was not found is gone.
+    """
     began = time.monotonic()
-    assert isinstance(plan.place.root, Path), "a folder"
     tasks = [task for path, state in found.files.items() if (task := plan.look(path, state))]
-    tasks = plan.close(tasks, list(found.unreadable), _nowhere if alone else is_there, alone=alone)
+    there = _nowhere if alone else is_there
+    tasks = plan.close(tasks, list(found.unreadable), there, alone=alone, is_whole=is_whole)
     run = _Run(writer, plan.place, len(tasks), on_progress, plan.is_known)
     run.begin(plan)
     run.encode(tasks, lambda task, cuts, feed: _look_into(task, plan, cuts, feed), encoder, n_workers)
     report = run.report
-    take_leave(writer, plan, report, prune=prune)
+    if is_whole:
+        take_leave(writer, plan, report, prune=prune)
     report.failed += [Failure(path, FileState(0, 0), reason, True) for path, reason in found.unreadable.items()]
     report.failed.sort(key=lambda failure: failure.path)
-    report.passed_over = found.passed_over
+    report.passed_over, report.unmatched = found.passed_over, found.unmatched
     report.seconds = time.monotonic() - began
     return report
 

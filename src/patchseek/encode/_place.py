@@ -2,53 +2,60 @@
 
 A folder inside an indexed one is a part of that; one around others takes them in; and one that holds what an indexed
 folder held which is gone takes its place. Each of these changes paths in the catalogue, in one transaction, and nothing
-else. Looks at the disk; reads files only to be sure of a move.
+else; what was to be left out goes along. Looks at the disk, but reads files only to be sure of a move (see `_moved`).
 """
 
-from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from stat import S_ISDIR
 
 from ..errors import PatchseekError
-from ..store import FileState, KnownFile, Store, Writer, hash_file, split_page
-from ._plan import Place, is_alarming
-from ._scan import EXCLUDED, SKIPPED_FOLDERS, Scan, is_there, scan
+from ..patterns import Exclusions, Given, moved_below
+from ..store import Store, Writer, exclusions, remember_exclusions, split_page
+from ._moved import new_prefix
+from ._plan import Place
+from ._scan import EXCLUDED, SKIPPED_FOLDERS, LeftOut, Scan, is_there, scan, scan_without
 
-_SAMPLE = 100  # files by which the new place of a folder is looked for
-_PROOFS = 5  # files that are read to be sure of it
 _NO_FOLDERS = (".tar", ".csv", ".parquet")
 
 
-def walk(folder: Path, exclude: Sequence[str] = (), *, hidden: bool = False, follow_symlinks: bool = False) -> Scan:
-    """What a walk of a folder finds; nothing where it is not there. Raises PatchseekError where that cannot be told."""
-    try:
-        is_folder = S_ISDIR(folder.stat().st_mode)
-    except (FileNotFoundError, NotADirectoryError):
-        return Scan()
-    except OSError as error:
-        raise PatchseekError(f"{folder}: cannot be looked at ({error.strerror})") from error
-    return scan(folder, exclude, hidden=hidden, follow_symlinks=follow_symlinks) if is_folder else Scan()
+@dataclass(frozen=True)
+class Walked:
+    """What a walk of a folder found, by the paths of the place where its files belong."""
+
+    place: Place
+    found: Scan
 
 
-def find_pictures(folder: Path, exclude: Sequence[str], *, hidden: bool, follow_symlinks: bool) -> Scan:
+def find_pictures(folder: Path, exclude: Given, *, hidden: bool, follow_symlinks: bool) -> Scan:
     """All pictures below a folder, by name. Raises PatchseekError when there is no folder or nothing in it."""
-    found = walk(folder, exclude, hidden=hidden, follow_symlinks=follow_symlinks)
+    found = Scan()
+    if _is_folder_there(folder):
+        found = scan(folder, exclude, hidden=hidden, follow_symlinks=follow_symlinks)
     if not found.files:
         _raise_for_nothing(folder, found)
     return found
 
 
-def settle(writer: Writer, folder: Path, found: Scan, *, prune: bool = False) -> Place:
-    """The place of a folder's files, with all that belongs there joined to it. found: what a walk of the folder found.
+def visit(
+    writer: Writer, folder: Path, exclude: Given | None, *, hidden: bool, follow_symlinks: bool, prune: bool
+) -> Walked:
+    """Walk a folder and join to its place, in the catalogue, what belongs there.
 
-    Raises PatchseekError for a folder without pictures; where some are known there, unless they are to be pruned.
+    exclude: what to leave out, which is remembered; None for what was remembered. Raises PatchseekError for a folder
+    without pictures; where some are known there, unless they are to be pruned.
     """
     store, folder = writer.store, folder.resolve()
-    roots = [root for root in store.roots() if isinstance(root, Path) and _is_folder(root)]
-    place = _place(store, folder, roots)
-    assert isinstance(place.root, Path), "a folder"
-    there = folder.is_dir()
+    roots = [root for root in store.roots() if isinstance(root, Path) and _is_indexed_folder(root)]
+    place, there = find_place(store, folder), _is_folder_there(folder)
+
+    def walk() -> tuple[Scan, _Rules]:
+        rules = _Rules(store, place, folder, exclude, roots)
+        options = {"hidden": hidden, "follow_symlinks": follow_symlinks}
+        return scan_without(folder, rules.all, **options) if there else Scan(), rules
+
+    found, rules = walk()
     inner = [
         root
         for root in roots
@@ -56,37 +63,54 @@ def settle(writer: Writer, folder: Path, found: Scan, *, prune: bool = False) ->
         if not there or _prefix(root, folder).rstrip("/") in found.folders
     ]
     if not found.files:
-        n_known = len({split_page(path)[0] for path in store.known(place.root, place.under)})
-        n_known += sum(len({split_page(path)[0] for path in store.known(root)}) for root in inner)
-        _require_known(folder, found, n_known, prune=prune)
+        _require_known(store, folder, found, [place, *map(Place, inner)], prune=prune)
     for root in inner:
-        writer.join(root, place.root, _prefix(root, place.root))
-    if found.files:
-        others = [root for root in roots if root not in inner and not folder.is_relative_to(root)]
-        _join_moved(writer, place, found.below(place.under).files, others)
-    return place
+        _join(writer, root, place, _prefix(root, _folder(place)))
+    others = [root for root in roots if root not in inner and not folder.is_relative_to(root)]
+    if found.files and _join_moved(writer, place, found.below(place.under), others):
+        found, rules = walk()  # without what was to be left out there
+    if there:
+        found.unmatched = rules.remember(writer, found)
+    return Walked(place, found.below(place.under))
 
 
-def _is_folder(root: Path) -> bool:
+def find_place(store: Store, folder: Path) -> Place:
+    """The outermost indexed folder that a folder is part of; itself where there is none.
+
+    Hidden folders, those that are never gone into and those inside the collection are no parts of what is around them,
+    unless pictures of them are known there; and never is what was to be left out there.
+    """
+    around = [root for root in store.roots() if isinstance(root, Path) and _is_indexed_folder(root)]
+    around = [root for root in around if folder != root and folder.is_relative_to(root)]
+    for root in sorted(around, key=lambda root: len(root.parts)):
+        if folder.is_relative_to(store.path.resolve()):
+            break
+        under = _prefix(folder, root)
+        parts = folder.relative_to(root).parts
+        is_seen = not any(part.startswith(".") or part.lower() in SKIPPED_FOLDERS for part in parts)
+        if not _is_left_out(store, root, under) and (is_seen or store.known(root, under)):
+            return Place(root, under)
+    return Place(folder)
+
+
+def _folder(place: Place) -> Path:
+    assert isinstance(place.root, Path), "a folder"
+    return place.root
+
+
+def _is_indexed_folder(root: Path) -> bool:
     """Whether a root is a folder rather than a tar or a list, as far as can be told of one that is gone."""
     return root.is_dir() or (root.suffix.lower() not in _NO_FOLDERS and not root.exists())
 
 
-def _place(store: Store, folder: Path, roots: list[Path]) -> Place:
-    """The outermost indexed folder that a folder is part of; itself where there is none.
-
-    Hidden folders, those that are never gone into and those inside the collection are no parts of what is around them,
-    unless pictures of them are known there.
-    """
-    if not folder.is_relative_to(store.path.resolve()):
-        around = [root for root in roots if folder != root and folder.is_relative_to(root)]
-        for root in sorted(around, key=lambda root: len(root.parts)):
-            under = _prefix(folder, root)
-            parts = folder.relative_to(root).parts
-            is_seen = not any(part.startswith(".") or part.lower() in SKIPPED_FOLDERS for part in parts)
-            if is_seen or store.known(root, under):
-                return Place(root, under)
-    return Place(folder)
+def _is_folder_there(folder: Path) -> bool:
+    """Whether it is there. Raises PatchseekError where that cannot be told: a failing disk is no missing folder."""
+    try:
+        return S_ISDIR(folder.stat().st_mode)
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    except OSError as error:
+        raise PatchseekError(f"{folder}: cannot be looked at ({error.strerror})") from error
 
 
 def _prefix(folder: Path, root: Path) -> str:
@@ -94,17 +118,17 @@ def _prefix(folder: Path, root: Path) -> str:
     return "" if relative == "." else relative + "/"
 
 
-def _require_known(folder: Path, found: Scan, n_known: int, *, prune: bool) -> None:
-    why = "; ".join(f"{path}: {reason}" for path, reason in found.unreadable.items())
-    if n_known and not why and not found.passed_over[EXCLUDED]:
-        if prune:
-            return
+def _require_known(store: Store, folder: Path, found: Scan, places: list[Place], *, prune: bool) -> None:
+    """Say what is wrong with a folder in which nothing was found, unless all that is known there is to be dropped."""
+    n_known = sum(len({split_page(path)[0] for path in store.known(place.root, place.under)}) for place in places)
+    if not n_known or found.unreadable or found.passed_over[EXCLUDED]:
+        _raise_for_nothing(folder, found)
+    if not prune:
         what = "no pictures found below this folder" if folder.is_dir() else "no such folder now"
         raise PatchseekError(
             f"{folder}: {what}, {n_known} known: is a disk not mounted? They stay in the collection; "
             "drop them with --prune"
         )
-    _raise_for_nothing(folder, found)
 
 
 def _raise_for_nothing(folder: Path, found: Scan) -> None:
@@ -117,60 +141,76 @@ def _raise_for_nothing(folder: Path, found: Scan) -> None:
     raise PatchseekError(f"{folder}: no pictures found below this folder" + (f" ({'; '.join(why)})" if why else ""))
 
 
-# ---- folders that moved
+# ---- what is left out
 
 
-def _join_moved(writer: Writer, place: Place, files: dict[str, FileState], roots: list[Path]) -> None:
-    """Join to the place every root of which nothing is where it was and most is here now, under the same paths."""
-    store = writer.store
-    new: dict[str, FileState] | None = None
+class _Rules:
+    """All that is to be left out of a walk: what is said now, else remembered, and what was said of folders inside."""
+
+    def __init__(self, store: Store, place: Place, folder: Path, exclude: Given | None, roots: Sequence[Path]) -> None:
+        self._place, self._folder = place, folder
+        remembered = exclusions(store, place.root)
+        self._own = None if exclude is None else Exclusions(exclude, folder)
+        if exclude is not None:  # instead of what was said of this folder before, but not of one around it
+            remembered = _elsewhere(remembered, place.under) if place.under else {}
+        self._around = Exclusions(remembered, _folder(place))
+        self.all = [LeftOut(self._around, under=place.under)]
+        if self._own is not None:
+            self.all.append(LeftOut(self._own))
+        for root in roots:
+            if root != place.root and root.is_relative_to(folder):
+                self.all.append(LeftOut(Exclusions(exclusions(store, root), root), within=_prefix(root, folder)))
+
+    def remember(self, writer: Writer, found: Scan) -> dict[str, str | None]:
+        """Leave it out the next time, too; what of it meant nothing, with what may have been meant."""
+        lines = self._around.lines
+        if self._own is not None:
+            lines = lines | _below(self._own.lines, self._place.under)
+        remember_exclusions(writer, self._place.root, lines)
+        said = self._own or self._around
+        return {} if said is self._around and self._place.under else said.unmatched(found.files, self._folder)
+
+
+def _is_left_out(store: Store, root: Path, under: str) -> bool:
+    """Whether a folder is left out of a root that it is in."""
+    rules = Exclusions(exclusions(store, root), root)
+    parts = under.rstrip("/").split("/")
+    return any(rules.leaves_out("/".join(parts[: i + 1]), is_folder=True) for i in range(len(parts)))
+
+
+def _elsewhere(lines: Mapping[str, str], under: str) -> dict[str, str]:
+    """The lines that were not said of a part of the folder; see moved_below."""
+    return {said: line for said, line in lines.items() if not said.removeprefix("!").startswith(f"/{under}")}
+
+
+def _below(lines: Mapping[str, str], prefix: str) -> dict[str, str]:
+    """The lines as they are said of the folder around."""
+    if not prefix:
+        return dict(lines)
+    moved = [moved_below(prefix, line) for line in lines.values()]
+    return dict(zip(moved, moved, strict=True))
+
+
+def _join(writer: Writer, root: Path, place: Place, prefix: str) -> bool:
+    """Make a root part of a place; whether that brought more to be left out there."""
+    before = exclusions(writer.store, place.root)
+    after = before | _below(exclusions(writer.store, root), prefix)
+    if after != before:
+        remember_exclusions(writer, place.root, after)
+    writer.join(root, place.root, prefix)
+    return after != before
+
+
+def _join_moved(writer: Writer, place: Place, found: Scan, roots: list[Path]) -> bool:
+    """Join the roots that have moved here as a whole; whether that brought more to be left out."""
+    store, is_more = writer.store, False
     for root in roots:
         known = {file.path: file for file in store.known(root).values() if split_page(file.path)[1] == 1}
         if not known or any(is_there(root, path) for path in known):
             continue
-        if new is None:
-            there = store.known(place.root, place.under)
-            new = {path: state for path, state in files.items() if path not in there}
-        prefix = _new_prefix(known, new)
-        if prefix is not None and _is_proven(place, prefix, known, new):
-            writer.join(root, place.root, prefix)
-
-
-def _new_prefix(known: dict[str, KnownFile], new: dict[str, FileState]) -> str | None:
-    """What stands before the paths of known files now, so that not alarmingly many of them are missing; else None."""
-    by_name: dict[str, list[str]] = {}
-    for path in new:
-        by_name.setdefault(path.rpartition("/")[2], []).append(path)
-    found: Counter[str] = Counter()
-    for path in list(known)[:: max(len(known) // _SAMPLE, 1)]:
-        for other in by_name.get(path.rpartition("/")[2], ()):
-            if f"/{other}".endswith(f"/{path}"):
-                found[other.removesuffix(path)] += 1
-    for prefix, _ in found.most_common(1):
-        n_here = len(_pairs(prefix, known, new))
-        if n_here and not is_alarming(len(known) - n_here, len(known)):
-            return prefix
-    return None
-
-
-def _pairs(prefix: str, known: dict[str, KnownFile], new: dict[str, FileState]) -> list[tuple[KnownFile, str]]:
-    """Known files and the paths where files of their size are now."""
-    pairs = [(file, prefix + path) for path, file in known.items() if prefix + path in new]
-    return [(file, path) for file, path in pairs if file.state.size == new[path].size]
-
-
-def _is_proven(place: Place, prefix: str, known: dict[str, KnownFile], new: dict[str, FileState]) -> bool:
-    """Whether most of a few files are the very ones: untouched, or else of the same bytes."""
-    assert isinstance(place.root, Path), "a folder"
-    pairs = _pairs(prefix, known, new)
-    proofs = pairs[:: max(len(pairs) // _PROOFS, 1)][:_PROOFS]
-    n_same = 0
-    for file, path in proofs:
-        if file.state.ctime_ns is not None and file.state == new[path]:
-            n_same += 1
-            continue
-        try:
-            n_same += hash_file(place.root / path) == file.sha256
-        except OSError:
-            continue
-    return 2 * n_same > len(proofs)
+        there = store.known(place.root, place.under)
+        new = {path: state for path, state in found.files.items() if path not in there}
+        prefix = new_prefix(_folder(place), known, new)
+        if prefix is not None:
+            is_more |= _join(writer, root, place, prefix)
+    return is_more

@@ -196,19 +196,25 @@ class Plan:
         is_there: Callable[[Root, str], bool],
         *,
         alone: bool = False,
+        is_whole: bool = True,
     ) -> list[Task]:
         """All files have been looked at: what is known and was not there is gone. Returns the tasks that are left.
 
         unseen: prefixes left unread. is_there: whether a file of a root is where it was. alone: look for no pictures in
-        other roots or set aside.
+        other roots or set aside. is_whole: False where only some files have been looked at; then nothing is gone, but
+        what is not where it was may have been moved.
         """
-        self._unseen = tuple(unseen)
+        self._unseen = tuple(unseen) if is_whole else ("",)
+        sizes = {task.state.size for task in tasks}
         for path, files in self._known.items():
-            if path not in self._seen and not path.startswith(self._unseen):
-                (self._left_out if is_there(self.place.root, path) else self._gone)[path] = files
+            if path in self._seen or path.startswith(tuple(unseen)) or not (is_whole or files[0].state.size in sizes):
+                continue
+            (self._left_out if is_there(self.place.root, path) else self._gone)[path] = files
         lost = [Lost(self.place.root, path, files) for path, files in self._gone.items()]
+        if not is_whole:
+            self._left_out, self._gone = {}, {}
         if not (alone or self._streams):
-            lost += self._set_aside() + self._strays({task.state.size for task in tasks}, is_there)
+            lost += self._set_aside() + self._strays(sizes, is_there)
         by_path = {task.path: task for task in tasks}
         for entry in lost:
             task = by_path.get(entry.path)

@@ -28,6 +28,8 @@ class AddReport:
     # those of this run and those known before and unchanged since
     passed_over: Counter[str] = field(default_factory=Counter)
     # files that are no picture's by suffix (".cr2", "no suffix"), and what was left out: "links", "excluded"
+    unmatched: dict[str, str | None] = field(default_factory=dict)
+    # exclusions that nothing matched, each with what may have been meant
     seconds: float = 0.0
 
     def count(self, same: Same) -> None:

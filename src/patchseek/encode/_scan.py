@@ -4,10 +4,10 @@ import os
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from fnmatch import fnmatch
 from pathlib import Path
 
 from ..images import EXTENSIONS
+from ..patterns import Exclusions, Given
 from ..store import FileState
 
 SKIPPED_FOLDERS = frozenset(
@@ -32,6 +32,8 @@ class Scan:
     # paths of the folders that were listed, "" for the first
     passed_over: Counter[str] = field(default_factory=Counter)
     # files that are no picture's by suffix, folders and pictures left out by a pattern, links to folders and pictures
+    unmatched: dict[str, str | None] = field(default_factory=dict)
+    # exclusions that nothing matched, each with what may have been meant
 
     def below(self, prefix: str) -> "Scan":
         """The same with its paths put below a prefix such as "sub/"."""
@@ -39,16 +41,49 @@ class Scan:
             return self
         files = {prefix + path: state for path, state in self.files.items()}
         unreadable = {prefix + path: reason for path, reason in self.unreadable.items()}
-        return Scan(files, unreadable, {(prefix + path).rstrip("/") for path in self.folders}, self.passed_over)
+        folders = {(prefix + path).rstrip("/") for path in self.folders}
+        return Scan(files, unreadable, folders, self.passed_over, self.unmatched)
 
 
-def scan(folder: Path, exclude: Sequence[str] = (), *, hidden: bool = False, follow_symlinks: bool = False) -> Scan:
+@dataclass(frozen=True)
+class LeftOut:
+    """Exclusions that were said of the folder that is walked, or of one around it, or of one inside it."""
+
+    exclusions: Exclusions
+    under: str = ""
+    # where the walk begins, as seen from the folder of the exclusions: "sub/"
+    within: str = ""
+    # where the folder of the exclusions is, as seen from the walk
+
+    def leaves_out(self, path: str, is_folder: bool) -> bool:
+        """Whether a path of the walk is left out, where the folder it is in is not."""
+        if not path.startswith(self.within):
+            return False
+        return self.exclusions.leaves_out(self.under + path.removeprefix(self.within), is_folder)
+
+
+def scan(folder: Path, exclude: Given = (), *, hidden: bool = False, follow_symlinks: bool = False) -> Scan:
     """All files below folder whose suffix is a picture's.
 
-    exclude: shell patterns (`raw/*`, `*.tif`, `thumbs`) matched against the relative path and the bare name, of files
-    and folders. Links are not followed unless follow_symlinks; then every real folder is visited once. Collections are
-    not gone into: they may hold pictures of their own.
+    exclude: names of files and folders, or patterns (`raw/*`, `*.tif`, `thumbs`); see `patterns`. Links are not
+    followed unless follow_symlinks; then every real folder is visited once. Collections are not gone into: they may
+    hold pictures of their own.
     """
+    left_out = Exclusions(exclude, folder)
+    found = scan_without(folder, [LeftOut(left_out)], hidden=hidden, follow_symlinks=follow_symlinks)
+    found.unmatched = left_out.unmatched(found.files, folder)
+    return found
+
+
+def scan_without(folder: Path, left_out: Sequence[LeftOut], *, hidden: bool, follow_symlinks: bool) -> Scan:
+    """The same without what any of these leave out."""
+    while True:
+        found = _walk(folder, left_out, hidden=hidden, follow_symlinks=follow_symlinks)
+        if not sum(rules.exclusions.has_learned() for rules in left_out):  # each is asked, unlike by any()
+            return found
+
+
+def _walk(folder: Path, left_out: Sequence[LeftOut], *, hidden: bool, follow_symlinks: bool) -> Scan:
     found = Scan()
     visited: set[str] = set()
 
@@ -76,12 +111,13 @@ def scan(folder: Path, exclude: Sequence[str] = (), *, hidden: bool = False, fol
             return
         suffix = os.path.splitext(entry.name)[1].lower()  # noqa: PTH122  # pathlib costs 5x here
         is_folder = _is_folder(entry)
-        if not is_wanted(relative, exclude, hidden):
-            if is_wanted(relative, (), hidden) and (is_folder or suffix in EXTENSIONS):
-                found.passed_over[EXCLUDED] += 1
-        elif entry.is_symlink() and not follow_symlinks:
+        # each is asked, unlike by any(), and of what is hidden too: no pattern means that in vain
+        is_out = sum(rules.leaves_out(relative, is_folder) for rules in left_out) > 0
+        if entry.name.startswith(".") and not hidden:
+            return
+        if is_out or (entry.is_symlink() and not follow_symlinks):
             if is_folder or suffix in EXTENSIONS:
-                found.passed_over[LINKS] += 1
+                found.passed_over[EXCLUDED if is_out else LINKS] += 1
         elif is_folder:
             if entry.name.lower() not in SKIPPED_FOLDERS:
                 walk(entry.path, relative + "/")
@@ -100,14 +136,6 @@ def scan(folder: Path, exclude: Sequence[str] = (), *, hidden: bool = False, fol
 
     walk(str(folder), "")
     return found
-
-
-def is_wanted(relative: str, exclude: Sequence[str], hidden: bool) -> bool:
-    """Whether a file or folder of this relative path is neither hidden nor left out by a pattern; see scan."""
-    name = relative.rpartition("/")[2]
-    if name.startswith(".") and not hidden:
-        return False
-    return not any(fnmatch(relative, pattern) or fnmatch(name, pattern) for pattern in exclude)
 
 
 def is_there(root: Path | str, path: str) -> bool:

@@ -120,6 +120,21 @@ def read(
         raise ImageError(label, _reason(error), passing=_is_passing(error)) from error
 
 
+def from_image(image: Image.Image, *, name: str = "image") -> Picture:
+    """The upright picture that an image of Pillow's shows, made of it as `read` makes one of a file.
+
+    Raises ImageError for one that cannot be loaded.
+    """
+    try:
+        _hush_metadata_warnings()
+        image.load()
+        turn, rgb = _turn(image), _rgb(image)
+        upright = rgb if turn is None else rgb.transpose(turn)
+        return Picture(_frozen(upright), *upright.size)
+    except Exception as error:  # as for a file: it may well be one that has only been opened
+        raise ImageError(name, _reason(error)) from error
+
+
 def _stream(source: Path | bytes | str, label: str) -> BinaryIO:
     """The open file. Raises ImageError where there is nothing that could be a picture, OSError where it cannot open."""
     if isinstance(source, bytes):
@@ -288,7 +303,7 @@ def _decode(image: ImageFile.ImageFile, least: int | None) -> tuple[Image.Image,
     return rgb.transpose(turn), turn not in (_TURNS[2], _TURNS[3], _TURNS[4])
 
 
-def _turn(image: ImageFile.ImageFile) -> Image.Transpose | None:
+def _turn(image: Image.Image) -> Image.Transpose | None:
     """How to make a loaded image upright; None where it is, or nothing legible says otherwise."""
     try:
         tags = image.tag_v2 if isinstance(image, _Tiff) else image.getexif()

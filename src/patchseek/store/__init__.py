@@ -10,7 +10,8 @@ dies at, a picture is either committed with its vectors or not there.
 """
 
 from ._backup import back_up, restore
-from ._choice import Choice, Moment, Words
+from ._choice import Choice, Moment, Words, same_tags
+from ._exclusions import all_exclusions, exclusions, remember_exclusions
 from ._records import (
     Failure,
     FileState,
@@ -46,12 +47,16 @@ __all__ = [
     "Store",
     "Words",
     "Writer",
+    "all_exclusions",
     "back_up",
+    "exclusions",
     "hash_file",
     "may_have_pages",
     "page_path",
+    "remember_exclusions",
     "require_space",
     "restore",
+    "same_tags",
     "split_page",
     "write_features",
 ]

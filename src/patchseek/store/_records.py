@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import sqlite3
 import sys
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -78,6 +79,18 @@ def may_have_pages(file: str) -> bool:
     return file.lower().endswith((".tif", ".tiff"))
 
 
+class FarTime(int):
+    """A time in nanoseconds that 64 bits do not hold, before 1677 or after 2262: SQLite keeps it as a float."""
+
+
+sqlite3.register_adapter(FarTime, float)
+
+
+def storable(ns: int) -> int:
+    """A time in nanoseconds since 1970 as SQLite can hold it: exact from 1677 to 2262, else to some microseconds."""
+    return int(ns) if -(2**63) <= ns < 2**63 else FarTime(float(ns))
+
+
 @dataclass(frozen=True, slots=True)
 class FileState:
     """What tells an unchanged file without reading it."""
@@ -99,6 +112,9 @@ class FileState:
         if None in (self.ctime_ns, other.ctime_ns):
             return (self.size, self.mtime_ns) == (other.size, other.mtime_ns)
         return self == other
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "mtime_ns", storable(self.mtime_ns))
 
 
 @dataclass(frozen=True, slots=True)

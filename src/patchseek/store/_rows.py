@@ -51,7 +51,7 @@ def join_roots(db: sqlite3.Connection, old: int, new: int, prefix: str) -> None:
         db.execute(f"UPDATE OR REPLACE {table} SET root = ?, path = ? || path WHERE root = ?", (new, prefix, old))
     live = "SELECT path FROM image WHERE root = failure.root AND NOT removed"
     db.execute(f"DELETE FROM failure WHERE root = ? AND path IN ({live})", (new,))
-    db.execute("DELETE FROM root WHERE id = ?", (old,))
+    _delete_root(db, old)
 
 
 def _merge_twins(db: sqlite3.Connection, old: int, new: int, prefix: str) -> None:
@@ -72,4 +72,11 @@ def forget_root(db: sqlite3.Connection, old: int, new: int) -> None:
     left = f"SELECT 1 FROM image WHERE root = ? AND ({kept}) UNION SELECT 1 FROM failure WHERE root = ?"
     if db.execute(left, (old, old)).fetchone() is None:
         db.execute("UPDATE image SET root = ? WHERE root = ?", (new, old))
-        db.execute("DELETE FROM root WHERE id = ?", (old,))
+        _delete_root(db, old)
+
+
+def _delete_root(db: sqlite3.Connection, root: int) -> None:
+    """With what was to be left out of it: its number may be given again. See `_exclusions`."""
+    db.execute("DELETE FROM root WHERE id = ?", (root,))
+    forget = "UPDATE setting SET value = json_remove(value, ?) WHERE key = 'option.exclude'"
+    db.execute(forget, (f'$."{root}"',))
