@@ -235,7 +235,7 @@ class Collection:
                 self._opened = (state, engine, snapshot, open_index(engine, snapshot, self.path / "indexes"))
             return self._opened[2:]
 
-    def remove(self, *places: str) -> list[str]:
+    def remove(self, *places: str | Path) -> list[str]:
         """Take pictures out by path, folder or pattern (see `patterns`); returns the paths taken out.
 
         The files are not touched, and their pictures come back when the folder is indexed again, unless excluded.
@@ -247,7 +247,7 @@ class Collection:
             writer.remove(ids)
         return paths
 
-    def tag(self, name: str, *places: str, remove: bool = False) -> int:
+    def tag(self, name: str, *places: str | Path, remove: bool = False) -> int:
         """Put a tag on pictures by path, folder or pattern, or take it off; returns on how many that changed it.
 
         A picture keeps its tags when its file moves and loses them when its content changes. Raises QueryError.
@@ -259,7 +259,7 @@ class Collection:
                 return writer.tag(names[0], ids)
             return sum(writer.untag(each, ids) for each in names)
 
-    def _ids_in(self, places: Sequence[str]) -> list[int]:
+    def _ids_in(self, places: Sequence[str | Path]) -> list[int]:
         """Raises QueryError for an empty text too, such as a variable without a value leaves: all would be meant."""
         if "" in places:
             raise QueryError("an empty text names no pictures; all of them are '.'")

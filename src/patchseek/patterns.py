@@ -14,13 +14,18 @@ import difflib
 import os
 import re
 from collections.abc import Iterable, Mapping, Sequence
+from itertools import product
 from pathlib import Path
 from unicodedata import normalize
 
 from pathspec.patterns.gitignore.spec import GitIgnoreSpecPattern
 
-Given = str | Sequence[str] | Mapping[str, str]
-"""Patterns as somebody gave them, one or several; or, as `Exclusions.lines`, each with the line that it stands for."""
+from .errors import QueryError
+
+Words = str | os.PathLike[str] | Sequence[str | os.PathLike[str]]
+"""One text or several."""
+Given = Words | Mapping[str, str]
+"""Patterns as somebody gave them; or, as `Exclusions.lines`, each with the line that it stands for."""
 
 _SET = re.compile(r"\\.|\[([!^]?)(\]?(?:\[:[a-z]+:\]|[^]/])*)\]|\s+$", re.DOTALL)
 _CLASSES = {
@@ -49,9 +54,15 @@ def spellings(text: str) -> tuple[str, ...]:
     return tuple(dict.fromkeys((text, normalize("NFC", text), normalize("NFD", text))))
 
 
-def several(given: str | Sequence[str]) -> Sequence[str]:
-    """One text or several, as several."""
-    return [given] if isinstance(given, str) else given
+def several(given: "Words | None") -> list[str]:
+    """One text or several, as several; paths are texts too. Raises QueryError for what is neither."""
+    if given is None:
+        return []
+    found = [given] if isinstance(given, str | os.PathLike) else list(given) if isinstance(given, Iterable) else [given]
+    texts = [os.fspath(each) if isinstance(each, os.PathLike) else each for each in found]
+    if not all(isinstance(text, str) for text in texts):
+        raise QueryError(f"names, patterns and tags are texts, found {given!r}"[:200])
+    return texts
 
 
 def escaped(name: str) -> str:
@@ -79,10 +90,11 @@ def tidy(text: str, root: Path | str | None = None) -> str:
 
 def inside(place: str, root: Path | str) -> str | None:
     """What an absolute path or a URL is relative to root, with its slash at the end; None where it is not inside."""
-    home = plain(f"{root}".rstrip("/")) + "/"
-    for whole in absolute(place):
-        if plain(whole).startswith(home):
-            return plain(whole).removeprefix(home) + ("/" if place.endswith("/") else "")
+    wholes = absolute(place)
+    homes = absolute(os.path.abspath(root)) if wholes and isinstance(root, Path) else (f"{root}",)  # noqa: PTH100
+    for whole, home in product(wholes, homes):
+        if plain(whole).startswith(start := plain(home.rstrip("/")) + "/"):
+            return plain(whole).removeprefix(start) + ("/" if place.endswith("/") else "")
     return None
 
 
@@ -144,7 +156,7 @@ def _compile(body: str) -> "re.Pattern[str] | None":
         if regex is None or regex == ".":
             return _ANYTHING if regex else None
         # Each star but the last of a name takes as little as it can and never more: else many stars would take for ever
-        return re.compile(_STARS.sub(r"(?>[^/]*?\1)", regex), re.DOTALL)
+        return re.compile(_STARS.sub(r"(?>[^/]*?\1)", regex).replace("--", r"-\-"), re.DOTALL)
     except (ValueError, IndexError, re.error):
         return None
 
@@ -275,8 +287,11 @@ def nearest(text: str, paths: Iterable[str]) -> str | None:
             name = "/".join(parts[:i]) if "/" in text else part
             names.setdefault(plain(name).casefold(), name)
     wanted = plain(text).casefold()
-    if escaped(wanted) != wanted:
-        return next((name for key, name in names.items() if Pattern(wanted).covers(key)), None)
+    parts = wanted.split("/")  # the beginning may be where somebody stands
+    if tail := next((key for i in range(len(parts)) if (key := "/".join(parts[i:])) in names), None):
+        return names[tail]
+    if escaped(wanted) != wanted and (first := next(filter(Pattern(wanted).covers, names), None)):
+        return names[first]
     alike = [key for key in names if abs(len(key) - len(wanted)) <= 3 and not set(key[:2]).isdisjoint(wanted[:2])]
-    close = [wanted] if wanted in names else difflib.get_close_matches(wanted, alike[:_MOST_NAMES], 1, _NEAR)
+    close = difflib.get_close_matches(wanted, alike[:_MOST_NAMES], 1, _NEAR)
     return names[close[0]] if close else None

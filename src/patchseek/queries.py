@@ -94,7 +94,7 @@ def _image_of(pixels: NDArray[Any]) -> PillowImage.Image:
 
 def _content_of(file: Any) -> bytes | bytearray | memoryview:
     if not callable(getattr(file, "read", None)):
-        raise _not_taken("None" if file is None else f"a {type(file).__name__}")
+        raise _not_taken(type(file).__name__)
     try:
         content = file.read()
     except Exception as error:  # whatever is behind it

@@ -29,8 +29,8 @@ def say_report(collection: "Collection", report: "AddReport", *, prune: bool) ->
         say(text, level=logging.WARNING, image=failure.path, reason=failure.reason)
     for excluded, near in report.unmatched.items():
         hint = f"; did you mean {near!r}?" if near else ""
-        text = f"nothing is called or matches {excluded!r}, which was to be left out{hint}"
-        say(text, level=logging.WARNING, exclude=excluded)
+        text = f"--exclude {excluded!r} matched nothing{hint}"
+        say(text, level=logging.WARNING, exclude=excluded, near=near)
     _say_gone(report, prune=prune)
     if report.passed_over:
         say(f"passed over: {passed_over_text(report.passed_over)}", passed_over=dict(report.passed_over))

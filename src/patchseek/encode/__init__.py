@@ -117,7 +117,7 @@ def add_file(store: Store, file: Path, encoder: Encoder, *, on_progress: OnProgr
     for a file that is no picture by its name, ImageError for one that is not there.
     """
     if file.suffix.lower() not in EXTENSIONS:
-        raise PatchseekError(f"{file}: neither a folder nor a picture by its name ({', '.join(sorted(EXTENSIONS))})")
+        raise PatchseekError(f"{file}: not a folder, nor a picture by its name")
     folder = file.parent.resolve()
     found = _look_at(folder, [file.name])
     with Writer(store) as writer:

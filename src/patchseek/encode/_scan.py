@@ -3,7 +3,7 @@
 import os
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from ..images import EXTENSIONS
@@ -32,6 +32,8 @@ class Scan:
     # paths of the folders that were listed, "" for the first
     passed_over: Counter[str] = field(default_factory=Counter)
     # files that are no picture's by suffix, folders and pictures left out by a pattern, links to folders and pictures
+    exclusions: dict[str, str] = field(default_factory=dict)
+    # what was left out, as `scan` was told; see patterns.Exclusions.lines
     unmatched: dict[str, str | None] = field(default_factory=dict)
     # exclusions that nothing matched, each with what may have been meant
 
@@ -39,10 +41,12 @@ class Scan:
         """The same with its paths put below a prefix such as "sub/"."""
         if not prefix:
             return self
-        files = {prefix + path: state for path, state in self.files.items()}
-        unreadable = {prefix + path: reason for path, reason in self.unreadable.items()}
-        folders = {(prefix + path).rstrip("/") for path in self.folders}
-        return Scan(files, unreadable, folders, self.passed_over, self.unmatched)
+        return replace(
+            self,
+            files={prefix + path: state for path, state in self.files.items()},
+            unreadable={prefix + path: reason for path, reason in self.unreadable.items()},
+            folders={(prefix + path).rstrip("/") for path in self.folders},
+        )
 
 
 @dataclass(frozen=True)
@@ -71,7 +75,7 @@ def scan(folder: Path, exclude: Given = (), *, hidden: bool = False, follow_syml
     """
     left_out = Exclusions(exclude, folder)
     found = scan_without(folder, [LeftOut(left_out)], hidden=hidden, follow_symlinks=follow_symlinks)
-    found.unmatched = left_out.unmatched(found.files, folder)
+    found.exclusions, found.unmatched = left_out.lines, left_out.unmatched(found.files, folder)
     return found
 
 

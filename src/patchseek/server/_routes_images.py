@@ -8,6 +8,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, File, HTTPException, Path, Query, Request, Response, UploadFile
 
 from ..encode import AddReport, OnProgress
+from ..patterns import plain
 from ..records import collection_record
 from ..store import Image, Writer
 from ._answers import OPTIONS, offered
@@ -41,8 +42,8 @@ def image_routes(services: Services) -> APIRouter:
         """The collection's pictures in the order they were added."""
 
         def run() -> dict[str, Any]:
-            wanted = name.casefold()
-            ids = [i for i, _, path in collection.store.paths() if wanted in path.casefold()]
+            wanted = plain(name).casefold()
+            ids = [i for i, _, path in collection.store.paths() if wanted in plain(path).casefold()]
             images = collection.store.images(ids[skip : skip + limit])
             return {"total": len(ids), "images": [_record(services, image) for image in images if image is not None]}
 

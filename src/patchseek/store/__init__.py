@@ -9,8 +9,9 @@ Order of a commit: vectors to a temporary name, flush, rename, then one SQLite t
 dies at, a picture is either committed with its vectors or not there.
 """
 
+from ..patterns import Words
 from ._backup import back_up, restore
-from ._choice import Choice, Moment, Words, same_tags
+from ._choice import Choice, Moment, same_tags
 from ._exclusions import all_exclusions, exclusions, remember_exclusions
 from ._records import (
     Failure,

@@ -9,14 +9,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import QueryError
-from ..patterns import plain, several
+from ..patterns import Words, plain, several
 from ._catalogue import tags_of
 from ._places import ids_in
 from ._records import storable
 from ._store import Store
 
-Words = str | Sequence[str]
-"""One text or several."""
 Moment = str | date
 """A day or a moment, as ISO 8601 text ("2024-05-31", "2024-05-31T18:00") or as Python has it."""
 

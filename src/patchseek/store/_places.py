@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import QueryError
-from ..patterns import Pattern, absolute, inside, nearest, plain, seen_from, spellings, tidy
+from ..patterns import Pattern, absolute, escaped, inside, nearest, plain, seen_from, spellings, tidy
 from ._records import Root, may_have_pages, split_page
 from ._store import Store
 
@@ -79,7 +79,9 @@ def _paths(db: sqlite3.Connection, roots: Roots) -> Iterator[tuple[int, int, str
     """(root, id, path as patterns see it) of every picture: relative to its root, where it is not by itself."""
     for number, root in roots:
         for image_id, path in db.execute(f"{_IN.replace('id', 'id, path')} ORDER BY id", (number,)):
-            yield number, image_id, plain(seen_from(root, split_page(path)[0]))
+            file = split_page(path)[0] if "#" in path else path
+            is_simple = file.isascii() and file[:1] != "/" and "://" not in file  # of a million, nearly all
+            yield number, image_id, file if is_simple else plain(seen_from(root, file))
 
 
 class _Sought:
@@ -90,23 +92,24 @@ class _Sought:
         of_root = {number: _pattern(tidy(body, root)) for number, root in roots if inside(body, root) is not None}
         self._patterns = of_root or dict.fromkeys((number for number, _ in roots), _pattern(tidy(body)))
         self.text = next((tidy(place, root) for _, root in roots if inside(place, root) is not None), tidy(place))
-        self._name = plain(self.text).strip("/")
+        name = plain(self.text).strip("/")
+        self._name = name if escaped(name) != name else None  # another is meant by its pattern as well
         self._is_place, self._is_folder = "/" in self.text.rstrip("/"), self.text.endswith("/")
         self._of_name: list[int] = []
         self._of_pattern: list[int] = []
 
     def look(self, number: int, image_id: int, path: str) -> None:
         """See whether a picture is meant."""
-        if self._bears_name(path):
+        if self._name is not None and self._bears(self._name, path):
             self._of_name.append(image_id)
         pattern = self._patterns.get(number)
         if pattern is not None and pattern.covers(path):
             self._of_pattern.append(image_id)
 
-    def _bears_name(self, path: str) -> bool:
+    def _bears(self, name: str, path: str) -> bool:
         if self._is_place:
-            return path.startswith(f"{self._name}/") or (path == self._name and not self._is_folder)
-        return self._name in path and self._name in path.split("/")[: -1 if self._is_folder else None]
+            return path.startswith(f"{name}/") or (path == name and not self._is_folder)
+        return name in path and name in path.split("/")[: -1 if self._is_folder else None]
 
     @property
     def ids(self) -> list[int]:
