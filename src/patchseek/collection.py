@@ -12,7 +12,7 @@ from typing import Any
 from .answers import Searched, SearchOptions, answer
 from .boxes import WHOLE, from_pixels
 from .confidence import MIN_REGIONS, Background, measure_background
-from .encode import AddReport, OnProgress, add_file, add_folder
+from .encode import AddReport, OnProgress, add_file, add_folder, is_file
 from .encoders import Encoder, open_encoder
 from .errors import ImageError, PatchseekError, QueryError, StoreError
 from .images import Picture, read
@@ -117,7 +117,7 @@ class Collection:
         """
         self.store.require_current()
         place = expanded(folder)
-        if place.is_file():
+        if is_file(place):
             if exclude is not None:
                 raise PatchseekError(f"{place}: a single picture; exclusions are for folders")
             report = add_file(self.store, place, self.encoder, on_progress=on_progress)

@@ -19,7 +19,7 @@ from itertools import product
 from pathlib import Path
 
 from ..datasets import iter_members
-from ..encode import NO_SUFFIX, SKIPPED_FOLDERS, Walked, find_pictures, is_there, visit
+from ..encode import NO_SUFFIX, SKIPPED_FOLDERS, Walked, find_pictures, is_file, is_there, visit
 from ..errors import PatchseekError
 from ..images import EXTENSIONS
 from ..patterns import Exclusions, Given, seen_from
@@ -99,7 +99,7 @@ def open_sources(
     elif is_url(source):
         url = source.rstrip("/")
         yield _open_url(url, Exclusions(left_out(url), url), hidden)
-    elif Path(source).is_file():
+    elif is_file(Path(source)):
         raise PatchseekError(f"{source}: a source is a folder, a .tar, .{' or .'.join(LISTS)} file, or a URL of these")
     else:
         folder = Path(source).resolve()

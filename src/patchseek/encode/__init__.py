@@ -26,7 +26,7 @@ from ._pipeline import encode_stream, map_ahead
 from ._place import Walked, find_pictures, find_place, visit
 from ._plan import Missing, Place, Plan, Same, Task
 from ._report import AddReport
-from ._scan import EXCLUDED, LINKS, NO_SUFFIX, SKIPPED_FOLDERS, Scan, is_there
+from ._scan import EXCLUDED, LINKS, NO_SUFFIX, SKIPPED_FOLDERS, Scan, is_file, is_there
 
 __all__ = [
     "EXCLUDED",
@@ -54,6 +54,7 @@ __all__ = [
     "encode_stream",
     "encode_tasks",
     "find_pictures",
+    "is_file",
     "is_there",
     "load_content",
     "load_page",

@@ -8,14 +8,13 @@ else; what was to be left out goes along. Looks at the disk, but reads files onl
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from stat import S_ISDIR
 
 from ..errors import PatchseekError
 from ..patterns import Exclusions, Given, moved_below
 from ..store import Store, Writer, exclusions, remember_exclusions, split_page
 from ._moved import new_prefix
 from ._plan import Place
-from ._scan import EXCLUDED, SKIPPED_FOLDERS, LeftOut, Scan, is_there, scan, scan_without
+from ._scan import EXCLUDED, SKIPPED_FOLDERS, Kind, LeftOut, Scan, is_there, kind_of, scan, scan_without
 
 _NO_FOLDERS = (".tar", ".csv", ".parquet")
 
@@ -50,12 +49,11 @@ def visit(
     roots = [root for root in store.roots() if isinstance(root, Path) and _is_indexed_folder(root)]
     place, there = find_place(store, folder), _is_folder_there(folder)
 
-    def walk() -> tuple[Scan, _Rules]:
-        rules = _Rules(store, place, folder, exclude, roots)
-        options = {"hidden": hidden, "follow_symlinks": follow_symlinks}
-        return scan_without(folder, rules.all, **options) if there else Scan(), rules
+    def walk(rules: _Rules) -> Scan:
+        return scan_without(folder, rules.all, hidden=hidden, follow_symlinks=follow_symlinks) if there else Scan()
 
-    found, rules = walk()
+    rules = _Rules(store, place, folder, exclude, roots)
+    found = walk(rules)
     inner = [
         root
         for root in roots
@@ -64,13 +62,14 @@ def visit(
     ]
     if not found.files:
         _require_known(store, folder, found, [place, *map(Place, inner)], prune=prune)
+    unmatched = rules.remember(writer, found) if there else {}
     for root in inner:
         _join(writer, root, place, _prefix(root, _folder(place)))
     others = [root for root in roots if root not in inner and not folder.is_relative_to(root)]
-    if found.files and _join_moved(writer, place, found.below(place.under), others):
-        found, rules = walk()  # without what was to be left out there
-    if there:
-        found.unmatched = rules.remember(writer, found)
+    is_said = exclude is not None
+    if found.files and _join_moved(writer, place, found.below(place.under), others, is_said=is_said):
+        found = walk(_Rules(store, place, folder, None, roots))  # without what was to be left out there
+    found.unmatched = unmatched
     return Walked(place, found.below(place.under))
 
 
@@ -100,17 +99,15 @@ def _folder(place: Place) -> Path:
 
 def _is_indexed_folder(root: Path) -> bool:
     """Whether a root is a folder rather than a tar or a list, as far as can be told of one that is gone."""
-    return root.is_dir() or (root.suffix.lower() not in _NO_FOLDERS and not root.exists())
+    kind = kind_of(root)
+    return kind is Kind.FOLDER or (kind is not Kind.OTHER and root.suffix.lower() not in _NO_FOLDERS)
 
 
 def _is_folder_there(folder: Path) -> bool:
     """Whether it is there. Raises PatchseekError where that cannot be told: a failing disk is no missing folder."""
-    try:
-        return S_ISDIR(folder.stat().st_mode)
-    except (FileNotFoundError, NotADirectoryError):
-        return False
-    except OSError as error:
-        raise PatchseekError(f"{folder}: cannot be looked at ({error.strerror})") from error
+    if kind_of(folder) is Kind.UNKNOWN:
+        raise PatchseekError(f"{folder}: cannot be looked at; is its disk well, and may you read it?")
+    return kind_of(folder) is Kind.FOLDER
 
 
 def _prefix(folder: Path, root: Path) -> str:
@@ -124,7 +121,8 @@ def _require_known(store: Store, folder: Path, found: Scan, places: list[Place],
     if not n_known or found.unreadable or found.passed_over[EXCLUDED]:
         _raise_for_nothing(folder, found)
     if not prune:
-        what = "no pictures found below this folder" if folder.is_dir() else "no such folder now"
+        is_folder = kind_of(folder) is Kind.FOLDER
+        what = "no pictures found below this folder" if is_folder else "no such folder now"
         raise PatchseekError(
             f"{folder}: {what}, {n_known} known: is a disk not mounted? They stay in the collection; "
             "drop them with --prune"
@@ -133,7 +131,7 @@ def _require_known(store: Store, folder: Path, found: Scan, places: list[Place],
 
 def _raise_for_nothing(folder: Path, found: Scan) -> None:
     """Raise PatchseekError that says why a walk of a folder found no picture."""
-    if not folder.is_dir():
+    if kind_of(folder) is not Kind.FOLDER:
         raise PatchseekError(f"{folder}: not a folder")
     why = [f"{path}: {reason}" for path, reason in found.unreadable.items()]
     if found.passed_over[EXCLUDED]:
@@ -195,14 +193,16 @@ def _join(writer: Writer, root: Path, place: Place, prefix: str) -> bool:
     """Make a root part of a place; whether that brought more to be left out there."""
     before = exclusions(writer.store, place.root)
     after = before | _below(exclusions(writer.store, root), prefix)
-    if after != before:
-        remember_exclusions(writer, place.root, after)
+    remember_exclusions(writer, place.root, after)
     writer.join(root, place.root, prefix)
     return after != before
 
 
-def _join_moved(writer: Writer, place: Place, found: Scan, roots: list[Path]) -> bool:
-    """Join the roots that have moved here as a whole; whether that brought more to be left out."""
+def _join_moved(writer: Writer, place: Place, found: Scan, roots: list[Path], *, is_said: bool) -> bool:
+    """Join the roots that have moved here as a whole; whether that brought more to be left out.
+
+    is_said: what is to be left out of this very folder has been said just now, and holds instead of what was.
+    """
     store, is_more = writer.store, False
     for root in roots:
         known = {file.path: file for file in store.known(root).values() if split_page(file.path)[1] == 1}
@@ -211,6 +211,8 @@ def _join_moved(writer: Writer, place: Place, found: Scan, roots: list[Path]) ->
         there = store.known(place.root, place.under)
         new = {path: state for path, state in found.files.items() if path not in there}
         prefix = new_prefix(_folder(place), known, new)
+        if prefix == place.under and is_said:
+            remember_exclusions(writer, root, {})
         if prefix is not None:
             is_more |= _join(writer, root, place, prefix)
     return is_more

@@ -4,7 +4,9 @@ import os
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from enum import Enum, auto
 from pathlib import Path
+from stat import S_ISDIR
 
 from ..images import EXTENSIONS
 from ..patterns import Exclusions, Given
@@ -142,17 +144,36 @@ def _walk(folder: Path, left_out: Sequence[LeftOut], *, hidden: bool, follow_sym
     return found
 
 
+class Kind(Enum):
+    """What is at a path."""
+
+    NOTHING = auto()
+    FOLDER = auto()
+    OTHER = auto()
+    UNKNOWN = auto()
+    # behind a closed door, or on a disk that fails
+
+
+def kind_of(path: Path) -> Kind:
+    """What is at a path, links followed. Never raises, unlike Path.is_dir."""
+    try:
+        return Kind.FOLDER if S_ISDIR(path.stat().st_mode) else Kind.OTHER
+    except (FileNotFoundError, NotADirectoryError):
+        return Kind.NOTHING
+    except OSError:
+        return Kind.UNKNOWN
+
+
+def is_file(path: Path) -> bool:
+    """Whether something other than a folder is at a path. Never raises."""
+    return kind_of(path) is Kind.OTHER
+
+
 def is_there(root: Path | str, path: str) -> bool:
     """Whether a file is where it was. What cannot be told counts as there: at a URL, in a tar, behind a closed door."""
-    if isinstance(root, str) or root.is_file():
+    if isinstance(root, str) or kind_of(root / path) is not Kind.NOTHING:
         return True
-    try:
-        (root / path).stat()
-    except (FileNotFoundError, NotADirectoryError):
-        return False
-    except OSError:
-        return True
-    return True
+    return kind_of(root) in (Kind.OTHER, Kind.UNKNOWN)
 
 
 def emptied_folder(root: Path, folder: str) -> str | None:
@@ -162,13 +183,16 @@ def emptied_folder(root: Path, folder: str) -> str | None:
     """
     while folder:
         place = root / folder
-        if place.is_dir():
-            try:
-                return None if any(place.iterdir()) else folder
-            except OSError:
+        try:
+            if not place.is_dir():
+                if place.is_symlink():
+                    return folder
+            elif any(place.iterdir()):
                 return None
-        if place.is_symlink():
-            return folder
+            else:
+                return folder
+        except OSError:
+            return None
         folder = folder.rpartition("/")[0]
     return None
 
