@@ -87,7 +87,7 @@ def image_routes(services: Services) -> APIRouter:
             on_progress(0, 1)
             with Writer(collection.store) as writer:
                 removed = writer.remove([image_id])
-            drop_upload(collection.path, image)
+            drop_upload(collection.store, image)
             on_progress(1, 1)
             return AddReport(removed=removed)
 
