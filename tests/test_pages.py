@@ -297,6 +297,15 @@ def test_no_more_pages_are_held_than_are_decoded_at_once(tiny, tmp_path):
     assert loaded == list(range(40, 0, -1))
 
 
+def test_files_named_one_by_one_are_their_first_pages(collection, folder, tiny, monkeypatch):
+    """As the galleries of benchmarks are."""
+    scan(folder / "scan.tif", 1, 2, 3)
+    assert encode.add_files(collection.store, folder, ["scan.tif"], tiny).added == 1
+    monkeypatch.setattr(_load, "open_regular", None)
+    assert encode.add_files(collection.store, folder, ["scan.tif"], tiny).unchanged == 1
+    assert paths(collection) == ["scan.tif"]
+
+
 def test_progress_counts_files(collection, folder):
     scan(folder / "scan.tif", 1, 2, 3)
     scan(folder / "two.tif", 4, 5)

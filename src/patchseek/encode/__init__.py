@@ -8,6 +8,7 @@ A shard is committed when it is full or old enough, so that an interruption cost
 import time
 from collections.abc import Callable, Iterable
 from contextlib import closing
+from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
@@ -138,6 +139,7 @@ def add_files(
 ) -> AddReport:
     """Make the collection hold exactly these files of a folder (paths relative to it), and drop all others of it.
 
+    Of a file with pages, the first.
     Raises ImageError for a file that is not there.
     """
     found = _look_at(folder, paths)
@@ -178,7 +180,7 @@ def _update(
     tasks = plan.close(tasks, list(found.unreadable), there, alone=alone, is_whole=is_whole)
     run = _Run(writer, plan.place, len(tasks), on_progress, plan.is_known)
     run.begin(plan)
-    run.encode(tasks, lambda task, cuts, feed: _look_into(task, plan, cuts, feed), encoder, n_workers)
+    run.encode(tasks, partial(_look_into, plan, has_pages=not alone), encoder, n_workers)
     report = run.report
     if is_whole:
         take_leave(writer, plan, report, prune=prune)
@@ -311,12 +313,13 @@ class _Run:
         self._start_shard()
 
 
-def _look_into(task: Task, plan: Plan, pyramid: Pyramid, feed: Feed) -> Result:
+def _look_into(plan: Plan, task: Task, pyramid: Pyramid, feed: Feed, *, has_pages: bool) -> Result:
     """Read a file once: recognise it by its hash, or decode it and cut it into patches."""
     assert isinstance(plan.place.root, Path), "a folder"
     file = plan.place.root / task.path
     try:
-        given = Content.of(task.path, task.state, read_file(file, task.path, task.state.size), file)
+        content = read_file(file, task.path, task.state.size)
+        given = Content.of(task.path, task.state, content, file, has_pages=has_pages)
         same = task.same(given.sha256) or plan.claim(task, given.sha256)
         return load_content(given, same, pyramid, feed)
     except ImageError as error:

@@ -82,17 +82,22 @@ class Content:
     sha256: str
     file: Path | None = None
     # where further pages may be read from, so that the bytes need not be kept
+    has_pages: bool = False
+    # whether further pages are wanted
 
     @classmethod
-    def of(cls, path: str, state: FileState, content: bytes, file: Path | None = None) -> "Content":
-        """The bytes with their hash."""
-        return cls(path, state, content, hashlib.sha256(content).hexdigest(), file)
+    def of(
+        cls, path: str, state: FileState, content: bytes, file: Path | None = None, *, has_pages: bool = True
+    ) -> "Content":
+        """The bytes with their hash. has_pages: whether further pages are wanted, of a file that can have some."""
+        sha256 = hashlib.sha256(content).hexdigest()
+        return cls(path, state, content, sha256, file, has_pages and may_have_pages(path))
 
 
 def load_content(given: Content, same: Same | None, pyramid: Pyramid, feed: Feed) -> Result:
     """Decode a file's pages and cut them; same: those that the collection has. Raises ImageError for a file of one."""
-    if not may_have_pages(given.path):
-        return same or load_page(given, pyramid, feed)
+    if not given.has_pages:
+        return replace(same, n_pages=1) if same else load_page(given, pyramid, feed, n_pages=1)
     n_pages = count_pages(given.content)
     kept = {} if same is None else {page: image for page, image in same.by_page.items() if page <= n_pages}
     known = replace(same, images=tuple(kept.values()), n_pages=n_pages) if same and kept else None
