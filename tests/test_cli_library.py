@@ -87,10 +87,10 @@ def test_what_is_gone_is_set_aside_and_comes_back(home):
 
 def test_a_library_that_moved_is_not_encoded_again(home):
     (home / "pictures").rename(home / "moved")
-    assert "0 added, 7 unchanged, 0 changed" in index(home, "moved").stderr
+    assert "0 added, 0 unchanged, 0 changed, 7 moved, 0 removed" in index(home, "moved").stderr
     assert about(home)["folders"] == [str(home / "moved")]
     (home / "moved").rename(home / "pictures")
-    assert "0 added, 7 unchanged, 0 changed" in index(home, "pictures").stderr
+    assert "0 added, 0 unchanged, 0 changed, 7 moved, 0 removed" in index(home, "pictures").stderr
     assert "0 added, 3 unchanged, 0 changed" in index(home, "pictures/disk").stderr
     assert about(home)["folders"] == [str(home / "pictures")]
 

@@ -318,7 +318,7 @@ def test_folders_that_move_hold_or_are_part_of_others_keep_their_pictures(collec
     assert collection.store.roots() == [folder]
     moved = folder.rename(tmp_path / "moved")
     report = add_here(collection, moved)
-    assert (report.added, report.unchanged, collection.store.roots()) == (0, 3, [moved])
+    assert (report.added, report.moved, collection.store.roots()) == (0, 3, [moved])
     assert {image.path: image.id for image in collection.store.images([1, 2, 3])} == {
         "sub/b.png": 1,
         "sub/c.png": 2,

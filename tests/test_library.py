@@ -351,7 +351,7 @@ def test_a_library_that_moved_keeps_ids_and_tags_and_nothing_is_encoded(collecti
     collection.tag("good", "deep/b.png")
     before, n = places(collection), encoder.n
     moved = folder.rename(tmp_path / "elsewhere")
-    assert counts(collection.add(moved)) == {"unchanged": 3}
+    assert counts(collection.add(moved)) == {"moved": 3}
     assert places(collection) == {i: moved / path.relative_to(folder) for i, path in before.items()}
     assert (encoder.n, collection.store.roots()) == (n, [moved])
     assert [places(collection)[i] for i in tag_ids(collection, "good")] == [moved / "deep" / "b.png"]
@@ -366,7 +366,7 @@ def test_a_library_copied_to_another_disk_and_deleted_here_has_moved(collection,
     shutil.copytree(folder, tmp_path / "elsewhere", copy_function=shutil.copyfile)
     shutil.rmtree(folder)
     report = collection.add(tmp_path / "elsewhere")
-    assert (report.added, report.changed, report.removed, encoder.n) == (0, 0, 0, n)
+    assert (counts(report), encoder.n) == ({"moved": 5}, n)
     assert places(collection) == {i: tmp_path / "elsewhere" / p.relative_to(folder) for i, p in before.items()}
     assert collection.store.roots() == [tmp_path / "elsewhere"]
 
@@ -392,7 +392,7 @@ def test_the_folder_above_was_renamed(collection, encoder, make_folder, tmp_path
     before, n = places(collection), encoder.n
     (tmp_path / "old").rename(tmp_path / "new")
     moved = tmp_path / "new" / "pictures"
-    assert counts(collection.add(moved)) == {"unchanged": 2}
+    assert counts(collection.add(moved)) == {"moved": 2}
     assert places(collection) == {i: moved / path.relative_to(folder) for i, path in before.items()}
     assert encoder.n == n
 
@@ -405,7 +405,7 @@ def test_part_of_a_library_that_moved_moves_and_the_rest_is_set_aside(collection
     content = (moved / "0.png").read_bytes()
     (moved / "0.png").unlink()
     (moved / "1.png").unlink()
-    assert counts(collection.add(moved)) == {"unchanged": 3, "removed": 2}
+    assert counts(collection.add(moved)) == {"moved": 3, "removed": 2}
     assert collection.store.roots() == [moved]
     assert collection.store.n_aside() == 2
     n = encoder.n
@@ -464,7 +464,7 @@ def test_a_folder_moved_into_another_indexed_one_is_part_of_it(collection, encod
     n = encoder.n
     (two / "in").mkdir()
     one.rename(two / "in" / "one")
-    assert counts(collection.add(two)) == {"unchanged": 3}
+    assert counts(collection.add(two)) == {"moved": 2, "unchanged": 1}
     assert places(collection) == {1: two / "in/one/a.png", 2: two / "in/one/x/b.png", 3: two / "c.png"}
     assert (encoder.n, collection.store.roots(), tag_ids(collection, "good")) == (n, [two], [1])
 
@@ -505,7 +505,7 @@ def test_two_libraries_that_moved_below_one_new_folder(collection, encoder, make
     for folder in (one, two):
         folder.rename(tmp_path / "all" / folder.name)
     report = collection.add(tmp_path / "all")
-    assert (report.added, report.changed, encoder.n) == (0, 0, n)
+    assert (counts(report), encoder.n) == ({"moved": 4}, n)
     assert places(collection) == {i: tmp_path / "all" / p.relative_to(tmp_path) for i, p in before.items()}
     assert collection.store.roots() == [tmp_path / "all"]
 
@@ -642,7 +642,7 @@ def test_what_is_left_out_of_a_folder_is_left_out_where_it_moved(collection, mak
     folder = make_folder("a.png", "raw/b.png")
     collection.add(folder, exclude=["raw"])
     moved = folder.rename(tmp_path / "moved")
-    assert counts(collection.add(moved)) == {"unchanged": 1}
+    assert counts(collection.add(moved)) == {"moved": 1}
     assert [path for _, _, path in collection.store.paths()] == ["a.png"]
 
 

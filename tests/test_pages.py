@@ -181,7 +181,7 @@ def test_the_pages_of_a_moved_library_move(collection, folder, tmp_path):
     scan(folder / "scan.tif", 1, 2)
     collection.add(folder)
     moved = folder.rename(tmp_path / "moved")
-    assert counts(collection.add(moved)) == {"unchanged": 2}
+    assert counts(collection.add(moved)) == {"moved": 2}
     assert [image.file for image in collection.store.images([1, 2])] == [moved / "scan.tif"] * 2
 
 

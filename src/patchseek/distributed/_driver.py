@@ -82,8 +82,14 @@ class Driver:
                 said: near for said, near in source.unmatched.items() if unmatched is None or said in unmatched
             }
             self.report.unmatched = unmatched  # in no source at all
-            options = {"retry": self._retry, "check_content": self._check_content, "streams": not source.is_whole}
-            plan = Plan(self._writer.store, Place(source.root, source.under), **options)
+            plan = Plan(
+                self._writer.store,
+                Place(source.root, source.under),
+                retry=self._retry,
+                check_content=self._check_content,
+                streams=not source.is_whole,
+                moved=source.moved,
+            )
             if source.is_whole:
                 items = self._whole(source, plan)
                 self._n_total = self._n_done + len(items)
@@ -96,6 +102,7 @@ class Driver:
                 take_leave(self._writer, plan, self.report, prune=self._prune)
             self._keep(plan.place.root, plan.noted)
             self.report.unchanged += plan.unchanged
+            self.report.moved += plan.moved
             self.report.failed += plan.still_failing
             self.report.failed += [Failure(path, FileState(0, 0), why, True) for path, why in source.unreadable.items()]
             self.report.passed_over += source.passed_over
@@ -116,7 +123,7 @@ class Driver:
                 self._writer.forget_failures(source.root, plan.outdated)
                 plan.outdated.clear()
             if task is not None:
-                yield Item(entry, task.known, may_be_moved=source.is_whole)
+                yield Item(entry, task.known, may_be_moved=source.is_whole, has_moved=task.has_moved)
             elif not source.is_whole:
                 self._n_done += 1
 
@@ -167,10 +174,11 @@ class Driver:
         kept: list[Same] = []
         again: list[Item] = []
         for same in record.same:
+            task = items[same.path].task
             claimed: Same | None = same
-            if same.moved:
+            if same.images[0] not in task.known:
                 assert self._plan is not None
-                claimed = self._plan.claim(items[same.path].task, same.images[0].sha256)
+                claimed = self._plan.claim(task, same.images[0].sha256)
             if claimed is None:
                 again.append(replace(items[same.path], may_be_moved=False))
             else:

@@ -65,6 +65,8 @@ class Source:
     # whether a file of a root is where it was
     under: str = ""
     # the part of the root that these are all of
+    moved: frozenset[str] = frozenset()
+    # see encode.Walked
     visit: Callable[..., Walked] | None = None
     # of a folder of this machine: walk it, once there is a writer; see encode.visit
 
@@ -117,7 +119,7 @@ def folder_source(walked: Walked) -> Source:
     root, found = walked.place.root, walked.found
     entries = [Entry(path, f"{root}/{path}", state) for path, state in found.files.items()]
     source = Source(root, entries, True, len(entries), found.unreadable, {}, found.unmatched, found.passed_over)
-    source.under = walked.place.under
+    source.under, source.moved = walked.place.under, walked.moved
     return source
 
 

@@ -41,11 +41,13 @@ class Item:
     # what the collection has under this path, a picture a page
     may_be_moved: bool = True
     # False: encode it even if its bytes are those of a picture that is gone from its old path
+    has_moved: bool = False
+    # see encode.Task
 
     @property
     def task(self) -> Task:
         """The same, as it is planned."""
-        return Task(self.entry.path, self.entry.state, self.known or ())
+        return Task(self.entry.path, self.entry.state, self.known or (), self.has_moved)
 
 
 @dataclass(frozen=True)

@@ -106,7 +106,7 @@ def add_folder(
     began = time.monotonic()
     with Writer(store) as writer:
         walked = visit(writer, folder, exclude, hidden=hidden, follow_symlinks=follow_symlinks, prune=prune)
-        plan = Plan(store, walked.place, retry=retry, check_content=check_content)
+        plan = Plan(store, walked.place, retry=retry, check_content=check_content, moved=walked.moved)
         report = _update(writer, plan, walked.found, encoder, n_workers, on_progress, prune=prune)
     report.seconds = time.monotonic() - began
     return report
@@ -254,7 +254,8 @@ class _Run:
 
     def begin(self, plan: Plan) -> None:
         """Note what a plan knows without a file having been read."""
-        self.report.unchanged, self.report.failed = plan.unchanged, list(plan.still_failing)
+        self.report.unchanged, self.report.moved = plan.unchanged, plan.moved
+        self.report.failed = list(plan.still_failing)
         for same in plan.settled:
             self.report.count(same)
         self.same += [*plan.settled, *plan.noted]

@@ -25,6 +25,8 @@ class Walked:
 
     place: Place
     found: Scan
+    moved: frozenset[str] = frozenset()
+    # paths under which pictures are known since their folder moved here as a whole
 
 
 def find_pictures(folder: Path, exclude: Given, *, hidden: bool, follow_symlinks: bool) -> Scan:
@@ -66,11 +68,11 @@ def visit(
     for root in inner:
         _join(writer, root, place, _prefix(root, _folder(place)))
     others = [root for root in roots if root not in inner and not folder.is_relative_to(root)]
-    is_said = exclude is not None
-    if found.files and _join_moved(writer, place, found.below(place.under), others, is_said=is_said):
+    moved: set[str] = set()
+    if found.files and _join_moved(writer, place, found.below(place.under), others, moved, is_said=exclude is not None):
         found = walk(_Rules(store, place, folder, None, roots))  # without what was to be left out there
     found.unmatched = unmatched
-    return Walked(place, found.below(place.under))
+    return Walked(place, found.below(place.under), frozenset(moved))
 
 
 def find_place(store: Store, folder: Path) -> Place:
@@ -198,10 +200,13 @@ def _join(writer: Writer, root: Path, place: Place, prefix: str) -> bool:
     return after != before
 
 
-def _join_moved(writer: Writer, place: Place, found: Scan, roots: list[Path], *, is_said: bool) -> bool:
+def _join_moved(
+    writer: Writer, place: Place, found: Scan, roots: list[Path], moved: set[str], *, is_said: bool
+) -> bool:
     """Join the roots that have moved here as a whole; whether that brought more to be left out.
 
-    is_said: what is to be left out of this very folder has been said just now, and holds instead of what was.
+    moved: their paths are put into it. is_said: what is to be left out of this very folder has been said just now, and
+    holds instead of what was.
     """
     store, is_more = writer.store, False
     for root in roots:
@@ -215,4 +220,5 @@ def _join_moved(writer: Writer, place: Place, found: Scan, roots: list[Path], *,
             remember_exclusions(writer, root, {})
         if prefix is not None:
             is_more |= _join(writer, root, place, prefix)
+            moved.update(prefix + path for path in known)
     return is_more

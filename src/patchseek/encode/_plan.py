@@ -7,7 +7,7 @@ A file is known by the path of its first page; the pictures of further pages go 
 
 import threading
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 
@@ -35,11 +35,13 @@ class Task:
     state: FileState
     known: tuple[KnownFile, ...]
     # what the collection has under this path, a picture a page
+    has_moved: bool = False
+    # whether it is under this path since its whole folder moved, in this run
 
     def same(self, sha256: str) -> "Same | None":
         """What the collection has of the file, if its bytes are still those."""
         images = tuple(file for file in self.known if file.sha256 == sha256)
-        return Same(self.path, self.state, images, moved=False) if images else None
+        return Same(self.path, self.state, images, moved=self.has_moved) if images else None
 
 
 @dataclass(frozen=True)
@@ -117,13 +119,15 @@ class Plan:
         retry: bool = False,
         check_content: bool = False,
         streams: bool = False,
+        moved: Collection[str] = (),
     ) -> None:
         """retry: look into files again that failed. check_content: look into all. streams: files are looked into before
-        all have been looked at, so that nothing can be claimed; what was set aside is known by its path.
+        all have been looked at, so that nothing can be claimed; what was set aside is known by its path. moved: paths
+        that are known since their folder moved here as a whole.
         """
         self.place = place
         self._store, self._retry, self._check = store, retry or check_content, check_content
-        self._streams = streams
+        self._streams, self._moved = streams, moved
         self._known = _by_file(store.known(place.root, place.under).values())
         self._aside = _by_file(store.aside(place.root, place.under))
         self._failures: defaultdict[str, list[Failure]] = defaultdict(list)
@@ -137,7 +141,7 @@ class Plan:
         self._heirs: defaultdict[str, list[Lost]] = defaultdict(list)
         self._unseen: tuple[str, ...] = ()
         self._lock = threading.Lock()
-        self.unchanged = 0
+        self.unchanged = self.moved = 0
         self.still_failing: list[Failure] = []
         self.settled: list[Same] = []  # known to be back, or moved, without having been read
         self.noted: list[Same] = []  # unchanged; more of their state is known now than before
@@ -158,7 +162,10 @@ class Plan:
             and not is_passing
             and self._is_whole(known, failures)
         ):
-            self.unchanged += len(known)
+            if path in self._moved:
+                self.moved += len(known)
+            else:
+                self.unchanged += len(known)
             self.still_failing += failures
             if first.state != state:
                 self.noted.append(Same(path, state, tuple(known), moved=False))
@@ -168,7 +175,8 @@ class Plan:
             self.still_failing += failures
             return None
         self.outdated += [failure.path for failure in failures if failure.path != path]
-        return Task(path, state, tuple(known or (self._aside.get(path, ()) if self._streams else ())))
+        known = known or (self._aside.get(path, []) if self._streams else [])
+        return Task(path, state, tuple(known), has_moved=path in self._moved)
 
     def _is_unchanged(self, known: KnownFile, state: FileState) -> bool:
         return not self._check and known.state.is_like(state)
