@@ -12,11 +12,12 @@ from typing import Any
 from .answers import Searched, SearchOptions, answer
 from .boxes import WHOLE, from_pixels
 from .confidence import MIN_REGIONS, Background, measure_background
-from .encode import AddReport, OnProgress, add_file, add_folder
+from .encode import AddReport, OnProgress, add_file, add_folder, is_file
 from .encoders import Encoder, open_encoder
-from .errors import ImageError, PatchseekError, QueryError, StoreError
-from .images import Picture, read
+from .errors import ImageChanged, ImageError, PatchseekError, QueryError, StoreError
+from .images import Picture
 from .indexes import EXACT, Index, lasting, open_index
+from .originals import open_original
 from .patterns import Given, plain
 from .queries import Asked, as_id, expanded, paired, read_query
 from .regions import Pyramid
@@ -106,6 +107,8 @@ class Collection:
         hidden: bool = False,
         follow_symlinks: bool = False,
         retry: bool = False,
+        check_content: bool = False,
+        prune: bool = False,
         on_progress: OnProgress | None = None,
     ) -> AddReport:
         """Bring the collection up to date with a folder of pictures; see encode.add_folder for options and errors.
@@ -115,7 +118,7 @@ class Collection:
         """
         self.store.require_current()
         place = expanded(folder)
-        if place.is_file():
+        if is_file(place):
             if exclude is not None:
                 raise PatchseekError(f"{place}: a single picture; exclusions are for folders")
             report = add_file(self.store, place, self.encoder, on_progress=on_progress)
@@ -128,6 +131,8 @@ class Collection:
                 hidden=hidden,
                 follow_symlinks=follow_symlinks,
                 retry=retry,
+                check_content=check_content,
+                prune=prune,
                 on_progress=on_progress,
             )
         self.refresh_background()
@@ -198,7 +203,9 @@ class Collection:
         if image is None:
             raise QueryError(f"the collection has no picture with id {image_id}")
         try:
-            return read(image.file)
+            return open_original(image)
+        except ImageChanged:
+            raise
         except ImageError as error:
             raise ImageError(
                 image.file, f"{error.reason}; the collection is older than the file, index again"
@@ -272,7 +279,7 @@ class Collection:
             return writer.repair()
 
     def compact(self) -> int:
-        """Free the space of removed pictures; returns the bytes freed."""
+        """Free the space of pictures that were removed, replaced, or set aside 30 days ago; returns the bytes freed."""
         with Writer(self.store) as writer:
             return writer.compact()
 

@@ -111,7 +111,8 @@ def measure_background(
 
 def _regions(images: Sequence[Image], inner: NDArray[np.int64], n: int) -> Iterator[tuple[Image, int]]:
     """Pictures, each with a region: a first one of each, and where there are fewer than n, further ones in turn."""
-    orders = [np.random.default_rng(int(image.sha256[:16], 16)).permutation(inner).tolist() for image in images]
+    seeds = [(int(image.sha256[:16], 16), image.page) for image in images]
+    orders = [np.random.default_rng(seed).permutation(inner).tolist() for seed in seeds]
     for i in range(min(max(1, -(-n // len(images))), len(inner))):
         for image, order in zip(images, orders, strict=True):
             yield image, order[i]
@@ -124,7 +125,8 @@ def _others(own: Image, rows: Rows, snapshot: Snapshot) -> list[Match]:
     other. Copies stand out among what one query finds, by more than OUTLIER robust spreads. Of files with the same
     bytes, only the first is among them.
     """
-    distinct = {(row[0].image.sha256, row[0].box): row for row in reversed(rows) if row[0].image.sha256 != own.sha256}
+    distinct = {(row[0].image.sha256, row[0].image.page): row for row in reversed(rows)}
+    distinct.pop((own.sha256, own.page), None)
     others = list(distinct.values())[::-1][: 2**ROUNDS]
     features = snapshot.features(np.array([position for _, position, _ in others], np.int64))
     mine = snapshot.features(np.flatnonzero(snapshot.ids == own.id))

@@ -17,7 +17,7 @@ def open_original(image: Image, *, need: int | None = None) -> Picture:
     """
     if has_changed(image):
         raise ImageChanged(image.file)
-    picture = read(image.file, need=need, name=str(image.file))
+    picture = read(image.file, page=image.page, need=need, name=str(image.file))
     if (picture.width, picture.height) != (image.width, image.height):  # in the same second, with the same size
         raise ImageChanged(image.file)
     return picture

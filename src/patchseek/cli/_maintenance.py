@@ -28,6 +28,7 @@ def info_command(collection: Path | None, as_json: bool) -> None:
         "preprocessing": opened.store.settings.encoder.preprocessing,
         "bytes": opened.store.n_bytes(),
         "tags": opened.store.tags(),
+        "set_aside": opened.store.n_aside(),
         "exclude": all_exclusions(opened.store),
         "failures": [{"image": f.path, "reason": f.reason} for f in failures],
     }
@@ -80,7 +81,7 @@ def verify_command(collection: Path | None, repair: bool) -> None:
 @click.command("compact")
 @collection_option
 def compact_command(collection: Path | None) -> None:
-    """Free the space of removed and replaced pictures."""
+    """Free the space of pictures that were removed, replaced, or set aside 30 days ago or earlier."""
     from ._output import print_line
 
     opened = open_collection(collection)

@@ -43,6 +43,8 @@ def add_source(
     hidden: bool = False,
     follow_symlinks: bool = False,
     retry: bool = False,
+    check_content: bool = False,
+    prune: bool = False,
     shard_images: int = SHARD_IMAGES,
     on_progress: OnProgress | None = None,
 ) -> AddReport:
@@ -53,11 +55,12 @@ def add_source(
     to a cluster. n_workers: by default as many as use the whole cluster. open_encoder: called in each worker, by
     default opens the collection's encoder by its name. staging: a URL, or a folder that all machines see, for finished
     shards; by default inside the collection. exclude: names and patterns to leave out, remembered as by
-    `Collection.add`. hidden, follow_symlinks: for folders. shard_images: pictures in a shard. on_progress: hears of
-    each finished shard; its total is 0 where a source does not tell its length.
+    `Collection.add`. hidden, follow_symlinks: for folders. retry, check_content and prune: as for `Collection.add`.
+    shard_images: files in a shard. on_progress: hears of each finished shard; its total is 0 where a source does not
+    tell its length.
 
-    What a source no longer names is removed from the collection, as for `Collection.add`; a picture that moved is
-    recognised inside folders and URLs. Raises PatchseekError; what was committed before stays.
+    What a source no longer names is set aside, as for `Collection.add`; a picture that moved is recognised inside
+    folders and URLs. Raises PatchseekError; what was committed before stays.
     """
     began = time.monotonic()
     store = collection.store
@@ -76,10 +79,13 @@ def add_source(
                 remembered=partial(exclusions, store),
                 hidden=hidden,
                 follow_symlinks=follow_symlinks,
+                may_be_empty=True,
             ),
             shard_images=shard_images,
             retry=retry,
             on_progress=on_progress,
+            check_content=check_content,
+            prune=prune,
         )
         driver.recover()
         if driver.has_work():

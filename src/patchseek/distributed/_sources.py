@@ -11,13 +11,15 @@ the whole of a folder tells what was moved.
 """
 
 import re
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
+from functools import partial
 from itertools import product
 from pathlib import Path
 
 from ..datasets import iter_members
-from ..encode import SKIPPED_FOLDERS, find_pictures
+from ..encode import NO_SUFFIX, SKIPPED_FOLDERS, Walked, find_pictures, is_file, is_there, visit
 from ..errors import PatchseekError
 from ..images import EXTENSIONS
 from ..patterns import Exclusions, Given, seen_from
@@ -57,6 +59,16 @@ class Source:
     # what was left out; see patterns.Exclusions.lines
     unmatched: dict[str, str | None] = field(default_factory=dict)
     # exclusions that nothing matched, each with what may have been meant
+    passed_over: Counter[str] = field(default_factory=Counter)
+    # see encode.Scan
+    is_there: Callable[[Root, str], bool] = is_there
+    # whether a file of a root is where it was
+    under: str = ""
+    # the part of the root that these are all of
+    moved: frozenset[str] = frozenset()
+    # see encode.Walked
+    visit: Callable[..., Walked] | None = None
+    # of a folder of this machine: walk it, once there is a writer; see encode.visit
 
 
 def open_sources(
@@ -66,10 +78,12 @@ def open_sources(
     remembered: Callable[[Root], Given] = lambda _: (),
     hidden: bool = False,
     follow_symlinks: bool = False,
+    may_be_empty: bool = False,
 ) -> Iterator[Source]:
     """The roots that a source stands for: one, or one a tar. Raises PatchseekError, before the first, for a bad one.
 
-    exclude: what to leave out of each; None for what is remembered of a root.
+    exclude: what to leave out of each; None for what is remembered of a root. may_be_empty: leave it to the visit to
+    look into a folder.
     """
 
     def left_out(root: Root) -> Given:
@@ -88,14 +102,26 @@ def open_sources(
     elif is_url(source):
         url = source.rstrip("/")
         yield _open_url(url, Exclusions(left_out(url), url), hidden)
-    elif Path(source).is_file():
+    elif is_file(Path(source)):
         raise PatchseekError(f"{source}: a source is a folder, a .tar, .{' or .'.join(LISTS)} file, or a URL of these")
     else:
-        folder = Path(source)
-        found = find_pictures(folder, left_out(folder), hidden=hidden, follow_symlinks=follow_symlinks)
-        entries = [Entry(path, str(folder.resolve() / path), state) for path, state in found.files.items()]
-        said = (found.exclusions or {}, found.unmatched)
-        yield Source(folder, entries, True, len(entries), found.unreadable, *said)
+        folder = Path(source).resolve()
+        found = None
+        if not may_be_empty:
+            found = find_pictures(folder, left_out(folder), hidden=hidden, follow_symlinks=follow_symlinks)
+        files = {} if found is None else found.files
+        entries = [Entry(path, f"{folder}/{path}", state) for path, state in files.items()]
+        look = partial(visit, folder=folder, exclude=exclude, hidden=hidden, follow_symlinks=follow_symlinks)
+        yield Source(folder, entries, True, len(entries), visit=look)
+
+
+def folder_source(walked: Walked) -> Source:
+    """A folder of this machine as the collection knows it."""
+    root, found = walked.place.root, walked.found
+    entries = [Entry(path, f"{root}/{path}", state) for path, state in found.files.items()]
+    source = Source(root, entries, True, len(entries), found.unreadable, {}, found.unmatched, found.passed_over)
+    source.under, source.moved = walked.place.under, walked.moved
+    return source
 
 
 def _open_url(url: str, left_out: Exclusions, hidden: bool) -> Source:
@@ -112,7 +138,15 @@ def _open_url(url: str, left_out: Exclusions, hidden: bool) -> Source:
     entries = [Entry(own, own, state) for own, state in kept]
     if not entries:
         raise PatchseekError(f"{url}: no pictures found below this URL")
-    return Source(url, entries, True, len(entries), {}, left_out.lines, left_out.unmatched(found))
+    listed = {own for own, _ in found.values()}
+
+    def is_listed(root: Root, path: str) -> bool:
+        return path in listed if root == url else is_there(root, path)
+
+    others = [relative for relative in found if Path(relative).suffix.lower() not in EXTENSIONS]
+    passed_over = Counter(Path(relative).suffix.lower() or NO_SUFFIX for relative in others)
+    said = left_out.lines, left_out.unmatched(found)
+    return Source(url, entries, True, len(entries), {}, *said, passed_over, is_listed)
 
 
 def _open_list(place: str, root: Root, kind: str, left_out: Exclusions) -> Source:

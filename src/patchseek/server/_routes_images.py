@@ -87,7 +87,7 @@ def image_routes(services: Services) -> APIRouter:
             on_progress(0, 1)
             with Writer(collection.store) as writer:
                 removed = writer.remove([image_id])
-            drop_upload(collection.path, image)
+            drop_upload(collection.store, image)
             on_progress(1, 1)
             return AddReport(removed=removed)
 
@@ -146,7 +146,7 @@ def _record(services: Services, image: Image) -> dict[str, Any]:
 
 async def _jpeg(services: Services, request: Request, image_id: int, size: int) -> Response:
     image = await services.catalogue.run(services.image, image_id)
-    headers = {"etag": f'"{image.sha256[:32]}-{size}"', "cache-control": "private, max-age=3600"}
+    headers = {"etag": f'"{image.sha256[:32]}-{image.page}-{size}"', "cache-control": "private, max-age=3600"}
     if request.headers.get("if-none-match") == headers["etag"]:
         return Response(status_code=304, headers=headers)
     return Jpeg(await services.pictures.run(services.thumbnails.jpeg, image, size), headers=headers)

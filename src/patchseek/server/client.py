@@ -8,7 +8,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from ..errors import PatchseekError
+from .._files import open_regular
+from ..errors import ImageError, PatchseekError
 
 _LINE = b"\r\n"
 Option = str | int | Sequence[str]
@@ -82,9 +83,12 @@ def _part(boundary: str, name: str, value: str | Path | bytes) -> bytes:
     if isinstance(value, bytes):
         return f'{head}; filename="-"\r\nContent-Type: application/octet-stream\r\n\r\n'.encode() + value + _LINE
     try:
-        content = value.read_bytes()
+        with open_regular(value, value) as file:
+            content = file.read()
     except OSError as error:
         raise ServerError(f"{value}: cannot be read ({error.strerror})") from error
+    except ImageError as error:
+        raise ServerError(str(error)) from error
     shown = value.name.encode("utf-8", "replace").decode().replace('"', "%22").replace("\r", "%0D").replace("\n", "%0A")
     return f'{head}; filename="{shown}"\r\nContent-Type: application/octet-stream\r\n\r\n'.encode() + content + _LINE
 

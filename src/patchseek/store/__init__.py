@@ -13,13 +13,26 @@ from ..patterns import Words
 from ._backup import back_up, restore
 from ._choice import Choice, Moment, same_tags
 from ._exclusions import all_exclusions, exclusions, remember_exclusions
-from ._records import Failure, FileState, Image, KnownFile, NewPicture, Root, Settings
+from ._records import (
+    Failure,
+    FileState,
+    Image,
+    KnownFile,
+    Move,
+    NewPicture,
+    Root,
+    Settings,
+    may_have_pages,
+    page_path,
+    split_page,
+)
 from ._shards import Half, hash_file, require_space, write_features
 from ._snapshot import Snapshot
 from ._store import Store
-from ._writer import Writer
+from ._writer import ASIDE_DAYS, Writer
 
 __all__ = [
+    "ASIDE_DAYS",
     "Choice",
     "Failure",
     "FileState",
@@ -27,6 +40,7 @@ __all__ = [
     "Image",
     "KnownFile",
     "Moment",
+    "Move",
     "NewPicture",
     "Root",
     "Settings",
@@ -38,9 +52,12 @@ __all__ = [
     "back_up",
     "exclusions",
     "hash_file",
+    "may_have_pages",
+    "page_path",
     "remember_exclusions",
     "require_space",
     "restore",
     "same_tags",
+    "split_page",
     "write_features",
 ]

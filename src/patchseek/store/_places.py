@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from ..errors import QueryError
 from ..patterns import Pattern, absolute, escaped, inside, nearest, plain, seen_from, spellings, tidy
-from ._records import Root
+from ._records import Root, may_have_pages, split_page
 from ._store import Store
 
 Ids = NDArray[np.int64]
@@ -59,6 +59,9 @@ def _named(db: sqlite3.Connection, roots: Roots, place: str) -> list[int]:
             found += db.execute(f"{_IN} AND path > ? AND path < ?", below).fetchall()
             if not text.endswith("/"):
                 found += db.execute(f"{_IN} AND path = ?", (number, name)).fetchall()
+            if may_have_pages(name) and not text.endswith("/"):
+                pages = (number, f"{name}#", f"{name}$")  # $ comes next after #
+                found += db.execute(f"{_IN} AND path > ? AND path < ?", pages).fetchall()
     return [row[0] for row in found]
 
 
@@ -84,8 +87,9 @@ def _paths(db: sqlite3.Connection, roots: Roots) -> Iterator[tuple[int, int, str
     """(root, id, path as patterns see it) of every picture: relative to its root, where it is not by itself."""
     for number, root in roots:
         for image_id, path in db.execute(f"{_IN.replace('id', 'id, path')} ORDER BY id", (number,)):
-            is_simple = path.isascii() and path[:1] != "/" and "://" not in path  # of a million, nearly all
-            yield number, image_id, path if is_simple else plain(seen_from(_homes(root)[-1], path))
+            file = split_page(path)[0] if "#" in path else path
+            is_simple = file.isascii() and file[:1] != "/" and "://" not in file  # of a million, nearly all
+            yield number, image_id, file if is_simple else plain(seen_from(_homes(root)[-1], file))
 
 
 class _Sought:
