@@ -22,7 +22,7 @@ from PIL import Image
 from .._files import MAX_FILE_BYTES, open_regular, too_large
 from ..errors import ImageError, PatchseekError
 from . import _directories
-from ._formats import opened
+from ._formats import opened, shortfall
 from ._pixels import Pixels, upright
 
 __all__ = [
@@ -94,15 +94,23 @@ def read(
     label = name or (f"picture of {len(source)} bytes" if isinstance(source, bytes) else str(source))
     try:
         with _stream(source, label) as file:
-            _hush_metadata_warnings()
-            picture = opened(file, label, page, max_pixels)
-            pixels, note = picture.decode(ceil(OVERSAMPLING * need) if need else None)
-            width, height = picture.size[::-1] if picture.orientation in (5, 6, 7, 8) else picture.size
-            return Picture(_frozen(upright(pixels, picture.orientation)), width, height, note)
+            return _read(file, label, ceil(OVERSAMPLING * need) if need else None, max_pixels, page)
+    except (OSError, ValueError) as error:
+        raise ImageError(label, _reason(error)) from error
+
+
+def _read(file: BinaryIO, label: str, least: int | None, max_pixels: int, page: int) -> Picture:
+    """As `read`, of an open file."""
+    _hush_metadata_warnings()
+    try:
+        picture = opened(file, label, page, max_pixels)
+        pixels, note = picture.decode(least)
+        width, height = picture.size[::-1] if picture.orientation in (5, 6, 7, 8) else picture.size
+        return Picture(_frozen(upright(pixels, picture.orientation)), width, height, note)
     except PatchseekError:
         raise
     except Exception as error:  # a damaged file can raise anything from any depth of a decoder
-        raise ImageError(label, _reason(error)) from error
+        raise ImageError(label, shortfall(file) or _reason(error)) from error
 
 
 def _stream(source: Path | bytes | str, label: str) -> BinaryIO:

@@ -63,8 +63,9 @@ def pictures(file: BinaryIO, layout: Layout, directory: Directory, n_rows: int) 
 def _steps(layout: Layout, n_rows: int) -> Iterator[tuple[int, int]]:
     """Which rows of chunks (first, last, exclusive) are read at once."""
     at_once = max(1, BAND_BYTES // (layout.chunk_bytes * layout.across * layout.n_planes))
-    for first in range(0, -(-n_rows // layout.chunk_height), at_once):
-        yield first, min(first + at_once, layout.down)
+    n_chunks = -(-n_rows // layout.chunk_height)
+    for first in range(0, n_chunks, at_once):
+        yield first, min(first + at_once, n_chunks)
 
 
 def _plane(file: BinaryIO, layout: Layout, plane: int, first: int, last: int) -> Samples:

@@ -1,13 +1,14 @@
 """Pictures whose file ends too early: how much of them is there. Nothing of Pillow's is set for the whole process.
 
-A decoder does not say how far it came. So a file that ends too early is decoded twice, onto different grounds: the
-pixels that differ are those that the file does not hold. A JPEG is continued in two ways instead, as its decoder fills
-in what is missing itself.
+A decoder does not say how far it came. So a file that ends too early is decoded twice, onto different grounds: the rows
+that differ are those that the file does not hold. A JPEG is continued in two ways instead, as its decoder fills in what
+is missing itself.
 """
 
 import random
 from collections.abc import Callable
 from typing import BinaryIO
+from zlib import crc32
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,6 +21,7 @@ Opener = Callable[[], ImageFile.ImageFile]
 Rows = NDArray[np.bool_]
 """(h,) whether a row is missing, wholly or in part."""
 
+_ERRORS = (OSError, SyntaxError, ValueError, IndexError)
 _BAND_PIXELS = 1 << 20
 _END = b"\xff\xd9"
 _START_OF_SCAN = b"\xff\xda"
@@ -48,17 +50,38 @@ def load(opener: Opener, file: BinaryIO) -> tuple[Image.Image, Rows | None, bool
 
     A damaged file, and one that ends before any of its pixels, raises whatever its decoder does.
     """
-    image = opener()
+    image, ends_too_early = opener(), False
     try:
         image.load()
-    except (OSError, SyntaxError, ValueError, IndexError) as error:
-        if not _ends_too_early(file, error) or getattr(image, "_im", None) is None:
+    except _ERRORS as error:
+        ends_too_early = getattr(image, "_im", None) is not None and _ends_too_early(file, error)
+        if not ends_too_early:
             raise
-        image, other = _onto(opener(), 0), _onto(opener(), 1)
-        return image, _differing(image, other), False
+    if ends_too_early:
+        del image  # here, as the error held on to it: no more than one picture is held at a time
+        sums = _sums(_onto(opener(), 0))
+        other = _onto(opener(), 1)
+        return other, sums != _sums(other), False
     if isinstance(image, Jpeg) and image.is_cut:
-        return image, *_unsure(image, opener, file)
+        sums, is_progressive = _sums(image), "progressive" in image.info
+        del image
+        missing = _unsure(sums, opener())
+        is_coarse = bool(missing.any()) and is_progressive and _has_outline(file)
+        image = opener()
+        image.load()
+        return image, np.zeros_like(missing) if is_coarse else missing, is_coarse
     return image, None, False
+
+
+def _unsure(sums: NDArray[np.uint32], other: ImageFile.ImageFile) -> Rows:
+    """The rows of a JPEG that are not the same when something else stands at its end."""
+    assert isinstance(other, Jpeg)
+    other.rest = _NOISE + _END
+    try:
+        other.load()
+    except _ERRORS:  # the noise stands where a table should: no pixel is missing
+        return np.zeros(len(sums), bool)
+    return np.maximum.accumulate(sums != _sums(other))  # the noise ends as well: below it, both are grey
 
 
 def _ends_too_early(file: BinaryIO, error: Exception) -> bool:
@@ -79,31 +102,13 @@ def _onto(image: ImageFile.ImageFile, ground: int) -> ImageFile.ImageFile:
     image.load_prepare = paint  # type: ignore[method-assign]
     try:
         image.load()
-    except (OSError, SyntaxError, ValueError, IndexError):
+    except _ERRORS:
         image.tile = []  # there is nothing more to load
     return image
 
 
-def _unsure(image: Jpeg, opener: Opener, file: BinaryIO) -> tuple[Rows, bool]:
-    """The missing rows of a JPEG that ends too early, and whether detail is missing in all of them."""
-    other = opener()
-    assert isinstance(other, Jpeg)
-    other.rest = _NOISE + _END
-    try:
-        other.load()
-    except (OSError, SyntaxError, ValueError):
-        other = image
-    differs = _differing(image, other)
-    missing = np.maximum.accumulate(differs)  # the noise ends as well: below it, both are grey
-    if missing.any() and _has_outline(image, file):
-        return np.zeros_like(missing), True
-    return missing, False
-
-
-def _has_outline(image: Jpeg, file: BinaryIO) -> bool:
+def _has_outline(file: BinaryIO) -> bool:
     """Whether a progressive JPEG went beyond its first scans, which hold the whole picture without its detail."""
-    if "progressive" not in image.info:
-        return False
     file.seek(0)
     content = file.read()
     at = content.find(_START_OF_SCAN)
@@ -116,30 +121,26 @@ def _has_outline(image: Jpeg, file: BinaryIO) -> bool:
     return False
 
 
-def _differing(image: Image.Image, other: Image.Image) -> Rows:
-    """Which rows of two pictures of one size are not the same."""
-    width, height = image.size
-    step = max(1, _BAND_PIXELS // width)
-    differs = np.zeros(height, bool)
-    for top in range(0, height, step):
-        box = (0, top, width, min(top + step, height))
-        a, b = np.asarray(image.crop(box)), np.asarray(other.crop(box))
-        differs[top : top + step] = (a != b).reshape(len(a), -1).any(axis=1)
-    return differs
+def _sums(image: Image.Image) -> NDArray[np.uint32]:
+    """A checksum of each row of a loaded image."""
+    step = max(1, _BAND_PIXELS // image.width)
+    sums = np.empty(image.height, np.uint32)
+    for top in range(0, image.height, step):
+        rows = np.ascontiguousarray(image.crop((0, top, image.width, min(top + step, image.height))))
+        sums[top : top + step] = [crc32(row) for row in rows]
+    return sums
 
 
-def filled(pixels: Pixels, missing: Rows) -> Pixels:
-    """The pixels with every missing row made that above it, as in an interlaced picture, or grey at top and bottom."""
-    there = np.flatnonzero(~missing)
-    if not len(there):
-        return np.full_like(pixels, GREY)
-    above = np.maximum.accumulate(np.where(missing, 0, np.arange(len(missing))))
-    made = pixels[above]
-    made[: there[0]], made[there[-1] + 1 :] = GREY, GREY
-    return made
+def fill(pixels: Pixels, missing: Rows) -> None:
+    """Make missing rows at the top or the bottom grey, and those between others, of an interlaced picture, as above."""
+    if missing_end(missing):
+        pixels[missing] = GREY
+        return
+    for row in np.flatnonzero(missing):
+        pixels[row] = pixels[row - 1] if row else GREY
 
 
-def end_of(missing: Rows) -> str:
-    """Which rows are missing, in a word: "last ", "first ", or nothing where they lie between others."""
+def missing_end(missing: Rows) -> str:
+    """Where rows are missing, in a word: "last ", "first ", or nothing where others are between them."""
     n = int(missing.sum())
     return "last " if missing[-n:].all() else "first " if missing[:n].all() else ""

@@ -62,6 +62,8 @@ _PLUGINS: tuple[tuple[tuple[bytes, ...], type[ImageFile.ImageFile]], ...] = (
     ((b"BM",), BmpImagePlugin.BmpImageFile),
     ((b"\xff\x4f\xff\x51", b"\x00\x00\x00\x0cjP  \r\n\x87\n"), Jpeg2KImagePlugin.Jpeg2KImageFile),
 )
+_BOXES = {b"ftyp", b"meta", b"mdat", b"moov", b"free", b"skip", b"wide", b"uuid", b"jP  ", b"jp2h", b"jp2c"}
+# what such files are made of, ISO 14496-12 and 15444-1
 _AVIF_BRANDS = {b"avif", b"avis"}
 _HEIF_BRANDS = {b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"hevm", b"hevs", b"mif1", b"msf1"}
 
@@ -101,6 +103,22 @@ def _webp_size(head: bytes, label: str) -> tuple[int, int]:
     raise ImageError(label, "cannot be decoded: a WebP without a size")
 
 
+def shortfall(file: BinaryIO) -> str | None:
+    """What is to be said of a file that is shorter than its container says: RIFF, or the boxes of ISO 14496-12."""
+    size = file.seek(0, 2)
+    file.seek(0)
+    head = file.read(16)
+    end = 8 + int.from_bytes(head[4:8], "little") if head.startswith(b"RIFF") else 0
+    while end < size and head[4:8] in _BOXES:
+        length = int.from_bytes(head[8:16]) if head[:4] == b"\0\0\0\1" else int.from_bytes(head[:4])
+        if length < 8:  # 0: up to the end of the file
+            return None
+        end += length
+        file.seek(end)
+        head = file.read(16)
+    return f"cut off: only {size} of its {end} bytes are there" if end > size else None
+
+
 class Heic:
     """The picture of a HEIC, which another process decodes, and turns upright as well."""
 
@@ -116,7 +134,7 @@ class Heic:
         try:
             content = _heif.as_tiff(self._file.read(), self._max_pixels)
         except (OSError, ImportError) as error:
-            raise ImageError(self._label, str(error)) from error
+            raise ImageError(self._label, shortfall(self._file) or str(error)) from error
         tiff = Tiff(BytesIO(content), self._label, 1, self._max_pixels)
         self.size = tiff.size
         return tiff.decode(least)

@@ -41,12 +41,13 @@ class Decoded:
         image, missing, is_coarse = _cut.load(lambda: self._sized(least), self._file)
         self.orientation = _orientation(image)
         factor = shrinking(image.size, least)
-        if missing is None or not missing.any():
-            return _whole(image, factor), "its finer detail is missing" if is_coarse else None
+        if missing is None or not missing.any():  # whole, or the end mark alone is missing
+            return _whole(image, factor), "some of its finer detail is missing" if is_coarse else None
         n_missing = -(-int(missing.sum()) * self.size[1] // image.height)
-        note = missing_rows(self._label, self.size[1], n_missing, _cut.end_of(missing))
-        pixels = _cut.filled(np.concatenate(list(_bands(image))), missing)
-        return assembled([pixels], image.size, factor), note
+        note = missing_rows(self._label, self.size[1], n_missing, _cut.missing_end(missing))
+        pixels = assembled(_bands(image), image.size, 1)
+        _cut.fill(pixels, missing)
+        return assembled([pixels], image.size, factor) if factor > 1 else pixels, note
 
     def _open(self) -> ImageFile.ImageFile:
         self._file.seek(0)

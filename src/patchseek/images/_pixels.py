@@ -72,4 +72,8 @@ def missing_rows(label: str, n_rows: int, n_missing: int, end: str = "last ") ->
         return None
     if 2 * n_missing >= n_rows:
         raise ImageError(label, f"cut off: only {n_rows - n_missing} of its {n_rows} rows are there")
-    return f"its {end}{n_missing} of {n_rows} rows are missing"
+    if n_missing == 1:
+        return f"{f'the {end}of' if end else 'one of'} its {n_rows} rows is missing"
+    return (
+        f"its {end}{n_missing} of {n_rows} rows are missing" if end else f"{n_missing} of its {n_rows} rows are missing"
+    )
