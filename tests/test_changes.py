@@ -131,7 +131,7 @@ def test_a_file_that_could_not_be_read_is_tried_again_every_time(store, tiny, fo
 def test_so_is_one_that_could_not_be_decoded_for_reasons_outside_it(store, tiny, folder, monkeypatch, error):
     from patchseek import images
 
-    mended = failing_once(monkeypatch, images, "_open", error)
+    mended = failing_once(monkeypatch, images, "opened", error)
     assert len(add_folder(store, folder, tiny).failed) == 3
     mended.append(True)
     assert add_folder(store, folder, tiny).added == 3

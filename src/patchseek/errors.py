@@ -23,6 +23,12 @@ class ImageError(PatchseekError):
         self.passing = passing
 
 
+def is_passing(error: BaseException) -> bool:
+    """Whether the cause of an error lies outside the file that was read. Decoders raise OSError too, but no number."""
+    outside = isinstance(error, MemoryError | ImportError | TimeoutError)
+    return outside or (isinstance(error, OSError) and bool(error.errno))
+
+
 class EncoderError(PatchseekError):
     """An encoder that does not exist, cannot be opened, or was given pixels of the wrong shape."""
 
