@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from patchseek.errors import QueryError
-from patchseek.patterns import Exclusions, Pattern, escaped, nearest, several, tidy
+from patchseek.patterns import Exclusions, Pattern, escaped, moved_below, nearest, several, tidy
 
 FILES = ["a.jpg", "b.tif", "neu/a.jpg", "neu/raw/b.tif", "old/neu/c.tif", "raw/a.jpg", "raw/deep/d.tif", "raw/keep.tif"]
 
@@ -117,6 +117,8 @@ def test_composed_and_decomposed_letters_are_the_same():
         ("neu/", "neu/"),
         ("./neu", "/neu"),
         ("neu//old/./x/..", "neu/old"),
+        ("../neu", "/../neu"),
+        ("neu/../../x", "../x"),
         ("/pictures/neu/", "/neu/"),
         ("/pictures/*.tif", "/*.tif"),
         ("/pictures2/neu", "/pictures2/neu"),
@@ -142,6 +144,16 @@ def test_exclusions_that_match_nothing_are_named_with_what_may_have_been_meant()
         "elsewhere": None,
         "/top/[x": None,
     }
+
+
+def test_of_exclusions_the_last_decides_however_often_it_is_given():
+    assert Exclusions(["a.jpg", "!a.jpg", "a.jpg"]).kept(["a.jpg", "b.tif"]) == ["b.tif"]
+    assert Exclusions(["!a.jpg", "a.jpg", "!a.jpg"]).kept(["a.jpg", "b.tif"]) == ["a.jpg", "b.tif"]
+
+
+def test_a_place_that_leads_out_means_nothing():
+    for text in ("../neu", "neu/../../raw", "/../neu", "./../raw"):
+        assert Exclusions([text], Path("/pictures")).kept(FILES) == FILES
 
 
 def test_of_several_exclusions_all_that_match_count_as_used():
@@ -198,3 +210,12 @@ def test_the_nearest_name_is_looked_for_among_names_or_among_paths():
     assert nearest("keep.tiff", FILES) == "keep.tif"
     assert nearest("raw/keep.tiff", FILES) == "raw/keep.tif"
     assert nearest("zebra", FILES) is None
+
+
+@pytest.mark.parametrize("line", ["*.tif", "/a.jpg", "raw/", "raw/*.tif", "!keep.tif", "**/deep"])
+def test_a_line_of_a_folder_means_the_same_from_the_one_around_it(line):
+    for file in FILES:
+        there = Pattern(moved_below("[sub]/", line))
+        assert there.covers(f"[sub]/{file}") == Pattern(line).covers(file)
+        assert there.is_exception == line.startswith("!")
+        assert not there.covers(f"other/{file}")

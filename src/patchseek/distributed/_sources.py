@@ -89,7 +89,8 @@ def open_sources(
     def left_out(root: Root) -> Given:
         return remembered(root) if exclude is None else exclude
 
-    suffix = re.sub(r"[?#].*", "", source).rpartition(".")[2].lower()
+    name = re.sub(r"[?#].*", "", source) if is_url(source) else source
+    suffix = name.rpartition(".")[2].lower() if is_url(source) or not Path(source).is_dir() else ""
     if suffix == "tar":
         for tar in _find_tars(source):
             root = tar if is_url(tar) else Path(tar)
@@ -230,6 +231,8 @@ def _find_tars(pattern: str) -> list[str]:
     """The tars that x-{000..099}.tar or *.tar stands for, all of which exist. Raises PatchseekError."""
     if not is_url(pattern):
         pattern = str(Path(pattern).expanduser().absolute())
+        if Path(pattern).is_file():  # by that very name
+            return [pattern]
     pieces = re.split(r"\{(\d+)\.\.(\d+)\}", pattern)  # text, first, last, text, ...
     ranges = [
         [f"{number:0{len(first)}}" for number in range(int(first), int(last) + 1)]

@@ -124,6 +124,10 @@ def from_image(image: Image.Image, *, name: str = "image") -> Picture:
     try:
         _hush_metadata_warnings()
         image.load()
+        if image.mode in ("F", "YCbCr"):  # which only TIFF can hold
+            tiff = BytesIO()
+            image.save(tiff, "TIFF")
+            return read(tiff.getvalue(), name=name)
         pixels = upright(whole(image, 1), orientation_of(image))
         return Picture(_frozen(pixels), pixels.shape[1], pixels.shape[0])
     except Exception as error:  # as for a file: it may well be one that has only been opened

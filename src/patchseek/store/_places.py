@@ -7,6 +7,7 @@ once for all that was named.
 import sqlite3
 from collections.abc import Iterator, Sequence
 from itertools import pairwise
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -66,13 +67,20 @@ def _named(db: sqlite3.Connection, roots: Roots, place: str) -> list[int]:
 
 def _as_stored(place: str, wholes: Sequence[str], root: Root) -> list[str]:
     """The ways in which the catalogue may have written a place of a root. wholes: see `absolute`."""
-    ways = list(wholes)  # a list names its pictures by full paths
-    if not wholes or inside(place, root) is not None:
-        inner, own = tidy(place, root).removeprefix("/"), f"{root}".rstrip("/")
-        ways += [inner, f"{own}/{inner}"] if isinstance(root, str) else [inner]  # at a URL, paths are full URLs
-        if own.endswith(".tar"):
-            ways.append(f"{own.rpartition('/')[2]}/{inner}")
+    ways = list(wholes)
+    for home in _homes(root):
+        if not wholes or inside(place, home) is not None:
+            inner, own = tidy(place, home).removeprefix("/"), f"{home}".rstrip("/")
+            ways += [inner, f"{own}/{inner}"]  # at a URL and in a list, paths are full ones
+            if own.endswith(".tar"):
+                ways.append(f"{own.rpartition('/')[2]}/{inner}")
     return [text for way in dict.fromkeys(ways) for text in spellings(way) if _is_utf8(text)]
+
+
+def _homes(root: Root) -> list[Root]:
+    """What places in a root may be told from: itself; of a list, the folder it is in."""
+    is_list = f"{root}".endswith((".csv", ".parquet"))
+    return [root, root.parent if isinstance(root, Path) else root.rpartition("/")[0]] if is_list else [root]
 
 
 def _paths(db: sqlite3.Connection, roots: Roots) -> Iterator[tuple[int, int, str]]:
@@ -81,7 +89,7 @@ def _paths(db: sqlite3.Connection, roots: Roots) -> Iterator[tuple[int, int, str
         for image_id, path in db.execute(f"{_IN.replace('id', 'id, path')} ORDER BY id", (number,)):
             file = split_page(path)[0] if "#" in path else path
             is_simple = file.isascii() and file[:1] != "/" and "://" not in file  # of a million, nearly all
-            yield number, image_id, file if is_simple else plain(seen_from(root, file))
+            yield number, image_id, file if is_simple else plain(seen_from(_homes(root)[-1], file))
 
 
 class _Sought:
@@ -89,9 +97,13 @@ class _Sought:
 
     def __init__(self, place: str, roots: Roots) -> None:
         body = place.removeprefix("!")
-        of_root = {number: _pattern(tidy(body, root)) for number, root in roots if inside(body, root) is not None}
-        self._patterns = of_root or dict.fromkeys((number for number, _ in roots), _pattern(tidy(body)))
-        self.text = next((tidy(place, root) for _, root in roots if inside(place, root) is not None), tidy(place))
+        homes = {
+            number: home for number, root in roots for home in _homes(root)[::-1] if inside(body, home) is not None
+        }
+        patterns = {home: _pattern(tidy(body, home)) for home in set(homes.values())}
+        everywhere = _pattern(tidy(body))
+        self._patterns = {number: patterns[homes[number]] if homes else everywhere for number in homes or dict(roots)}
+        self.text = tidy(place, next(iter(homes.values()), None)) if body == place else tidy(place)
         name = plain(self.text).strip("/")
         self._name = name if escaped(name) != name else None  # another is meant by its pattern as well
         self._is_place, self._is_folder = "/" in self.text.rstrip("/"), self.text.endswith("/")
@@ -100,10 +112,12 @@ class _Sought:
 
     def look(self, number: int, image_id: int, path: str) -> None:
         """See whether a picture is meant."""
+        pattern = self._patterns.get(number)
+        if pattern is None:  # a full path is inside other roots
+            return
         if self._name is not None and self._bears(self._name, path):
             self._of_name.append(image_id)
-        pattern = self._patterns.get(number)
-        if pattern is not None and pattern.covers(path):
+        if pattern.covers(path):
             self._of_pattern.append(image_id)
 
     def _bears(self, name: str, path: str) -> bool:
