@@ -14,9 +14,10 @@ from .boxes import WHOLE, from_pixels
 from .confidence import MIN_REGIONS, Background, measure_background
 from .encode import AddReport, OnProgress, add_file, add_folder, is_file
 from .encoders import Encoder, open_encoder
-from .errors import ImageError, PatchseekError, QueryError, StoreError
-from .images import Picture, read
+from .errors import ImageChanged, ImageError, PatchseekError, QueryError, StoreError
+from .images import Picture
 from .indexes import EXACT, Index, lasting, open_index
+from .originals import open_original
 from .patterns import Given, plain
 from .queries import Asked, as_id, expanded, paired, read_query
 from .regions import Pyramid
@@ -64,7 +65,7 @@ class Collection:
                 raise StoreError(f"{path}: no collection here; make one with: patchseek index FOLDER")
             if encoder is None or isinstance(encoder, str):
                 encoder = open_encoder(encoder or "embedded", weights=weights)
-            return cls(Store.create(path, Settings(encoder.identity, pyramid or Pyramid())), encoder)
+            return cls(Store.create(path, Settings.of(encoder, pyramid or Pyramid())), encoder)
         store = Store.open(path)
         own = store.settings
         if own.outdated:
@@ -144,9 +145,9 @@ class Collection:
         return Background.from_json(text) if text else None
 
     def refresh_background(self) -> None:
-        """Measure the background anew when the collection has grown or shrunk by a quarter since."""
+        """Measure the background anew where the collection has grown or shrunk by a quarter since."""
         known, n = self.background, len(self)
-        if n < MIN_REGIONS or (known and abs(n - known.n_images) <= known.n_images / 4):
+        if n < MIN_REGIONS or (known and known.is_of(n)):
             return
         snapshot, engine = self._open_index(EXACT)  # the truth, and no engine has to be trained for it
         measured = measure_background(engine, snapshot, self.store, self.encoder)
@@ -202,7 +203,9 @@ class Collection:
         if image is None:
             raise QueryError(f"the collection has no picture with id {image_id}")
         try:
-            return read(image.file, page=image.page)
+            return open_original(image)
+        except ImageChanged:
+            raise
         except ImageError as error:
             raise ImageError(
                 image.file, f"{error.reason}; the collection is older than the file, index again"

@@ -29,6 +29,13 @@ def is_passing(error: BaseException) -> bool:
     return outside or (isinstance(error, OSError) and bool(error.errno))
 
 
+class ImageChanged(ImageError):
+    """The file of a picture that was indexed holds another one now: boxes of the old one say nothing about it."""
+
+    def __init__(self, source: object) -> None:
+        super().__init__(source, "changed since it was indexed; index again")
+
+
 class EncoderError(PatchseekError):
     """An encoder that does not exist, cannot be opened, or was given pixels of the wrong shape."""
 

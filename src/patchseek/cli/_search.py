@@ -1,5 +1,6 @@
 """The `search` command. Parse, call, print; the head of it is in `cli`."""
 
+import logging
 import os
 import sys
 from collections.abc import Sequence
@@ -89,6 +90,7 @@ def search_command(
 
     write_records(*records, form, parquet)
     results = records[2]
+    _say_what_changed(results)
     if not results:
         say("nothing found")
         sys.exit(EXIT_NOTHING_FOUND)
@@ -181,6 +183,16 @@ def _draw(
     first, box = pictures[0], boxes[0]
     draw_matches(first, None if box is None else from_pixels(box, first.width, first.height), matches, path)
     say(f"drawn: {path}")
+
+
+def _say_what_changed(results: Sequence[dict[str, Any]]) -> None:
+    from ._output import printable
+
+    changed = [result["image"] for result in results if result.get("changed")]
+    if changed:
+        names = printable(", ".join(changed[:3]) + (", ..." if len(changed) > 3 else ""))
+        text = f"changed since indexed, boxes are of the old pictures: {names}; run: patchseek index FOLDER"
+        say(text, level=logging.WARNING, changed=changed)
 
 
 def _say_if_doubtful(confidence: float | None) -> None:

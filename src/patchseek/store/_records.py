@@ -5,10 +5,10 @@ import os
 import re
 import sqlite3
 import sys
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
-from ..encoders import EncoderIdentity
+from ..encoders import DenseEncoder, Encoder, EncoderIdentity
 from ..encoders._predecessors import UNLIKE, today
 from ..errors import StoreDamaged
 from ..regions import Pyramid
@@ -24,6 +24,13 @@ class Settings:
     encoder: EncoderIdentity
     pyramid: Pyramid
 
+    @classmethod
+    def of(cls, encoder: Encoder, pyramid: Pyramid) -> "Settings":
+        """Of a collection that this encoder fills. A dense one sees pictures squashed: its grids follow no shape."""
+        if isinstance(encoder, DenseEncoder):
+            pyramid = replace(pyramid, follows_shape=False)
+        return cls(encoder.identity, pyramid)
+
     def to_json(self) -> str:
         """The settings as one JSON object."""
         return json.dumps(asdict(self), sort_keys=True)
@@ -33,7 +40,8 @@ class Settings:
         """The inverse of to_json. Raises StoreDamaged for anything else."""
         try:
             values = json.loads(text)
-            pyramid = Pyramid(tuple(values["pyramid"]["levels"]), values["pyramid"]["overlap"])
+            found = values["pyramid"]  # of earlier versions, it says nothing of shapes
+            pyramid = Pyramid(tuple(found["levels"]), found["overlap"], found.get("follows_shape", False))
             return cls(EncoderIdentity(**values["encoder"]), pyramid)
         except (ValueError, KeyError, TypeError) as error:
             raise StoreDamaged(f"the collection's settings cannot be read ({error})") from error
@@ -52,7 +60,10 @@ class Settings:
             if mine[field] != theirs[field]:
                 what = "encoder" if field == "name" else f"encoder's {field}"
                 return f"{what}: {mine[field]!r} here, {theirs[field]!r} asked for"
-        if self.pyramid != other.pyramid:
+        asked = other.pyramid
+        if asked.follows_shape:  # is no wish of its own: an earlier collection goes on in its own way
+            asked = replace(asked, follows_shape=self.pyramid.follows_shape)
+        if self.pyramid != asked:
             return f"pyramid: {self.pyramid} here, {other.pyramid} asked for"
         return None
 
@@ -186,6 +197,8 @@ class Image:
     # pixels of the full upright picture
     sha256: str
     # of the file's bytes
+    state: FileState = FileState(0, 0)
+    # of the file when it was indexed
 
     @property
     def file(self) -> Path:

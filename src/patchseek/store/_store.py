@@ -13,6 +13,8 @@ from ._records import Failure, FileState, Image, KnownFile, Root, Settings
 from ._shards import SHARD_COLUMNS, Shard, allow_open_files, map_shard, problem_of
 from ._snapshot import Snapshot
 
+_IMAGE = "image.id, image.path, root.path, width, height, sha256, size, mtime_ns"
+"""The columns of an Image, of `image JOIN root`."""
 _FILE = "image.path, image.id, size, mtime_ns, sha256, removed"
 
 
@@ -111,13 +113,26 @@ class Store:
 
     def images(self, ids: Sequence[int]) -> list[Image | None]:
         """The pictures with these ids, in order; None where an id is not, or no longer, in the collection."""
-        query = (
-            "SELECT image.id, image.path, root.path, width, height, sha256 FROM image JOIN root ON root.id = root "
-            "WHERE image.id = ? AND NOT removed"
-        )
+        query = f"SELECT {_IMAGE} FROM image JOIN root ON root.id = root WHERE image.id = ? AND NOT removed"
         with self.catalogue.reading() as db:
             rows = [db.execute(query, (int(i),)).fetchone() for i in ids]
-        return [None if r is None else Image(r[0], r[1], self.resolve(r[2]), *r[3:]) for r in rows]
+        return [None if row is None else self._image(row) for row in rows]
+
+    def sample(self, n: int) -> list[Image]:
+        """n pictures of distinct bytes, or fewer, in a random order that only the bytes decide; further pages last."""
+        page = "substr(path, length(rtrim(path, '0123456789')))"  # of scan.tif#2, "#2"
+        query = (
+            "SELECT min(id) FROM image WHERE NOT removed "
+            f"GROUP BY sha256, {page} ORDER BY row_number() OVER (PARTITION BY sha256 ORDER BY min(id)), sha256 LIMIT ?"
+        )
+        with self.catalogue.reading() as db:
+            ids = [row[0] for row in db.execute(query, (n,))]
+        return [image for image in self.images(ids) if image]
+
+    def _image(self, row: Sequence[Any]) -> Image:
+        """The picture that a row of _IMAGE is."""
+        image_id, path, root, width, height, sha256, size, mtime_ns = row[:8]
+        return Image(image_id, path, self.resolve(root), width, height, sha256, FileState(size, mtime_ns))
 
     def paths(self) -> list[tuple[int, Path, str]]:
         """(id, root, path) of every picture, in order of id."""
