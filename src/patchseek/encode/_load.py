@@ -22,7 +22,7 @@ from ..patches import Feed, Patches, cut
 from ..regions import Pyramid
 from ..store import Failure, FileState, NewPicture, may_have_pages, page_path
 from ._pipeline import WholePictures, encode_stream, map_ahead
-from ._plan import Same
+from ._tasks import Same
 
 T = TypeVar("T")
 _NONE: Patches = np.empty((0, 0, 0, 3), np.uint8)  # so that a picture on its way does not hold on to its patches
