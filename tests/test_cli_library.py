@@ -44,7 +44,9 @@ def test_a_disk_that_is_not_there_is_said_loudly_and_its_pictures_stay(home):
     done = index(home, "pictures", "--report", "run.json", code=3)
     lost = home / "pictures" / "disk"
     line = f"MISSING: 3 of 3 files known in {lost} are not there: is a disk not mounted? They stay in the collection"
-    assert [text for text in done.stderr.splitlines() if text.startswith(line)] == [f"{line}; drop them with --prune"]
+    assert [text for text in done.stderr.splitlines() if text.startswith(line)] == [
+        f"{line}; to drop them: patchseek index {lost} --prune"
+    ]
     assert "0 added, 4 unchanged, 0 changed, 0 moved, 0 removed, 0 failed, 3 missing\n" in done.stderr
     report = json.loads((home / "run.json").read_text())
     assert (report["missing"], report["failed"], report["removed"]) == (3, 0, 0)

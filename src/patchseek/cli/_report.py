@@ -52,9 +52,10 @@ def _say_gone(report: "AddReport", *, prune: bool) -> None:
     from ._output import printable
 
     for missing in report.missing_from:
+        folder = printable(missing.folder)
         text = (
-            f"MISSING: {missing.n} of {missing.n_known} files known in {printable(missing.folder)} are not there: "
-            "is a disk not mounted? They stay in the collection; drop them with --prune"
+            f"MISSING: {missing.n} of {missing.n_known} files known in {folder} are not there: is a disk not mounted? "
+            f"They stay in the collection; to drop them: patchseek index {folder} --prune"
         )
         say(text, level=logging.WARNING, folder=missing.folder, missing=missing.n, known=missing.n_known)
     if report.removed and not prune:

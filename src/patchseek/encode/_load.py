@@ -22,7 +22,7 @@ from ..patches import Feed, Patches, cut
 from ..regions import Pyramid
 from ..store import Failure, FileState, NewPicture, may_have_pages, page_path
 from ._pipeline import WholePictures, encode_stream, map_ahead
-from ._plan import Same
+from ._tasks import Same
 
 T = TypeVar("T")
 _NONE: Patches = np.empty((0, 0, 0, 3), np.uint8)  # so that a picture on its way does not hold on to its patches
@@ -67,6 +67,8 @@ def read_file(file: Path, path: str, size: int) -> bytes:
             after = os.fstat(opened.fileno())
     except OSError as error:
         raise ImageError(path, f"cannot be read ({error.strerror})", passing=True) from error
+    except MemoryError as error:
+        raise ImageError(path, "too little memory to read it", passing=True) from error
     if (after.st_size, after.st_mtime_ns) != (len(content), before.st_mtime_ns):
         raise ImageError(path, "changed while it was read", passing=True)
     return content
@@ -124,7 +126,10 @@ def load_page(given: Content, pyramid: Pyramid, feed: Feed, page: int = 1, n_pag
     picture = read(given.content or given.file or b"", need=need, name=path, page=page)
     size = picture.width, picture.height
     new = NewPicture(path, given.state, given.sha256, *size, n_pages if page == 1 else None)
-    return Loaded(new, cut(picture, pyramid, feed), picture.note)
+    try:
+        return Loaded(new, cut(picture, pyramid, feed), picture.note)
+    except MemoryError as error:
+        raise ImageError(path, "too little memory to cut it", passing=True) from error
 
 
 def encode_tasks(

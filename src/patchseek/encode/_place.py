@@ -13,8 +13,8 @@ from ..errors import PatchseekError
 from ..patterns import Exclusions, Given, moved_below
 from ..store import Store, Writer, exclusions, remember_exclusions, split_page
 from ._moved import new_prefix
-from ._plan import Place
 from ._scan import EXCLUDED, SKIPPED_FOLDERS, Kind, LeftOut, Scan, is_there, kind_of, scan, scan_without
+from ._tasks import Place
 
 _NO_FOLDERS = (".tar", ".csv", ".parquet")
 

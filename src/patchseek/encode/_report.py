@@ -4,7 +4,8 @@ from collections import Counter
 from dataclasses import dataclass, field
 
 from ..store import Failure
-from ._plan import Missing, Same
+from ._plan import Missing
+from ._tasks import Same
 
 
 @dataclass

@@ -1,0 +1,79 @@
+"""Pixels put together from rows, shrunk on the way, and turned upright. Knows no format."""
+
+from collections.abc import Iterable
+from math import ceil
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from ..errors import ImageError
+
+Pixels = NDArray[np.uint8]
+"""(h, w, 3) RGB."""
+
+GREY = 128
+"""What rows are filled with that are not there."""
+
+
+def check_size(size: tuple[int, int], label: str, max_pixels: int) -> None:
+    """Raises ImageError for a picture of no pixels and one of more than max_pixels."""
+    if min(size) < 1:
+        raise ImageError(label, f"cannot be decoded: a picture of {size[0]} x {size[1]} pixels")
+    if size[0] * size[1] > max_pixels:
+        raise ImageError(label, f"{size[0]} x {size[1]} pixels, more than the limit of {max_pixels}")
+
+
+def shrinking(size: tuple[int, int], least: int | None) -> int:
+    """The whole number to shrink a picture by so that no side is less than `least` pixels; 1 for every pixel."""
+    return max(1, min(size) // least) if least else 1
+
+
+def assembled(bands: Iterable[Pixels], size: tuple[int, int], factor: int) -> Pixels:
+    """The picture of a size (width, height) whose bands of rows come from the top, shrunk; grey below the last band."""
+    width, height = size
+    made = np.full((ceil(height / factor), ceil(width / factor), 3), GREY, np.uint8)
+    row, left = 0, np.empty((0, width, 3), np.uint8)
+    for band in bands:
+        rows = np.concatenate([left, band]) if len(left) else band
+        whole = len(rows) // factor * factor
+        row = _put(made, row, rows[:whole], factor)
+        left = rows[whole:]
+    _put(made, row, left, factor)
+    return made
+
+
+def _put(made: Pixels, row: int, rows: Pixels, factor: int) -> int:
+    """Put rows, shrunk, in their place, and say where the next ones go."""
+    if not len(rows):
+        return row
+    small = rows if factor == 1 else np.asarray(Image.fromarray(np.ascontiguousarray(rows)).reduce(factor))
+    made[row : row + len(small)] = small
+    return row + len(small)
+
+
+def upright(pixels: Pixels, orientation: int) -> Pixels:
+    """The pixels as the picture is looked at. orientation: EXIF 2.32, tag 0x0112; what is none counts as upright."""
+    if orientation in (5, 6, 7, 8):
+        pixels = pixels.swapaxes(0, 1)
+    if orientation in (3, 4, 7, 8):
+        pixels = pixels[::-1]
+    if orientation in (2, 3, 6, 7):
+        pixels = pixels[:, ::-1]
+    return pixels
+
+
+def missing_rows(label: str, n_rows: int, n_missing: int, end: str = "last ") -> str | None:
+    """What is to be said of a picture that has been cut off; None for a whole one.
+
+    Raises ImageError where no more than half of its rows are there. end: which rows are missing.
+    """
+    if not n_missing:
+        return None
+    if 2 * n_missing >= n_rows:
+        raise ImageError(label, f"cut off: only {n_rows - n_missing} of its {n_rows} rows are there")
+    if n_missing == 1:
+        return f"{f'the {end}of' if end else 'one of'} its {n_rows} rows is missing"
+    return (
+        f"its {end}{n_missing} of {n_rows} rows are missing" if end else f"{n_missing} of its {n_rows} rows are missing"
+    )
