@@ -29,7 +29,7 @@ from .store import Image, Snapshot, Store
 N_REGIONS = 32
 """Random regions that are searched for; fewer than MIN_REGIONS usable ones, or so few pictures, say nothing."""
 MIN_REGIONS = 8
-SAME_THING = 0.3
+SAME_THING = 0.2
 """Fit of details from which a find shows the very thing that was asked for; benchmarks/copies.py prints both sides."""
 OUTLIER = 5.0
 """Spreads by which a copy of a picture stands out, see `_others`; benchmarks/copies.py prints both sides."""

@@ -2,8 +2,9 @@
 
     _formats -> _tiff (_directories, _layout, _bands, _colours), _pnm, or _pillow (_cut) -> _pixels
 
-Whatever is wrong with a file, it comes out as one ImageError with one line; the size in the header is judged before a
-pixel is decoded. Colour profiles are not applied, as the usual vision models were trained without them.
+Whatever is wrong with a file, it comes out as one ImageError with one line; the size in the header is judged, and room
+for it waited for, before a pixel is decoded. Colour profiles are not applied, as the usual vision models were trained
+without them.
 """
 
 import re
@@ -23,6 +24,7 @@ from .._files import MAX_FILE_BYTES, open_regular, too_large
 from ..errors import ImageError, PatchseekError, is_passing
 from . import _directories
 from ._formats import opened, shortfall
+from ._memory import budget
 from ._pillow import orientation_of, whole
 from ._pixels import Pixels, upright
 
@@ -106,9 +108,10 @@ def _read(file: BinaryIO, label: str, least: int | None, max_pixels: int, page: 
     _hush_metadata_warnings()
     try:
         picture = opened(file, label, page, max_pixels)
-        pixels, note = picture.decode(least)
-        width, height = picture.size[::-1] if picture.orientation in (5, 6, 7, 8) else picture.size
-        return Picture(_frozen(upright(pixels, picture.orientation)), width, height, note)
+        with budget().reserved(picture.memory(least), label):
+            pixels, note = picture.decode(least)
+            width, height = picture.size[::-1] if picture.orientation in (5, 6, 7, 8) else picture.size
+            return Picture(_frozen(upright(pixels, picture.orientation)), width, height, note)
     except PatchseekError:
         raise
     except Exception as error:  # a damaged file can raise anything from any depth of a decoder

@@ -6,6 +6,7 @@ Only where a compression is one of pixels, such as JPEG, does libtiff make the p
 """
 
 from collections.abc import Iterator
+from math import lcm
 from typing import Any, BinaryIO
 
 import numpy as np
@@ -14,6 +15,7 @@ from PIL import Image
 
 from ._directories import Directory
 from ._layout import BLACK_IS_ZERO, RAW, Layout
+from ._pixels import as_array
 from ._rebuilt import rebuilt
 
 BAND_BYTES = 4 << 20
@@ -60,6 +62,17 @@ def pictures(file: BinaryIO, layout: Layout, directory: Directory, n_rows: int) 
         yield image if n_left >= image.height else image.crop((0, 0, image.width, n_left))
 
 
+def memory(layout: Layout) -> int:
+    """Bytes that a band takes at the most, on its way from the file to samples or pictures."""
+    chunk_row = layout.chunk_bytes * layout.across * layout.n_planes
+    n_bytes = min(max(BAND_BYTES, chunk_row), chunk_row * layout.down)
+    packed = 0 if layout.compression == RAW else int(layout.counts.clip(0).max()) * layout.across * layout.n_planes
+    n_samples = n_bytes * 8 // layout.bits
+    if not layout.is_bytes:  # four bytes a pixel of a picture, and a row of chunks beside it
+        return 2 * n_bytes + 4 * n_samples // (layout.n_samples if layout.bits == 8 else 1) + 3 * packed
+    return 3 * n_bytes + 3 * packed + (12 * n_samples if layout.bits % 8 else 0)
+
+
 def _steps(layout: Layout, n_rows: int) -> Iterator[tuple[int, int]]:
     """Which rows of chunks (first, last, exclusive) are read at once."""
     at_once = max(1, BAND_BYTES // (layout.chunk_bytes * layout.across * layout.n_planes))
@@ -89,7 +102,7 @@ def _unpacked(file: BinaryIO, layout: Layout, start: int, stop: int) -> NDArray[
         if not layout.is_tiled and stop % layout.down == 0:
             height -= n_lines - layout.n_lines(layout.height - (layout.down - 1) * layout.chunk_height)
         tags = {256: layout.line_bytes, 257: height, 258: 8, 259: layout.compression, 262: BLACK_IS_ZERO, 277: 1}
-        flat = np.asarray(rebuilt(tags, packed, n_lines)).reshape(-1)
+        flat = as_array(rebuilt(tags, packed, n_lines)).reshape(-1)
     n_missing = chunks * n_lines * layout.line_bytes - flat.size
     whole = np.concatenate([flat, np.zeros(n_missing, np.uint8)]) if n_missing else flat
     return whole.reshape(chunks, n_lines, layout.line_bytes)
@@ -134,10 +147,19 @@ def _samples(lines: NDArray[np.uint8], layout: Layout) -> Samples:
 
 def _from_bits(lines: NDArray[np.uint8], bits: int, n: int) -> NDArray[np.uint16]:
     """The first n numbers of so many bits, up to 15, in each line (..., bytes), the highest bit first."""
-    each = np.unpackbits(lines, axis=-1, count=n * bits).reshape(*lines.shape[:-1], n, bits)
-    wide = np.zeros((*each.shape[:-1], 16), np.uint8)
-    wide[..., 16 - bits :] = each
-    return np.packbits(wide, axis=-1).view(">u2").astype(np.uint16)[..., 0]
+    period = lcm(bits, 8) // bits  # numbers until one begins with a byte again
+    n_periods = -(-n // period)
+    room = np.zeros((*lines.shape[:-1], n_periods * period * bits // 8), np.uint8)
+    room[..., : lines.shape[-1]] = lines[..., : room.shape[-1]]
+    room = room.reshape(*lines.shape[:-1], n_periods, -1)
+    numbers = np.empty((*room.shape[:-1], period), np.uint16)
+    for i in range(period):
+        first, skipped = divmod(i * bits, 8)
+        window = np.zeros(room.shape[:-1], np.uint32)  # the three bytes that hold it
+        for byte in range(first, min(first + 3, room.shape[-1])):
+            window |= room[..., byte].astype(np.uint32) << (16 - 8 * (byte - first))
+        numbers[..., i] = window >> (24 - skipped - bits) & ((1 << bits) - 1)
+    return numbers.reshape(*lines.shape[:-1], -1)[..., :n]
 
 
 def _floats_undone(lines: NDArray[np.uint8], size: int, n: int) -> NDArray[np.uint8]:

@@ -91,14 +91,21 @@ def _range(layout: Layout, directory: Directory, extremes: Callable[[], tuple[fl
     return low, high
 
 
-def _scaled(values: NDArray[Any], low: float, high: float) -> Pixels:
+def _scaled(values: Samples, low: float, high: float) -> Pixels:
     """Values from low to high as 0 to 255, rounded; what lies beyond, or is no number, as the nearer end."""
     if (low, high) == (0.0, 255.0) and values.dtype == np.uint8:
         return values
-    half_span = max(high / 2 - low / 2, 1e-300)
+    is_exact = values.dtype.itemsize <= 2 or values.dtype == np.float32
+    half_span = max(high / 2 - low / 2, 1e-36)  # halves, as the whole may be more than a float holds
+    scaled: NDArray[Any] = values.astype(np.float32 if is_exact else np.float64)
     with np.errstate(over="ignore", invalid="ignore"):
-        scaled = (values.astype(np.float64) / 2 - low / 2) * (255 / half_span)
-    return (np.nan_to_num(scaled, nan=0.0).clip(0, 255) + 0.5).astype(np.uint8)
+        scaled *= 0.5
+        scaled -= low / 2
+        scaled *= 255 / half_span
+    np.nan_to_num(scaled, copy=False, nan=0.0)
+    np.clip(scaled, 0, 255, out=scaled)
+    scaled += 0.5
+    return scaled.astype(np.uint8)
 
 
 def _palette(colours: NDArray[Any], bits: int) -> Pixels:

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageFile, JpegImagePlugin
 
-from ._pixels import GREY, Pixels
+from ._pixels import GREY, Pixels, row_bands
 
 Opener = Callable[[], ImageFile.ImageFile]
 """Reads the header of a file anew."""
@@ -22,9 +22,9 @@ Rows = NDArray[np.bool_]
 """(h,) whether a row is missing, wholly or in part."""
 
 _ERRORS = (OSError, SyntaxError, ValueError, IndexError)
-_BAND_PIXELS = 1 << 20
 _END = b"\xff\xd9"
 _START_OF_SCAN = b"\xff\xda"
+_ARITHMETIC = (b"\xff\xc9", b"\xff\xca", b"\xff\xcb")  # frames that are coded so, ITU T.81, table B.1
 _NOISE = b"\0" + bytes(random.Random(0).choices(range(255), k=4096))
 # what no picture goes on with; it begins with 0, as a file may end within 0xFF 0x00, and holds no marker
 
@@ -104,6 +104,7 @@ def _onto(image: ImageFile.ImageFile, ground: int) -> ImageFile.ImageFile:
         image.load()
     except _ERRORS:
         image.tile = []  # there is nothing more to load
+    del image.load_prepare  # which refers to the image: it would stay until somebody looks for such circles
     return image
 
 
@@ -123,12 +124,25 @@ def _has_outline(file: BinaryIO) -> bool:
 
 def _sums(image: Image.Image) -> NDArray[np.uint32]:
     """A checksum of each row of a loaded image."""
-    step = max(1, _BAND_PIXELS // image.width)
-    sums = np.empty(image.height, np.uint32)
-    for top in range(0, image.height, step):
-        rows = np.ascontiguousarray(image.crop((0, top, image.width, min(top + step, image.height))))
-        sums[top : top + step] = [crc32(row) for row in rows]
-    return sums
+    rows = (row for band in row_bands(image) for row in np.ascontiguousarray(band))
+    return np.fromiter(map(crc32, rows), np.uint32, image.height)
+
+
+def most_rows(image: ImageFile.ImageFile, file: BinaryIO) -> int:
+    """How many rows a file can hold at the most, going by its length: the header of an image promises anything.
+
+    A deflated PNG is at its densest 1032 bytes in one (RFC 1951), of at most 8 pixels each; a GIF 4096 pixels in a
+    code of more than a byte; a JPEG that is not coded arithmetically 64 pixels in a bit. Nothing is known of others.
+    """
+    (width, height), n_bytes = image.size, file.seek(0, 2)
+    decoder, _, offset, args = image.tile[0] if image.tile else ("", None, 0, ())
+    if decoder == "raw" and isinstance(args, tuple) and len(args) > 1 and args[1] > 0:
+        return min(height, max(0, n_bytes - offset) // int(args[1]))
+    file.seek(0)
+    head = file.read(1 << 16)
+    is_arithmetic = image.format == "JPEG" and any(marker in head for marker in _ARITHMETIC)
+    densest = {"PNG": 1032 * 8, "GIF": 4096, "JPEG": 64 * 8}.get(image.format or "")
+    return height if densest is None or is_arithmetic else min(height, densest * n_bytes // width)
 
 
 def fill(pixels: Pixels, missing: Rows) -> None:

@@ -18,7 +18,7 @@ from ..errors import ImageError, is_passing
 from ._cut import Jpeg
 from ._directories import MAGICS
 from ._pillow import Decoded
-from ._pixels import Pixels
+from ._pixels import Pixels, decoded_bytes, shrinking
 from ._pnm import Pnm
 from ._tiff import Tiff
 
@@ -33,6 +33,9 @@ class Source(Protocol):
     @property
     def orientation(self) -> int:
         """As EXIF numbers it; known once it is decoded."""
+
+    def memory(self, least: int | None) -> int | None:
+        """Bytes that `decode` takes at the most, with its result; None where nothing says."""
 
     def decode(self, least: int | None) -> tuple[Pixels, str | None]:
         """The pixels as stored, no side shrunk below `least`, and what is to be said of them."""
@@ -119,6 +122,10 @@ def shortfall(file: BinaryIO) -> str | None:
     return f"cut off: only {size} of its {end} bytes are there" if end > size else None
 
 
+_HEIC_BYTES = 24
+# a pixel: planes of up to 16 bits and RGBA in the decoder, a picture and a TIFF beside it, the TIFF here
+
+
 class Heic:
     """The picture of a HEIC, which another process decodes, and turns upright as well."""
 
@@ -127,6 +134,13 @@ class Heic:
     def __init__(self, file: BinaryIO, label: str, max_pixels: int) -> None:
         self._file, self._label, self._max_pixels = file, label, max_pixels
         self.size = self._likely_size()
+
+    def memory(self, least: int | None) -> int | None:
+        """Bytes for both processes; None for a file that does not name its size where it is looked for."""
+        if self.size == (1, 1):
+            return None
+        beside = _HEIC_BYTES * self.size[0] * self.size[1]
+        return decoded_bytes(self.size, shrinking(self.size, least), beside)
 
     def decode(self, least: int | None) -> tuple[Pixels, str | None]:
         """The upright pixels, no side shrunk below `least`, and what is to be said of them. Raises ImageError."""

@@ -1,15 +1,23 @@
 """Pictures that Pillow decodes: all formats but TIFF and PNM. A second frame of them is never looked at."""
 
-from collections.abc import Iterator
+from io import SEEK_END
 from typing import BinaryIO
 
 import numpy as np
-from PIL import ExifTags, Image, ImageFile
+from PIL import ExifTags, Image, ImageFile, ImageMode
 
+from ..errors import ImageError
 from . import _cut
-from ._pixels import Pixels, assembled, check_size, missing_rows, shrinking
+from ._pixels import Pixels, assembled, check_size, decoded_bytes, missing_rows, row_bands, shrinking
 
-_BAND_PIXELS = 1 << 20
+_MODE_BYTES = {"1": 1, "L": 1, "P": 1, "I;16": 2, "I;16B": 2}
+# a pixel of an image of a mode, 4 for all others
+_OWN_BYTES = {"WEBP": 14, "AVIF": 14, "BMP": 3}
+# a pixel within a decoder, beside its image: canvases, planes of 16 bits, what is decoded in Python
+_JPEG2000_BYTES = 5
+# a pixel of each band, as whole numbers of 32 bits
+_COEFFICIENT_BYTES = 2
+# a pixel of each band, where a JPEG comes in several scans
 
 
 class Decoded:
@@ -25,12 +33,37 @@ class Decoded:
     ) -> None:
         """size: (width, height) for a plugin that is not to be called before it is asked for pixels.
 
-        Raises ImageError for a picture that is too large; a damaged header can raise anything.
+        Raises ImageError for a picture that is too large, and for one that its file is too short to hold; a damaged
+        header can raise anything.
         """
         self._file, self._label, self._max_pixels, self._plugin = file, label, max_pixels, plugin
         self.orientation = 1
-        self.size = size or self._open().size
+        self._format, self._mode, self._is_progressive = plugin.format or "", "RGBA", False
+        if size is None:
+            image = self._open()
+            size, self._mode, self._is_progressive = image.size, image.mode, "progressive" in image.info
+            check_size(size, label, max_pixels)
+            n_rows = _cut.most_rows(image, file)
+            if 2 * n_rows <= size[1]:
+                raise ImageError(label, f"cut off: at most {n_rows} of its {size[1]} rows can be there")
+        self.size = size
         check_size(self.size, label, max_pixels)
+
+    def memory(self, least: int | None) -> int:
+        """Bytes that `decode` takes at the most, with its result; also for a file that turns out to be cut off."""
+        (width, height), factor = self.size, shrinking(self.size, least)
+        n_bands = len(ImageMode.getmode(self._mode).bands)
+        beside = _OWN_BYTES.get(self._format, 0) * width * height
+        if self._format in ("WEBP", "AVIF"):
+            beside += 2 * self._file.seek(0, SEEK_END)
+        if self._format == "JPEG2000":
+            beside += _JPEG2000_BYTES * n_bands * width * height
+        if self._format == "JPEG":
+            beside += _COEFFICIENT_BYTES * n_bands * width * height if self._is_progressive else 0
+            scale = next(scale for scale in (8, 4, 2, 1) if factor >= scale)  # as `draft` will
+            width, height, factor = -(-width // scale), -(-height // scale), factor // scale
+        beside += (_MODE_BYTES.get(self._mode, 4) + (3 if factor > 1 else 0)) * width * height
+        return decoded_bytes((width, height), factor, beside)
 
     def decode(self, least: int | None) -> tuple[Pixels, str | None]:
         """The pixels as stored, no side shrunk below `least`, and what is to be said of them.
@@ -45,7 +78,7 @@ class Decoded:
             return whole(image, factor), "some of its finer detail is missing" if is_coarse else None
         n_missing = -(-int(missing.sum()) * self.size[1] // image.height)
         note = missing_rows(self._label, self.size[1], n_missing, _cut.missing_end(missing))
-        pixels = assembled(_bands(image), image.size, 1)
+        pixels = assembled(map(_rgb, row_bands(image)), image.size, 1)
         _cut.fill(pixels, missing)
         return assembled([pixels], image.size, factor) if factor > 1 else pixels, note
 
@@ -75,14 +108,7 @@ def whole(image: Image.Image, factor: int) -> Pixels:
     """The pixels of a loaded image in RGB as stored, shrunk by a whole number."""
     if factor > 1 and image.mode == "RGB" and "transparency" not in image.info:
         return np.asarray(image.reduce(factor))
-    return assembled(_bands(image), image.size, factor)
-
-
-def _bands(image: Image.Image) -> Iterator[Pixels]:
-    """The rows of a loaded image in RGB, some at a time, as every step from one mode to another takes a copy."""
-    step = max(1, _BAND_PIXELS // image.width)
-    for top in range(0, image.height, step):
-        yield _rgb(image.crop((0, top, image.width, min(top + step, image.height))))
+    return assembled(map(_rgb, row_bands(image)), image.size, factor)
 
 
 def _rgb(image: Image.Image) -> Pixels:

@@ -1,6 +1,6 @@
 """Pixels put together from rows, shrunk on the way, and turned upright. Knows no format."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from math import ceil
 
 import numpy as np
@@ -12,6 +12,9 @@ from ..errors import ImageError
 Pixels = NDArray[np.uint8]
 """(h, w, 3) RGB."""
 
+_BAND_PIXELS = 1 << 20
+_BYTES_OF_BANDS = 24
+# a pixel of a band, in all the steps from what it was to RGB
 GREY = 128
 """What rows are filled with that are not there."""
 
@@ -27,6 +30,32 @@ def check_size(size: tuple[int, int], label: str, max_pixels: int) -> None:
 def shrinking(size: tuple[int, int], least: int | None) -> int:
     """The whole number to shrink a picture by so that no side is less than `least` pixels; 1 for every pixel."""
     return max(1, min(size) // least) if least else 1
+
+
+def decoded_bytes(size: tuple[int, int], factor: int, beside: int) -> int:
+    """Bytes of the result of a picture (width, height) that is shrunk by a factor, and of what it is made from.
+
+    beside: bytes that are held until the result is there. Then it may be turned, which takes a copy.
+    """
+    n_pixels = size[0] * size[1]
+    result = 3 * n_pixels // factor**2
+    return result + max(beside + min(_BAND_PIXELS, n_pixels) * _BYTES_OF_BANDS, result)
+
+
+def row_bands(image: Image.Image) -> Iterator[Image.Image]:
+    """A loaded image in bands of rows, as every step from one mode to another, or to an array, takes a copy."""
+    step = max(1, _BAND_PIXELS // image.width)
+    for top in range(0, image.height, step):
+        yield image.crop((0, top, image.width, min(top + step, image.height)))
+
+
+def as_array(image: Image.Image) -> NDArray[np.uint8]:
+    """The values of a loaded image of one byte a pixel (h, w), for less room than np.asarray takes on the way."""
+    made, row = np.empty((image.height, image.width), np.uint8), 0
+    for band in row_bands(image):
+        made[row : row + band.height] = np.asarray(band)
+        row += band.height
+    return made
 
 
 def assembled(bands: Iterable[Pixels], size: tuple[int, int], factor: int) -> Pixels:

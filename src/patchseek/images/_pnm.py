@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import ImageError
-from ._pixels import Pixels, assembled, check_size, missing_rows, shrinking
+from ._pixels import Pixels, assembled, check_size, decoded_bytes, missing_rows, shrinking
 
 _GAP = rb"(?:\s|#[^\r\n]*[\r\n])+"
 _HEADER = re.compile(rb"P([1-6])" + _GAP + rb"(\d{1,10})" + _GAP + rb"(\d{1,10})")
@@ -33,7 +33,7 @@ class Pnm:
     orientation = 1
 
     def __init__(self, file: BinaryIO, label: str, max_pixels: int) -> None:
-        """Raises ImageError for a header that makes no sense and a picture that is too large."""
+        """Raises ImageError for a header that makes no sense, and a picture too large, or too large for its file."""
         file.seek(0)
         head = file.read(_MAX_HEADER)
         said = _HEADER.match(head)
@@ -51,6 +51,14 @@ class Pnm:
             self._top, self._start = int(largest[1]), largest.end()
         self._table = ((np.arange(self._top + 1) * 510 + self._top) // (2 * self._top)).astype(np.uint8)
         self._file, self._label = file, label
+        self._n_rows = self._rows_there()
+        self._note = missing_rows(label, self.size[1], self.size[1] - self._n_rows)
+
+    def memory(self, least: int | None) -> int:
+        """Bytes that `decode` takes at the most, with its result."""
+        n_bytes, n_samples = self._file.seek(0, 2), self.size[0] * self.size[1] * self._n
+        samples = 3 * n_bytes + 4 * n_samples if self._is_plain else 0
+        return decoded_bytes(self.size, shrinking(self.size, least), samples)
 
     def decode(self, least: int | None) -> tuple[Pixels, str | None]:
         """The pixels, no side shrunk below `least`, and what is to be said of them.
@@ -58,16 +66,21 @@ class Pnm:
         Raises ImageError where too little of it is there, ValueError for plain samples that are no numbers.
         """
         width, height = self.size
+        note, bands = self._note, self._raw()
         if self._is_plain:
             samples = self._plain()
-            n_rows = min(height, len(samples) // (width * self._n))
+            n_rows = len(samples) // (width * self._n)
+            note = missing_rows(self._label, height, height - n_rows)
             bands = iter([samples[: n_rows * width * self._n].reshape(n_rows, width, self._n)])
-        else:
-            n_bytes = self._file.seek(0, 2) - self._start - 1  # a blank stands between the header and raw samples
-            n_rows = min(height, max(0, n_bytes) // self._row_bytes)
-            bands = self._raw(n_rows)
-        note = missing_rows(self._label, height, height - n_rows)
         return assembled(map(self._rgb, bands), self.size, shrinking(self.size, least)), note
+
+    def _rows_there(self) -> int:
+        """Rows that a raw file holds, and a plain one can hold at the most, at one digit and a blank a sample."""
+        n_bytes = max(0, self._file.seek(0, 2) - self._start - 1)  # a blank stands after the header
+        per_row = self._row_bytes
+        if self._is_plain:
+            per_row = self.size[0] * self._n * (1 if self._is_bitmap else 2) - 1
+        return min(self.size[1], n_bytes // max(1, per_row))
 
     @property
     def _row_bytes(self) -> int:
@@ -75,12 +88,12 @@ class Pnm:
         width = self.size[0]
         return (width + 7) // 8 if self._is_bitmap else width * self._n * (1 if self._top < 256 else 2)
 
-    def _raw(self, n_rows: int) -> Iterator[Samples]:
+    def _raw(self) -> Iterator[Samples]:
         """The samples of a raw file, some rows at a time."""
         width, step = self.size[0], max(1, _BAND_BYTES // self._row_bytes)
         self._file.seek(self._start + 1)
-        for top in range(0, n_rows, step):
-            rows = min(step, n_rows - top)
+        for top in range(0, self._n_rows, step):
+            rows = min(step, self._n_rows - top)
             content = np.frombuffer(self._file.read(rows * self._row_bytes), np.uint8).reshape(rows, -1)
             if self._is_bitmap:
                 yield np.unpackbits(content, axis=1, count=width)[..., None]
