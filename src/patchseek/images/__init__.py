@@ -34,6 +34,7 @@ from PIL import (
 from .. import _heif
 from .._files import MAX_FILE_BYTES, open_regular, too_large
 from ..errors import ImageError
+from ._late import has_late_notes
 from ._pages import page_at, pages
 
 __all__ = [
@@ -43,6 +44,7 @@ __all__ = [
     "Picture",
     "count_pages",
     "read",
+    "size_of",
 ]
 
 _SUFFIXES = (
@@ -109,7 +111,7 @@ def read(
             image = _open(file, label, max_pixels, page)
             width, height = image.size
             if width * height > max_pixels:
-                raise ImageError(label, f"{width} x {height} pixels, more than the limit of {max_pixels}")
+                raise _too_many(label, width, height, max_pixels)
             upright, turned = _decode(image, ceil(OVERSAMPLING * need) if need else None)
             if turned:
                 width, height = height, width
@@ -117,6 +119,29 @@ def read(
     except ImageError:
         raise
     except Exception as error:  # a damaged file can raise anything from any depth of a decoder
+        raise ImageError(label, _reason(error), passing=_is_passing(error)) from error
+
+
+def size_of(path: Path | str) -> tuple[int, int]:
+    """Width and height in pixels of the upright picture of a file, as `read` finds them, from its header alone.
+
+    Of a TIFF, the first page's. Pixels are decoded only of a HEIC, and of a PNG with notes behind them, one of which
+    may turn it. Safe to call from many threads. Raises ImageError, whatever goes wrong.
+    """
+    label = str(path)
+    try:
+        with _stream(path, label) as file:
+            _hush_metadata_warnings()
+            image = _open(file, label, MAX_PIXELS, 1)
+            width, height = image.size
+            if width * height > MAX_PIXELS:
+                raise _too_many(label, width, height, MAX_PIXELS)
+            if isinstance(image, PngImagePlugin.PngImageFile) and has_late_notes(file):
+                image.load()
+            return (height, width) if _lies(_turn(image)) else (width, height)
+    except ImageError:
+        raise
+    except Exception as error:  # as in `read`
         raise ImageError(label, _reason(error), passing=_is_passing(error)) from error
 
 
@@ -160,6 +185,10 @@ def count_pages(file: Path | bytes) -> int:
             return max(1, len(pages(opened))) if opened.read(4) in _TIFF else 1
     except (OSError, ValueError, ImageError):
         return 1
+
+
+def _too_many(label: str, width: int, height: int, max_pixels: int) -> ImageError:
+    return ImageError(label, f"{width} x {height} pixels, more than the limit of {max_pixels}")
 
 
 def _reason(error: Exception) -> str:
@@ -300,13 +329,18 @@ def _decode(image: ImageFile.ImageFile, least: int | None) -> tuple[Image.Image,
         rgb = rgb.reduce(factor)
     if turn is None:
         return rgb, False
-    return rgb.transpose(turn), turn not in (_TURNS[2], _TURNS[3], _TURNS[4])
+    return rgb.transpose(turn), _lies(turn)
+
+
+def _lies(turn: Image.Transpose | None) -> bool:
+    """Whether what this makes upright lies on its side: its width is then its height."""
+    return turn is not None and turn not in (_TURNS[2], _TURNS[3], _TURNS[4])
 
 
 def _turn(image: Image.Image) -> Image.Transpose | None:
-    """How to make a loaded image upright; None where it is, or nothing legible says otherwise."""
+    """How to make an image upright; None where it is, or nothing legible that has been read so far says otherwise."""
     try:
-        tags = image.tag_v2 if isinstance(image, _Tiff) else image.getexif()
+        tags = image.tag_v2 if isinstance(image, _Tiff) else Image.Image.getexif(image)  # a PNG's own would decode it
         return _TURNS.get(int(tags.get(ExifTags.Base.Orientation, 1)))
     except Exception:  # the pixels are fine: a broken label is no reason to lose them
         return None
