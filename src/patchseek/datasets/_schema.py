@@ -4,8 +4,10 @@
     gallery.json  [{"id", "image", "instance": ["cup", "cup", "jug"], "bbox": [[x, y, w, h], ...]}, ...]
 
 `instance` and `bbox` run side by side, one entry per visible copy; both are null in a distractor, and `bbox`, or an
-entry of it, is null where the box is not known. A query's bbox may also be a list of boxes. Optional: `ignore`, names
-for whose queries the picture is neither right nor wrong; `meta`, facts about each copy (a list beside `instance`) or
+entry of it, is null where the box is not known. A query's bbox may also be a list of boxes. A box is in pixels of the
+upright picture; four numbers that are all at most 1 are shares of its width and height. Names are the same when their
+letters are: blanks around them and how accents are composed do not count, capitals do. Optional: `ignore`, names for
+whose queries the picture is neither right nor wrong; `meta`, facts about each copy (a list beside `instance`) or
 about the picture (an object): numbers of gallery pictures serve break-downs, texts of queries group their objects.
 
 What else is accepted, as the files of the original (1,232 and 4,885 rows) have keys that are not published:
@@ -26,12 +28,18 @@ import json
 import os
 import re
 from collections.abc import Mapping
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 from ..errors import DatasetError
-from ._annotations import Annotations, parse_box, shorten
-from ._dataset import Box, Dataset, Truth, locate
+from ..images import size_of
+from ._annotations import Annotations, parse_four, shorten
+from ._assemble import locate
+from ._boxes import Box
+from ._dataset import Dataset, Truth
+from ._fitted import fitted
+from ._names import object_name
 from ._rows import Label, Reading, Row, from_rows
 
 IMAGE = ("image", "image_path", "img", "img_path", "path", "file", "filename", "file_name")
@@ -47,9 +55,10 @@ ILIAS_PATH = re.compile(r"(?:^|/)([^/]+)/(?:query|pos)/[^/]+$")
 def read_schema(folder: Path, *, rows_as_pictures: bool = False, allow_missing: bool = False) -> Dataset:
     """The benchmark of a folder with query.json and gallery.json."""
     annotations = Annotations(folder)
+    bases = (folder, folder / "ilias_core", folder / "images", folder.parent)
+    find = cache(lambda name: locate(name, bases))
     queries = read_rows(annotations, folder / "query.json")
     gallery = read_rows(annotations, folder / "gallery.json")
-    bases = (folder, folder / "ilias_core", folder / "images", folder.parent)
     reading = Reading(
         folder.resolve().name,
         folder,
@@ -57,7 +66,7 @@ def read_schema(folder: Path, *, rows_as_pictures: bool = False, allow_missing: 
         allow_missing=allow_missing,
         rows_as_pictures=rows_as_pictures,
     )
-    return from_rows(queries, gallery, lambda name: locate(name, bases), reading)
+    return from_rows(*fitted(queries, gallery, find, reading), find, reading)
 
 
 def read_rows(annotations: Annotations, path: Path) -> list[Row]:
@@ -98,8 +107,8 @@ def _first(row: Mapping[str, object], keys: tuple[str, ...]) -> Any:
 
 
 def _name(value: object, where: str) -> str:
-    if isinstance(value, str) and value:
-        return value
+    if isinstance(value, str) and (name := object_name(value)):
+        return name
     if isinstance(value, int) and not isinstance(value, bool):
         return str(value)
     raise DatasetError(f"{where}: an object's name is a text, found {shorten(value)}")
@@ -151,7 +160,7 @@ def _box(value: object, where: str) -> Box:
         value = [value.get("x"), value.get("y"), _first(value, ("w", "width")), _first(value, ("h", "height"))]
     if not isinstance(value, list):
         raise DatasetError(f"{where}: a box is a list of four numbers, found {shorten(value)}")
-    return parse_box(value, where)
+    return parse_four(value, where)
 
 
 # ---- writing
@@ -169,7 +178,7 @@ def write_schema(dataset: Dataset, folder: Path | str, *, overwrite: bool = Fals
     name_of = {query.id: query.instance if query.instance in truth_of else query.id for query in dataset.queries}
     queries = []
     for query in dataset.queries:
-        bbox: Any = [_plain(box) for box in query.boxes] or None
+        bbox: Any = [_plain(box, query.image) for box in query.boxes] or None
         row: dict[str, Any] = {"id": query.id, "image": _relative(query.image, folder), "instance": name_of[query.id]}
         row["bbox"] = bbox[0] if bbox and len(bbox) == 1 else bbox
         if groups := {kind: of[query.instance] for kind, of in dataset.group_of.items()}:
@@ -179,10 +188,11 @@ def write_schema(dataset: Dataset, folder: Path | str, *, overwrite: bool = Fals
         picture.id: {"id": picture.id, "image": _relative(picture.image, folder), "instance": None, "bbox": None}
         for picture in dataset.gallery
     }
+    image_of = {picture.id: picture.image for picture in dataset.gallery}
     for name, truth in truth_of.items():
         for key, boxes in truth.positives.items():
             row = gallery[key]
-            labels: list[Any] = [None] if boxes is None else [_plain(box) for box in boxes]
+            labels: list[Any] = [None] if boxes is None else [_plain(box, image_of[key]) for box in boxes]
             facts = [dict(truth.facts.get(key, {}))] * len(labels)
             row["instance"] = (row["instance"] or []) + [name] * len(labels)
             row["bbox"] = (row["bbox"] or []) + labels
@@ -215,7 +225,11 @@ def _truth_by_name(dataset: Dataset) -> dict[str, Truth]:
     return named
 
 
-def _plain(box: Box) -> list[int | float]:
+def _plain(box: Box, image: Path) -> list[int | float]:
+    """A box as it reads back: pixels, but shares for one so small that its pixels would be taken for shares."""
+    if max(box) <= 1:
+        width, height = size_of(image)
+        return [box[0] / width, box[1] / height, box[2] / width, box[3] / height]
     return [int(v) if v == int(v) else v for v in box]
 
 
