@@ -48,7 +48,8 @@ def _fit(label: Label, where: str, size: tuple[int, int] | ImageError | None) ->
         return replace(label, box=fit(label.box, *size))
     except BoxError as error:
         x, y, w, h = label.box
-        hint = ": were these corners?" if w > x and h > y else " of the upright picture, in pixels, or shares of 1"
+        could_be = w > x and h > y and (x > 0 or y > 0)
+        hint = ": were these corners?" if could_be else " of the upright picture, in pixels, or shares of 1"
         raise DatasetError(f"{where}: {error}; boxes are x y w h{hint}") from error
 
 
