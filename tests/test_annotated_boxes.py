@@ -10,11 +10,12 @@ import pytest
 from PIL import Image
 
 from patchseek import evaluate as ev
+from patchseek import report
 from patchseek.boxes import from_pixels
 from patchseek.datasets import Dataset, open_dataset, prepare_ilias, write_schema
+from patchseek.draw.pages import judged_tile
 from patchseek.errors import BoxError, DatasetError
 from patchseek.images import read
-from patchseek.report import draw_results, write_report
 from patchseek.search import encode_query
 
 from .conftest import TinyEncoder, blot
@@ -231,16 +232,20 @@ def test_eval_and_main_refuse_a_box_before_they_encode(tmp_path):
         assert {path.name for path in tmp_path.iterdir()} == {"ilias"}
 
 
-def test_a_report_and_sheets_of_tiny_boxes_are_drawn_where_they_are(tmp_path, tiny):
+def test_tiny_boxes_are_drawn_where_they_are(tmp_path, tiny, monkeypatch):
     data = open_dataset(make_set(tmp_path / "s", [0, 0, 0.005, 0.005], [0, 0, 0.01, 0.01]))
-    settings = ev.EvalSettings(level=1)
+    settings, drawn = ev.EvalSettings(level=1), []
+
+    def draw(pixels, name, predicted, true, *more, **options):
+        drawn.append((name, true))
+        return judged_tile(pixels, name, predicted, true, *more, **options)
+
+    monkeypatch.setattr(report, "judged_tile", draw)
     gallery = ev.encode_gallery(data, tiny, settings.pyramid, tmp_path / "cache")
     engine = ev.open_engine(gallery, settings)
     results = ev.run_benchmark(data, gallery, ev.encode_queries(data, tiny), engine, settings)
-    write_report(tmp_path / "out", data, {"L1": results}, {"L1": ev.score(results, data)})
-    size = json.loads((tmp_path / "out" / "metrics.json").read_text())["breakdowns"]["L1"]["size"]
-    assert [row["label"] for row in size] == ["all"]
-    assert draw_results(results, data, tmp_path / "sheets").is_file()
+    assert report.draw_results(results, data, tmp_path / "sheets").is_file()
+    assert dict(drawn)["g0"] == [pytest.approx((0, 0, 0.01, 0.01))]
 
 
 # ---- sets as their authors publish them

@@ -8,7 +8,7 @@ import pickle
 import pytest
 from PIL import Image
 
-from patchseek.datasets import clamp, open_dataset, write_schema
+from patchseek.datasets import clamp, corners, open_dataset, write_schema
 from patchseek.datasets._literals import read_literals
 from patchseek.datasets._mat import read_mat
 from patchseek.errors import BoxError, DatasetError
@@ -547,6 +547,11 @@ def test_a_box_is_clamped_to_its_picture():
     assert clamp((-2, 1, 5, 9), 8, 6) == (0, 1, 3, 5)
     with pytest.raises(BoxError, match=r"box 8,0,2,2 lies outside the picture of 8 x 6 pixels"):
         clamp((8, 0, 2, 2), 8, 6)
+
+
+def test_the_corners_of_a_box_of_one_pixel_are_not_those_of_the_picture():
+    assert corners((0, 0, 1, 1), 8, 4) == (0, 0, 1 / 8, 1 / 4)
+    assert corners((6, -1, 5, 3), 8, 4) == (6 / 8, 0, 1, 2 / 4)
 
 
 def test_what_lies_above_or_left_of_the_picture_is_cut_off(tmp_path):

@@ -50,6 +50,8 @@ def evaluate_command(
     """Search every query of DATASET and score the answers, level by level.
 
     DATASET: a folder with query.json and gallery.json, a .csv file, ilias:DIR, instre:DIR, roxford5k:DIR:medium.
+    Boxes in the first two are x y w h in pixels or shares, as --box of search takes them.
+
     Writes results (one file a level), metrics.json, report.md and plots below --out.
     """
     import numpy as np

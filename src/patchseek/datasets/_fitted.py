@@ -14,7 +14,7 @@ from ._assemble import find_missing, is_file
 from ._boxes import clip, fit
 from ._rows import Label, Reading, Row
 
-_THREADS = 16  # they wait for a disk, or a network
+_THREADS = 8  # they wait for a disk or a network, or for a HEIC to be decoded, which takes memory
 
 
 def fitted(
