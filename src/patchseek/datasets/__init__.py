@@ -23,9 +23,10 @@ from ._dataset import Dataset, GalleryPicture, Query, Truth
 from ._ilias import TextQuery, prepare_ilias, read_ilias, text_queries
 from ._instre import read_instre
 from ._revisited import NAMES, read_revisited
-from ._schema import read_schema, write_schema
+from ._schema import read_schema
 from ._shards import Keys, iter_members, iter_shard, read_keys
 from ._similarities import read_similarities, write_similarities
+from ._write import write_schema
 
 __all__ = [
     "Box",

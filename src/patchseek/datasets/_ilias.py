@@ -28,7 +28,7 @@ from ._boxes import Box
 from ._dataset import Dataset
 from ._fitted import clipped
 from ._rows import Label, Reading, Row, from_rows
-from ._schema import write_schema
+from ._write import write_schema
 
 QUERY_ID = re.compile(r"[^/\\]+/query/[^/\\]+\.jpe?g", re.IGNORECASE)
 POSITIVE_ID = re.compile(r"[^/\\]+/pos/[^/\\]+\.jpe?g", re.IGNORECASE)
