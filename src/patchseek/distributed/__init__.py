@@ -9,7 +9,7 @@ survives is alone; it is listed as failed.
 """
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from contextlib import closing
 from functools import partial
 from pathlib import Path
@@ -19,7 +19,8 @@ from .. import encoders
 from ..collection import Collection
 from ..encode import SHARD_IMAGES, AddReport, OnProgress
 from ..encoders import Encoder
-from ..store import Writer
+from ..patterns import Given
+from ..store import Writer, exclusions
 from ._driver import Driver
 from ._files import is_url
 from ._ray import apply_all, connected, nodes, share
@@ -38,10 +39,12 @@ def add_source(
     n_workers: int | None = None,
     open_encoder: Callable[[], Encoder] | None = None,
     staging: str | None = None,
-    exclude: Sequence[str] = (),
+    exclude: Given | None = None,
     hidden: bool = False,
     follow_symlinks: bool = False,
     retry: bool = False,
+    check_content: bool = False,
+    prune: bool = False,
     shard_images: int = SHARD_IMAGES,
     on_progress: OnProgress | None = None,
 ) -> AddReport:
@@ -51,11 +54,13 @@ def add_source(
     .parquet with a column path, url or image). ray: "local" starts Ray on this machine, "auto" or "HOST:PORT" connects
     to a cluster. n_workers: by default as many as use the whole cluster. open_encoder: called in each worker, by
     default opens the collection's encoder by its name. staging: a URL, or a folder that all machines see, for finished
-    shards; by default inside the collection. exclude, hidden, follow_symlinks: for folders. shard_images: pictures in a
-    shard. on_progress: hears of each finished shard; its total is 0 where a source does not tell its length.
+    shards; by default inside the collection. exclude: names and patterns to leave out, remembered as by
+    `Collection.add`. hidden, follow_symlinks: for folders. retry, check_content and prune: as for `Collection.add`.
+    shard_images: files in a shard. on_progress: hears of each finished shard; its total is 0 where a source does not
+    tell its length.
 
-    What a source no longer names is removed from the collection, as for `Collection.add`; a picture that moved is
-    recognised inside folders and URLs. Raises PatchseekError; what was committed before stays.
+    What a source no longer names is set aside, as for `Collection.add`; a picture that moved is recognised inside
+    folders and URLs. Raises PatchseekError; what was committed before stays.
     """
     began = time.monotonic()
     store = collection.store
@@ -68,10 +73,19 @@ def add_source(
         driver = Driver(
             writer,
             shards,
-            open_sources(_absolute(source), exclude=exclude, hidden=hidden, follow_symlinks=follow_symlinks),
+            open_sources(
+                _absolute(source),
+                exclude=exclude,
+                remembered=partial(exclusions, store),
+                hidden=hidden,
+                follow_symlinks=follow_symlinks,
+                may_be_empty=True,
+            ),
             shard_images=shard_images,
             retry=retry,
             on_progress=on_progress,
+            check_content=check_content,
+            prune=prune,
         )
         driver.recover()
         if driver.has_work():
@@ -88,7 +102,7 @@ def add_source(
 
 
 def check_source(
-    source: str | Path, *, exclude: Sequence[str] = (), hidden: bool = False, follow_symlinks: bool = False
+    source: str | Path, *, exclude: Given | None = None, hidden: bool = False, follow_symlinks: bool = False
 ) -> None:
     """Raise PatchseekError where `add_source` would find no pictures, as far as can be told without reading any."""
     next(open_sources(_absolute(source), exclude=exclude, hidden=hidden, follow_symlinks=follow_symlinks))

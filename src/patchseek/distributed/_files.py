@@ -41,8 +41,7 @@ def state_of(place: str) -> FileState:
     """Size and time of change; zeros for what the store does not say. Raises PatchseekError."""
     with _said(place):
         if not is_url(place):
-            status = Path(place).stat()
-            return FileState(status.st_size, status.st_mtime_ns)
+            return FileState.of(Path(place).stat())
         system, path = _system(place)
         return _state(system.info(path))
 
@@ -78,11 +77,11 @@ def fetch(place: str, name: str, start: int, size: int | None, state: FileState)
     try:
         content = _within(FETCH_SECONDS, lambda: _read(place, start, size))
     except ImageError as error:
-        raise ImageError(name, error.reason) from error
+        raise ImageError(name, error.reason, error.passing) from error
     except TimeoutError as error:
-        raise ImageError(name, f"takes more than {FETCH_SECONDS:g} s to read") from error
+        raise ImageError(name, f"takes more than {FETCH_SECONDS:g} s to read", passing=True) from error
     except Exception as error:  # each store has a library, and each library errors of its own
-        raise ImageError(name, f"cannot be read ({_line(error)})") from error
+        raise ImageError(name, f"cannot be read ({_line(error)})", passing=True) from error
     if len(content) > MAX_FILE_BYTES:
         raise ImageError(name, f"more than {MAX_FILE_BYTES >> 20} MB is too large for a picture")
     if size is not None and len(content) != size:

@@ -21,10 +21,11 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from .._files import MAX_FILE_BYTES, open_regular, too_large
-from ..errors import ImageError, PatchseekError
+from ..errors import ImageError, PatchseekError, is_passing
 from . import _directories
 from ._formats import opened, shortfall
 from ._memory import budget
+from ._pillow import orientation_of, whole
 from ._pixels import Pixels, upright
 
 __all__ = [
@@ -33,6 +34,7 @@ __all__ = [
     "OVERSAMPLING",
     "Picture",
     "count_pages",
+    "from_image",
     "read",
 ]
 
@@ -98,7 +100,7 @@ def read(
         with _stream(source, label) as file:
             return _read(file, label, ceil(OVERSAMPLING * need) if need else None, max_pixels, page)
     except (OSError, ValueError) as error:
-        raise ImageError(label, _reason(error)) from error
+        raise ImageError(label, _reason(error), is_passing(error)) from error
 
 
 def _read(file: BinaryIO, label: str, least: int | None, max_pixels: int, page: int) -> Picture:
@@ -113,7 +115,26 @@ def _read(file: BinaryIO, label: str, least: int | None, max_pixels: int, page: 
     except PatchseekError:
         raise
     except Exception as error:  # a damaged file can raise anything from any depth of a decoder
-        raise ImageError(label, shortfall(file) or _reason(error)) from error
+        reason = _reason(error) if is_passing(error) else shortfall(file) or _reason(error)
+        raise ImageError(label, reason, is_passing(error)) from error
+
+
+def from_image(image: Image.Image, *, name: str = "image") -> Picture:
+    """The upright picture that an image of Pillow's shows, made of it as `read` makes one of a file.
+
+    Raises ImageError for one that cannot be loaded.
+    """
+    try:
+        _hush_metadata_warnings()
+        image.load()
+        if image.mode in ("F", "YCbCr"):  # which only TIFF can hold
+            tiff = BytesIO()
+            image.save(tiff, "TIFF")
+            return read(tiff.getvalue(), name=name)
+        pixels = upright(whole(image, 1), orientation_of(image))
+        return Picture(_frozen(pixels), pixels.shape[1], pixels.shape[0])
+    except Exception as error:  # as for a file: it may well be one that has only been opened
+        raise ImageError(name, _reason(error)) from error
 
 
 def _stream(source: Path | bytes | str, label: str) -> BinaryIO:
@@ -131,10 +152,13 @@ def _stream(source: Path | bytes | str, label: str) -> BinaryIO:
     raise too_large(label, size) if size else ImageError(label, "empty file")
 
 
-def count_pages(file: Path) -> int:
-    """How many pages a TIFF has; 1 for every other file, and for what cannot be read. Decodes nothing."""
+def count_pages(file: Path | bytes) -> int:
+    """How many pages a TIFF (a path, or its content) has; 1 for every other file, and for what cannot be read.
+
+    Decodes nothing.
+    """
     try:
-        with open_regular(file, file) as content:
+        with BytesIO(file) if isinstance(file, bytes) else open_regular(file, file) as content:
             return _directories.count(content)
     except (OSError, ValueError, ImageError):
         return 1

@@ -14,7 +14,7 @@ from PIL import (
 )
 
 from .. import _heif
-from ..errors import ImageError
+from ..errors import ImageError, is_passing
 from ._cut import Jpeg
 from ._directories import MAGICS
 from ._pillow import Decoded
@@ -148,7 +148,8 @@ class Heic:
         try:
             content = _heif.as_tiff(self._file.read(), self._max_pixels)
         except (OSError, ImportError) as error:
-            raise ImageError(self._label, shortfall(self._file) or str(error)) from error
+            reason = str(error) if is_passing(error) else shortfall(self._file) or str(error)
+            raise ImageError(self._label, reason, is_passing(error)) from error
         tiff = Tiff(BytesIO(content), self._label, 1, self._max_pixels)
         self.size = tiff.size
         return tiff.decode(least)

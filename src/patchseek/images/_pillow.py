@@ -72,10 +72,10 @@ class Decoded:
         there; a damaged file can raise anything.
         """
         image, missing, is_coarse = _cut.load(lambda: self._sized(least), self._file)
-        self.orientation = _orientation(image)
+        self.orientation = orientation_of(image)
         factor = shrinking(image.size, least)
         if missing is None or not missing.any():  # whole, or the end mark alone is missing
-            return _whole(image, factor), "some of its finer detail is missing" if is_coarse else None
+            return whole(image, factor), "some of its finer detail is missing" if is_coarse else None
         n_missing = -(-int(missing.sum()) * self.size[1] // image.height)
         note = missing_rows(self._label, self.size[1], n_missing, _cut.missing_end(missing))
         pixels = assembled(map(_rgb, row_bands(image)), image.size, 1)
@@ -96,7 +96,7 @@ class Decoded:
         return image
 
 
-def _orientation(image: Image.Image) -> int:
+def orientation_of(image: Image.Image) -> int:
     """The EXIF orientation of a loaded image; 1 where nothing legible says otherwise."""
     try:
         return int(image.getexif().get(ExifTags.Base.Orientation, 1))
@@ -104,7 +104,8 @@ def _orientation(image: Image.Image) -> int:
         return 1
 
 
-def _whole(image: Image.Image, factor: int) -> Pixels:
+def whole(image: Image.Image, factor: int) -> Pixels:
+    """The pixels of a loaded image in RGB as stored, shrunk by a whole number."""
     if factor > 1 and image.mode == "RGB" and "transparency" not in image.info:
         return np.asarray(image.reduce(factor))
     return assembled(map(_rgb, row_bands(image)), image.size, factor)
