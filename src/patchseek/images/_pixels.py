@@ -12,6 +12,8 @@ from ..errors import ImageError
 Pixels = NDArray[np.uint8]
 """(h, w, 3) RGB."""
 
+MAX_SIDE = 500_000
+"""Pixels side by side; what decoders take for each row, or for a band of rows, would otherwise be without limit."""
 _BAND_PIXELS = 1 << 20
 _BYTES_OF_BANDS = 24
 # a pixel of a band, in all the steps from what it was to RGB
@@ -20,11 +22,13 @@ GREY = 128
 
 
 def check_size(size: tuple[int, int], label: str, max_pixels: int) -> None:
-    """Raises ImageError for a picture of no pixels and one of more than max_pixels."""
+    """Raises ImageError for a picture of no pixels, of more than max_pixels, and for what is more line than picture."""
     if min(size) < 1:
         raise ImageError(label, f"cannot be decoded: a picture of {size[0]} x {size[1]} pixels")
     if size[0] * size[1] > max_pixels:
         raise ImageError(label, f"{size[0]} x {size[1]} pixels, more than the limit of {max_pixels}")
+    if max(size) > MAX_SIDE:
+        raise ImageError(label, f"{size[0]} x {size[1]} pixels, more than {MAX_SIDE} in a row or column")
 
 
 def shrinking(size: tuple[int, int], least: int | None) -> int:

@@ -22,7 +22,7 @@ class Tiff:
     hides_orientation = False
 
     def __init__(self, file: BinaryIO, label: str, page: int, max_pixels: int) -> None:
-        """Raises ImageError for a page that is not there or not half there, too large, or of a layout not read here."""
+        """Raises ImageError for a page that is not there, or not half, is too large, or of a layout not read here."""
         directory = _directories.find(file, page)
         if directory is None and page == 1:
             raise ImageError(label, "cannot be decoded: a TIFF without a directory")
