@@ -99,9 +99,12 @@ def index(
 ) -> None:
     """Encode every picture below the folder SOURCE. Run it again after changes: only what is new is encoded."""
     from ..collection import Collection, find_collection
+    from ..indexes import lasting
     from ..store import Store
     from ._progress import progress_bar
 
+    if index_engine is not None:
+        index_engine = lasting(index_engine)
     if fast:
         choice = choice.or_else("embedded-fast")
     home = collection or cluster.home(source)
@@ -120,12 +123,12 @@ def index(
             retry=retry,
             on_progress=on_progress,
         )
-    if index_engine:
-        opened.use_index(index_engine)
     remember(opened.path)
     _say_report(opened, done)
     if report:
         write_run_report(report, opened, done)
+    if index_engine is not None:
+        opened.use_index(index_engine)
     if done.failed:
         sys.exit(EXIT_SOME_FAILED)
 
