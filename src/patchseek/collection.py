@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from ._home import expand_home
 from .answers import Searched, SearchOptions, answer
 from .boxes import WHOLE, from_pixels
 from .confidence import MIN_REGIONS, Background, measure_background
@@ -59,7 +60,7 @@ class Collection:
         new one. weights: the encoder's file, where it does not find it itself. Raises StoreMismatch when they are given
         and differ, StoreError when there is none and not create.
         """
-        path = find_collection(Path(path).expanduser())
+        path = find_collection(expand_home(path))
         if not Store.exists(path):
             if not create:
                 raise StoreError(f"{path}: no collection here; make one with: patchseek index FOLDER")
@@ -116,7 +117,7 @@ class Collection:
         self.store.require_current()
         report = add_folder(
             self.store,
-            Path(folder).expanduser(),
+            expand_home(folder),
             self.encoder,
             exclude=exclude,
             hidden=hidden,
@@ -186,7 +187,7 @@ class Collection:
         if isinstance(query, Picture):
             return query
         if not isinstance(query, int):
-            return read(query if isinstance(query, bytes) else Path(query).expanduser())
+            return read(query if isinstance(query, bytes) else expand_home(query))
         image = self.store.images([query])[0]
         if image is None:
             raise QueryError(f"the collection has no picture with id {query}")
@@ -264,7 +265,7 @@ class Collection:
 
         Others may search and add meanwhile. on_progress hears shards. Raises StoreError, StoreDamaged, DiskFull.
         """
-        return back_up(self.store, Path(file).expanduser(), on_progress)
+        return back_up(self.store, expand_home(file), on_progress)
 
     @classmethod
     def restore(
@@ -281,8 +282,8 @@ class Collection:
         was, seen from the collection, and else keeps its path of that time. Raises as `back_up` and for a folder that
         is there already.
         """
-        moved_to = Path(pictures).expanduser() if pictures is not None else None
-        return cls(restore(Path(file).expanduser(), Path(folder).expanduser(), moved_to, on_progress))
+        moved_to = expand_home(pictures) if pictures is not None else None
+        return cls(restore(expand_home(file), expand_home(folder), moved_to, on_progress))
 
 
 def find_collection(path: Path) -> Path:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from .._home import expand_home
 from ..errors import PatchseekError
 from ._encoder import EncoderChoice
 
@@ -87,7 +88,7 @@ class ClusterChoice:
 
 
 def _absolute(path: Path | None) -> Path | None:
-    return path and path.expanduser().absolute()  # workers may stand in other folders
+    return path and expand_home(path).absolute()  # workers may stand in other folders
 
 
 _OPTIONS = (

@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from itertools import product
 from pathlib import Path
 
+from .._home import expand_home
 from ..datasets import iter_members
 from ..encode import SKIPPED_FOLDERS, find_pictures, is_wanted
 from ..errors import PatchseekError
@@ -93,7 +94,7 @@ def _open_url(url: str, exclude: Sequence[str], hidden: bool) -> Source:
 
 def _open_list(place: str, kind: str) -> Source:
     """A list. It is read once to the end beforehand, so that a bad line costs nothing."""
-    place = place if is_url(place) else str(Path(place).expanduser().resolve())
+    place = place if is_url(place) else str(expand_home(place).resolve())
     folder = place.rpartition("/")[0]
     n_total = sum(1 for _ in iter_list(place, kind))
     if not n_total:
@@ -135,7 +136,7 @@ def _open_tar(place: str) -> Source:
 def _find_tars(pattern: str) -> list[str]:
     """The tars that x-{000..099}.tar or *.tar stands for, all of which exist. Raises PatchseekError."""
     if not is_url(pattern):
-        pattern = str(Path(pattern).expanduser().absolute())
+        pattern = str(expand_home(pattern).absolute())
     pieces = re.split(r"\{(\d+)\.\.(\d+)\}", pattern)  # text, first, last, text, ...
     ranges = [
         [f"{number:0{len(first)}}" for number in range(int(first), int(last) + 1)]

@@ -13,7 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ..errors import EncoderError, MissingExtra
+from .._home import expand_home
+from ..errors import EncoderError, MissingExtra, PatchseekError
 from ._spec import parse_spec
 
 MANIFEST = "manifest.json"
@@ -34,7 +35,7 @@ class Source:
 
 def models_folder() -> Path:
     """The folder looked into first: $PATCHSEEK_MODELS, or ~/.cache/patchseek/models."""
-    return Path(os.environ.get("PATCHSEEK_MODELS") or Path("~/.cache/patchseek/models")).expanduser()
+    return expand_home(os.environ.get("PATCHSEEK_MODELS") or Path("~/.cache/patchseek/models"))
 
 
 def place(model: str, folder: Path | None = None) -> Path:
@@ -44,7 +45,7 @@ def place(model: str, folder: Path | None = None) -> Path:
 
 def check_file(path: Path) -> Path:
     """The path, made absolute. Raises EncoderError unless it is a file of a kind that holds tensors."""
-    path = path.expanduser().resolve()
+    path = expand_home(path).resolve()
     if not path.is_file():
         raise EncoderError(f"{path}: no such file")
     if path.suffix not in (_SUFFIX, ".pt", ".pth", ".bin"):
@@ -54,8 +55,19 @@ def check_file(path: Path) -> Path:
 
 def find(model: str) -> Path | None:
     """The weights file of a model in the models folder, None where there is none."""
-    path = place(model)
+    try:
+        path = place(model)
+    except PatchseekError:  # nobody's home: the hub's cache may be elsewhere
+        return None
     return path if path.is_file() else None
+
+
+def _advice(model: str) -> str:
+    """Where to put the weights of a model, for people."""
+    try:
+        return f"put it at {place(model)}"
+    except PatchseekError:
+        return f"put it as {place(model, Path()).name} into a folder that PATCHSEEK_MODELS names"
 
 
 def locate(source: Source) -> Path:
@@ -69,14 +81,14 @@ def locate(source: Source) -> Path:
     if not source.repository:
         raise EncoderError(
             f"{source.model}: no weights are published under this name; pass a file with --weights FILE, "
-            f"or put it at {place(source.model)}"
+            f"or {_advice(source.model)}"
         )
     try:
         return _download(source)
     except (OSError, ValueError) as error:  # the hub's client raises its own kinds of these
         raise EncoderError(
             f"{source.model}: no weights here and none could be fetched; bring {source.file} of the hub repository "
-            f"{source.repository} and pass it with --weights FILE, or put it at {place(source.model)}"
+            f"{source.repository} and pass it with --weights FILE, or {_advice(source.model)}"
         ) from error
 
 

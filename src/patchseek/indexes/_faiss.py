@@ -191,9 +191,11 @@ def _build(cache: Path | None, recipe: Recipe, snapshot: Snapshot, saved: Saved 
         try:
             build(job, training, blocks if is_new else ())
         except AnewError:
-            _log.info("the saved index of %s cannot be added to; building it anew", recipe.factory)
+            _log.info("the index %s cannot be added to; building it anew", recipe.factory)
             return _build(cache, recipe, snapshot, None)
         except BuildError as error:
+            for place in places:
+                _remove(place)
             made_of = f"{len(training)} features of {snapshot.dim} numbers"
             raise EngineError(f"FAISS cannot build {recipe.text!r} from {made_of}: {error}") from error
         if saved is not None and not is_new:
@@ -204,6 +206,11 @@ def _build(cache: Path | None, recipe: Recipe, snapshot: Snapshot, saved: Saved 
         if written.parent == cache:
             keep(written, cache, recipe, snapshot)
         return index
+
+
+def _remove(path: Path) -> None:
+    with suppress(OSError):  # it may never have been there, nor its folder
+        path.unlink()
 
 
 @contextmanager

@@ -1,7 +1,7 @@
 """Builds and tries a FAISS index in a child process: some engine strings crash FAISS, never end or take all memory.
 
 This file is both sides. `build` starts it as a program, hands it features and gets a file; the program trains, adds,
-searches once and saves, within limits of time and memory that grow with the features. Only the program imports FAISS.
+saves and searches once, within limits of time and memory that grow with the features. Only the program imports FAISS.
 """
 
 import json
@@ -135,8 +135,7 @@ def _serve(pipe: BinaryIO) -> None:
             index.train(training)
     else:
         try:
-            with open(job.saved, "rb") as file:  # noqa: PTH123
-                index = faiss.read_index(faiss.PyCallbackIOReader(file.read))  # type: ignore[attr-defined]
+            index = _load(job.saved)
         except (OSError, RuntimeError):
             sys.exit(_ANEW)
     at_once = _is_made_at_once(index)
@@ -145,8 +144,11 @@ def _serve(pipe: BinaryIO) -> None:
     while index.ntotal < job.n_rows:
         n_left = job.n_rows - index.ntotal
         index.add(_read(pipe, n_left if at_once else min(n_left, _ROWS), job.dim))
+    if job.targets:
+        written = _save(index, job.targets)
+        del index  # before it is there twice
+        index = _load(written)  # as it will be
     _try(index, job, training)
-    _save(index, job.targets)
 
 
 def _limit(cpu_seconds: int, n_bytes: int) -> None:
@@ -234,20 +236,28 @@ def default_parameters(ivf: Any) -> str:
     return "" if ivf is None else f"nprobe={max(1, ivf.nlist // 4)}"
 
 
-def _save(index: Any, targets: Sequence[str]) -> None:
+def _save(index: Any, targets: Sequence[str]) -> str:
     """Write the index to the first of the targets that takes it, and to no other. Raises OSError where none does."""
     import faiss
 
-    for i, target in enumerate(targets, 1):
+    for target in targets:
         try:
             with open(target, "wb") as file:  # noqa: PTH123
                 faiss.write_index(index, faiss.PyCallbackIOWriter(file.write))  # type: ignore[attr-defined]
-            return
+            return target
         except OSError:
             with suppress(OSError):
                 os.unlink(target)  # noqa: PTH108
-            if i == len(targets):
+            if target == targets[-1]:
                 raise
+    raise AssertionError("unreachable")
+
+
+def _load(path: str) -> Any:
+    import faiss
+
+    with open(path, "rb") as file:  # noqa: PTH123  FAISS itself would take names in UTF-8 alone
+        return faiss.read_index(faiss.PyCallbackIOReader(file.read))  # type: ignore[attr-defined]
 
 
 if __name__ == "__main__":

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from .._home import expand_home
 from ..errors import PatchseekError
 
 _LINE = b"\r\n"
@@ -43,7 +44,7 @@ class Client:
             fields += [(name, str(each)) for each in ([value] if isinstance(value, str | int) else value)]
         if box is not None:
             fields.append(("box", ",".join(f"{number:.10g}" for number in box)))
-        fields.append(("image_id", str(query)) if isinstance(query, int) else ("image", Path(query).expanduser()))
+        fields.append(("image_id", str(query)) if isinstance(query, int) else ("image", expand_home(query)))
         answer: dict[str, Any] = self._ask("/api/search", fields)
         return answer
 

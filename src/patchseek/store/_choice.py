@@ -10,7 +10,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from ..errors import QueryError
+from .._home import expand_home
+from ..errors import PatchseekError, QueryError
 from ._catalogue import tags_of
 from ._store import Store
 
@@ -73,7 +74,10 @@ def _several(words: Words) -> Sequence[str]:
 def _under(db: sqlite3.Connection, store: Store, place: str) -> tuple[str, list[object]]:
     """The condition that a picture lies under a place, and its values."""
     parts: list[tuple[str, list[object]]] = [_below(place.removeprefix("./"))]
-    file = Path(place).expanduser()
+    try:
+        file = expand_home(place)
+    except PatchseekError:  # a name that begins with ~ and is nobody's
+        file = Path(place)
     if file.is_absolute() or "://" in place:
         parts = []
         whole = place if "://" in place else file.resolve().as_posix()
