@@ -10,7 +10,7 @@ import sys
 import time
 import tomllib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -134,12 +134,12 @@ def run(arguments: Arguments) -> dict[str, float]:
     say(str(dataset))
     encoder = _open_encoder(arguments)
     say(f"encoder {encoder.identity.name} on {encoder.runs_on}")
-    exact_settings = evaluate.EvalSettings(level=arguments.tile_size_res, query=arguments.query)
+    exact_settings = evaluate.EvalSettings(arguments.tile_size_res, follows_shape=False, query=arguments.query)
     gallery = evaluate.encode_gallery(dataset, encoder, exact_settings.pyramid, Path("features"), _progress)
     queries = evaluate.encode_queries(dataset, encoder, arguments.query)
     settings, report = exact_settings, None
     if arguments.pq != "False":
-        settings = pq_settings(arguments, encoder.identity.dim, gallery.snapshot.n_live)
+        settings = pq_settings(arguments, exact_settings, encoder.identity.dim, gallery.snapshot.n_live)
         Path("faiss_indices").mkdir(exist_ok=True)
     engine = evaluate.open_engine(gallery, settings, Path("faiss_indices") / gallery.store.path.name)
     results = evaluate.run_benchmark(dataset, gallery, queries, engine, settings)
@@ -155,11 +155,11 @@ def run(arguments: Arguments) -> dict[str, float]:
     return figures
 
 
-def pq_settings(arguments: Arguments, dim: int, n_images: int) -> evaluate.EvalSettings:
+def pq_settings(arguments: Arguments, exact: evaluate.EvalSettings, dim: int, n_images: int) -> evaluate.EvalSettings:
     """The settings of a compressed run: see HELP. A level's own grid trains, as the original keeps levels apart."""
     levels = {-1: arguments.tile_size_res, -2: None}
     train_level = levels.get(arguments.pq_train_res, arguments.pq_train_res)
-    settings = evaluate.EvalSettings(arguments.tile_size_res, query=arguments.query, train_level=train_level)
+    settings = replace(exact, train_level=train_level)
     n_regions = settings.pyramid.n_regions if settings.train_regions is None else len(settings.train_regions)
     engine = pq_engine(
         arguments.pq,
@@ -171,7 +171,7 @@ def pq_settings(arguments: Arguments, dim: int, n_images: int) -> evaluate.EvalS
         nprobe=arguments.pq_nprobe,
         is_l2=arguments.pq_dist_type == "L2",
     )
-    return evaluate.EvalSettings(arguments.tile_size_res, query=arguments.query, engine=engine, train_level=train_level)
+    return replace(settings, engine=engine)
 
 
 def _open_data(split: str) -> Dataset:

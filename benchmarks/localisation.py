@@ -114,19 +114,20 @@ def measure_confidence(
         np.array([query.feature for query in asked]), gallery.snapshot.n_live
     )
     files = {picture.id: picture.image for picture in data.gallery}
-    boxes = gallery.store.settings.pyramid.boxes
+    pyramid = gallery.store.settings.pyramid
     found: dict[str, tuple[list[float], list[float]]] = {"grid": ([], []), "refined": ([], [])}
     for q, (entry, query) in enumerate(zip(data.queries, asked, strict=True)):
         ignored, positives = set(data.ignored(entry)), set(data.positives(entry))
         for is_absent in (False, True):
             dropped = ignored | positives if is_absent else ignored
             columns = zip(hits.positions[q].tolist(), hits.regions[q].tolist(), hits.scores[q].tolist(), strict=True)
-            rows = [(gallery.ids[p][0], r, s) for p, r, s in columns if gallery.ids[p][0] not in dropped][:N_REFINED]
-            pictures = (read(files[name], need=need(encoder)) for name, _, _ in rows)
-            finer = Refiner(query, encoder).refine(pictures, boxes[[region for _, region, _ in rows]])
+            rows = [(gallery.ids[p][0], p, r, s) for p, r, s in columns if gallery.ids[p][0] not in dropped][:N_REFINED]
+            pictures = (read(files[name], need=need(encoder)) for name, *_ in rows)
+            regions = np.array([pyramid.boxes_of(*gallery.sizes[p])[r] for _, p, r, _ in rows])
+            finer = Refiner(query, encoder).refine(pictures, regions)
             first = max((f for f in finer if f is not None), key=lambda f: f.score)
-            found["grid"][is_absent].append(background.confidence(rows[0][2]))
-            found["refined"][is_absent].append(background.confidence(rows[0][2], first.evidence))
+            found["grid"][is_absent].append(background.confidence(rows[0][3]))
+            found["refined"][is_absent].append(background.confidence(rows[0][3], first.evidence))
     figures = {f"AUROC {name}": round(auroc(*pair), 3) for name, pair in found.items()}
     present, absent = (np.array(values) for values in found["refined"])
     for threshold in THRESHOLDS:

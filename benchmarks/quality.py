@@ -54,13 +54,14 @@ def search_all(
         features.append(encode_query(picture, collection.encoder, box).feature)
     snapshot, pyramid = collection.store.snapshot(), collection.store.settings.pyramid
     images = collection.store.images(snapshot.ids.tolist())
+    sizes = [(image.width, image.height) for image in images if image]
     results: dict[int, Any] = {}
     for level in pyramid.levels:
         lower = snapshot.first_regions(int((pyramid.level_of <= level).sum()))
         hits = open_index("exact", lower).search(np.array(features), snapshot.n_live)
         results[level] = {
             query["id"]: [
-                [ids[images[p].path], float(s), list(to_pixels(pyramid.boxes[r], images[p].width, images[p].height))]
+                [ids[images[p].path], float(s), list(to_pixels(pyramid.boxes_of(*sizes[p])[r], *sizes[p]))]
                 for p, r, s in zip(hits.positions[q], hits.regions[q], hits.scores[q], strict=True)
             ]
             for q, query in enumerate(queries)

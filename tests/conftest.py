@@ -34,6 +34,7 @@ SLOW = (
     "test_cli",
     "test_web",
     "test_encoder_embedded",
+    "test_copies",
     "test_operations",
 )
 """The files that take longest. They are begun first, so that no worker waits for another at the end.

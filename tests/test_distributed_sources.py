@@ -17,11 +17,12 @@ from patchseek.distributed import _files, _work, add_source
 from patchseek.distributed._driver import Driver
 from patchseek.distributed._sources import open_sources
 from patchseek.distributed._staging import Staging
-from patchseek.errors import MissingExtra, PatchseekError, StoreError, StoreLocked
+from patchseek.errors import ImageError, MissingExtra, PatchseekError, StoreError, StoreLocked
 from patchseek.store import Settings, Store, Writer
 
 from .conftest import LIMIT, TinyEncoder, blot
 from .test_distributed import PYRAMID, local_vectors, vectors
+from .test_pages import scan
 
 
 @pytest.fixture
@@ -38,12 +39,12 @@ def numbered(make_folder, n):
     return make_folder(*(f"{i:03}.png" for i in range(n)))
 
 
-def add_here(collection, source, staging=None, **options):
+def add_here(collection, source, staging=None, exclude=None, **options):
     """What `add_source` does, with one worker in this very process instead of a cluster."""
     settings, options = collection.store.settings, {"shard_images": 4, "retry": False, "on_progress": None} | options
     with Writer(collection.store) as writer:
         shards = Staging.open(staging or str(collection.path / "staging"), settings)
-        driver = Driver(writer, shards, open_sources(str(source)), **options)
+        driver = Driver(writer, shards, open_sources(str(source), exclude=exclude), **options)
         driver.recover()
         driver.has_work()
         worker = _work.ShardWorker(TinyEncoder, settings, shards, driver.gone(), 2)
@@ -303,3 +304,119 @@ def test_a_locked_collection_a_missing_library_and_an_unshared_place_are_named(
     monkeypatch.setitem(sys.modules, "ray", None)
     with pytest.raises(MissingExtra, match=r"patchseek\[ray\]"):
         add_source(collection, folder)
+
+
+# ---- what is gone, moved, part of others; pages
+
+
+def test_folders_that_move_hold_or_are_part_of_others_keep_their_pictures(collection, make_folder, tmp_path):
+    folder = make_folder("a.png", "sub/b.png", "sub/c.png")
+    assert add_here(collection, folder / "sub").added == 2
+    report = add_here(collection, folder)
+    assert (report.added, report.unchanged) == (1, 2)
+    assert add_here(collection, folder / "sub").unchanged == 2
+    assert collection.store.roots() == [folder]
+    moved = folder.rename(tmp_path / "moved")
+    report = add_here(collection, moved)
+    assert (report.added, report.moved, collection.store.roots()) == (0, 3, [moved])
+    assert {image.path: image.id for image in collection.store.images([1, 2, 3])} == {
+        "sub/b.png": 1,
+        "sub/c.png": 2,
+        "a.png": 3,
+    }
+
+
+def test_what_is_gone_from_a_folder_is_set_aside_or_missed_and_comes_back(collection, make_folder):
+    folder = numbered(make_folder, 8)
+    add_here(collection, folder)
+    contents = {path: path.read_bytes() for path in folder.iterdir()}
+    (folder / "000.png").unlink()
+    assert add_here(collection, folder).removed == 1
+    (folder / "back.png").write_bytes(contents[folder / "000.png"])
+    report = add_here(collection, folder)
+    assert (report.returned, report.added) == (1, 0)
+    for i in range(1, 6):
+        (folder / f"00{i}.png").unlink()
+    report = add_here(collection, folder)
+    assert (report.removed, report.missing, len(collection)) == (0, 5, 8)
+    report = add_here(collection, folder, prune=True)
+    assert (report.removed, report.missing, len(collection)) == (5, 0, 3)
+
+
+def test_an_emptied_or_missing_folder_is_an_error_and_can_be_pruned(collection, make_folder, tmp_path):
+    folder = numbered(make_folder, 3)
+    add_here(collection, folder)
+    folder.rename(tmp_path / "away")
+    for _ in range(2):
+        with pytest.raises(PatchseekError, match=r"3 known: is a disk not mounted\?.*--prune"):
+            add_source(collection, folder, ray="nowhere:1")
+        folder.mkdir(exist_ok=True)
+    assert len(collection) == 3
+    assert add_source(collection, folder, ray="nowhere:1", prune=True).removed == 3
+
+
+def test_pages_of_a_tiff_are_encoded_by_workers_and_move(collection, make_folder, tmp_path):
+    folder = make_folder("a.png")
+    scan(folder / "scan.tif", 1, 2, 3)
+    assert add_here(collection, folder).added == 4
+    assert vectors(collection.store) == local_vectors(folder, tmp_path / "local")
+    assert add_here(collection, folder).unchanged == 4
+    (folder / "scan.tif").rename(folder / "moved.tif")
+    report = add_here(collection, folder)
+    assert (report.moved, report.unchanged, report.added) == (3, 1, 0)
+    scan(folder / "moved.tif", 1, 9)
+    report = add_here(collection, folder)
+    assert (report.changed, report.unchanged) == (2, 1)
+    assert {path for _, _, path in collection.store.paths()} == {"a.png", "moved.tif", "moved.tif#2"}
+
+
+def test_pages_of_a_tiff_that_a_list_names(collection, make_folder, tmp_path):
+    folder = make_folder("a.png")
+    scan(folder / "scan.tif", 1, 2)
+    (tmp_path / "list.csv").write_text("path\npictures/scan.tif\n")
+    assert add_here(collection, tmp_path / "list.csv").added == 2
+    assert add_here(collection, tmp_path / "list.csv").unchanged == 2
+
+
+def test_what_a_list_no_longer_names_is_set_aside_and_comes_back_by_name(collection, make_folder, tmp_path):
+    numbered(make_folder, 5)
+    names = [f"pictures/00{i}.png" for i in range(5)]
+    listed = tmp_path / "list.csv"
+    listed.write_text("\n".join(["path", *names]))
+    add_here(collection, listed)
+    listed.write_text("\n".join(["path", names[0]]))
+    report = add_here(collection, listed)
+    assert (report.unchanged, report.removed, report.missing) == (1, 4, 0)
+    listed.write_text("\n".join(["path", *names]))
+    report = add_here(collection, listed)
+    assert (report.unchanged, report.returned, report.added) == (1, 4, 0)
+
+
+def test_a_picture_that_cannot_be_had_for_now_is_tried_again(collection, make_folder, monkeypatch):
+    folder = numbered(make_folder, 2)
+    real = _work.fetch
+
+    def failing(*_):
+        raise ImageError("a.png", "cannot be read (connection reset)", passing=True)
+
+    monkeypatch.setattr(_work, "fetch", failing)
+    for _ in range(2):
+        assert len(add_here(collection, f"file://{folder}").failed) == 2
+    monkeypatch.setattr(_work, "fetch", real)
+    report = add_here(collection, f"file://{folder}")
+    assert (report.added, report.failed) == (2, [])
+    assert collection.store.failures() == []
+
+
+def test_a_url_of_which_too_much_is_gone_is_missed(collection, make_folder):
+    folder = numbered(make_folder, 6)
+    (folder / "notes.txt").write_text("no picture")
+    report = add_here(collection, f"file://{folder}")
+    assert (report.added, report.passed_over) == (6, {".txt": 1})
+    for i in range(4):
+        (folder / f"00{i}.png").unlink()
+    report = add_here(collection, f"file://{folder}")
+    assert (report.missing, report.removed, len(collection)) == (4, 0, 6)
+    assert [(m.n, m.n_known) for m in report.missing_from] == [(4, 6)]
+    report = add_here(collection, f"file://{folder}", exclude=["004.png"])
+    assert (report.missing, report.removed, len(collection)) == (4, 1, 5)

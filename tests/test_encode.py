@@ -1,7 +1,6 @@
 """A folder becomes rows: each row belongs to its picture, whatever fails, moves or is interrupted on the way."""
 
 import os
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -63,7 +62,7 @@ def test_a_second_run_encodes_nothing_and_reads_nothing(store, tiny, make_folder
     folder = make_folder("a.png", "b.png")
     (folder / "bad.png").write_bytes(b"bad")
     add_folder(store, folder, tiny)
-    monkeypatch.setattr(Path, "read_bytes", None)
+    monkeypatch.setattr(_load, "open_regular", None)
     report = add_folder(store, folder, tiny)
     assert (report.added, report.unchanged, len(report.failed)) == (0, 2, 1)
 

@@ -344,7 +344,7 @@ def test_a_file_that_may_not_be_opened_says_so(tmp_path: Path, monkeypatch: pyte
     def refuse(*_: object) -> None:
         raise PermissionError(13, "Permission denied", str(path))
 
-    monkeypatch.setattr(Path, "open", refuse)  # the tests may run as root, who may open everything
+    monkeypatch.setattr(os, "open", refuse)  # the tests may run as root, who may open everything
     assert reason(path) == "permission denied"
 
 

@@ -9,10 +9,11 @@ import pytest
 
 import patchseek
 
-LEFT = ["errors", "boxes", "regions", "images", "patches", "encoders", "store", "encode", "indexes", "search", "rerank"]
-MIDDLE = ["confidence", "answers", "collection", "datasets", "metrics", "breakdowns", "evaluate", "compression"]
-RIGHT = ["draw", "report", "plan", "records", "distributed", "server", "cli"]
-PARTS = LEFT + MIDDLE + RIGHT
+PIXELS = ["errors", "boxes", "regions", "images", "patches", "encoders", "patterns", "store", "originals", "encode"]
+ANSWERS = ["indexes", "search", "rerank", "confidence", "answers", "queries", "collection"]
+FIGURES = ["datasets", "metrics", "breakdowns", "evaluate", "compression"]
+EDGES = ["draw", "report", "plan", "records", "distributed", "server", "cli"]
+PARTS = PIXELS + ANSWERS + FIGURES + EDGES
 ROOT = Path(patchseek.__file__).parent
 FILES = [path for path in sorted(ROOT.rglob("*.py")) if path.parent != ROOT or path.stem in PARTS]
 

@@ -59,3 +59,44 @@ def test_impossible_overlap_is_an_error():
 
 def test_equal_pyramids_are_equal():
     assert Pyramid((0, 1, 2, 3)) == Pyramid(tuple(np.arange(4)))
+
+
+@pytest.mark.parametrize(("width", "height"), [(640, 480), (480, 640), (100, 100), (300, 100), (100, 300)])
+def test_up_to_three_to_one_every_picture_has_the_square_grids(width, height):
+    assert Pyramid().boxes_of(width, height) is Pyramid().boxes
+
+
+def grids(pyramid, width, height):
+    """(columns, rows) of each level, counted in the boxes."""
+    boxes = pyramid.boxes_of(width, height)
+    assert len(boxes) == pyramid.n_regions
+    levels = [boxes[pyramid.level_of == level] for level in pyramid.levels]
+    return [(len(set(level[:, 0].round(9))), len(set(level[:, 1].round(9)))) for level in levels]
+
+
+def test_long_pictures_have_as_many_cells_of_a_better_shape():
+    assert grids(Pyramid(), 9000, 600) == [(1, 1), (4, 1), (9, 1), (16, 1)]
+    assert grids(Pyramid(), 600, 9000) == [(1, 1), (1, 4), (1, 9), (1, 16)]
+    assert grids(Pyramid(), 4000, 1000) == [(1, 1), (4, 1), (9, 1), (8, 2)]  # of 4:1, 9 columns are 4:9, 3 are 4:1
+    assert grids(Pyramid(follows_shape=False), 9000, 600) == [(1, 1), (2, 2), (3, 3), (4, 4)]
+    assert grids(Pyramid((1,), overlap=0.5), 9000, 600) == [(9, 1)]
+
+
+@pytest.mark.parametrize("overlap", [0, 0.25, 0.5])
+@pytest.mark.parametrize("size", [(9000, 600), (500, 4000), (1, 1000)])
+def test_the_cells_of_long_pictures_cover_them_and_are_alike(overlap, size):
+    pyramid = Pyramid.up_to(3, overlap)
+    for level in pyramid.levels:
+        boxes = pyramid.boxes_of(*size)[pyramid.level_of == level]
+        assert boxes.min() == 0
+        assert boxes.max() == pytest.approx(1)
+        assert np.ptp(area(boxes)) == pytest.approx(0)
+        for edge in (0, 1):
+            starts = np.unique(boxes[:, edge].round(9))
+            steps = np.diff(starts) if len(starts) > 1 else np.array([0.0])
+            assert (steps <= (boxes[0, edge + 2] - boxes[0, edge]) * (1 - overlap) + 1e-6).all()
+
+
+def test_the_boxes_of_long_pictures_cannot_be_changed():
+    with pytest.raises(ValueError, match="read-only"):
+        Pyramid().boxes_of(9000, 600)[0, 0] = 1

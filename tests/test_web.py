@@ -655,3 +655,22 @@ def test_with_a_token_the_printed_address_lets_the_browser_in_and_no_other_does(
     finally:
         server.terminate()
         server.communicate()
+
+
+def test_a_picture_that_changed_is_shown_without_its_old_boxes(open_page, home):
+    page = open_page()
+
+    def answer(route):
+        found = route.fetch().json()
+        found["results"][0]["changed"] = True
+        route.fulfill(json=found)
+
+    page.route("**/api/search", answer)
+    page.set_input_files("#file", home / "cup.jpg")
+    page.wait_for_selector("#results .mark")
+    first = page.locator("#results .tile").nth(0)
+    assert first.locator(".mark").count() == 0
+    assert page.locator("#results .score").nth(0).inner_text() == "changed: index again"
+    first.click()
+    page.wait_for_selector(".viewer-sheet")
+    assert "changed since it was indexed" in page.locator("#viewer-facts").inner_text()

@@ -4,6 +4,7 @@ This file is both sides. `as_tiff` starts it as a program, hands it the file and
 more than the decoding takes. Only the program imports pi-heif.
 """
 
+import signal
 import subprocess
 import sys
 from importlib.util import find_spec
@@ -16,14 +17,19 @@ TIMEOUT = 60.0
 
 
 def as_tiff(content: bytes, max_pixels: int) -> bytes:
-    """A HEIC file as an upright, uncompressed TIFF. Raises OSError saying why not, ImportError without pi-heif."""
+    """A HEIC file as an upright, uncompressed TIFF.
+
+    Raises OSError saying why not, and where that is not the file's doing ImportError, TimeoutError or MemoryError.
+    """
     if find_spec("pi_heif") is None:
         raise ImportError('HEIC needs pip install "patchseek[heic]"')
     program = [sys.executable, "-P", __file__, str(max_pixels)]  # -P: our own folder shadows no other library
     try:
         child = subprocess.run(program, input=content, capture_output=True, timeout=TIMEOUT, check=False)
     except subprocess.TimeoutExpired as error:
-        raise OSError(f"takes more than {TIMEOUT:g} s to decode") from error
+        raise TimeoutError(f"takes more than {TIMEOUT:g} s to decode") from error
+    if child.returncode == -signal.SIGKILL:  # nothing but a system short of memory does that
+        raise MemoryError
     if child.returncode < 0:
         raise OSError("crashes the HEIC decoder")
     if child.returncode:

@@ -1,27 +1,26 @@
 """From a query to the list a person sees: search, refine, judge, collapse. Joins the parts to its left."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
-from .boxes import Boxes
-from .confidence import Background
+from .confidence import DOUBTFUL, Background
 from .encode import OnProgress, map_ahead
 from .encoders import Encoder
 from .errors import ImageError, QueryError
-from .images import Picture, read
+from .images import Picture
 from .indexes import Index
+from .originals import has_changed, open_original
 from .rerank import Refiner, need
-from .search import Match, Query, find_rows
+from .search import FoundBox, Match, Query, Rows, find_rows
 from .store import Choice, Image, Moment, Snapshot, Store, Words
-
-Rows = list[tuple[Match, int, int]]
-"""Matches, each with its position in the snapshot and its winning region."""
 
 SAME_PICTURE = 0.95
 """Mean cosine of the regions of two pictures, region by region, from which they count as one."""
+MAX_CHECKED = 1000
+"""Of the pictures answered with, so many are held against their files, which may have changed."""
 ALPHA = 3.0
 """Exponent of alpha query expansion: Radenovic et al. 2018, "Fine-tuning CNN image retrieval"."""
 
@@ -93,9 +92,8 @@ def answer(
     if options.min_confidence is not None:
         rows = [row for row in rows if row[0].confidence is None or row[0].confidence >= options.min_confidence]
     rows = rows[:n_wanted]
-    if options.several:
-        return [_with_copies(query, row, searched) for row in rows]
-    return [match for match, _, _ in rows]
+    matches = [_with_copies(query, row, searched) for row in rows] if options.several else [row[0] for row in rows]
+    return [replace(match, changed=has_changed(match.image)) for match in matches[:MAX_CHECKED]] + matches[MAX_CHECKED:]
 
 
 def _find_and_refine(
@@ -104,28 +102,35 @@ def _find_and_refine(
     n = max(n_wanted * (3 if options.distinct else 1), options.refine)
     rows = find_rows(query.feature, searched.index, searched.snapshot, searched.store, n, searched.among)
     first, rest = rows[: options.refine], rows[options.refine :]
+    found = _refine(query, [match for match, _, _ in first], searched, on_progress)
+    ratios = [f.score / m.likeness for (m, _, _), f in zip(first, found, strict=True) if f and m.likeness > 0]
+    usual = float(np.median(ratios)) if ratios else 1.0  # what refining makes of a score: for those without a file
     background = searched.background
-    pictures = _read_ahead([match.image for match, _, _ in first], searched.encoder)
-    boxes = np.array([match.box for match, _, _ in first]).reshape(-1, 4)
-    done: Rows = []
-    left: Rows = []
-    finer_boxes = Refiner(query, searched.encoder).refine(pictures, boxes)
-    for i, ((match, *where), refined) in enumerate(zip(first, finer_boxes, strict=True), 1):
+    settled = [(_settled(m, f, usual, background), p, r) for (m, p, r), f in zip(first, found, strict=True)]
+    settled.sort(key=lambda row: -row[0].score)
+    scale = below([match.score for match, _, _ in settled], [match.score for match, _, _ in rest])
+    return settled + [(_settled(m, None, scale, background), p, r) for m, p, r in rest]
+
+
+def _refine(
+    query: Query, matches: Sequence[Match], searched: Searched, on_progress: OnProgress | None
+) -> list[FoundBox | None]:
+    """A finer box for each match; None where its file has gone, or holds another picture than was indexed."""
+    pictures = map_ahead(lambda match: _read(match.image, searched.encoder), matches, 2, 8)
+    boxes = np.array([match.box for match in matches]).reshape(-1, 4)
+    found: list[FoundBox | None] = []
+    for finer in Refiner(query, searched.encoder).refine(pictures, boxes):
+        found.append(finer)
         if on_progress:
-            on_progress(i, len(first))
-        if refined is None:  # its file has gone: what is known of it stays
-            left.append((match, where[0], where[1]))
-            continue
-        sure = background.confidence(match.likeness, refined.evidence) if background else None
-        finer = replace(match, box=refined.box, score=refined.score, confidence=sure)
-        done.append((finer, where[0], where[1]))
-    done.sort(key=lambda row: -row[0].score)
-    scale = below([match.score for match, _, _ in done], [match.score for match, _, _ in left + rest])
-    plain = [
-        (replace(m, score=m.score * scale, confidence=background.confidence(m.likeness) if background else None), p, r)
-        for m, p, r in left + rest
-    ]
-    return done + plain
+            on_progress(len(found), len(matches))
+    return found
+
+
+def _settled(match: Match, finer: FoundBox | None, scale: float, background: Background | None) -> Match:
+    """The match with its finer box, or else with its score scaled; and how sure it is."""
+    evidence, score, box = (finer.evidence, finer.score, finer.box) if finer else (None, match.score * scale, match.box)
+    sure = background.confidence(match.likeness, evidence) if background else None
+    return replace(match, box=box, score=score, confidence=sure)
 
 
 def below(refined: Sequence[float], plain: Sequence[float]) -> float:
@@ -159,22 +164,21 @@ def _distinct(rows: Rows, snapshot: Snapshot) -> Rows:
 
 
 def _with_copies(query: Query, row: tuple[Match, int, int], searched: Searched) -> Match:
+    """The match with all copies in its picture: further ones only where they are not doubtful."""
     match, position, _ = row
     picture = _read(match.image, searched.encoder)
     if picture is None:
         return match
     heat: NDArray[np.float32] = searched.snapshot.features(np.array([position], np.int64))[0] @ query.feature
-    regions: Boxes = searched.store.settings.pyramid.boxes[: len(heat)]
-    copies = Refiner(query, searched.encoder).find_copies(picture, heat, regions)
-    return replace(match, box=copies[0].box, boxes=tuple(copies))
-
-
-def _read_ahead(images: Sequence[Image], encoder: Encoder) -> Iterator[Picture | None]:
-    return map_ahead(lambda image: _read(image, encoder), images, 2, 8)
+    regions = searched.store.settings.pyramid.boxes_of(match.image.width, match.image.height)[: len(heat)]
+    first, *others = Refiner(query, searched.encoder).find_copies(picture, heat, regions)
+    known = searched.background
+    sure = [each for each in others if known is None or known.confidence(each.likeness, each.evidence) >= DOUBTFUL]
+    return replace(match, box=first.box, boxes=(first, *sure))
 
 
 def _read(image: Image, encoder: Encoder) -> Picture | None:
     try:
-        return read(image.file, need=need(encoder))
+        return open_original(image, need=need(encoder))
     except ImageError:
         return None

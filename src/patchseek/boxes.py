@@ -31,13 +31,31 @@ def iou(a: ArrayLike, b: ArrayLike) -> NDArray[np.float64]:
 
     |A and B| / |A or B| (Jaccard index); 0 where both are empty. Touching edges share no area.
     """
+    shared = _shared(a, b)
+    return _share(shared, area(a)[:, None] + area(b)[None, :] - shared)
+
+
+def containment(a: ArrayLike, b: ArrayLike) -> NDArray[np.float64]:
+    """Intersection over the smaller of both, (N, M) in [0, 1], of boxes a (N, 4) and b (M, 4) in the same units.
+
+    |A and B| / min(|A|, |B|) (Szymkiewicz-Simpson coefficient): 1 where one lies in the other, 0 where one is empty.
+    """
+    return _share(_shared(a, b), np.minimum(area(a)[:, None], area(b)[None, :]))
+
+
+def _shared(a: ArrayLike, b: ArrayLike) -> NDArray[np.float64]:
+    """Areas (N, M) that boxes (N, 4) and (M, 4) have in common."""
     a, b = np.asarray(a, np.float64).reshape(-1, 4), np.asarray(b, np.float64).reshape(-1, 4)
     low = np.maximum(a[:, None, :2], b[None, :, :2])
     high = np.minimum(a[:, None, 2:], b[None, :, 2:])
-    shared = np.prod(np.clip(high - low, 0, None), axis=2)
-    either = area(a)[:, None] + area(b)[None, :] - shared
-    share = np.zeros((len(a), len(b)))
-    np.divide(shared, either, out=share, where=either > 0)
+    areas: NDArray[np.float64] = np.prod(np.clip(high - low, 0, None), axis=2)
+    return areas
+
+
+def _share(part: NDArray[np.float64], whole: NDArray[np.float64]) -> NDArray[np.float64]:
+    """part / whole, 0 where there is nothing."""
+    share = np.zeros(part.shape)
+    np.divide(part, whole, out=share, where=whole > 0)
     return share
 
 
@@ -54,17 +72,21 @@ def union(boxes: ArrayLike) -> Boxes:
     return np.concatenate([b[:, :2].min(axis=0), b[:, 2:].max(axis=0)])
 
 
-def suppress(boxes: ArrayLike, scores: ArrayLike, max_iou: float = 0.5, n: int | None = None) -> NDArray[np.int64]:
+def suppress(
+    boxes: ArrayLike, scores: ArrayLike, max_iou: float = 0.5, n: int | None = None, max_containment: float = 1.0
+) -> NDArray[np.int64]:
     """Greedy non-maximum suppression: indices (K,) to keep, best score first; ties in the given order.
 
-    A box is dropped when its IoU with a better kept one is above max_iou (in [0, 1]). n: how many are enough.
+    A box is dropped when its IoU with a better kept one is above max_iou (in [0, 1]), or its containment above
+    max_containment. n: how many are enough.
     """
     b = np.asarray(boxes, np.float64).reshape(-1, 4)
     left = np.argsort(-np.asarray(scores, np.float64), kind="stable")
     kept: list[int] = []
     while len(left) and (n is None or len(kept) < n):
         kept.append(int(left[0]))
-        left = left[1:][iou(b[left[:1]], b[left[1:]])[0] <= max_iou]
+        best, others = b[left[:1]], b[left[1:]]
+        left = left[1:][(iou(best, others)[0] <= max_iou) & (containment(best, others)[0] <= max_containment)]
     return np.array(kept, np.int64)
 
 

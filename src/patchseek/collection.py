@@ -9,23 +9,23 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from ._home import expand_home
+from ._home import expanded
 from .answers import Searched, SearchOptions, answer
 from .boxes import WHOLE, from_pixels
 from .confidence import MIN_REGIONS, Background, measure_background
-from .encode import AddReport, OnProgress, add_folder
+from .encode import AddReport, OnProgress, add_file, add_folder, is_file
 from .encoders import Encoder, open_encoder
-from .errors import ImageError, QueryError, StoreError
-from .images import Picture, read
+from .errors import ImageChanged, ImageError, PatchseekError, QueryError, StoreError
+from .images import Picture
 from .indexes import EXACT, Index, lasting, open_index
+from .originals import open_original
+from .patterns import Given, plain
+from .queries import Asked, as_id, paired, read_query
 from .regions import Pyramid
 from .search import Match, Query, encode_query, encode_words, join
-from .store import Choice, Settings, Snapshot, Store, Writer, back_up, restore
+from .store import Choice, Settings, Snapshot, Store, Writer, back_up, restore, same_tags
 
 _log = logging.getLogger(__name__)
-
-Asked = str | Path | bytes | int | Picture
-"""A query picture: a file, its bytes, the id of a picture of the collection, or pixels."""
 
 FOLDER = ".patchseek"
 """Where the collection of a folder lives unless told otherwise."""
@@ -60,13 +60,13 @@ class Collection:
         new one. weights: the encoder's file, where it does not find it itself. Raises StoreMismatch when they are given
         and differ, StoreError when there is none and not create.
         """
-        path = find_collection(expand_home(path))
+        path = find_collection(expanded(path))
         if not Store.exists(path):
             if not create:
                 raise StoreError(f"{path}: no collection here; make one with: patchseek index FOLDER")
             if encoder is None or isinstance(encoder, str):
                 encoder = open_encoder(encoder or "embedded", weights=weights)
-            return cls(Store.create(path, Settings(encoder.identity, pyramid or Pyramid())), encoder)
+            return cls(Store.create(path, Settings.of(encoder, pyramid or Pyramid())), encoder)
         store = Store.open(path)
         own = store.settings
         if own.outdated:
@@ -104,27 +104,38 @@ class Collection:
         self,
         folder: str | Path,
         *,
-        exclude: Sequence[str] = (),
+        exclude: Given | None = None,
         hidden: bool = False,
         follow_symlinks: bool = False,
         retry: bool = False,
+        check_content: bool = False,
+        prune: bool = False,
         on_progress: OnProgress | None = None,
     ) -> AddReport:
         """Bring the collection up to date with a folder of pictures; see encode.add_folder for options and errors.
 
-        Raises StoreMismatch where the collection is outdated.
+        Or with a single picture, see encode.add_file, which takes none of the options. Raises StoreMismatch where the
+        collection is outdated.
         """
         self.store.require_current()
-        report = add_folder(
-            self.store,
-            expand_home(folder),
-            self.encoder,
-            exclude=exclude,
-            hidden=hidden,
-            follow_symlinks=follow_symlinks,
-            retry=retry,
-            on_progress=on_progress,
-        )
+        place = expanded(folder)
+        if is_file(place):
+            if exclude is not None:
+                raise PatchseekError(f"{place}: a single picture; exclusions are for folders")
+            report = add_file(self.store, place, self.encoder, on_progress=on_progress)
+        else:
+            report = add_folder(
+                self.store,
+                place,
+                self.encoder,
+                exclude=exclude,
+                hidden=hidden,
+                follow_symlinks=follow_symlinks,
+                retry=retry,
+                check_content=check_content,
+                prune=prune,
+                on_progress=on_progress,
+            )
         self.refresh_background()
         return report
 
@@ -135,9 +146,9 @@ class Collection:
         return Background.from_json(text) if text else None
 
     def refresh_background(self) -> None:
-        """Measure the background anew when the collection has grown or shrunk by a quarter since."""
+        """Measure the background anew where the collection has grown or shrunk by a quarter since."""
         known, n = self.background, len(self)
-        if n < MIN_REGIONS or (known and abs(n - known.n_images) <= known.n_images / 4):
+        if n < MIN_REGIONS or (known and known.is_of(n)):
             return
         snapshot, engine = self._open_index(EXACT)  # the truth, and no engine has to be trained for it
         measured = measure_background(engine, snapshot, self.store, self.encoder)
@@ -147,18 +158,20 @@ class Collection:
 
     def search(
         self,
-        query: "Asked | Sequence[Asked] | None" = None,
+        query: Asked | Sequence[Asked] | None = None,
         *,
         box: Sequence[float] | Sequence[Sequence[float] | None] | None = None,
         text: str | None = None,
-        exclude: "Sequence[Asked]" = (),
+        exclude: Asked | Sequence[Asked] = (),
         index: str | None = None,
         on_progress: OnProgress | None = None,
         **options: Any,
     ) -> list[Match]:
         """The pictures that hold the query's object, best first, each with the box where it is.
 
-        query: a file, its bytes, pixels, or the id of a picture of the collection; or several pictures of one object.
+        query: a file (its path, its bytes, or open in binary), pixels (a Picture, an image of Pillow's, an array
+        (h, w), (h, w, 3) or (h, w, 4) of uint8), or the id of a picture of the collection; or a list of these, several
+        pictures of one object.
         box: x y w h of the object in pixels of the upright query (or all four at most 1: shares of its sides), the
         whole picture by default; a list of boxes or None, one a picture, for several. text: words instead of a picture,
         or beside one. exclude: pictures of what is not wanted. index: "exact" or a FAISS factory string, by default
@@ -166,33 +179,34 @@ class Collection:
         Raises ImageError for a query that is no picture, BoxError, QueryError.
         """
         asked = SearchOptions(**options)
-        wanted = [self._encode(picture, inner) for picture, inner in _pair(query, box)]
+        wanted = [self._encode(picture, inner) for picture, inner in paired(query, box)]
         if text is not None:
             wanted.append(encode_words(text, self.encoder))
         if not wanted:
             raise QueryError("nothing to search for: give a picture or words")
-        joined = join(wanted, [self._encode(picture, None) for picture in exclude])
+        joined = join(wanted, [self._encode(picture, None) for picture, _ in paired(exclude, None)])
         snapshot, engine = self._open_index(index)
         if not snapshot.n_live:
             return []
         return answer(joined, asked, Searched(engine, snapshot, self.store, self.encoder, self.background), on_progress)
 
-    def _encode(self, asked: "Asked", box: Sequence[float] | None) -> Query:
+    def _encode(self, asked: Asked, box: Sequence[float] | None) -> Query:
         picture = self.read(asked)
         inner = WHOLE if box is None else from_pixels(box, picture.width, picture.height)
         return encode_query(picture, self.encoder, inner)
 
-    def read(self, query: "Asked") -> Picture:
+    def read(self, query: Asked) -> Picture:
         """The query as pixels; see search."""
-        if isinstance(query, Picture):
-            return query
-        if not isinstance(query, int):
-            return read(query if isinstance(query, bytes) else expand_home(query))
-        image = self.store.images([query])[0]
+        image_id = as_id(query)
+        if image_id is None:
+            return read_query(query)
+        image = self.store.images([image_id])[0]
         if image is None:
-            raise QueryError(f"the collection has no picture with id {query}")
+            raise QueryError(f"the collection has no picture with id {image_id}")
         try:
-            return read(image.file)
+            return open_original(image)
+        except ImageChanged:
+            raise
         except ImageError as error:
             raise ImageError(
                 image.file, f"{error.reason}; the collection is older than the file, index again"
@@ -225,26 +239,36 @@ class Collection:
                 self._opened = (state, engine, snapshot, open_index(engine, snapshot, self.path / "indexes"))
             return self._opened[2:]
 
-    def remove(self, *patterns: str) -> list[str]:
-        """Take pictures out by path, folder or shell pattern; returns the paths taken out. The files are not touched.
+    def remove(self, *places: str | Path) -> list[str]:
+        """Take pictures out by path, folder or pattern (see `patterns`); returns the paths taken out.
 
-        They come back when the folder is indexed again, unless excluded. Raises QueryError for a pattern that matches
-        nothing, and then nothing is removed.
+        The files are not touched, and their pictures come back when the folder is indexed again, unless excluded.
+        Raises QueryError for a place that means nothing, and then nothing is removed.
         """
-        ids = Choice(under=patterns).ids(self.store).tolist() if patterns else []
+        ids = self._ids_in(places) if places else []
         paths = [image.path for image in self.store.images(ids) if image]
         with Writer(self.store) as writer:
             writer.remove(ids)
         return paths
 
-    def tag(self, name: str, *patterns: str, remove: bool = False) -> int:
-        """Put a tag on pictures by path, folder or shell pattern, or take it off; returns on how many that changed it.
+    def tag(self, name: str, *places: str | Path, remove: bool = False) -> int:
+        """Put a tag on pictures by path, folder or pattern, or take it off; returns on how many that changed it.
 
         A picture keeps its tags when its file moves and loses them when its content changes. Raises QueryError.
         """
-        ids = Choice(under=patterns).ids(self.store).tolist()
+        ids = self._ids_in(places)
+        names = same_tags(list(self.store.tags()), name) or [plain(name)]
         with Writer(self.store) as writer:
-            return writer.untag(name, ids) if remove else writer.tag(name, ids)
+            if not remove:
+                return writer.tag(names[0], ids)
+            return sum(writer.untag(each, ids) for each in names)
+
+    def _ids_in(self, places: Sequence[str | Path]) -> list[int]:
+        """Raises QueryError for an empty text too, such as a variable without a value leaves: all would be meant."""
+        if "" in places:
+            raise QueryError("an empty text names no pictures; all of them are '.'")
+        ids: list[int] = Choice(under=places).ids(self.store).tolist()
+        return ids
 
     def verify(self) -> list[str]:
         """What is wrong with the collection on disk, a line each; empty when every byte is as committed."""
@@ -256,7 +280,7 @@ class Collection:
             return writer.repair()
 
     def compact(self) -> int:
-        """Free the space of removed pictures; returns the bytes freed."""
+        """Free the space of pictures that were removed, replaced, or set aside 30 days ago; returns the bytes freed."""
         with Writer(self.store) as writer:
             return writer.compact()
 
@@ -265,7 +289,7 @@ class Collection:
 
         Others may search and add meanwhile. on_progress hears shards. Raises StoreError, StoreDamaged, DiskFull.
         """
-        return back_up(self.store, expand_home(file), on_progress)
+        return back_up(self.store, expanded(file), on_progress)
 
     @classmethod
     def restore(
@@ -282,8 +306,8 @@ class Collection:
         was, seen from the collection, and else keeps its path of that time. Raises as `back_up` and for a folder that
         is there already.
         """
-        moved_to = expand_home(pictures) if pictures is not None else None
-        return cls(restore(expand_home(file), expand_home(folder), moved_to, on_progress))
+        moved_to = expanded(pictures) if pictures is not None else None
+        return cls(restore(expanded(file), expanded(folder), moved_to, on_progress))
 
 
 def find_collection(path: Path) -> Path:
@@ -291,15 +315,3 @@ def find_collection(path: Path) -> Path:
     if path.name != FOLDER and not Store.exists(path) and (Store.exists(path / FOLDER)):
         return path / FOLDER
     return path
-
-
-def _pair(query: Asked | Sequence[Asked] | None, box: Any) -> list[tuple[Asked, Sequence[float] | None]]:
-    """Each picture with its box. Raises QueryError when there are not as many boxes as pictures."""
-    if query is None:
-        return []
-    if isinstance(query, Asked):
-        return [(query, box)]
-    boxes = [None] * len(query) if box is None else list(box)
-    if len(boxes) != len(query):
-        raise QueryError(f"{len(query)} pictures need as many boxes, found {len(boxes)}")
-    return list(zip(query, boxes, strict=True))

@@ -12,13 +12,22 @@ class BoxError(PatchseekError):
 class ImageError(PatchseekError):
     """A file or byte string that could not become pixels.
 
-    source: the path, or a name for bytes. reason: one short clause, fit for a list of failures.
+    source: the path, or a name for bytes. reason: one short clause, fit for a list of failures. passing: whether its
+    cause lies outside the file (a permission, a disk, a missing package, memory, time) and another try may do.
     """
 
-    def __init__(self, source: object, reason: str) -> None:
+    def __init__(self, source: object, reason: str, passing: bool = False) -> None:
         super().__init__(f"{source}: {reason}")
         self.source = str(source)
         self.reason = reason
+        self.passing = passing
+
+
+class ImageChanged(ImageError):
+    """The file of a picture that was indexed holds another one now: boxes of the old one say nothing about it."""
+
+    def __init__(self, source: object) -> None:
+        super().__init__(source, "changed since it was indexed; index again")
 
 
 class EncoderError(PatchseekError):

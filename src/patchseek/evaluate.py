@@ -16,7 +16,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from .answers import below
 from .boxes import WHOLE, from_pixels, to_pixels
@@ -45,6 +44,8 @@ class EvalSettings:
     level: int = 3
     # top level of the cumulative pyramid
     overlap: float = 0.0
+    follows_shape: bool = True
+    # see Pyramid
     query: str = "box"
     # one of QUERY_CROPS
     engine: str = EXACT
@@ -65,7 +66,7 @@ class EvalSettings:
     @property
     def pyramid(self) -> Pyramid:
         """The regions of every gallery picture."""
-        return Pyramid.up_to(self.level, self.overlap)
+        return Pyramid(tuple(range(self.level + 1)), self.overlap, self.follows_shape)
 
     @property
     def train_regions(self) -> list[int] | None:
@@ -110,7 +111,7 @@ def encode_gallery(
     """
     files = [picture.image for picture in dataset.gallery]
     folder = Path(os.path.commonpath([file.parent for file in files]))
-    settings = Settings(encoder.identity, pyramid)
+    settings = Settings.of(encoder, pyramid)
     made_of = [settings.to_json(), dataset.data_hash, *map(str, files), *map(str, distractors)]
     key = hashlib.sha256("\n".join(made_of).encode()).hexdigest()[:16]
     path = cache / f"{dataset.name}-{key}"
@@ -184,10 +185,7 @@ def run_benchmark(
         "engine": engine.name,
         "versions": _versions(),
         "bbox_format": "xywh_px",
-        "results": {
-            query.id: _ranked(hits, q, gallery, gallery.store.settings.pyramid.boxes)
-            for q, query in enumerate(dataset.queries)
-        },
+        "results": {query.id: _ranked(hits, q, gallery) for q, query in enumerate(dataset.queries)},
     }
     if settings.refine:
         files = {picture.id: picture.image for picture in dataset.gallery}
@@ -219,13 +217,14 @@ def _refined(ranked: list[list[Any]], n: int, files: Mapping[str, Path], refiner
     return sorted(done, key=lambda e: -e[1]) + [[name, round(score * scale, 6), box] for name, score, box in rest]
 
 
-def _ranked(hits: Hits, q: int, gallery: Gallery, boxes: NDArray[np.float64]) -> list[list[Any]]:
+def _ranked(hits: Hits, q: int, gallery: Gallery) -> list[list[Any]]:
     """[gallery id, score, [x, y, w, h] in pixels] of one query, best first."""
     ranked: list[list[Any]] = []
     columns = (hits.positions[q].tolist(), hits.regions[q].tolist(), hits.scores[q].tolist())
     for position, region, score in zip(*columns, strict=True):
         if position >= 0:
-            box = list(to_pixels(boxes[region], *gallery.sizes[position]))
+            size = gallery.sizes[position]
+            box = list(to_pixels(gallery.store.settings.pyramid.boxes_of(*size)[region], *size))
             ranked += [[name, round(score, 6), box] for name in gallery.ids[position]]
     return ranked
 

@@ -106,10 +106,11 @@ def crop(picture: Picture, boxes: ArrayLike, feed: Feed, gap: float = 2.0) -> Pa
 
 
 def cut(picture: Picture, pyramid: Pyramid, feed: Feed) -> Patches:
-    """The patches (R, S, S, 3) uint8 of all regions, in the order of `pyramid.boxes`.
+    """The patches (R, S, S, 3) uint8 of all regions, in the order of `pyramid.boxes_of`.
 
-    What `crop` gives for those boxes, for less: level l is one canvas of (l + 1) * (l + 1) patches, and its patches
-    are slices of it. Where windows overlap, they start at the nearest whole pixel of the canvas.
+    What `crop` gives for those boxes; and where the picture is not long, for less: level l is one canvas of
+    (l + 1) * (l + 1) patches, and its patches are slices of it. Where windows overlap, they start at the nearest whole
+    pixel of the canvas.
 
     Canvases are made largest first: from the picture, shrunk beforehand by whole numbers to no less than 1.5 times the
     largest, or from a smaller canvas that is still 1.5 times the new one and was not itself enlarged. Measured on one
@@ -119,12 +120,13 @@ def cut(picture: Picture, pyramid: Pyramid, feed: Feed) -> Patches:
     level alone), and 0.5 to 0.6 for 12 to 48 megapixels. To make all levels from the largest canvas was no faster at 1
     megapixel; to average whole pixels instead was 5 ms faster, and changed the upper two levels by 1.1 and 1.4.
     """
-    if feed.exact:
-        return crop(picture, pyramid.boxes, feed)
+    boxes = pyramid.boxes_of(picture.width, picture.height)
+    if feed.exact or boxes is not pyramid.boxes:
+        return crop(picture, boxes, feed)
     w, h = feed.scaled(*picture.pixels.shape[1::-1])  # of a region: all have the picture's own shape
     canvases = _canvases(Image.fromarray(picture.pixels), (w, h), pyramid.levels, _FILTERS[feed.interpolation])
     patches = feed.blank(pyramid.n_regions)
-    for i, (level, box) in enumerate(zip(pyramid.level_of.tolist(), pyramid.boxes.tolist(), strict=True)):
+    for i, (level, box) in enumerate(zip(pyramid.level_of.tolist(), boxes.tolist(), strict=True)):
         canvas = canvases[level]
         x, y = round(box[0] * canvas.shape[1]), round(box[1] * canvas.shape[0])
         feed.square(canvas[y : y + h, x : x + w], patches[i])

@@ -17,6 +17,7 @@ def match_record(rank: int, match: Match) -> dict[str, Any]:
     """One result as the JSON object that every edge of patchseek writes.
 
     "boxes" is there when all copies were asked for; "confidence" is null where the collection is too small to say.
+    "changed" is there, and true, where the file holds another picture than was indexed: "box" is of the old one.
     """
     width, height = match.image.width, match.image.height
     record = {
@@ -30,6 +31,8 @@ def match_record(rank: int, match: Match) -> dict[str, Any]:
         "width": width,
         "height": height,
     }
+    if match.changed:
+        record["changed"] = True
     if match.boxes:
         record["boxes"] = [
             {"box": list(to_pixels(found.box, width, height)), "score": round(found.score, 6)} for found in match.boxes

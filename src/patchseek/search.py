@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from .boxes import WHOLE, Boxes, to_pixels
+from .boxes import WHOLE, to_pixels
 from .encoders import CellEncoder, Cells, Encoder, TextEncoder
 from .errors import QueryError
 from .images import Picture
@@ -26,8 +26,15 @@ class FoundBox:
     # x0 y0 x1 y1 in [0, 1] of the upright picture
     score: float
     # as the match's
-    evidence: float = float("nan")
-    # at most 2: the likeness of this box and the query, and how well their details fit; see `confidence`
+    likeness: float = float("nan")
+    # inner product of this box's feature and the query's, in [-1, 1]
+    fit: float = 0.0
+    # in [0, 1]: how well its details fit those of the query; 0 where the encoder shows none
+
+    @property
+    def evidence(self) -> float:
+        """At most 2: likeness and fit together; see `confidence`."""
+        return self.likeness + self.fit
 
 
 @dataclass(frozen=True)
@@ -45,11 +52,17 @@ class Match:
     # all copies in the picture, best first, where they were asked for
     likeness: float = float("nan")
     # inner product of the query and the picture's best region, in [-1, 1]
+    changed: bool = False
+    # whether the file holds another picture since it was indexed: box and size are those of the old one
 
     @property
     def pixels(self) -> tuple[int, int, int, int]:
         """The box as x y w h in pixels of the upright picture."""
         return to_pixels(self.box, self.image.width, self.image.height)
+
+
+Rows = list[tuple[Match, int, int]]
+"""Matches, each with its position in the snapshot and its winning region."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -105,7 +118,7 @@ def find_rows(
     store: Store,
     k: int,
     among: NDArray[np.bool_] | None = None,
-) -> list[tuple[Match, int, int]]:
+) -> Rows:
     """The best k pictures (fewer where the collection holds fewer) for a query feature (D,), best first.
 
     Each match with its position in the snapshot, which is what the index was opened over, and its winning region.
@@ -116,12 +129,11 @@ def find_rows(
     found = hits.positions[0] >= 0
     positions, regions = hits.positions[0][found], hits.regions[0][found]
     images = store.images(snapshot.ids[positions].tolist())
-    boxes: Boxes = store.settings.pyramid.boxes[regions]
-    columns = zip(
-        images, boxes.tolist(), hits.scores[0][found].tolist(), positions.tolist(), regions.tolist(), strict=True
-    )
-    return [
-        (Match(image, score, (box[0], box[1], box[2], box[3]), likeness=score), position, region)
-        for image, box, score, position, region in columns
-        if image is not None  # removed since the snapshot was taken
-    ]
+    pyramid = store.settings.pyramid
+    columns = zip(images, hits.scores[0][found].tolist(), positions.tolist(), regions.tolist(), strict=True)
+    rows = []
+    for image, score, position, region in columns:
+        if image is not None:  # else it was removed since the snapshot was taken
+            x0, y0, x1, y1 = pyramid.boxes_of(image.width, image.height)[region].tolist()
+            rows.append((Match(image, score, (x0, y0, x1, y1), likeness=score), position, region))
+    return rows

@@ -1,8 +1,8 @@
 """The command line: parse, call one library function, print. Results on stdout, chatter on stderr.
 
 Nothing heavy is imported before a command needs it, so that `patchseek --help` answers at once.
-Exit codes: 0 done, 1 an error (one line on stderr), 2 wrong usage, 3 done but some pictures failed, 4 nothing found,
-130 interrupted.
+Exit codes: 0 done, 1 an error (one line on stderr), 2 wrong usage, 3 done but some pictures failed or are missing,
+4 nothing found, 130 interrupted.
 """
 
 import logging
@@ -23,19 +23,18 @@ from ._encoder import EncoderChoice, encoder_options
 from ._encoders import encoders_group
 from ._log import log_as_json, log_plainly, logs_json, say, say_crash
 from ._maintenance import compact_command, info_command, remove_command, tag_command, verify_command
-from ._operations import backup_command, restore_command, use_index_command, write_run_report
+from ._operations import backup_command, restore_command, use_index_command
 from ._output import printable
 from ._plan import plan_command
+from ._report import say_report, write_run_report
 from ._search import search_command
 from ._serve import serve_command
 from ._streams import flush_chatter, flush_results, mend_streams
 
 if TYPE_CHECKING:
-    from ..collection import Collection
-    from ..encode import AddReport
     from ..regions import Pyramid
 
-EXIT_SOME_FAILED = 3
+EXIT_INCOMPLETE = 3
 _ERROR = "patchseek: error: "
 
 
@@ -73,11 +72,18 @@ def cli(log_json: bool) -> None:
     "--exclude",
     multiple=True,
     metavar="PATTERN",
-    help="Leave out files or folders, e.g. '*.tif' or 'raw/*'; repeatable.",
+    help="Leave out files or folders: a name or path, or a pattern as in .gitignore, e.g. '*.tif' or 'raw/*'; "
+    "repeatable. It is remembered for SOURCE; '' forgets.",
 )
 @click.option("--hidden", is_flag=True, help="Go into hidden folders too.")
 @click.option("--follow-symlinks", is_flag=True, help="Follow links to files and folders.")
-@click.option("--retry", is_flag=True, help="Try files again that failed before.")
+@click.option("--retry", is_flag=True, help="Try files again that failed before because of what is in them.")
+@click.option("--check-content", is_flag=True, help="Read every file and compare its hash, whatever its date.")
+@click.option(
+    "--prune",
+    is_flag=True,
+    help="Drop pictures whose files are gone, however many they are, instead of setting them aside for 30 days.",
+)
 @click.option(
     "--index",
     "index_engine",
@@ -97,10 +103,15 @@ def index(
     hidden: bool,
     follow_symlinks: bool,
     retry: bool,
+    check_content: bool,
+    prune: bool,
     index_engine: str | None,
     report: Path | None,
 ) -> None:
-    """Encode every picture below the folder SOURCE. Run it again after changes: only what is new is encoded."""
+    """Encode every picture below the folder SOURCE. Run it again after changes: only what is new is encoded.
+
+    A single picture as SOURCE is added to the collection of its folder, or brought up to date, and nothing else is.
+    """
     from ..collection import Collection, find_collection
     from ..indexes import lasting
     from ..store import Store
@@ -112,7 +123,7 @@ def index(
         choice = choice.or_else("embedded-fast")
     home = collection or cluster.home(source)
     if not Store.exists(find_collection(home)):  # make none for a folder without pictures
-        cluster.check(source, exclude, hidden, follow_symlinks)
+        cluster.check(source, exclude or None, hidden, follow_symlinks)
     pyramid = _pyramid(levels, overlap)
     opened = Collection.open(home, encoder=choice.name_or_open(), pyramid=pyramid, weights=choice.weights)
     with progress_bar("pictures") as on_progress:
@@ -120,20 +131,22 @@ def index(
             opened,
             source,
             choice,
-            exclude=exclude,
+            exclude=exclude or None,
             hidden=hidden,
             follow_symlinks=follow_symlinks,
             retry=retry,
+            check_content=check_content,
+            prune=prune,
             on_progress=on_progress,
         )
     remember(opened.path)
-    _say_report(opened, done)
+    say_report(opened, done, prune=prune)
     if report:
         write_run_report(report, opened, done)
     if index_engine is not None:
         opened.use_index(index_engine)
-    if done.failed:
-        sys.exit(EXIT_SOME_FAILED)
+    if done.failed or done.missing:
+        sys.exit(EXIT_INCOMPLETE)
 
 
 for command in (
@@ -157,24 +170,6 @@ def _pyramid(levels: str | None, overlap: float | None) -> "Pyramid | None":
             f"{levels!r}: a level such as 3, or a list such as 0,1,3", param_hint="--levels"
         ) from error
     return Pyramid(tuple(numbers), overlap or 0.0) if len(numbers) > 1 else Pyramid.up_to(numbers[0], overlap or 0.0)
-
-
-def _say_report(collection: "Collection", report: "AddReport") -> None:
-    for failure in report.failed:
-        text = f"failed: {printable(failure.path)}: {failure.reason}"
-        say(text, level=logging.WARNING, image=failure.path, reason=failure.reason)
-    n_encoded = report.added + report.changed
-    counts = {name: getattr(report, name) for name in ("added", "unchanged", "changed", "moved", "removed")}
-    counts["failed"] = len(report.failed)
-    say(
-        ", ".join(f"{n} {name}" for name, n in counts.items())
-        + (f"; {n_encoded / report.seconds:.1f} pictures/s" if n_encoded else ""),
-        **counts,
-        seconds=round(report.seconds, 3),
-    )
-    n_bytes = collection.store.n_bytes()
-    text = f"collection: {collection.path} ({len(collection)} pictures, {n_bytes / 1e6:.1f} MB)"
-    say(text, path=str(collection.path), images=len(collection), bytes=n_bytes)
 
 
 def main() -> None:

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from .._home import expand_home
-from ..errors import PatchseekError, StoreError
+from .._home import expanded
+from ..errors import StoreError
 from ._log import say
 
 if TYPE_CHECKING:
@@ -78,8 +78,5 @@ def _last() -> Path | None:
 
 def _state() -> Path | None:
     """Where it is noted; None where there is no home."""
-    try:
-        folder = expand_home(os.environ.get("XDG_STATE_HOME") or "~/.local/state")
-    except PatchseekError:
-        return None
-    return folder / "patchseek" / "last-collection"
+    folder = expanded(os.environ.get("XDG_STATE_HOME") or "~/.local/state")
+    return None if str(folder).startswith("~") else folder / "patchseek" / "last-collection"

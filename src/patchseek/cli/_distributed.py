@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from .._home import expand_home
+from .._home import expanded
 from ..errors import PatchseekError
 from ._encoder import EncoderChoice
 
@@ -29,17 +29,18 @@ class ClusterChoice:
         if self.address is None and (self.n_workers or self.staging):
             raise click.UsageError("--workers and --staging need --ray")
 
-    def check(self, source: str, exclude: Sequence[str], hidden: bool, follow_symlinks: bool) -> None:
+    def check(self, source: str, exclude: Sequence[str] | None, hidden: bool, follow_symlinks: bool) -> None:
         """Raise PatchseekError for a source that names no pictures, before a collection is made for it."""
         from ..distributed import check_source
-        from ..encode import find_pictures
+        from ..encode import find_pictures, is_file
+        from ..images import EXTENSIONS
 
         if self.address is not None:
             check_source(source, exclude=exclude, hidden=hidden, follow_symlinks=follow_symlinks)
-        elif "://" in source or Path(source).is_file():
+        elif "://" in source or (is_file(Path(source)) and Path(source).suffix.lower() not in EXTENSIONS):
             raise PatchseekError(f"{source}: not a folder; for tars, lists and URLs add: --ray local")
-        else:
-            find_pictures(Path(source), exclude, hidden=hidden, follow_symlinks=follow_symlinks)
+        elif not is_file(Path(source)):
+            find_pictures(Path(source), exclude or (), hidden=hidden, follow_symlinks=follow_symlinks)
 
     def home(self, source: str) -> Path:
         """Where the collection of a source is kept by default: in the folder, or beside the tar or list."""
@@ -56,10 +57,12 @@ class ClusterChoice:
         source: str,
         choice: EncoderChoice,
         *,
-        exclude: Sequence[str],
+        exclude: Sequence[str] | None,
         hidden: bool,
         follow_symlinks: bool,
         retry: bool,
+        check_content: bool,
+        prune: bool,
         on_progress: "OnProgress",
     ) -> "AddReport":
         """Bring the collection up to date, here or on the cluster."""
@@ -68,6 +71,8 @@ class ClusterChoice:
             "hidden": hidden,
             "follow_symlinks": follow_symlinks,
             "retry": retry,
+            "check_content": check_content,
+            "prune": prune,
             "on_progress": on_progress,
         }
         if self.address is None:
@@ -88,7 +93,7 @@ class ClusterChoice:
 
 
 def _absolute(path: Path | None) -> Path | None:
-    return path and expand_home(path).absolute()  # workers may stand in other folders
+    return path and expanded(path).absolute()  # workers may stand in other folders
 
 
 _OPTIONS = (

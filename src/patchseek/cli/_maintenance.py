@@ -16,6 +16,7 @@ from ._log import say
 def info_command(collection: Path | None, as_json: bool) -> None:
     """Say what a collection is and what it holds."""
     from ..records import collection_record
+    from ..store import all_exclusions
     from . import _output
 
     opened = open_collection(collection)
@@ -27,6 +28,8 @@ def info_command(collection: Path | None, as_json: bool) -> None:
         "preprocessing": opened.store.settings.encoder.preprocessing,
         "bytes": opened.store.n_bytes(),
         "tags": opened.store.tags(),
+        "set_aside": opened.store.n_aside(),
+        "exclude": all_exclusions(opened.store),
         "failures": [{"image": f.path, "reason": f.reason} for f in failures],
     }
     if opened.store.settings.outdated:
@@ -35,7 +38,10 @@ def info_command(collection: Path | None, as_json: bool) -> None:
         _output.print_line(json.dumps(record, indent=2))
         return
     for key, value in record.items():
-        if key != "failures":
+        if key == "exclude":
+            for folder, patterns in value.items():
+                _output.print_line(_output.printable(f"{key:14} {', '.join(patterns)} (in {folder})"))
+        elif key != "failures":
             _output.print_line(f"{key:14} {', '.join(map(str, value)) if isinstance(value, list | dict) else value}")
     _output.print_line(f"{'failures':14} {len(failures)}")
     for failure in failures:
@@ -75,7 +81,7 @@ def verify_command(collection: Path | None, repair: bool) -> None:
 @click.command("compact")
 @collection_option
 def compact_command(collection: Path | None) -> None:
-    """Free the space of removed and replaced pictures."""
+    """Free the space of pictures that were removed, replaced, or set aside 30 days ago or earlier."""
     from ._output import print_line
 
     opened = open_collection(collection)

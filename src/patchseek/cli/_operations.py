@@ -1,19 +1,10 @@
-"""The commands of who runs a collection for others, and the report that `index` leaves. Parse, call, print."""
+"""The commands of who runs a collection for others. Parse, call, print."""
 
-import json
-import os
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import click
 
-from ..errors import PatchseekError
 from ._collection import collection_option, open_collection
-
-if TYPE_CHECKING:
-    from ..collection import Collection
-    from ..encode import AddReport
 
 _PATH = click.Path(path_type=Path)
 
@@ -75,28 +66,3 @@ def use_index_command(engine: str, collection: Path | None) -> None:
     n_bytes = index.n_bytes()["total"] if hasattr(index, "n_bytes") else 0
     size = f"{n_bytes / 1e6:.1f} MB" if n_bytes else "no bytes of its own"
     print_line(f"{opened.path}: {index.name}, {size}, ready after {time.monotonic() - began:.1f} s")
-
-
-def write_run_report(path: Path, collection: "Collection", report: "AddReport") -> None:
-    """What a run of `index` did, as JSON; a reader of the file finds the report before or this one, never a half."""
-    ended, n_encoded = datetime.now(UTC), report.added + report.changed
-    counts = {name: getattr(report, name) for name in ("added", "unchanged", "changed", "moved", "removed")}
-    record = {
-        "collection": str(collection.path),
-        "began": (ended - timedelta(seconds=report.seconds)).isoformat(timespec="seconds"),
-        "ended": ended.isoformat(timespec="seconds"),
-        **counts,
-        "failed": len(report.failed),
-        "seconds": round(report.seconds, 3),
-        "pictures_per_second": round(n_encoded / report.seconds, 3) if report.seconds else None,
-        "images": len(collection),
-        "bytes": collection.store.n_bytes(),
-        "failures": [{"image": f.path, "reason": f.reason} for f in report.failed],
-    }
-    partial = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        partial.write_text(json.dumps(record, indent=2) + "\n")
-        partial.replace(path)
-    except OSError as error:
-        partial.unlink(missing_ok=True)
-        raise PatchseekError(f"{path}: cannot be written ({error.strerror}); the pictures are indexed") from error

@@ -1,5 +1,6 @@
 """The `search` command. Parse, call, print; the head of it is in `cli`."""
 
+import logging
 import os
 import sys
 from collections.abc import Sequence
@@ -21,6 +22,7 @@ EXIT_NOTHING_FOUND = 4
 CHOICE = ("under", "tags", "since", "until")
 """Options that say which pictures may answer."""
 _PATH = click.Path(path_type=Path)
+STDIN = Path("-")
 Records = tuple[list[dict[str, Any]], dict[str, Any], list[dict[str, Any]]]
 """Queries, collection and results as JSON objects."""
 
@@ -68,9 +70,12 @@ def search_command(
 ) -> None:
     """Rank the collection's pictures by how surely they hold the object of QUERIES, and say where it is.
 
-    Several pictures are taken for views of one object. Exit code 4: nothing was found.
+    Several pictures are taken for views of one object; - is a picture on standard input. Exit code 4: nothing was
+    found.
     """
     asked: list[Path | int] = [*queries, *image_ids]
+    if [*queries, *said["exclude"]].count(STDIN) > 1:
+        raise click.UsageError("- is given more than once, and standard input holds one picture")
     if not asked and said["text"] is None:
         raise click.UsageError("give a QUERY picture, --image-id or --text")
     if len(boxes) > 1 and len(boxes) != len(asked):
@@ -85,6 +90,7 @@ def search_command(
 
     write_records(*records, form, parquet)
     results = records[2]
+    _say_what_changed(results)
     if not results:
         say("nothing found")
         sys.exit(EXIT_NOTHING_FOUND)
@@ -100,14 +106,14 @@ def _search_here(
     from ._progress import progress_bar
 
     opened = _open(said)
-    pictures = [opened.read(each) for each in asked]
+    pictures = [_read_stdin() if each == STDIN else opened.read(each) for each in asked]
     options = {name: said[name] for name in ("text", "refine", "several", "distinct", "expand", "min_confidence")}
     options |= {name: said[name] for name in CHOICE}
     with progress_bar("pictures refined") as on_progress:
         matches = opened.search(
             pictures,
             box=list(boxes),
-            exclude=said["exclude"],
+            exclude=[_read_stdin() if each == STDIN else each for each in said["exclude"]],
             top=top,
             index=said["index"],
             on_progress=on_progress,
@@ -117,6 +123,17 @@ def _search_here(
         _draw(pictures, boxes, matches, said["save"] or _temporary_picture())
     results = [match_record(rank, match) for rank, match in enumerate(matches, 1)]
     return _query_records(asked, pictures, boxes, said["text"]), collection_record(opened), results
+
+
+def _read_stdin() -> "Picture":
+    """The picture on standard input. Raises ImageError, for an empty one too."""
+    from ..images import read
+
+    return read(_stdin(), name="standard input")
+
+
+def _stdin() -> bytes:
+    return sys.stdin.buffer.read() if sys.stdin else b""  # closed, it is None
 
 
 def _open(said: dict[str, Any]) -> "Collection":
@@ -168,6 +185,16 @@ def _draw(
     say(f"drawn: {path}")
 
 
+def _say_what_changed(results: Sequence[dict[str, Any]]) -> None:
+    from ._output import printable
+
+    changed = [result["image"] for result in results if result.get("changed")]
+    if changed:
+        names = printable(", ".join(changed[:3]) + (", ..." if len(changed) > 3 else ""))
+        text = f"changed since indexed, boxes are of the old pictures: {names}; run: patchseek index FOLDER"
+        say(text, level=logging.WARNING, changed=changed)
+
+
 def _say_if_doubtful(confidence: float | None) -> None:
     from ..confidence import DOUBTFUL
 
@@ -193,7 +220,8 @@ def _search_there(
     options: dict[str, Any] = {"refine": said["refine"], **{k: "true" for k in ("several", "distinct") if said[k]}}
     options |= {name: said[name] for name in ("text", *CHOICE) if said[name]}
     client = Client(url, os.environ.get("PATCHSEEK_TOKEN"))
-    answer = client.search(asked[0], box=boxes[0], top=top or MOST, **options)
+    query = _stdin() if asked[0] == STDIN else asked[0]
+    answer = client.search(query, box=boxes[0], top=top or MOST, **options)
     least = said["min_confidence"] or 0
     results = [r for r in answer["results"] if r.get("confidence") is None or r["confidence"] >= least]
     return [answer["query"]], answer["collection"], results

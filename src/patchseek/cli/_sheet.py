@@ -22,4 +22,7 @@ def draw_matches(query: Picture, box: Sequence[float] | None, matches: Sequence[
 def _tiles(matches: Sequence[Match]) -> Iterator[Tile]:
     for match in matches:
         boxes = np.array([found.box for found in match.boxes] or [match.box])
-        yield Tile(thumbnail(match.image), match.image.path, boxes, score=match.score)
+        label = match.image.path
+        if match.changed:  # what is there now is not what the box was found in
+            boxes, label = np.empty((0, 4)), f"changed: {label}"
+        yield Tile(thumbnail(match.image), label, boxes, score=match.score)

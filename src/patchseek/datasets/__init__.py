@@ -14,7 +14,7 @@ benchmark, write query.json and gallery.json for it. Nothing is downloaded, and 
 
 from pathlib import Path
 
-from .._home import expand_home
+from .._home import expanded
 from ..errors import DatasetError
 from ._csv import read_csv
 from ._dataset import Box, Dataset, GalleryPicture, Query, Truth, clamp
@@ -59,7 +59,7 @@ def open_dataset(
     """
     name, colon, rest = str(source).partition(":")
     kind = name if colon and name in ("ilias", "instre", *NAMES) else ""
-    path = expand_home(rest if kind else source)
+    path = expanded(rest if kind else source)
     if not kind and path.is_dir():
         folder = path / split if split != "test" or not (path / "query.json").is_file() else path
         if (folder / "query.json").is_file():
@@ -80,7 +80,7 @@ def open_dataset(
     folder_name, colon, setup = rest.rpartition(":")
     if not folder_name or path.exists():
         return read_revisited(path, kind, allow_missing=allow_missing)
-    return read_revisited(expand_home(folder_name), kind, setup, allow_missing=allow_missing)
+    return read_revisited(expanded(folder_name), kind, setup, allow_missing=allow_missing)
 
 
 def _hint(path: Path, split: str) -> str:

@@ -9,18 +9,19 @@ survives is alone; it is listed as failed.
 """
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from contextlib import closing
 from functools import partial
 from pathlib import Path
 from uuid import uuid4
 
 from .. import encoders
-from .._home import expand_home
+from .._home import expanded
 from ..collection import Collection
 from ..encode import SHARD_IMAGES, AddReport, OnProgress
 from ..encoders import Encoder
-from ..store import Writer
+from ..patterns import Given
+from ..store import Writer, exclusions
 from ._driver import Driver
 from ._files import is_url
 from ._ray import apply_all, connected, nodes, share
@@ -39,10 +40,12 @@ def add_source(
     n_workers: int | None = None,
     open_encoder: Callable[[], Encoder] | None = None,
     staging: str | None = None,
-    exclude: Sequence[str] = (),
+    exclude: Given | None = None,
     hidden: bool = False,
     follow_symlinks: bool = False,
     retry: bool = False,
+    check_content: bool = False,
+    prune: bool = False,
     shard_images: int = SHARD_IMAGES,
     on_progress: OnProgress | None = None,
 ) -> AddReport:
@@ -52,27 +55,38 @@ def add_source(
     .parquet with a column path, url or image). ray: "local" starts Ray on this machine, "auto" or "HOST:PORT" connects
     to a cluster. n_workers: by default as many as use the whole cluster. open_encoder: called in each worker, by
     default opens the collection's encoder by its name. staging: a URL, or a folder that all machines see, for finished
-    shards; by default inside the collection. exclude, hidden, follow_symlinks: for folders. shard_images: pictures in a
-    shard. on_progress: hears of each finished shard; its total is 0 where a source does not tell its length.
+    shards; by default inside the collection. exclude: names and patterns to leave out, remembered as by
+    `Collection.add`. hidden, follow_symlinks: for folders. retry, check_content and prune: as for `Collection.add`.
+    shard_images: files in a shard. on_progress: hears of each finished shard; its total is 0 where a source does not
+    tell its length.
 
-    What a source no longer names is removed from the collection, as for `Collection.add`; a picture that moved is
-    recognised inside folders and URLs. Raises PatchseekError; what was committed before stays.
+    What a source no longer names is set aside, as for `Collection.add`; a picture that moved is recognised inside
+    folders and URLs. Raises PatchseekError; what was committed before stays.
     """
     began = time.monotonic()
     store = collection.store
     store.require_current()
     name = store.settings.encoder.name
-    weights = collection.weights and expand_home(collection.weights).absolute()  # workers may stand in other folders
+    weights = collection.weights and expanded(collection.weights).absolute()  # workers may stand in other folders
     opener = open_encoder or partial(encoders.open_encoder, name, weights=weights)
     with Writer(store) as writer:
         shards = Staging.open(_place(writer, staging), store.settings)
         driver = Driver(
             writer,
             shards,
-            open_sources(_absolute(source), exclude=exclude, hidden=hidden, follow_symlinks=follow_symlinks),
+            open_sources(
+                _absolute(source),
+                exclude=exclude,
+                remembered=partial(exclusions, store),
+                hidden=hidden,
+                follow_symlinks=follow_symlinks,
+                may_be_empty=True,
+            ),
             shard_images=shard_images,
             retry=retry,
             on_progress=on_progress,
+            check_content=check_content,
+            prune=prune,
         )
         driver.recover()
         if driver.has_work():
@@ -89,14 +103,14 @@ def add_source(
 
 
 def check_source(
-    source: str | Path, *, exclude: Sequence[str] = (), hidden: bool = False, follow_symlinks: bool = False
+    source: str | Path, *, exclude: Given | None = None, hidden: bool = False, follow_symlinks: bool = False
 ) -> None:
     """Raise PatchseekError where `add_source` would find no pictures, as far as can be told without reading any."""
     next(open_sources(_absolute(source), exclude=exclude, hidden=hidden, follow_symlinks=follow_symlinks))
 
 
 def _absolute(source: str | Path) -> str:
-    return str(source) if is_url(str(source)) else str(expand_home(source))
+    return str(source) if is_url(str(source)) else str(expanded(source))
 
 
 def _place(writer: Writer, staging: str | None) -> str:
@@ -108,4 +122,4 @@ def _place(writer: Writer, staging: str | None) -> str:
     if own is None:
         own = uuid4().hex[:12]
         writer.set_option("staging", own)
-    return f"{staging.rstrip('/')}/{own}" if is_url(staging) else str(expand_home(staging).resolve() / own)
+    return f"{staging.rstrip('/')}/{own}" if is_url(staging) else str(expanded(staging).resolve() / own)

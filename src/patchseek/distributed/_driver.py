@@ -7,11 +7,11 @@ from itertools import islice
 
 import numpy as np
 
-from ..encode import AddReport, OnProgress, Plan
+from ..encode import AddReport, OnProgress, Place, Plan, Same, take_leave
 from ..errors import PatchseekError, StoreDamaged
-from ..store import Failure, FileState, KnownFile, Root, Writer
+from ..store import Failure, FileState, KnownFile, Root, Writer, remember_exclusions
 from ._ray import Died
-from ._sources import Source
+from ._sources import Source, folder_source
 from ._staging import Record, Staging
 from ._work import Item, Work
 
@@ -31,14 +31,17 @@ class Driver:
         shard_images: int,
         retry: bool,
         on_progress: OnProgress | None,
+        check_content: bool = False,
+        prune: bool = False,
     ) -> None:
         self.staging, self.report = staging, AddReport()
         self._writer, self._retry, self._on_progress = writer, retry, on_progress
+        self._check_content, self._prune = check_content, prune
         self._shard_images = shard_images
         self._new = self._works(sources)
         self._again: deque[Work] = deque()  # what was lost, before anything new
         self._in_flight: dict[str, Work] = {}
-        self._movable: tuple[Root, Plan] | None = None  # the source that is known as a whole
+        self._plan: Plan | None = None  # of the source that is known as a whole
         self._error: PatchseekError | None = None  # of a source, on the way
         self._n_done = self._n_total = 0
 
@@ -64,36 +67,63 @@ class Driver:
             self._in_flight[work.key] = work
         return work
 
-    def gone(self) -> dict[str, KnownFile]:
-        """By SHA-256, pictures that are gone from where they were; call it after `has_work`."""
-        if self._movable is None:
-            return {}
-        plan = self._movable[1]
-        return {sha256: plan.gone[path] for sha256, path in plan.by_hash.items()}
+    def gone(self) -> dict[str, tuple[KnownFile, ...]]:
+        """By SHA-256, pictures that are gone from where they were, a page each; call it after `has_work`."""
+        return {} if self._plan is None else self._plan.claimable()
 
     def _works(self, sources: Iterable[Source]) -> Iterator[Work]:
+        unmatched: dict[str, str | None] | None = None
         for source in sources:
-            plan = Plan(self._writer.store, source.root, retry=self._retry)
+            if source.visit is not None:
+                source = folder_source(source.visit(self._writer, prune=self._prune))
+            else:
+                remember_exclusions(self._writer, source.root, source.exclusions)
+            unmatched = {
+                said: near for said, near in source.unmatched.items() if unmatched is None or said in unmatched
+            }
+            self.report.unmatched = unmatched  # in no source at all
+            plan = Plan(
+                self._writer.store,
+                Place(source.root, source.under),
+                retry=self._retry,
+                check_content=self._check_content,
+                streams=not source.is_whole,
+                moved=source.moved,
+            )
             if source.is_whole:
-                items = list(self._items(source, plan))
+                items = self._whole(source, plan)
                 self._n_total = self._n_done + len(items)
-                plan.close(list(source.unreadable))
-                self._movable = source.root, plan
+                self._plan = plan
                 yield from self._cut(source.root, iter(items))
             else:
                 self._n_total = source.n_total
                 yield from self._cut(source.root, self._items(source, plan))
-                plan.close(list(source.unreadable))
-                self._drop_gone(source.root, plan)
+                plan.close([], list(source.unreadable), source.is_there)
+                take_leave(self._writer, plan, self.report, prune=self._prune)
+            self._keep(plan.place.root, plan.noted)
             self.report.unchanged += plan.unchanged
+            self.report.moved += plan.moved
             self.report.failed += plan.still_failing
-            self.report.failed += [Failure(path, FileState(0, 0), why) for path, why in source.unreadable.items()]
+            self.report.failed += [Failure(path, FileState(0, 0), why, True) for path, why in source.unreadable.items()]
+            self.report.passed_over += source.passed_over
+
+    def _whole(self, source: Source, plan: Plan) -> list[Item]:
+        """What is to be looked into, now that all is known that is there."""
+        items = {item.entry.path: item for item in self._items(source, plan)}
+        tasks = plan.close([item.task for item in items.values()], list(source.unreadable), source.is_there)
+        for same in plan.settled:
+            self.report.count(same)
+        self._keep(plan.place.root, plan.settled)
+        return [items[task.path] for task in tasks]
 
     def _items(self, source: Source, plan: Plan) -> Iterator[Item]:
         for entry in source.entries:
             task = plan.look(entry.path, entry.state)
+            if plan.outdated:
+                self._writer.forget_failures(source.root, plan.outdated)
+                plan.outdated.clear()
             if task is not None:
-                yield Item(entry, task.known, may_be_moved=source.is_whole)
+                yield Item(entry, task.known, may_be_moved=source.is_whole, has_moved=task.has_moved)
             elif not source.is_whole:
                 self._n_done += 1
 
@@ -101,10 +131,10 @@ class Driver:
         while shard := tuple(islice(items, self._shard_images)):
             yield Work(root, shard)
 
-    def _drop_gone(self, root: Root, plan: Plan) -> None:
-        self.report.removed += self._writer.remove([file.id for file in plan.gone.values()])
-        if plan.gone_failures:
-            self._writer.forget_failures(root, plan.gone_failures)
+    def _keep(self, root: Root, found: Iterable[Same]) -> None:
+        moves = [move for same in found for move in same.moves]
+        if moves:
+            self._writer.move(root, moves)
 
     # ---- what was done
 
@@ -129,7 +159,8 @@ class Driver:
         work = self._in_flight.pop(outcome.key)
         items = {item.entry.path: item for item in work.items}
         self._enter(outcome)
-        n_changed = sum(items[picture.path].known is not None for picture in outcome.pictures)
+        known = {k.path for item in items.values() for k in item.known or () if not k.is_aside}
+        n_changed = sum(picture.path in known for picture in outcome.pictures)
         self.report.changed += n_changed
         self.report.added += len(outcome.pictures) - n_changed
         self.report.failed += outcome.failures
@@ -140,20 +171,20 @@ class Driver:
 
     def _keep_same(self, root: Root, record: Record, items: dict[str, Item]) -> list[Item]:
         """Note pictures whose bytes the collection has; those of a gone picture that another has claimed meanwhile."""
-        moves: list[tuple[int, str, FileState]] = []
+        kept: list[Same] = []
         again: list[Item] = []
         for same in record.same:
-            if same.moved:
-                assert self._movable is not None
-                claimed = self._movable[1].claim(same.path, same.state, None, same.image.sha256)
-                if claimed is None:
-                    again.append(replace(items[same.path], may_be_moved=False))
-                    continue
-            moves.append((same.image.id, same.path, same.state))
-            self.report.moved += same.moved
-            self.report.unchanged += not same.moved
-        if moves:
-            self._writer.move(root, moves)
+            task = items[same.path].task
+            claimed: Same | None = same
+            if same.images[0] not in task.known:
+                assert self._plan is not None
+                claimed = self._plan.claim(task, same.images[0].sha256)
+            if claimed is None:
+                again.append(replace(items[same.path], may_be_moved=False))
+            else:
+                kept.append(claimed)
+                self.report.count(claimed)
+        self._keep(root, kept)
         return again
 
     def _take_death(self, work: Work, is_node: bool) -> None:
@@ -200,8 +231,8 @@ class Driver:
         """Drop what is gone for good; the report. Raises what went wrong with a source on the way."""
         if self._error is not None:
             raise self._error
-        if self._movable is not None:
-            self._drop_gone(*self._movable)
+        if self._plan is not None:
+            take_leave(self._writer, self._plan, self.report, prune=self._prune)
         self.staging.clear()
         self.report.failed.sort(key=lambda failure: failure.path)
         return self.report

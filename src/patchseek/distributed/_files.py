@@ -12,6 +12,7 @@ from queue import Empty, SimpleQueue
 from threading import Thread
 from typing import Any, TypeVar, cast
 
+from .._files import open_regular
 from ..encode import MAX_FILE_BYTES, read_file
 from ..errors import ImageError, MissingExtra, PatchseekError
 from ..store import FileState
@@ -31,7 +32,7 @@ def open_file(place: str) -> RawIOBase:
     """A file for reading, unbuffered. Raises PatchseekError."""
     with _said(place):
         if not is_url(place):
-            return Path(place).open("rb", buffering=0)
+            return open_regular(place, place).detach()
         system, path = _system(place)
         return cast(RawIOBase, system.open(path, "rb"))
 
@@ -40,8 +41,7 @@ def state_of(place: str) -> FileState:
     """Size and time of change; zeros for what the store does not say. Raises PatchseekError."""
     with _said(place):
         if not is_url(place):
-            status = Path(place).stat()
-            return FileState(status.st_size, status.st_mtime_ns)
+            return FileState.of(Path(place).stat())
         system, path = _system(place)
         return _state(system.info(path))
 
@@ -76,10 +76,12 @@ def fetch(place: str, name: str, start: int, size: int | None, state: FileState)
         return read_file(Path(place), name, state.size)
     try:
         content = _within(FETCH_SECONDS, lambda: _read(place, start, size))
+    except ImageError as error:
+        raise ImageError(name, error.reason, error.passing) from error
     except TimeoutError as error:
-        raise ImageError(name, f"takes more than {FETCH_SECONDS:g} s to read") from error
+        raise ImageError(name, f"takes more than {FETCH_SECONDS:g} s to read", passing=True) from error
     except Exception as error:  # each store has a library, and each library errors of its own
-        raise ImageError(name, f"cannot be read ({_line(error)})") from error
+        raise ImageError(name, f"cannot be read ({_line(error)})", passing=True) from error
     if len(content) > MAX_FILE_BYTES:
         raise ImageError(name, f"more than {MAX_FILE_BYTES >> 20} MB is too large for a picture")
     if size is not None and len(content) != size:
@@ -121,9 +123,9 @@ def _system(url: str) -> tuple[Any, str]:
 
 def _read(place: str, start: int, size: int | None) -> bytes:
     if not is_url(place):
-        with Path(place).open("rb") as file:
+        with open_regular(place, place) as file:
             file.seek(start)
-            return file.read(size)
+            return file.read(-1 if size is None else size)
     system, path = _system(place)
     if size is not None:
         return bytes(system.cat_file(path, start=start, end=start + size))

@@ -11,16 +11,19 @@ the whole of a folder tells what was moved.
 """
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
+from functools import partial
 from itertools import product
 from pathlib import Path
 
-from .._home import expand_home
+from .._home import expanded
 from ..datasets import iter_members
-from ..encode import SKIPPED_FOLDERS, find_pictures, is_wanted
+from ..encode import NO_SUFFIX, SKIPPED_FOLDERS, Walked, find_pictures, is_file, is_there, visit
 from ..errors import PatchseekError
 from ..images import EXTENSIONS
+from ..patterns import Exclusions, Given, seen_from
 from ..store import FileState, Root
 from ._files import expand, is_url, list_folder, open_file, state_of
 from ._lists import LISTS, iter_list
@@ -53,59 +56,122 @@ class Source:
     # entries, 0 where that is not known yet
     unreadable: dict[str, str] = field(default_factory=dict)
     # what could not be listed, and why; of tars, known when the entries are exhausted
+    exclusions: dict[str, str] = field(default_factory=dict)
+    # what was left out; see patterns.Exclusions.lines
+    unmatched: dict[str, str | None] = field(default_factory=dict)
+    # exclusions that nothing matched, each with what may have been meant
+    passed_over: Counter[str] = field(default_factory=Counter)
+    # see encode.Scan
+    is_there: Callable[[Root, str], bool] = is_there
+    # whether a file of a root is where it was
+    under: str = ""
+    # the part of the root that these are all of
+    moved: frozenset[str] = frozenset()
+    # see encode.Walked
+    visit: Callable[..., Walked] | None = None
+    # of a folder of this machine: walk it, once there is a writer; see encode.visit
 
 
 def open_sources(
-    source: str, *, exclude: Sequence[str] = (), hidden: bool = False, follow_symlinks: bool = False
+    source: str,
+    *,
+    exclude: Given | None = None,
+    remembered: Callable[[Root], Given] = lambda _: (),
+    hidden: bool = False,
+    follow_symlinks: bool = False,
+    may_be_empty: bool = False,
 ) -> Iterator[Source]:
-    """The roots that a source stands for: one, or one a tar. Raises PatchseekError, before the first, for a bad one."""
-    suffix = re.sub(r"[?#].*", "", source).rpartition(".")[2].lower()
+    """The roots that a source stands for: one, or one a tar. Raises PatchseekError, before the first, for a bad one.
+
+    exclude: what to leave out of each; None for what is remembered of a root. may_be_empty: leave it to the visit to
+    look into a folder.
+    """
+
+    def left_out(root: Root) -> Given:
+        return remembered(root) if exclude is None else exclude
+
+    name = re.sub(r"[?#].*", "", source) if is_url(source) else source
+    suffix = name.rpartition(".")[2].lower() if is_url(source) or not Path(source).is_dir() else ""
     if suffix == "tar":
-        yield from map(_open_tar, _find_tars(source))
+        for tar in _find_tars(source):
+            root = tar if is_url(tar) else Path(tar)
+            yield _open_tar(tar, root, Exclusions(left_out(root), root))
     elif suffix in LISTS:
-        yield _open_list(source, suffix)
+        place = source if is_url(source) else str(expanded(source).resolve())
+        root = place if is_url(place) else Path(place)
+        yield _open_list(place, root, suffix, Exclusions(left_out(root), place.rpartition("/")[0]))
     elif is_url(source):
-        yield _open_url(source.rstrip("/"), exclude, hidden)
-    elif Path(source).is_file():
+        url = source.rstrip("/")
+        yield _open_url(url, Exclusions(left_out(url), url), hidden)
+    elif is_file(Path(source)):
         raise PatchseekError(f"{source}: a source is a folder, a .tar, .{' or .'.join(LISTS)} file, or a URL of these")
     else:
-        folder = Path(source)
-        found = find_pictures(folder, exclude, hidden=hidden, follow_symlinks=follow_symlinks)
-        entries = [Entry(path, str(folder.resolve() / path), state) for path, state in found.files.items()]
-        yield Source(folder, entries, True, len(entries), found.unreadable)
+        folder = Path(source).resolve()
+        found = None
+        if not may_be_empty:
+            found = find_pictures(folder, left_out(folder), hidden=hidden, follow_symlinks=follow_symlinks)
+        files = {} if found is None else found.files
+        entries = [Entry(path, f"{folder}/{path}", state) for path, state in files.items()]
+        look = partial(visit, folder=folder, exclude=exclude, hidden=hidden, follow_symlinks=follow_symlinks)
+        yield Source(folder, entries, True, len(entries), visit=look)
 
 
-def _open_url(url: str, exclude: Sequence[str], hidden: bool) -> Source:
+def folder_source(walked: Walked) -> Source:
+    """A folder of this machine as the collection knows it."""
+    root, found = walked.place.root, walked.found
+    entries = [Entry(path, f"{root}/{path}", state) for path, state in found.files.items()]
+    source = Source(root, entries, True, len(entries), found.unreadable, {}, found.unmatched, found.passed_over)
+    source.under, source.moved = walked.place.under, walked.moved
+    return source
+
+
+def _open_url(url: str, left_out: Exclusions, hidden: bool) -> Source:
     def is_picture(relative: str) -> bool:
         *folders, name = relative.split("/")
-        prefixes = ["/".join(folders[: i + 1]) for i in range(len(folders))]
         return (
             Path(name).suffix.lower() in EXTENSIONS
-            and all(is_wanted(prefix, exclude, hidden) for prefix in (*prefixes, relative))
+            and (hidden or not any(part.startswith(".") for part in (*folders, name)))
             and not any(folder.lower() in SKIPPED_FOLDERS for folder in folders)
         )
 
     found = list_folder(url)
-    entries = [Entry(own, own, state) for relative, (own, state) in found.items() if is_picture(relative)]
+    kept = [found[relative] for relative in left_out.kept(list(found)) if is_picture(relative)]
+    entries = [Entry(own, own, state) for own, state in kept]
     if not entries:
         raise PatchseekError(f"{url}: no pictures found below this URL")
-    return Source(url, entries, True, len(entries))
+    listed = {own for own, _ in found.values()}
+
+    def is_listed(root: Root, path: str) -> bool:
+        return path in listed if root == url else is_there(root, path)
+
+    others = [relative for relative in found if Path(relative).suffix.lower() not in EXTENSIONS]
+    passed_over = Counter(Path(relative).suffix.lower() or NO_SUFFIX for relative in others)
+    said = left_out.lines, left_out.unmatched(found)
+    return Source(url, entries, True, len(entries), {}, *said, passed_over, is_listed)
 
 
-def _open_list(place: str, kind: str) -> Source:
+def _open_list(place: str, root: Root, kind: str, left_out: Exclusions) -> Source:
     """A list. It is read once to the end beforehand, so that a bad line costs nothing."""
-    place = place if is_url(place) else str(expand_home(place).resolve())
     folder = place.rpartition("/")[0]
-    n_total = sum(1 for _ in iter_list(place, kind))
-    if not n_total:
-        raise PatchseekError(f"{place}: names no pictures")
 
-    def entries() -> Iterator[Entry]:
+    def places() -> Iterator[str]:
         for name in iter_list(place, kind):
-            where = name if is_url(name) or name.startswith("/") else f"{folder}/{name}"
-            yield Entry(where, where, FileState(0, 0) if is_url(where) else _local_state(where))
+            yield name if is_url(name) or name.startswith("/") else f"{folder}/{name}"
 
-    return Source(place if is_url(place) else Path(place), entries(), False, n_total)
+    source = Source(root, (), False)
+    wanted: Callable[[], Iterable[str]] = places
+    if left_out.lines:
+        seen = {seen_from(folder, where): where for where in places()}
+        kept = [seen[path] for path in left_out.kept(list(seen))]
+        wanted = lambda: kept  # noqa: E731
+        source.exclusions, source.unmatched = left_out.lines, left_out.unmatched(seen)
+    source.n_total = sum(1 for _ in wanted())
+    if not source.n_total:
+        raise PatchseekError(f"{place}: names no pictures")
+    source.entries = (
+        Entry(where, where, FileState(0, 0) if is_url(where) else _local_state(where)) for where in wanted()
+    )
+    return source
 
 
 def _local_state(path: str) -> FileState:
@@ -115,28 +181,59 @@ def _local_state(path: str) -> FileState:
         return FileState(0, 0)
 
 
-def _open_tar(place: str) -> Source:
+def _open_tar(place: str, root: Root, left_out: Exclusions) -> Source:
     """A tar. Its pictures change when the tar does: their time is the tar's."""
     changed = state_of(place).mtime_ns
     name = place if is_url(place) else Path(place).name
-    source = Source(place if is_url(place) else Path(place), (), False)
+    source = Source(root, (), False)
 
     def skip(member: str, why: str) -> None:
         source.unreadable[f"{name}/{member}"] = why
 
-    def entries() -> Iterator[Entry]:
+    def members() -> Iterator[_Member]:
         with open_file(place) as raw:
-            for member, start, size in iter_members(raw, place, on_skip=skip):
-                yield Entry(f"{name}/{member}", place, FileState(size, changed), start, size)
+            yield from iter_members(raw, place, on_skip=skip)
 
-    source.entries = entries()
+    found: Iterable[_Member] = members()
+    if left_out.lines:
+        found, source.unmatched = _leave_out(found, left_out)
+        source.exclusions = left_out.lines
+    source.entries = (
+        Entry(f"{name}/{member}", place, FileState(size, changed), start, size) for member, start, size in found
+    )
     return source
+
+
+_Member = tuple[str, int, int]
+"""Name, first byte and bytes of a file in a tar."""
+
+
+def _leave_out(members: Iterable[_Member], left_out: Exclusions) -> tuple[Iterator[_Member], dict[str, str | None]]:
+    """The members that are kept, and what matched none. All are gone through at once: which names there are decides."""
+    listed: list[_Member] = []
+    damage: PatchseekError | None = None
+    try:
+        for member in members:
+            listed.append(member)  # what is before a damage counts
+    except PatchseekError as error:
+        damage = error
+    names = [name for name, _, _ in listed]
+    wanted = set(left_out.kept(names))
+
+    def kept() -> Iterator[_Member]:
+        yield from (member for member in listed if member[0] in wanted)
+        if damage is not None:
+            raise damage
+
+    return kept(), left_out.unmatched(names)
 
 
 def _find_tars(pattern: str) -> list[str]:
     """The tars that x-{000..099}.tar or *.tar stands for, all of which exist. Raises PatchseekError."""
     if not is_url(pattern):
-        pattern = str(expand_home(pattern).absolute())
+        pattern = str(expanded(pattern).absolute())
+        if Path(pattern).is_file():  # by that very name
+            return [pattern]
     pieces = re.split(r"\{(\d+)\.\.(\d+)\}", pattern)  # text, first, last, text, ...
     ranges = [
         [f"{number:0{len(first)}}" for number in range(int(first), int(last) + 1)]

@@ -55,7 +55,8 @@ class Record:
         for name, kind in (("pictures", NewPicture), ("failures", Failure)):
             values[name] = tuple(kind(**{**v, "state": FileState(**v["state"])}) for v in values[name])
         values["same"] = tuple(
-            Same(v["path"], FileState(**v["state"]), _known(v["image"]), v["moved"]) for v in values["same"]
+            Same(**{**v, "state": FileState(**v["state"]), "images": tuple(map(_known, v["images"]))})
+            for v in values["same"]
         )
         return cls(**values)
 

@@ -9,12 +9,13 @@ import json
 import os
 import threading
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import cached_property
+from typing import ParamSpec, TypeVar
 
 import numpy as np
 
-from ..encode import Result, Same, encode_tasks, load_content
+from ..encode import Content, Result, Same, Several, Task, encode_tasks, load_content
 from ..encoders import Encoder, Features
 from ..errors import EncoderError, ImageError
 from ..patches import Feed
@@ -23,6 +24,9 @@ from ..store import Failure, KnownFile, NewPicture, Root, Settings
 from ._files import fetch
 from ._sources import Entry
 from ._staging import Record, Staging
+
+P = ParamSpec("P")
+T = TypeVar("T")
 
 DECODE_SECONDS = 300.0
 """What one picture may take to be decoded and cut. Nothing stops a decoder, so a worker that is past it ends itself."""
@@ -33,10 +37,17 @@ class Item:
     """A picture to be looked into."""
 
     entry: Entry
-    known: KnownFile | None
-    # what the collection holds under this path
+    known: tuple[KnownFile, ...] | None
+    # what the collection has under this path, a picture a page
     may_be_moved: bool = True
     # False: encode it even if its bytes are those of a picture that is gone from its old path
+    has_moved: bool = False
+    # see encode.Task
+
+    @property
+    def task(self) -> Task:
+        """The same, as it is planned."""
+        return Task(self.entry.path, self.entry.state, self.known or (), self.has_moved)
 
 
 @dataclass(frozen=True)
@@ -63,10 +74,10 @@ class ShardWorker:
         open_encoder: Callable[[], Encoder],
         settings: Settings,
         staging: Staging,
-        gone: Mapping[str, KnownFile],
+        gone: Mapping[str, tuple[KnownFile, ...]],
         n_threads: int,
     ) -> None:
-        """gone: by SHA-256, pictures that may turn up under another path. n_threads: decoding at once.
+        """gone: by SHA-256, pictures (a page each) that may turn up under another path. n_threads: decoding at once.
 
         Raises EncoderError when the encoder cannot be opened or is not the collection's own, StoreError where the
         staging place is not that of the driver.
@@ -103,19 +114,28 @@ class ShardWorker:
         )
 
     def _load(self, item: Item, cuts: Pyramid, feed: Feed) -> Result:
-        entry, known = item.entry, item.known
+        entry, task = item.entry, item.task
         try:
             content = fetch(entry.place, entry.path, entry.start, entry.size, entry.state)
-            sha256 = hashlib.sha256(content).hexdigest()
-            if known is not None and known.sha256 == sha256:
-                return Same(entry.path, entry.state, known, moved=False)
-            if known is None and item.may_be_moved and sha256 in self._gone:
-                return Same(entry.path, entry.state, self._gone[sha256], moved=True)
-            watch = threading.Timer(DECODE_SECONDS, os._exit, (70,))
-            watch.start()
-            try:
-                return load_content(entry.path, entry.state, content, cuts, feed, sha256)
-            finally:
-                watch.cancel()
+            given = Content.of(entry.path, entry.state, content)
+            same = task.same(given.sha256)
+            if same is None and item.may_be_moved and given.sha256 in self._gone:
+                return Same(entry.path, entry.state, self._gone[given.sha256], moved=True)
+            result = _watched(load_content)(given, same, cuts, feed)
+            return replace(result, load=_watched(result.load)) if isinstance(result, Several) else result
         except ImageError as error:
-            return Failure(entry.path, entry.state, error.reason)
+            return Failure(entry.path, entry.state, error.reason, error.passing)
+
+
+def _watched(function: Callable[P, T]) -> Callable[P, T]:
+    """A function that ends this process when it takes too long."""
+
+    def watched(*arguments: P.args, **options: P.kwargs) -> T:
+        watch = threading.Timer(DECODE_SECONDS, os._exit, (70,))
+        watch.start()
+        try:
+            return function(*arguments, **options)
+        finally:
+            watch.cancel()
+
+    return watched

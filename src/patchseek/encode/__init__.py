@@ -5,11 +5,10 @@
 A shard is committed when it is full or old enough, so that an interruption costs seconds of work, whatever the encoder.
 """
 
-import hashlib
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from contextlib import closing
-from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
@@ -17,33 +16,53 @@ import numpy as np
 
 from ..encoders import Encoder, Features
 from ..errors import ImageError, PatchseekError, StoreError
+from ..images import EXTENSIONS
 from ..patches import Feed
+from ..patterns import Given
 from ..regions import Pyramid
-from ..store import Failure, FileState, NewPicture, Store, Writer
-from ._load import MAX_FILE_BYTES, Result, encode_tasks, load_content, read_file
+from ..store import Failure, FileState, NewPicture, Store, Writer, split_page
+from ._leave import take_leave
+from ._load import MAX_FILE_BYTES, Content, Result, Several, encode_tasks, load_content, load_page, read_file
 from ._pipeline import encode_stream, map_ahead
-from ._plan import Plan, Same, Task
-from ._scan import SKIPPED_FOLDERS, Scan, is_wanted, scan
+from ._place import Walked, find_pictures, find_place, visit
+from ._plan import Missing, Place, Plan, Same, Task
+from ._report import AddReport
+from ._scan import EXCLUDED, LINKS, NO_SUFFIX, SKIPPED_FOLDERS, Scan, is_file, is_there
 
 __all__ = [
+    "EXCLUDED",
+    "LINKS",
     "MAX_FILE_BYTES",
+    "NO_SUFFIX",
     "SHARD_IMAGES",
     "SKIPPED_FOLDERS",
     "AddReport",
+    "Content",
+    "Missing",
     "OnProgress",
+    "Place",
     "Plan",
     "Result",
     "Same",
+    "Scan",
+    "Several",
+    "Task",
+    "Walked",
+    "add_file",
     "add_files",
     "add_folder",
     "add_stream",
     "encode_stream",
     "encode_tasks",
     "find_pictures",
-    "is_wanted",
+    "is_file",
+    "is_there",
     "load_content",
+    "load_page",
     "map_ahead",
     "read_file",
+    "take_leave",
+    "visit",
 ]
 
 SHARD_IMAGES = 256
@@ -56,39 +75,57 @@ OnProgress = Callable[[int, int], None]
 """Called with (files done, files to do) after each file."""
 
 
-@dataclass
-class AddReport:
-    """What became of a folder's files."""
-
-    added: int = 0
-    unchanged: int = 0
-    changed: int = 0
-    moved: int = 0
-    removed: int = 0
-    failed: list[Failure] = field(default_factory=list)
-    # those of this run and those known before and unchanged since
-    seconds: float = 0.0
-
-
 def add_folder(
     store: Store,
     folder: Path,
     encoder: Encoder,
     *,
-    exclude: Sequence[str] = (),
+    exclude: Given | None = None,
     hidden: bool = False,
     follow_symlinks: bool = False,
     retry: bool = False,
+    check_content: bool = False,
+    prune: bool = False,
     n_workers: int | None = None,
     on_progress: OnProgress | None = None,
 ) -> AddReport:
-    """Bring the collection up to date with a folder: encode what is new or changed, note what moved, drop what is gone.
+    """Bring the collection up to date with a folder: encode what is new or changed, note what moved, set aside what is
+    gone.
 
-    retry: try files again that failed before and have not changed since. n_workers: decoding threads, by default one a
-    core. Raises PatchseekError for a folder without pictures, StoreLocked, DiskFull; what was committed before stays.
+    What is set aside is not found any more, and taken back with its tags when the same bytes return, here or elsewhere.
+    Where so much is gone that a disk may not be mounted, it stays in, and the report says so. A folder inside an
+    indexed one updates that part of it; one that holds what another held takes its place.
+
+    exclude: what to leave out, see `scan`; it is remembered for this folder and left out until something else is said
+    (None says nothing). retry: try files again that failed before because of their content and have not changed since.
+    check_content: read every file and compare its hash, whatever its date. prune: drop what is gone, however much it
+    is, and what was set aside here. n_workers: decoding threads, by default one a core.
+    Raises PatchseekError for a folder without pictures (unless some are known there and prune), StoreLocked, DiskFull;
+    what was committed before stays.
     """
-    found = find_pictures(folder, exclude, hidden=hidden, follow_symlinks=follow_symlinks)
-    return _update(store, folder, found, encoder, retry, n_workers, on_progress)
+    began = time.monotonic()
+    with Writer(store) as writer:
+        walked = visit(writer, folder, exclude, hidden=hidden, follow_symlinks=follow_symlinks, prune=prune)
+        plan = Plan(store, walked.place, retry=retry, check_content=check_content, moved=walked.moved)
+        report = _update(writer, plan, walked.found, encoder, n_workers, on_progress, prune=prune)
+    report.seconds = time.monotonic() - began
+    return report
+
+
+def add_file(store: Store, file: Path, encoder: Encoder, *, on_progress: OnProgress | None = None) -> AddReport:
+    """Add one picture, or bring it up to date, and touch nothing else.
+
+    It belongs to the folder that was indexed and that it is seen in from there, else to its own. Raises PatchseekError
+    for a file that is no picture by its name, ImageError for one that is not there.
+    """
+    if file.suffix.lower() not in EXTENSIONS:
+        raise PatchseekError(f"{file}: not a folder, nor a picture by its name")
+    folder = file.parent.resolve()
+    found = _look_at(folder, [file.name])
+    with Writer(store) as writer:
+        place = find_place(store, folder)
+        plan = Plan(store, place, retry=True)
+        return _update(writer, plan, found.below(place.under), encoder, None, on_progress, is_whole=False)
 
 
 def add_files(
@@ -100,42 +137,62 @@ def add_files(
     n_workers: int | None = None,
     on_progress: OnProgress | None = None,
 ) -> AddReport:
-    """Make the collection hold exactly these files of a folder (paths relative to it); otherwise as add_folder.
+    """Make the collection hold exactly these files of a folder (paths relative to it), and drop all others of it.
 
+    Of a file with pages, the first.
     Raises ImageError for a file that is not there.
     """
+    found = _look_at(folder, paths)
+    with Writer(store) as writer:
+        plan = Plan(store, Place(folder), retry=True)
+        return _update(writer, plan, found, encoder, n_workers, on_progress, alone=True, prune=True)
+
+
+def _look_at(folder: Path, paths: Iterable[str]) -> Scan:
     found = Scan()
     for path in paths:
         try:
-            status = (folder / path).stat()
+            found.files[path] = FileState.of((folder / path).stat())
         except OSError as error:
             raise ImageError(folder / path, f"cannot be read ({error.strerror})") from error
-        found.files[path] = FileState(status.st_size, status.st_mtime_ns)
-    return _update(store, folder, found, encoder, True, n_workers, on_progress)
+    return found
 
 
 def _update(
-    store: Store,
-    folder: Path,
+    writer: Writer,
+    plan: Plan,
     found: Scan,
     encoder: Encoder,
-    retry: bool,
     n_workers: int | None,
     on_progress: OnProgress | None,
+    *,
+    alone: bool = False,
+    is_whole: bool = True,
+    prune: bool = False,
 ) -> AddReport:
+    """Do what a plan says about files of its place.
+
+    alone: exactly these are asked for, whatever else is there. is_whole: what was not found is gone.
+    """
     began = time.monotonic()
-    with Writer(store) as writer:
-        plan = Plan(store, folder, retry=retry)
-        tasks = [task for path, state in found.files.items() if (task := plan.look(path, state))]
-        plan.close(list(found.unreadable))
-        run = _Run(writer, folder, len(tasks), on_progress)
-        run.report.unchanged, run.report.failed = plan.unchanged, list(plan.still_failing)
-        run.encode(tasks, lambda task, cuts, feed: _look_into(folder, task, plan, cuts, feed), encoder, n_workers)
-        run.finish(plan)
-    run.report.failed += [Failure(path, FileState(0, 0), reason) for path, reason in found.unreadable.items()]
-    run.report.failed.sort(key=lambda failure: failure.path)
-    run.report.seconds = time.monotonic() - began
-    return run.report
+    tasks = [task for path, state in found.files.items() if (task := plan.look(path, state))]
+    there = _nowhere if alone else is_there
+    tasks = plan.close(tasks, list(found.unreadable), there, alone=alone, is_whole=is_whole)
+    run = _Run(writer, plan.place, len(tasks), on_progress, plan.is_known)
+    run.begin(plan)
+    run.encode(tasks, partial(_look_into, plan, has_pages=not alone), encoder, n_workers)
+    report = run.report
+    if is_whole:
+        take_leave(writer, plan, report, prune=prune)
+    report.failed += [Failure(path, FileState(0, 0), reason, True) for path, reason in found.unreadable.items()]
+    report.failed.sort(key=lambda failure: failure.path)
+    report.passed_over, report.unmatched = found.passed_over, found.unmatched
+    report.seconds = time.monotonic() - began
+    return report
+
+
+def _nowhere(_root: object, _path: str) -> bool:
+    return False
 
 
 def add_stream(
@@ -155,14 +212,15 @@ def add_stream(
     began = time.monotonic()
     with Writer(store) as writer:
         known = {*store.known(folder), *(failure.path for failure in store.failures(folder))}
-        run = _Run(writer, folder, 0, on_progress)
+        run = _Run(writer, Place(folder), 0, on_progress)
 
         def load(task: tuple[str, bytes], cuts: Pyramid, feed: Feed) -> Result:
             name, content = task
+            state = FileState(len(content), 0)
             try:
-                return load_content(name, FileState(len(content), 0), content, cuts, feed)
+                return load_page(Content.of(name, state, content), cuts, feed)
             except ImageError as error:
-                return Failure(name, FileState(len(content), 0), error.reason)
+                return Failure(name, state, error.reason, error.passing)
 
         run.encode(((name, content) for name, content in pictures if name not in known), load, encoder, n_workers)
     run.report.unchanged = len(known)
@@ -170,22 +228,19 @@ def add_stream(
     return run.report
 
 
-def find_pictures(folder: Path, exclude: Sequence[str], *, hidden: bool, follow_symlinks: bool) -> Scan:
-    """All pictures below a folder, by name. Raises PatchseekError when there is no folder or nothing in it."""
-    if not folder.is_dir():
-        raise PatchseekError(f"{folder}: not a folder")
-    found = scan(folder, exclude, hidden=hidden, follow_symlinks=follow_symlinks)
-    if not found.files:
-        why = "; ".join(f"{path}: {reason}" for path, reason in found.unreadable.items())
-        raise PatchseekError(f"{folder}: no pictures found below this folder" + (f" ({why})" if why else ""))
-    return found
-
-
 class _Run:
     """One pass over a plan's tasks: collects what is ready and commits it shard by shard."""
 
-    def __init__(self, writer: Writer, folder: Path, n_total: int, on_progress: OnProgress | None) -> None:
-        self.writer, self.folder, self.n_total, self.on_progress = writer, folder, n_total, on_progress
+    def __init__(
+        self,
+        writer: Writer,
+        place: Place,
+        n_total: int,
+        on_progress: OnProgress | None,
+        is_known: Callable[[str], bool] = lambda _: False,
+    ) -> None:
+        self.writer, self.place, self.n_total, self.on_progress = writer, place, n_total, on_progress
+        self.is_known = is_known
         self.report = AddReport()
         self.n_done = 0
         self._start_shard()
@@ -197,6 +252,16 @@ class _Run:
         self.same: list[Same] = []
         self.shard_began = time.monotonic()
 
+    def begin(self, plan: Plan) -> None:
+        """Note what a plan knows without a file having been read."""
+        self.report.unchanged, self.report.moved = plan.unchanged, plan.moved
+        self.report.failed = list(plan.still_failing)
+        for same in plan.settled:
+            self.report.count(same)
+        self.same += [*plan.settled, *plan.noted]
+        if plan.outdated:
+            self.writer.forget_failures(self.place.root, plan.outdated)
+
     def encode(
         self, tasks: Iterable[T], load: Callable[[T, Pyramid, Feed], Result], encoder: Encoder, n_workers: int | None
     ) -> None:
@@ -204,12 +269,13 @@ class _Run:
         encoded = encode_tasks(tasks, load, encoder, self.writer.store.settings.pyramid, n_workers, self._note)
         with closing(encoded):
             try:
-                for picture, features in encoded:
-                    self.pictures.append(picture.picture)
+                for loaded, features in encoded:
+                    self.pictures.append(loaded.picture)
                     self.features.append(features)
-                    self.report.changed += picture.is_changed
-                    self.report.added += not picture.is_changed
-                    self._advance()
+                    is_changed = self.is_known(loaded.picture.path)
+                    self.report.changed += is_changed
+                    self.report.added += not is_changed
+                    self._advance(loaded.picture.path)
                     if len(self.pictures) >= SHARD_IMAGES or time.monotonic() - self.shard_began > SHARD_SECONDS:
                         self.commit()
             except StoreError:
@@ -226,11 +292,12 @@ class _Run:
             self.report.failed.append(result)
         else:
             self.same.append(result)
-            self.report.moved += result.moved
-            self.report.unchanged += not result.moved
-        self._advance()
+            self.report.count(result)
+        self._advance(result.path)
 
-    def _advance(self) -> None:
+    def _advance(self, path: str) -> None:
+        if split_page(path)[1] > 1:  # the first page of a file is its last to be done
+            return
         self.n_done += 1
         if self.on_progress is not None:
             self.on_progress(self.n_done, self.n_total)
@@ -238,30 +305,23 @@ class _Run:
     def commit(self) -> None:
         """Make everything that is ready permanent."""
         if self.same:
-            self.writer.move(self.folder, [(s.image.id, s.path, s.state) for s in self.same])
+            self.writer.move(self.place.root, [move for same in self.same for move in same.moves])
         if self.pictures or self.failures:
             settings = self.writer.store.settings
             shape = (len(self.pictures), settings.pyramid.n_regions, settings.encoder.dim)
             features = np.array(self.features, np.float16).reshape(shape)
-            self.writer.commit(self.folder, self.pictures, features, self.failures)
+            self.writer.commit(self.place.root, self.pictures, features, self.failures)
         self._start_shard()
 
-    def finish(self, plan: Plan) -> None:
-        """Drop what is gone from the folder; called when everything that could have been a move has been read."""
-        self.report.removed = self.writer.remove([file.id for file in plan.gone.values()])
-        if plan.gone_failures:
-            self.writer.forget_failures(self.folder, plan.gone_failures)
 
-
-def _look_into(folder: Path, task: Task, plan: Plan, pyramid: Pyramid, feed: Feed) -> Result:
+def _look_into(plan: Plan, task: Task, pyramid: Pyramid, feed: Feed, *, has_pages: bool) -> Result:
     """Read a file once: recognise it by its hash, or decode it and cut it into patches."""
+    assert isinstance(plan.place.root, Path), "a folder"
+    file = plan.place.root / task.path
     try:
-        content = read_file(folder / task.path, task.path, task.state.size)
-        sha256 = hashlib.sha256(content).hexdigest()
-        same = plan.claim(task.path, task.state, task.known, sha256)
-        if same is not None:
-            return same
-        loaded = load_content(task.path, task.state, content, pyramid, feed, sha256)
-        return replace(loaded, is_changed=task.known is not None)
+        content = read_file(file, task.path, task.state.size)
+        given = Content.of(task.path, task.state, content, file, has_pages=has_pages)
+        same = task.same(given.sha256) or plan.claim(task, given.sha256)
+        return load_content(given, same, pyramid, feed)
     except ImageError as error:
-        return Failure(task.path, task.state, error.reason)
+        return Failure(task.path, task.state, error.reason, error.passing)

@@ -13,17 +13,16 @@ from typing import TypeVar
 
 import numpy as np
 
+from .._files import MAX_FILE_BYTES as MAX_FILE_BYTES
+from .._files import open_regular, too_large
 from ..encoders import DenseEncoder, Encoder, Features
 from ..errors import ImageError
-from ..images import read
+from ..images import count_pages, read
 from ..patches import Feed, Patches, cut
 from ..regions import Pyramid
-from ..store import Failure, FileState, NewPicture
+from ..store import Failure, FileState, NewPicture, may_have_pages, page_path
 from ._pipeline import WholePictures, encode_stream, map_ahead
 from ._plan import Same
-
-MAX_FILE_BYTES = 1 << 30
-"""Larger files are no pictures."""
 
 T = TypeVar("T")
 _NONE: Patches = np.empty((0, 0, 0, 3), np.uint8)  # so that a picture on its way does not hold on to its patches
@@ -35,32 +34,97 @@ class Loaded:
 
     picture: NewPicture
     patches: Patches
-    is_changed: bool = False
-    # whether it takes the place of an older version
+    note: str | None = None
+    # what a person should know of it, see Picture
 
 
-Result = Loaded | Same | Failure
+@dataclass(frozen=True)
+class Several:
+    """Pages of one file that are still to be loaded, the last first; and at the end what was known of it."""
+
+    pages: tuple[int, ...]
+    load: "Callable[[int], Loaded | Failure]"
+    same: Same | None
+
+
+Result = Loaded | Several | Same | Failure
 """What became of a file."""
 
 
 def read_file(file: Path, path: str, size: int) -> bytes:
-    """The bytes of a file of `size` bytes, called `path` in errors. Raises ImageError."""
+    """The bytes of a file of `size` bytes, called `path` in errors.
+
+    Raises ImageError, also for what is no regular file and for a file that somebody is writing to.
+    """
     if size > MAX_FILE_BYTES:
-        raise ImageError(path, f"{size >> 20} MB is too large for a picture")
+        raise too_large(path, size)
     try:
-        return file.read_bytes()
+        with open_regular(file, path) as opened:
+            before = os.fstat(opened.fileno())
+            if before.st_size > MAX_FILE_BYTES:
+                raise too_large(path, before.st_size)
+            content = opened.read(before.st_size)
+            after = os.fstat(opened.fileno())
     except OSError as error:
-        raise ImageError(path, f"cannot be read ({error.strerror})") from error
+        raise ImageError(path, f"cannot be read ({error.strerror})", passing=True) from error
+    if (after.st_size, after.st_mtime_ns) != (len(content), before.st_mtime_ns):
+        raise ImageError(path, "changed while it was read", passing=True)
+    return content
 
 
-def load_content(
-    path: str, state: FileState, content: bytes, pyramid: Pyramid, feed: Feed, sha256: str | None = None
-) -> Loaded:
-    """Decode a file's bytes and cut the picture. sha256: of the bytes, where it is known. Raises ImageError."""
+@dataclass(frozen=True)
+class Content:
+    """A file's bytes and what they are known by."""
+
+    path: str
+    state: FileState
+    content: bytes
+    sha256: str
+    file: Path | None = None
+    # where further pages may be read from, so that the bytes need not be kept
+    has_pages: bool = False
+    # whether further pages are wanted
+
+    @classmethod
+    def of(
+        cls, path: str, state: FileState, content: bytes, file: Path | None = None, *, has_pages: bool = True
+    ) -> "Content":
+        """The bytes with their hash. has_pages: whether further pages are wanted, of a file that can have some."""
+        sha256 = hashlib.sha256(content).hexdigest()
+        return cls(path, state, content, sha256, file, has_pages and may_have_pages(path))
+
+
+def load_content(given: Content, same: Same | None, pyramid: Pyramid, feed: Feed) -> Result:
+    """Decode a file's pages and cut them; same: those that the collection has. Raises ImageError for a file of one."""
+    if not given.has_pages:
+        return replace(same, n_pages=1) if same else load_page(given, pyramid, feed, n_pages=1)
+    n_pages = count_pages(given.content)
+    kept = {} if same is None else {page: image for page, image in same.by_page.items() if page <= n_pages}
+    known = replace(same, images=tuple(kept.values()), n_pages=n_pages) if same and kept else None
+    missing = tuple(page for page in range(n_pages, 0, -1) if page not in kept)
+    if not missing and known is not None:
+        return known
+    if n_pages == 1:
+        return load_page(given, pyramid, feed, n_pages=1)
+    source = given if given.file is None else replace(given, content=b"")
+
+    def load(page: int) -> Loaded | Failure:
+        try:
+            return load_page(source, pyramid, feed, page, n_pages)
+        except ImageError as error:
+            return Failure(page_path(given.path, page), given.state, error.reason, error.passing, given.sha256)
+
+    return Several(missing, load, known)
+
+
+def load_page(given: Content, pyramid: Pyramid, feed: Feed, page: int = 1, n_pages: int | None = None) -> Loaded:
+    """Decode a picture and cut it. Raises ImageError."""
     need = None if feed.exact else (pyramid.levels[-1] + 1) * feed.size
-    picture = read(content, need=need, name=path)
-    sha256 = sha256 or hashlib.sha256(content).hexdigest()
-    return Loaded(NewPicture(path, state, sha256, picture.width, picture.height), cut(picture, pyramid, feed))
+    path = page_path(given.path, page)
+    picture = read(given.content or given.file or b"", need=need, name=path, page=page)
+    size = picture.width, picture.height
+    new = NewPicture(path, given.state, given.sha256, *size, n_pages if page == 1 else None)
+    return Loaded(new, cut(picture, pyramid, feed), picture.note)
 
 
 def encode_tasks(
@@ -74,14 +138,25 @@ def encode_tasks(
     """(picture without its patches, features (R * D) or (R, D) float32) of every task that `load` makes a picture of.
 
     load: called in n_workers threads, by default one a core. on_other: hears, in order, of what is not to be encoded.
+    The pages of a file are loaded a few at a time, its first one last, so that where that is there all are.
     """
     feed, cuts = encoder.feed, pyramid
     if isinstance(encoder, DenseEncoder):
         encoder, cuts = WholePictures(encoder, pyramid.boxes), Pyramid((0,))
     n_workers = n_workers or os.cpu_count() or 1
 
-    def patches(results: Iterable[Result]) -> Iterator[tuple[Loaded, Patches]]:
+    def single(results: Iterable[Result]) -> Iterator[Loaded | Same | Failure]:
         for result in results:
+            if isinstance(result, Several):
+                with closing(map_ahead(result.load, result.pages, n_workers, n_workers + 1)) as pages:
+                    yield from pages
+                if result.same is not None:
+                    yield result.same
+            else:
+                yield result
+
+    def patches(results: Iterable[Result]) -> Iterator[tuple[Loaded, Patches]]:
+        for result in single(results):
             if isinstance(result, Loaded):
                 yield replace(result, patches=_NONE), result.patches
             else:

@@ -1,9 +1,30 @@
-"""What is to be done about files, from names, sizes and times alone. Opens no file."""
+"""What is to be done about files, from names, sizes and times alone. Opens no file.
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+    look at each file that is there -> close: what is not there is gone -> claim by hash, as files are read -> leave
 
-from ..store import Failure, FileState, KnownFile, Root, Store
+A file is known by the path of its first page; the pictures of further pages go with it.
+"""
+
+import threading
+from collections import defaultdict
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cache
+
+from ..store import Failure, FileState, KnownFile, Move, Root, Store, may_have_pages, page_path, split_page
+
+MOST_GONE = 0.5
+"""Where more than this share of what is known is gone at once, and at least LEAST_GONE files, they may be elsewhere."""
+LEAST_GONE = 3
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where in the catalogue the files of a folder belong: a root, or the part of it whose paths begin with `under`."""
+
+    root: Root
+    under: str = ""
+    # such as "sub/"
 
 
 @dataclass(frozen=True)
@@ -12,7 +33,15 @@ class Task:
 
     path: str
     state: FileState
-    known: KnownFile | None
+    known: tuple[KnownFile, ...]
+    # what the collection has under this path, a picture a page
+    has_moved: bool = False
+    # whether it is under this path since its whole folder moved, in this run
+
+    def same(self, sha256: str) -> "Same | None":
+        """What the collection has of the file, if its bytes are still those."""
+        images = tuple(file for file in self.known if file.sha256 == sha256)
+        return Same(self.path, self.state, images, moved=self.has_moved) if images else None
 
 
 @dataclass(frozen=True)
@@ -21,51 +50,298 @@ class Same:
 
     path: str
     state: FileState
-    image: KnownFile
+    images: tuple[KnownFile, ...]
+    # a picture a page
     moved: bool
+    n_pages: int | None = None
+    # None where they were not counted
+
+    @property
+    def by_page(self) -> dict[int, KnownFile]:
+        """The pictures by the number of their page."""
+        return {split_page(image.path)[1]: image for image in self.images}
+
+    @property
+    def moves(self) -> list[Move]:
+        """The change to the catalogue."""
+        return [
+            Move(image.id, page_path(self.path, page), self.state, self.n_pages if page == 1 else None)
+            for page, image in self.by_page.items()
+        ]
+
+
+@dataclass(eq=False)
+class Lost:
+    """A file of the collection that is not where it was; its pictures wait for one of the same bytes."""
+
+    root: Root
+    path: str
+    pages: list[KnownFile] = field(default_factory=list)
+    heir: str | None = None
+    # a file that is to be looked into, at the same path and of the same size: whose the pictures are, if its bytes are
+
+    def fitness(self, path: str) -> tuple[int, int]:
+        """The more of a path's end is the same, the likelier it is the file that moved there."""
+        mine, theirs = self.path.split("/"), path.split("/")
+        n_same = next((i for i, (a, b) in enumerate(zip(mine[::-1], theirs[::-1], strict=False)) if a != b), None)
+        return min(len(mine), len(theirs)) if n_same is None else n_same, -len(mine)
+
+
+@dataclass(frozen=True)
+class Missing:
+    """A folder so many of whose files are gone that it looks like a disk which is not mounted. They stay in."""
+
+    folder: str
+    n: int
+    n_known: int
+    # files, before
+
+
+@dataclass
+class Leave:
+    """What becomes of the files that are gone for good."""
+
+    ids: list[int] = field(default_factory=list)
+    # pictures to be taken out
+    failures: list[str] = field(default_factory=list)
+    # notes to be forgotten
+    missing: list[Missing] = field(default_factory=list)
 
 
 class Plan:
-    """The files of one root beside what the collection knows of it: `look` at each that is there, then `close`."""
+    """The files of one place beside what the collection knows of it."""
 
-    def __init__(self, store: Store, root: Root, *, retry: bool) -> None:
-        self._known, self._failures = store.known(root), {f.path: f for f in store.failures(root)}
-        self._retry = retry
+    def __init__(
+        self,
+        store: Store,
+        place: Place,
+        *,
+        retry: bool = False,
+        check_content: bool = False,
+        streams: bool = False,
+        moved: Collection[str] = (),
+    ) -> None:
+        """retry: look into files again that failed. check_content: look into all. streams: files are looked into before
+        all have been looked at, so that nothing can be claimed; what was set aside is known by its path. moved: paths
+        that are known since their folder moved here as a whole.
+        """
+        self.place = place
+        self._store, self._retry, self._check = store, retry or check_content, check_content
+        self._streams, self._moved = streams, moved
+        self._known = _by_file(store.known(place.root, place.under).values())
+        self._aside = _by_file(store.aside(place.root, place.under))
+        self._failures: defaultdict[str, list[Failure]] = defaultdict(list)
+        for failure in store.failures(place.root):
+            if failure.path.startswith(place.under):
+                self._failures[split_page(failure.path)[0]].append(failure)
         self._seen: set[str] = set()
-        self.unchanged = 0
+        self._gone: dict[str, list[KnownFile]] = {}
+        self._left_out: dict[str, list[KnownFile]] = {}
+        self._pool: defaultdict[str, list[Lost]] = defaultdict(list)
+        self._heirs: defaultdict[str, list[Lost]] = defaultdict(list)
+        self._unseen: tuple[str, ...] = ()
+        self._lock = threading.Lock()
+        self.unchanged = self.moved = 0
         self.still_failing: list[Failure] = []
-        self.gone: dict[str, KnownFile] = {}
-        self.gone_failures: list[str] = []
-        self.by_hash: dict[str, str] = {}
+        self.settled: list[Same] = []  # known to be back, or moved, without having been read
+        self.noted: list[Same] = []  # unchanged; more of their state is known now than before
+        self.outdated: list[str] = []  # failures of pages that are tried again
+        self.robbed: set[Root] = set()  # other roots that pictures were claimed from
 
     def look(self, path: str, state: FileState) -> Task | None:
         """What is to be done about a file; None where nothing is, or where it was seen before."""
         if path in self._seen:
             return None
         self._seen.add(path)
-        known, failure = self._known.get(path), self._failures.get(path)
-        if known is not None and known.state == state:
-            self.unchanged += 1
-        elif not self._retry and failure is not None and failure.state == state:
-            self.still_failing.append(failure)
-        else:
-            return Task(path, state, known)
-        return None
+        known, failures = self._known.get(path, []), self._failures.get(path, [])
+        first = next((file for file in known if file.path == path), None)
+        is_passing = any(failure.passing for failure in failures)
+        if (
+            first is not None
+            and self._is_unchanged(first, state)
+            and not is_passing
+            and self._is_whole(known, failures)
+        ):
+            if path in self._moved:
+                self.moved += len(known)
+            else:
+                self.unchanged += len(known)
+            self.still_failing += failures
+            if first.state != state:
+                self.noted.append(Same(path, state, tuple(known), moved=False))
+            return None
+        if first is None and not is_passing and any(f.path == path and self._is_final(f, state) for f in failures):
+            self.unchanged += len(known)
+            self.still_failing += failures
+            return None
+        self.outdated += [failure.path for failure in failures if failure.path != path]
+        known = known or (self._aside.get(path, []) if self._streams else [])
+        return Task(path, state, tuple(known), has_moved=path in self._moved)
 
-    def close(self, unseen: Sequence[str] = ()) -> None:
-        """All files have been looked at: what is known and was not there is gone. unseen: prefixes left unread."""
-        prefixes = tuple(unseen)
-        gone = [p for p in (*self._known, *self._failures) if p not in self._seen and not p.startswith(prefixes)]
-        self.gone = {path: self._known[path] for path in gone if path in self._known}
-        self.gone_failures = [path for path in gone if path in self._failures]
-        self.by_hash = {file.sha256: path for path, file in self.gone.items()}
+    def _is_unchanged(self, known: KnownFile, state: FileState) -> bool:
+        return not self._check and known.state.is_like(state)
 
-    def claim(self, path: str, state: FileState, known: KnownFile | None, sha256: str) -> Same | None:
-        """The picture that a file's bytes already are: its own unchanged self, or one that is gone from its old path.
+    def _is_whole(self, known: Sequence[KnownFile], failures: Sequence[Failure]) -> bool:
+        """Whether every page of a file, whose first comes first, is known, or known to be no picture."""
+        first = known[0]
+        if not may_have_pages(first.path):
+            return True
+        there = {split_page(file.path)[1] for file in known}
+        there |= {split_page(failure.path)[1] for failure in failures if self._is_final(failure, first.state)}
+        return first.n_pages is not None and there >= set(range(1, first.n_pages + 1))
 
-        Called by several threads; `dict.pop` gives each gone picture to one of them.
+    def _is_final(self, failure: Failure, state: FileState) -> bool:
+        return not self._retry and not failure.passing and failure.state.is_like(state)
+
+    def is_known(self, path: str) -> bool:
+        """Whether the collection had a picture under this path that could be found."""
+        return any(file.path == path for file in self._known.get(split_page(path)[0], ()))
+
+    def close(
+        self,
+        tasks: Sequence[Task],
+        unseen: Sequence[str],
+        is_there: Callable[[Root, str], bool],
+        *,
+        alone: bool = False,
+        is_whole: bool = True,
+    ) -> list[Task]:
+        """All files have been looked at: what is known and was not there is gone. Returns the tasks that are left.
+
+        unseen: prefixes left unread. is_there: whether a file of a root is where it was. alone: look for no pictures in
+        other roots or set aside. is_whole: False where only some files have been looked at; then nothing is gone, but
+        what is not where it was may have been moved.
         """
-        if known is not None and known.sha256 == sha256:
-            return Same(path, state, known, moved=False)
-        old_path = self.by_hash.pop(sha256, None) if known is None else None
-        return None if old_path is None else Same(path, state, self.gone.pop(old_path), moved=True)
+        self._unseen = tuple(unseen) if is_whole else ("",)
+        sizes = {task.state.size for task in tasks}
+        for path, files in self._known.items():
+            if path in self._seen or path.startswith(tuple(unseen)) or not (is_whole or files[0].state.size in sizes):
+                continue
+            (self._left_out if is_there(self.place.root, path) else self._gone)[path] = files
+        lost = [Lost(self.place.root, path, files) for path, files in self._gone.items()]
+        if not is_whole:
+            self._left_out, self._gone = {}, {}
+        if not (alone or self._streams):
+            lost += self._set_aside() + self._strays(sizes, is_there)
+        by_path = {task.path: task for task in tasks}
+        for entry in lost:
+            task = by_path.get(entry.path)
+            if task is not None and task.state.size == entry.pages[0].state.size:
+                entry.heir = task.path
+                self._heirs[task.path].append(entry)
+            self._pool[entry.pages[0].sha256].append(entry)
+        return [task for task in tasks if not self._settle(task)]
+
+    def _set_aside(self) -> list[Lost]:
+        return [
+            Lost(self.place.root, path, files)
+            for path, all_files in self._aside.items()
+            for files in _versions(all_files)
+        ]
+
+    def _strays(self, sizes: set[int], is_there: Callable[[Root, str], bool]) -> list[Lost]:
+        """Files of other roots that are not where they were, or were set aside."""
+        files: dict[tuple[Root, str], list[KnownFile]] = {}
+        for root, file in self._store.strays(self.place.root, self.place.under, sizes) if sizes else ():
+            files.setdefault((root, split_page(file.path)[0]), []).append(file)
+        return [
+            Lost(root, path, version)
+            for (root, path), found in files.items()
+            for version in _versions(found)
+            if version[0].is_aside or not is_there(root, path)
+        ]
+
+    def _settle(self, task: Task) -> bool:
+        """Take back, without reading it, a file that is at its path again and has not been touched meanwhile."""
+        for entry in self._heirs.get(task.path, ()):
+            first = entry.pages[0]
+            untouched = first.state == task.state and first.state.ctime_ns is not None and first.path == entry.path
+            if untouched and not self._check and not task.known and self._is_whole(entry.pages, ()):
+                self._take(entry)
+                self.settled.append(self._same(task, entry))
+                return True
+        return False
+
+    def claimable(self) -> dict[str, tuple[KnownFile, ...]]:
+        """By SHA-256, pictures that wait for their file, a page each."""
+        return {sha256: tuple(entries[0].pages) for sha256, entries in self._pool.items() if entries}
+
+    def claim(self, task: Task, sha256: str) -> Same | None:
+        """The pictures that a file's bytes already are, if they wait for their file. Called by several threads."""
+        with self._lock:
+            for entry in self._heirs.pop(task.path, ()):
+                if entry.pages[0].sha256 != sha256:
+                    entry.heir = None
+            waiting = [entry for entry in self._pool.get(sha256, ()) if entry.heir in (None, task.path)]
+            if not waiting:
+                return None
+            best = max(waiting, key=lambda entry: (entry.heir is not None, entry.fitness(task.path)))
+            self._take(best)
+            return self._same(task, best)
+
+    def _take(self, entry: Lost) -> None:
+        self._pool[entry.pages[0].sha256].remove(entry)
+        if entry.root != self.place.root:
+            self.robbed.add(entry.root)
+        elif not entry.pages[0].is_aside:
+            self._gone.pop(entry.path, None)
+
+    def _same(self, task: Task, entry: Lost) -> Same:
+        moved = (entry.root, entry.path) != (self.place.root, task.path)
+        return Same(task.path, task.state, tuple(entry.pages), moved)
+
+    def leave(self, emptied: Callable[[str], str | None], *, all_of_it: bool = False) -> Leave:
+        """What becomes of the files that are still gone, now that every file has been read that could have been one.
+
+        emptied: of a folder, itself or the one around it that is there, if nothing is in that any more. all_of_it:
+        however many they are, as always of what streams.
+        """
+        gone = {} if all_of_it or self._streams else self._missing_folders(cache(emptied))
+        leave = Leave(missing=[Missing(folder, n, n_known) for folder, (n, n_known) in gone.items()])
+        for path, files in (*self._left_out.items(), *self._gone.items()):
+            if path in self._left_out or not _is_below(path, gone):
+                leave.ids += [file.id for file in files]
+        for path, failures in self._failures.items():
+            if path not in self._seen and not path.startswith(self._unseen) and not _is_below(path, gone):
+                leave.failures += [failure.path for failure in failures]
+        return leave
+
+    def _missing_folders(self, emptied: Callable[[str], str | None]) -> dict[str, tuple[int, int]]:
+        """Folders of which too much is gone, with the files that are and those that were known there; "" for all."""
+        n_known = len(self._known) - len(self._left_out)
+        if is_alarming(len(self._gone), n_known):
+            return {self.place.under.rstrip("/"): (len(self._gone), n_known)}
+        folders: defaultdict[str, int] = defaultdict(int)
+        for path in self._gone:
+            folder = emptied(path.rpartition("/")[0])
+            if folder is not None:
+                folders[folder] += 1
+        n_there: defaultdict[str, int] = defaultdict(int)
+        for path in self._known if folders else ():
+            while path := path.rpartition("/")[0]:
+                n_there[path] += path in folders
+        return {folder: (n, n_there[folder]) for folder, n in folders.items() if is_alarming(n, n_there[folder])}
+
+
+def is_alarming(n_gone: int, n_known: int) -> bool:
+    """Whether so many files are gone that they have hardly been deleted."""
+    return n_gone >= LEAST_GONE and n_gone > MOST_GONE * n_known
+
+
+def _by_file(files: Iterable[KnownFile]) -> dict[str, list[KnownFile]]:
+    found: dict[str, list[KnownFile]] = {}
+    for file in files:
+        found.setdefault(split_page(file.path)[0], []).append(file)
+    return found
+
+
+def _versions(files: Iterable[KnownFile]) -> list[list[KnownFile]]:
+    """Files that had one path at different times, each with its pages; what is found and what is set aside apart."""
+    found: dict[tuple[str, bool], list[KnownFile]] = {}
+    for file in files:
+        found.setdefault((file.sha256, file.is_aside), []).append(file)
+    return list(found.values())
+
+
+def _is_below(path: str, folders: Mapping[str, object]) -> bool:
+    return any(not folder or path.startswith(folder + "/") for folder in folders)

@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from .._home import expand_home
-from ..errors import EncoderError, MissingExtra, PatchseekError
+from .._home import expanded
+from ..errors import EncoderError, MissingExtra
 from ._spec import parse_spec
 
 MANIFEST = "manifest.json"
@@ -35,7 +35,7 @@ class Source:
 
 def models_folder() -> Path:
     """The folder looked into first: $PATCHSEEK_MODELS, or ~/.cache/patchseek/models."""
-    return expand_home(os.environ.get("PATCHSEEK_MODELS") or Path("~/.cache/patchseek/models"))
+    return expanded(os.environ.get("PATCHSEEK_MODELS") or Path("~/.cache/patchseek/models"))
 
 
 def place(model: str, folder: Path | None = None) -> Path:
@@ -45,7 +45,7 @@ def place(model: str, folder: Path | None = None) -> Path:
 
 def check_file(path: Path) -> Path:
     """The path, made absolute. Raises EncoderError unless it is a file of a kind that holds tensors."""
-    path = expand_home(path).resolve()
+    path = expanded(path).resolve()
     if not path.is_file():
         raise EncoderError(f"{path}: no such file")
     if path.suffix not in (_SUFFIX, ".pt", ".pth", ".bin"):
@@ -55,19 +55,8 @@ def check_file(path: Path) -> Path:
 
 def find(model: str) -> Path | None:
     """The weights file of a model in the models folder, None where there is none."""
-    try:
-        path = place(model)
-    except PatchseekError:  # nobody's home: the hub's cache may be elsewhere
-        return None
+    path = place(model)
     return path if path.is_file() else None
-
-
-def _advice(model: str) -> str:
-    """Where to put the weights of a model, for people."""
-    try:
-        return f"put it at {place(model)}"
-    except PatchseekError:
-        return f"put it as {place(model, Path()).name} into a folder that PATCHSEEK_MODELS names"
 
 
 def locate(source: Source) -> Path:
@@ -81,14 +70,14 @@ def locate(source: Source) -> Path:
     if not source.repository:
         raise EncoderError(
             f"{source.model}: no weights are published under this name; pass a file with --weights FILE, "
-            f"or {_advice(source.model)}"
+            f"or put it at {place(source.model)}"
         )
     try:
         return _download(source)
     except (OSError, ValueError) as error:  # the hub's client raises its own kinds of these
         raise EncoderError(
             f"{source.model}: no weights here and none could be fetched; bring {source.file} of the hub repository "
-            f"{source.repository} and pass it with --weights FILE, or {_advice(source.model)}"
+            f"{source.repository} and pass it with --weights FILE, or put it at {place(source.model)}"
         ) from error
 
 
@@ -116,6 +105,8 @@ def fetch(name: str, folder: Path | None = None) -> Path:
         raise EncoderError(f"{source.model}: no weights are published under this name")
     if not source.file.endswith(_SUFFIX):
         raise EncoderError(f"{source.model}: published as {source.file}, not as safetensors; pass it with --weights")
+    if str(folder).startswith("~"):
+        raise EncoderError(f"{folder}: no home folder is known here; name another with --folder or PATCHSEEK_MODELS")
     target = place(source.model, folder)
     folder.mkdir(parents=True, exist_ok=True)
     partial = target.with_suffix(".part")

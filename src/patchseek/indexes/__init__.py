@@ -14,7 +14,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from .._home import expand_home
+from .._home import expanded
 from ..encoders import Features
 from ..errors import EngineError, QueryError
 from ..store import Snapshot
@@ -106,7 +106,7 @@ def lasting(engine: str) -> str:
     uri, *rest = engine.removeprefix(MILVUS).split(";")
     if not engine.startswith(MILVUS) or "://" in uri or not uri:
         return engine
-    return ";".join([MILVUS + str(expand_home(uri).resolve()), *rest])
+    return ";".join([MILVUS + str(expanded(uri).resolve()), *rest])
 
 
 def choose_engine(n_rows: int, dim: int) -> str:

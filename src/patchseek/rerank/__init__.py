@@ -43,17 +43,20 @@ class Recipe:
     # weight of agreement beside likeness
     fit: float = 1.0
     # weight, beside both together, of how well the details of the best box fit
-    n_seeds: int = 6
+    n_seeds: int = 10
     # neighbourhoods of a picture looked at when all copies are wanted
     max_copies: int = 12
     # of which so many are kept at most
+    rough_share: float = 0.4
+    # and only what scores this share of the best, before boxes are moved
     copy_share: float = 0.6
-    # and only what scores this share of the best
+    # and after that
 
 
 CHUNK = 32
 """Pictures in memory at a time."""
 _GAP = 1.25  # see `crop`: what is tried a hundred times is cut roughly
+_SAME_COPY = 0.5  # a box that lies by more than this in a better one, or holds as much of it, is the same copy
 _THINNEST = 0.01  # share of a picture's side that a box must have: what lies beyond the picture is clipped away
 _OVERSIZE = 4  # patches a side that a picture is read at: what the boxes of a deep pyramid need
 
@@ -94,13 +97,14 @@ class Refiner:
         seeds = regions[suppress(regions, heat, max_iou=0.1, n=recipe.n_seeds)]
         boxes = np.concatenate([seeds, *self._look_around([picture] * len(seeds), seeds, 2 * recipe.n_proposed, 0.2)])
         scores, likeness, fine = self._score(crop(picture, boxes, self.encoder.feed))
-        kept = suppress(boxes, scores, max_iou=0.2, n=recipe.max_copies)
-        kept = kept[scores[kept] >= recipe.copy_share * scores[kept[0]]]
+        kept = suppress(boxes, scores, max_iou=0.2, n=recipe.max_copies, max_containment=_SAME_COPY)
+        kept = kept[scores[kept] >= recipe.rough_share * scores[kept[0]]]
         best = _Best(boxes, scores, likeness, fine)[kept]
         self._improve([picture] * len(kept), best, len(kept))
         found = self._finish(best)
-        kept = suppress([each.box for each in found], [each.score for each in found], max_iou=0.3)
-        return [found[i] for i in kept]
+        boxes, scores = np.array([each.box for each in found]), np.array([each.score for each in found])
+        kept = suppress(boxes, scores, max_iou=0.3, max_containment=_SAME_COPY)
+        return [found[i] for i in kept if scores[i] >= recipe.copy_share * scores[kept[0]]]
 
     def score(self, patches: Patches) -> NDArray[np.float32]:
         """How well patches (B, S, S, 3) answer the query, (B,), at most 1.
@@ -195,7 +199,7 @@ class Refiner:
             fits = np.max([fit(own.fine[0], best.fine) for own in self.query.cells], axis=0)
             scores = (scores + weight * fits) / (1 + weight)
         corners = [(x0, y0, x1, y1) for x0, y0, x1, y1 in best.boxes.tolist()]
-        columns = zip(corners, scores.tolist(), (best.likeness + fits).tolist(), strict=True)
+        columns = zip(corners, scores.tolist(), best.likeness.tolist(), fits.tolist(), strict=True)
         return [FoundBox(*column) for column in columns]
 
     def _in_threads(self, function: Callable[[T], U], items: Sequence[T]) -> list[U]:

@@ -8,6 +8,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, File, HTTPException, Path, Query, Request, Response, UploadFile
 
 from ..encode import AddReport, OnProgress
+from ..patterns import plain
 from ..records import collection_record
 from ..store import Image, Writer
 from ._answers import OPTIONS, offered
@@ -41,8 +42,8 @@ def image_routes(services: Services) -> APIRouter:
         """The collection's pictures in the order they were added."""
 
         def run() -> dict[str, Any]:
-            wanted = name.casefold()
-            ids = [i for i, _, path in collection.store.paths() if wanted in path.casefold()]
+            wanted = plain(name).casefold()
+            ids = [i for i, _, path in collection.store.paths() if wanted in plain(path).casefold()]
             images = collection.store.images(ids[skip : skip + limit])
             return {"total": len(ids), "images": [_record(services, image) for image in images if image is not None]}
 
@@ -86,7 +87,7 @@ def image_routes(services: Services) -> APIRouter:
             on_progress(0, 1)
             with Writer(collection.store) as writer:
                 removed = writer.remove([image_id])
-            drop_upload(collection.path, image)
+            drop_upload(collection.store, image)
             on_progress(1, 1)
             return AddReport(removed=removed)
 
@@ -145,7 +146,7 @@ def _record(services: Services, image: Image) -> dict[str, Any]:
 
 async def _jpeg(services: Services, request: Request, image_id: int, size: int) -> Response:
     image = await services.catalogue.run(services.image, image_id)
-    headers = {"etag": f'"{image.sha256[:32]}-{size}"', "cache-control": "private, max-age=3600"}
+    headers = {"etag": f'"{image.sha256[:32]}-{image.page}-{size}"', "cache-control": "private, max-age=3600"}
     if request.headers.get("if-none-match") == headers["etag"]:
         return Response(status_code=304, headers=headers)
     return Jpeg(await services.pictures.run(services.thumbnails.jpeg, image, size), headers=headers)

@@ -52,7 +52,7 @@ def search_routes(services: Services) -> APIRouter:
         """Rank the collection's pictures by how surely they hold an object, and say where it is."""
         if len(image) + len(query_id) + len(image_id) + len(exclude) > 10:
             raise HTTPException(422, "at most 10 pictures can be searched with at once")
-        if not services.settings.is_local and any(place.startswith(("/", "~")) for place in under):
+        if not services.settings.is_local and any(place.lstrip("!").startswith(("/", "~")) for place in under):
             raise HTTPException(422, "under: folders are named as they are seen from the indexed one")
         boxes = [_parse_box(text) for text in box]
         sent = [await services.receive(file) for file in image]

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from ..errors import PatchseekError
 from ..images import EXTENSIONS
-from ..store import Image
+from ..store import Image, Store, split_page
 
 FOLDER = "uploads"
 _LONGEST = 100  # bytes of a name; file systems take 255
@@ -34,8 +34,12 @@ def write_upload(collection: Path, name: str, content: bytes) -> None:
         raise PatchseekError(f"the upload could not be kept ({error.strerror})") from error
 
 
-def drop_upload(collection: Path, image: Image) -> None:
-    """Delete the file of a removed picture, if it came as an upload; every other file is its owner's."""
-    folder = (collection / FOLDER).resolve()
-    if image.root == folder and image.file.resolve().parent == folder:
+def drop_upload(store: Store, image: Image) -> None:
+    """Delete the file of a removed picture, if it came as an upload; every other file is its owner's.
+
+    One of which other pages are still in the collection stays.
+    """
+    folder = (store.path / FOLDER).resolve()
+    is_upload = image.root == folder and image.file.resolve().parent == folder
+    if is_upload and not any(image.root / split_page(path)[0] == image.file for path in store.known(folder)):
         image.file.unlink(missing_ok=True)

@@ -8,8 +8,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from .._home import expand_home
-from ..errors import PatchseekError
+from .._files import open_regular
+from .._home import expanded
+from ..errors import ImageError, PatchseekError
 
 _LINE = b"\r\n"
 Option = str | int | Sequence[str]
@@ -33,18 +34,21 @@ class Client:
         self.url, self.token, self.timeout = url.rstrip("/"), token, timeout
 
     def search(
-        self, query: str | Path | int, *, box: Sequence[float] | None = None, top: int = 10, **options: Option
+        self, query: str | Path | int | bytes, *, box: Sequence[float] | None = None, top: int = 10, **options: Option
     ) -> dict[str, Any]:
-        """{"query", "collection", "results"} for a picture: a file, or the number of one of the collection.
+        """{"query", "collection", "results"} for a picture: a file, its bytes, or the number of one of the collection.
 
         box: x y w h in pixels of the upright picture, or shares. options: other fields of POST /api/search.
         """
-        fields: list[tuple[str, str | Path]] = [("top", str(top))]
+        fields: list[tuple[str, str | Path | bytes]] = [("top", str(top))]
         for name, value in options.items():
             fields += [(name, str(each)) for each in ([value] if isinstance(value, str | int) else value)]
         if box is not None:
             fields.append(("box", ",".join(f"{number:.10g}" for number in box)))
-        fields.append(("image_id", str(query)) if isinstance(query, int) else ("image", expand_home(query)))
+        if isinstance(query, int):
+            fields.append(("image_id", str(query)))
+        else:
+            fields.append(("image", query if isinstance(query, bytes) else expanded(query)))
         answer: dict[str, Any] = self._ask("/api/search", fields)
         return answer
 
@@ -53,7 +57,7 @@ class Client:
         answer: dict[str, Any] = self._ask("/api/collection")
         return answer
 
-    def _ask(self, path: str, fields: Sequence[tuple[str, str | Path]] = ()) -> Any:
+    def _ask(self, path: str, fields: Sequence[tuple[str, str | Path | bytes]] = ()) -> Any:
         headers = {"Accept": "application/json"}
         if self.token:
             headers["Authorization"] = f"Bearer {self.token}"
@@ -72,15 +76,20 @@ class Client:
             raise ServerError(f"{self.url}: no answer ({getattr(error, 'reason', error)})") from error
 
 
-def _part(boundary: str, name: str, value: str | Path) -> bytes:
-    """One field of a form (RFC 7578): a text, or the content of a file."""
+def _part(boundary: str, name: str, value: str | Path | bytes) -> bytes:
+    """One field of a form (RFC 7578): a text, or the content of a file; of one without a name, which is called -."""
     head = f'--{boundary}\r\nContent-Disposition: form-data; name="{name}"'
     if isinstance(value, str):
         return f"{head}\r\n\r\n{value}\r\n".encode()
+    if isinstance(value, bytes):
+        return f'{head}; filename="-"\r\nContent-Type: application/octet-stream\r\n\r\n'.encode() + value + _LINE
     try:
-        content = value.read_bytes()
+        with open_regular(value, value) as file:
+            content = file.read()
     except OSError as error:
         raise ServerError(f"{value}: cannot be read ({error.strerror})") from error
+    except ImageError as error:
+        raise ServerError(str(error)) from error
     shown = value.name.encode("utf-8", "replace").decode().replace('"', "%22").replace("\r", "%0D").replace("\n", "%0A")
     return f'{head}; filename="{shown}"\r\nContent-Type: application/octet-stream\r\n\r\n'.encode() + content + _LINE
 

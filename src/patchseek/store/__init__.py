@@ -9,15 +9,30 @@ Order of a commit: vectors to a temporary name, flush, rename, then one SQLite t
 dies at, a picture is either committed with its vectors or not there.
 """
 
+from ..patterns import Words
 from ._backup import back_up, restore
-from ._choice import Choice, Moment, Words
-from ._records import Failure, FileState, Image, KnownFile, NewPicture, Root, Settings
+from ._choice import Choice, Moment, same_tags
+from ._exclusions import all_exclusions, exclusions, remember_exclusions
+from ._records import (
+    Failure,
+    FileState,
+    Image,
+    KnownFile,
+    Move,
+    NewPicture,
+    Root,
+    Settings,
+    may_have_pages,
+    page_path,
+    split_page,
+)
 from ._shards import Half, hash_file, require_space, write_features
 from ._snapshot import Snapshot
 from ._store import Store
-from ._writer import Writer
+from ._writer import ASIDE_DAYS, Writer
 
 __all__ = [
+    "ASIDE_DAYS",
     "Choice",
     "Failure",
     "FileState",
@@ -25,6 +40,7 @@ __all__ = [
     "Image",
     "KnownFile",
     "Moment",
+    "Move",
     "NewPicture",
     "Root",
     "Settings",
@@ -32,9 +48,16 @@ __all__ = [
     "Store",
     "Words",
     "Writer",
+    "all_exclusions",
     "back_up",
+    "exclusions",
     "hash_file",
+    "may_have_pages",
+    "page_path",
+    "remember_exclusions",
     "require_space",
     "restore",
+    "same_tags",
+    "split_page",
     "write_features",
 ]

@@ -24,6 +24,7 @@ from typing import IO
 from ..errors import DiskFull, StoreDamaged, StoreError
 from ._catalogue import Catalogue
 from ._lock import hold_shards
+from ._records import split_page
 from ._shards import hash_file, sync_folder
 from ._store import Store
 
@@ -226,7 +227,9 @@ def _place_roots(catalogue: Catalogue, target: Store, pictures: Path | None) -> 
             query = "SELECT path FROM image WHERE root = ? AND NOT removed LIMIT ?"
             sample = [row[0] for row in db.execute(query, (root_id, _SAMPLE))]
             there = (target.path.resolve() / path).resolve()  # the target itself is not there yet
-            moved_along = not Path(path).is_absolute() and any((there / name).is_file() for name in sample)
+            moved_along = not Path(path).is_absolute() and any(
+                (there / split_page(name)[0]).is_file() for name in sample
+            )
             if pictures is not None or not moved_along:
                 place = target.relate(pictures or home / path)  # home / an absolute path is that path
                 db.execute("UPDATE root SET path = ? WHERE id = ?", (place, root_id))

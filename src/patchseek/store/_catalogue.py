@@ -24,14 +24,29 @@ CREATE TABLE image (
     id INTEGER PRIMARY KEY AUTOINCREMENT, root INTEGER NOT NULL REFERENCES root, path TEXT NOT NULL,
     size INTEGER NOT NULL, mtime_ns INTEGER NOT NULL, sha256 TEXT NOT NULL, width INTEGER NOT NULL,
     height INTEGER NOT NULL, shard INTEGER NOT NULL REFERENCES shard, slot INTEGER NOT NULL,
-    removed INTEGER NOT NULL DEFAULT 0, UNIQUE (shard, slot));
+    removed INTEGER NOT NULL DEFAULT 0, ctime_ns INTEGER, n_pages INTEGER, UNIQUE (shard, slot));
 CREATE UNIQUE INDEX image_path ON image (root, path) WHERE NOT removed;
 CREATE TABLE failure (
     root INTEGER NOT NULL REFERENCES root, path TEXT NOT NULL, size INTEGER NOT NULL, mtime_ns INTEGER NOT NULL,
     reason TEXT NOT NULL, PRIMARY KEY (root, path));
 """
 
-_TAGS = "CREATE TABLE IF NOT EXISTS tag (name TEXT, image INTEGER, PRIMARY KEY (name, image)) WITHOUT ROWID"
+LATER_COLUMNS = ("ctime_ns", "n_pages")
+"""Columns of `image` that catalogues of before lack; see store.FileState and NewPicture. Unknown is NULL.
+
+An older patchseek names the columns that it writes, and leaves these alone.
+"""
+
+_LATER_TABLES = {
+    "tag": "name TEXT, image INTEGER, PRIMARY KEY (name, image)",
+    "aside": "image INTEGER PRIMARY KEY, since REAL NOT NULL",
+    "failure_note": "root INTEGER, path TEXT, ctime_ns INTEGER, passing INTEGER NOT NULL, PRIMARY KEY (root, path)",
+}
+"""Tables that the first writer makes. An older patchseek does not look at those that it does not know.
+
+aside: pictures that are removed but kept, and since when (seconds since 1970). failure_note: for what `failure` has no
+room.
+"""
 
 
 class Catalogue:
@@ -93,6 +108,18 @@ class Catalogue:
         finally:
             db.close()  # an open transaction is rolled back
 
+    def extend(self) -> None:
+        """Add the columns and tables that a catalogue of before lacks. Readers of any version go on."""
+        with self.reading() as db:
+            columns = [column for column in LATER_COLUMNS if column not in _columns(db)]
+            tables = [table for table in _LATER_TABLES if not has_table(db, table)]
+        if columns or tables:
+            with self.writing() as db:
+                for column in columns:
+                    db.execute(f"ALTER TABLE image ADD COLUMN {column} INTEGER")
+                for table in tables:
+                    db.execute(f"CREATE TABLE {table} ({_LATER_TABLES[table]}) WITHOUT ROWID")
+
     def get(self, key: str) -> str | None:
         """The setting under a key, None where there is none."""
         with self.reading() as db:
@@ -105,14 +132,24 @@ class Catalogue:
             db.execute("INSERT OR REPLACE INTO setting VALUES (?, ?)", (key, value))
 
 
+def _columns(db: sqlite3.Connection) -> set[str]:
+    return {row[1] for row in db.execute("PRAGMA table_info(image)")}
+
+
+def later_columns(db: sqlite3.Connection) -> str:
+    """LATER_COLUMNS for a SELECT from `image`, NULL for those that this catalogue lacks."""
+    there = _columns(db)
+    return ", ".join(column if column in there else "NULL" for column in LATER_COLUMNS)
+
+
+def has_table(db: sqlite3.Connection, name: str) -> bool:
+    """Whether the catalogue has one of the tables that the first writer makes; readers may come before it."""
+    return db.execute("SELECT 1 FROM sqlite_schema WHERE type = 'table' AND name = ?", (name,)).fetchone() is not None
+
+
 def tags_of(db: sqlite3.Connection) -> dict[str, int]:
     """Every tag in use and how many pictures have it."""
-    if not db.execute("SELECT 1 FROM sqlite_schema WHERE name = 'tag'").fetchone():
+    if not has_table(db, "tag"):
         return {}
     query = "SELECT name, count(*) FROM tag JOIN image ON id = image WHERE NOT removed GROUP BY name ORDER BY name"
     return dict(db.execute(query).fetchall())
-
-
-def make_tags(db: sqlite3.Connection) -> None:
-    """Make the table of tags where there is none yet: it comes with the first tag."""
-    db.execute(_TAGS)

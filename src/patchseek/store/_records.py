@@ -1,10 +1,14 @@
 """The values that travel in and out of a store. No behaviour beyond paths and JSON."""
 
 import json
-from dataclasses import asdict, dataclass
+import os
+import re
+import sqlite3
+import sys
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
-from ..encoders import EncoderIdentity
+from ..encoders import DenseEncoder, Encoder, EncoderIdentity
 from ..encoders._predecessors import UNLIKE, today
 from ..errors import StoreDamaged
 from ..regions import Pyramid
@@ -20,6 +24,13 @@ class Settings:
     encoder: EncoderIdentity
     pyramid: Pyramid
 
+    @classmethod
+    def of(cls, encoder: Encoder, pyramid: Pyramid) -> "Settings":
+        """Of a collection that this encoder fills. A dense one sees pictures squashed: its grids follow no shape."""
+        if isinstance(encoder, DenseEncoder):
+            pyramid = replace(pyramid, follows_shape=False)
+        return cls(encoder.identity, pyramid)
+
     def to_json(self) -> str:
         """The settings as one JSON object."""
         return json.dumps(asdict(self), sort_keys=True)
@@ -29,7 +40,8 @@ class Settings:
         """The inverse of to_json. Raises StoreDamaged for anything else."""
         try:
             values = json.loads(text)
-            pyramid = Pyramid(tuple(values["pyramid"]["levels"]), values["pyramid"]["overlap"])
+            found = values["pyramid"]  # of earlier versions, it says nothing of shapes
+            pyramid = Pyramid(tuple(found["levels"]), found["overlap"], found.get("follows_shape", False))
             return cls(EncoderIdentity(**values["encoder"]), pyramid)
         except (ValueError, KeyError, TypeError) as error:
             raise StoreDamaged(f"the collection's settings cannot be read ({error})") from error
@@ -48,12 +60,49 @@ class Settings:
             if mine[field] != theirs[field]:
                 what = "encoder" if field == "name" else f"encoder's {field}"
                 return f"{what}: {mine[field]!r} here, {theirs[field]!r} asked for"
-        if self.pyramid != other.pyramid:
+        asked = other.pyramid
+        if asked.follows_shape:  # is no wish of its own: an earlier collection goes on in its own way
+            asked = replace(asked, follows_shape=self.pyramid.follows_shape)
+        if self.pyramid != asked:
             return f"pyramid: {self.pyramid} here, {other.pyramid} asked for"
         return None
 
 
-@dataclass(frozen=True)
+_PAGE = re.compile(r"(.*\.tiff?)#([2-9]|[1-9][0-9]+)", re.IGNORECASE | re.DOTALL)
+
+
+def split_page(path: str) -> tuple[str, int]:
+    """The file and the page (from 1) that a picture's path names: scan.tif#2 is page 2 of scan.tif.
+
+    No file that is indexed can have such a name of its own: its suffix would be none of a picture's.
+    """
+    found = _PAGE.fullmatch(path)
+    return (found[1], int(found[2])) if found else (path, 1)
+
+
+def page_path(file: str, page: int) -> str:
+    """The path of a page of a file; the inverse of split_page."""
+    return file if page == 1 else f"{file}#{page}"
+
+
+def may_have_pages(file: str) -> bool:
+    """Whether a file of this name can hold more than one picture."""
+    return file.lower().endswith((".tif", ".tiff"))
+
+
+class FarTime(int):
+    """A time in nanoseconds that 64 bits do not hold, before 1677 or after 2262: SQLite keeps it as a float."""
+
+
+sqlite3.register_adapter(FarTime, float)
+
+
+def storable(ns: int) -> int:
+    """A time in nanoseconds since 1970 as SQLite can hold it: exact from 1677 to 2262, else to some microseconds."""
+    return int(ns) if -(2**63) <= ns < 2**63 else FarTime(float(ns))
+
+
+@dataclass(frozen=True, slots=True)
 class FileState:
     """What tells an unchanged file without reading it."""
 
@@ -61,15 +110,37 @@ class FileState:
     # bytes
     mtime_ns: int
     # modification time, nanoseconds since 1970
+    ctime_ns: int | None = None
+    # when content, name or rights last changed, which no program sets back; None where that is not known
+
+    @classmethod
+    def of(cls, status: os.stat_result) -> "FileState":
+        """The state of a file of this machine. On Windows st_ctime is when it was made, which says nothing here."""
+        return cls(status.st_size, status.st_mtime_ns, None if sys.platform == "win32" else status.st_ctime_ns)
+
+    def is_like(self, other: "FileState") -> bool:
+        """Whether nothing that both know differs."""
+        if None in (self.ctime_ns, other.ctime_ns):
+            return (self.size, self.mtime_ns) == (other.size, other.mtime_ns)
+        return self == other
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "mtime_ns", storable(self.mtime_ns))
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class KnownFile:
     """A picture that the collection holds, as the file it was made from."""
 
     id: int
     state: FileState
     sha256: str
+    path: str = ""
+    # relative to its root; of a page beyond the first, with its number
+    n_pages: int | None = None
+    # of the file, where the picture is its first; None where they have not been counted
+    is_aside: bool = False
+    # whether its file was gone and it is kept in case that comes back; see Writer.set_aside
 
 
 @dataclass(frozen=True)
@@ -77,21 +148,38 @@ class NewPicture:
     """A picture ready to be committed; its features travel beside it."""
 
     path: str
-    # relative to the indexed folder, forward slashes
+    # relative to the indexed folder, forward slashes; of a page beyond the first, with its number
     state: FileState
     sha256: str
     width: int
     height: int
     # pixels of the full upright picture
+    n_pages: int | None = None
+    # of the file, where the picture is its first
+
+
+@dataclass(frozen=True)
+class Move:
+    """A picture of the collection (by id) whose file is now this one, or in this state."""
+
+    image: int
+    path: str
+    state: FileState
+    n_pages: int | None = None
+    # of the file, where the picture is its first; None for what is known
 
 
 @dataclass(frozen=True)
 class Failure:
-    """A file that could not be indexed."""
+    """A file, or a page of one, that could not be indexed."""
 
     path: str
     state: FileState
     reason: str
+    passing: bool = False
+    # whether the cause lies outside the file, so that it is tried again every time
+    sha256: str | None = None
+    # of the file's bytes, where they could be read and their other pages may be good
 
 
 @dataclass(frozen=True)
@@ -109,8 +197,15 @@ class Image:
     # pixels of the full upright picture
     sha256: str
     # of the file's bytes
+    state: FileState = FileState(0, 0)
+    # of the file when it was indexed
 
     @property
     def file(self) -> Path:
-        """Where the picture was when it was indexed."""
-        return self.root / self.path
+        """Where the picture's file was when it was indexed."""
+        return self.root / split_page(self.path)[0]
+
+    @property
+    def page(self) -> int:
+        """Which page of its file it is, from 1."""
+        return split_page(self.path)[1]

@@ -1,15 +1,27 @@
 """A collection, for reading: what it is, what it holds, whether it is whole. Only `create` writes."""
 
-from collections.abc import Sequence
+import sqlite3
+from collections.abc import Collection, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from ..errors import StoreDamaged, StoreError, StoreMismatch
-from ._catalogue import FORMAT, Catalogue, tags_of
+from ._catalogue import FORMAT, Catalogue, has_table, later_columns, tags_of
 from ._records import Failure, FileState, Image, KnownFile, Root, Settings
 from ._shards import SHARD_COLUMNS, Shard, allow_open_files, map_shard, problem_of
 from ._snapshot import Snapshot
+
+_IMAGE = "image.id, image.path, root.path, width, height, sha256, size, mtime_ns"
+"""The columns of an Image, of `image JOIN root`."""
+_FILE = "image.path, image.id, size, mtime_ns, sha256, removed"
+
+
+def _known(row: Sequence[Any]) -> KnownFile:
+    """A row of _FILE and the later columns."""
+    path, number, size, mtime_ns, sha256, removed, ctime_ns, n_pages = row[:8]
+    return KnownFile(number, FileState(size, mtime_ns, ctime_ns), sha256, path, n_pages, bool(removed))
 
 
 class Store:
@@ -101,13 +113,26 @@ class Store:
 
     def images(self, ids: Sequence[int]) -> list[Image | None]:
         """The pictures with these ids, in order; None where an id is not, or no longer, in the collection."""
-        query = (
-            "SELECT image.id, image.path, root.path, width, height, sha256 FROM image JOIN root ON root.id = root "
-            "WHERE image.id = ? AND NOT removed"
-        )
+        query = f"SELECT {_IMAGE} FROM image JOIN root ON root.id = root WHERE image.id = ? AND NOT removed"
         with self.catalogue.reading() as db:
             rows = [db.execute(query, (int(i),)).fetchone() for i in ids]
-        return [None if r is None else Image(r[0], r[1], self.resolve(r[2]), *r[3:]) for r in rows]
+        return [None if row is None else self._image(row) for row in rows]
+
+    def sample(self, n: int) -> list[Image]:
+        """n pictures of distinct bytes, or fewer, in a random order that only the bytes decide; further pages last."""
+        page = "substr(path, length(rtrim(path, '0123456789')))"  # of scan.tif#2, "#2"
+        query = (
+            "SELECT min(id) FROM image WHERE NOT removed "
+            f"GROUP BY sha256, {page} ORDER BY row_number() OVER (PARTITION BY sha256 ORDER BY min(id)), sha256 LIMIT ?"
+        )
+        with self.catalogue.reading() as db:
+            ids = [row[0] for row in db.execute(query, (n,))]
+        return [image for image in self.images(ids) if image]
+
+    def _image(self, row: Sequence[Any]) -> Image:
+        """The picture that a row of _IMAGE is."""
+        image_id, path, root, width, height, sha256, size, mtime_ns = row[:8]
+        return Image(image_id, path, self.resolve(root), width, height, sha256, FileState(size, mtime_ns))
 
     def paths(self) -> list[tuple[int, Path, str]]:
         """(id, root, path) of every picture, in order of id."""
@@ -122,28 +147,66 @@ class Store:
         with self.catalogue.reading() as db:
             return int(db.execute("SELECT count(*) FROM image WHERE NOT removed").fetchone()[0])
 
-    def known(self, root: Root) -> dict[str, KnownFile]:
-        """The pictures of one indexed folder by path."""
-        query = (
-            "SELECT path, id, size, mtime_ns, sha256 FROM image "
-            "WHERE NOT removed AND root = (SELECT id FROM root WHERE path = ?)"
-        )
+    def known(self, root: Root, under: str = "") -> dict[str, KnownFile]:
+        """The pictures of one indexed folder by path; under: of the part of it whose paths begin so, such as "sub/"."""
         with self.catalogue.reading() as db:
-            return {r[0]: KnownFile(r[1], FileState(r[2], r[3]), r[4]) for r in db.execute(query, (self.relate(root),))}
+            found = self._files(db, "NOT removed", root, under)
+        return {file.path: file for file in found}
+
+    def aside(self, root: Root, under: str = "") -> list[KnownFile]:
+        """The pictures of one indexed folder, or of a part, that are set aside; see Writer.set_aside."""
+        with self.catalogue.reading() as db:
+            if not has_table(db, "aside"):
+                return []
+            return self._files(db, "removed AND id IN (SELECT image FROM aside)", root, under)
+
+    def _files(self, db: sqlite3.Connection, condition: str, root: Root, under: str) -> list[KnownFile]:
+        query = (
+            f"SELECT {_FILE}, {later_columns(db)} FROM image WHERE {condition} "
+            "AND root = (SELECT id FROM root WHERE path = ?) AND path >= ? AND (? = '' OR path < ?) ORDER BY path, id"
+        )
+        return [_known(row) for row in db.execute(query, self._part(root, under))]
+
+    def _part(self, root: Root, under: str) -> tuple[str, str, str, str]:
+        return self.relate(root), under, under, under[:-1] + "0"  # "0" comes next after "/"
+
+    def strays(self, root: Root, under: str, sizes: Collection[int]) -> list[tuple[Root, KnownFile]]:
+        """The pictures outside this part of a root whose files had one of these sizes; with those set aside."""
+        with self.catalogue.reading() as db:
+            kept = "image.id IN (SELECT image FROM aside)" if has_table(db, "aside") else "0"
+            query = (
+                f"SELECT {_FILE}, {later_columns(db)}, root.path FROM image JOIN root ON root.id = root "
+                f"WHERE (NOT removed OR {kept}) AND NOT (root.path = ? AND image.path >= ? "
+                "AND (? = '' OR image.path < ?)) ORDER BY image.id"
+            )
+            rows = [row for row in db.execute(query, self._part(root, under)) if row[2] in sizes]
+        return [(self.root_of(row[-1]), _known(row)) for row in rows]
 
     def failures(self, root: Root | None = None) -> list[Failure]:
-        """The files, of one indexed folder or of all, that could not be indexed when last seen."""
+        """The files, of one indexed folder or of all, that could not be indexed when last seen.
+
+        Those noted by a version that did not tell the passing ones apart are taken for passing.
+        """
         where = "" if root is None else "WHERE root = (SELECT id FROM root WHERE path = ?)"
-        query = f"SELECT path, size, mtime_ns, reason FROM failure {where} ORDER BY path"
         with self.catalogue.reading() as db:
+            note = "LEFT JOIN failure_note USING (root, path)" if has_table(db, "failure_note") else ""
+            columns = "ctime_ns, coalesce(passing, 1)" if note else "NULL, 1"
+            query = f"SELECT path, size, mtime_ns, reason, {columns} FROM failure {note} {where} ORDER BY path"
             rows = db.execute(query, () if root is None else (self.relate(root),)).fetchall()
-        return [Failure(r[0], FileState(r[1], r[2]), r[3]) for r in rows]
+        return [Failure(r[0], FileState(r[1], r[2], r[4]), r[3], bool(r[5])) for r in rows]
 
     def roots(self) -> list[Root]:
         """The folders and URLs that were indexed into this collection."""
         with self.catalogue.reading() as db:
             rows = db.execute("SELECT path FROM root ORDER BY id").fetchall()
         return [self.root_of(row[0]) for row in rows]
+
+    def n_aside(self) -> int:
+        """Pictures that are set aside; see Writer.set_aside."""
+        with self.catalogue.reading() as db:
+            if not has_table(db, "aside"):
+                return 0
+            return int(db.execute("SELECT count(*) FROM image JOIN aside ON image = id WHERE removed").fetchone()[0])
 
     def tags(self) -> dict[str, int]:
         """Every tag in use and how many pictures have it; see Writer.tag."""

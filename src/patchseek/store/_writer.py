@@ -1,7 +1,8 @@
 """All changes to a collection, one writer at a time. Each method is one transaction: done, or as if never begun."""
 
 import sqlite3
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import IO
@@ -9,27 +10,30 @@ from typing import IO
 import numpy as np
 
 from ..errors import PatchseekError, QueryError
-from ._catalogue import make_tags
 from ._lock import may_remove, take_lock
-from ._records import Failure, FileState, NewPicture, Root
+from ._records import Failure, Move, NewPicture, Root
+from ._rows import columns, forget_failure, forget_root, found_at, join_roots, make_room, remove_images
 from ._shards import SHARD_COLUMNS, Half, Shard, adopt_shard, problem_of, write_shard
 from ._store import Store
 
+ASIDE_DAYS = 30
+"""How long a picture that is set aside is kept at least; `compact` drops it after that."""
 _COMPACT_IMAGES = 2048  # pictures in a shard that compact writes
 
 
 class Writer:
     """The one writer of a collection, for a `with` block. Holds the write lock from creation to `close`.
 
-    Raises StoreLocked while another process writes, StoreError on a read-only collection.
+    clock: seconds since 1970. Raises StoreLocked while another process writes, StoreError on a read-only collection.
     """
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: Store, *, clock: Callable[[], float] = time.time) -> None:
         self.store = store
-        self._catalogue, self._folder = store.catalogue, store.folder
+        self._catalogue, self._folder, self._clock = store.catalogue, store.folder, clock
         self._lock: IO[str] = take_lock(store.path / "lock")
         try:
             self._folder.mkdir(exist_ok=True)
+            self._catalogue.extend()
             self._remove_orphans()
         except (OSError, PatchseekError):
             self._lock.close()
@@ -93,47 +97,89 @@ class Writer:
     ) -> None:
         with self._catalogue.writing() as db:
             root_id = self._root_id(db, root)
-            stale = [(root_id, path) for path in [*(p.path for p in pictures), *(f.path for f in failures)]]
-            db.executemany("UPDATE image SET removed = 1 WHERE root = ? AND path = ? AND NOT removed", stale)
-            db.executemany("DELETE FROM failure WHERE root = ? AND path = ?", stale)
-            if shard is not None:
-                db.execute(f"INSERT INTO shard ({SHARD_COLUMNS}) VALUES (?, ?, ?, ?, ?)", tuple(vars(shard).values()))
-                db.executemany(
-                    "INSERT INTO image (root, path, size, mtime_ns, sha256, width, height, shard, slot) "
-                    "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
-                    [
-                        (root_id, p.path, p.state.size, p.state.mtime_ns, p.sha256, p.width, p.height, shard.id, slot)
-                        for slot, p in enumerate(pictures)
-                    ],
-                )
+            for picture in pictures:
+                make_room(db, root_id, picture.path, picture.sha256)
+            self._note_failures(db, root_id, failures)
+            if shard is None:
+                return
+            db.execute(f"INSERT INTO shard ({SHARD_COLUMNS}) VALUES (?, ?, ?, ?, ?)", tuple(vars(shard).values()))
             db.executemany(
-                "INSERT INTO failure VALUES (?, ?, ?, ?, ?)",
-                [(root_id, f.path, f.state.size, f.state.mtime_ns, f.reason) for f in failures],
+                "INSERT INTO image (root, path, size, mtime_ns, ctime_ns, sha256, width, height, n_pages, shard, slot) "
+                "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                [
+                    (root_id, p.path, *columns(p.state), p.sha256, p.width, p.height, p.n_pages, shard.id, slot)
+                    for slot, p in enumerate(pictures)
+                ],
             )
+
+    def _note_failures(self, db: sqlite3.Connection, root_id: int, failures: Sequence[Failure]) -> None:
+        """What failed for good is no longer found, but kept aside: a repaired file is often the one of before."""
+        for failure in failures:
+            forget_failure(db, root_id, failure.path)
+            if not failure.passing:
+                self._put_aside(db, found_at(db, root_id, failure.path, failure.sha256))
+            size, mtime_ns, ctime_ns = columns(failure.state)
+            key = root_id, failure.path
+            db.execute("INSERT INTO failure VALUES (?, ?, ?, ?, ?)", (*key, size, mtime_ns, failure.reason))
+            db.execute("INSERT INTO failure_note VALUES (?, ?, ?, ?)", (*key, ctime_ns, failure.passing))
 
     def _next_number(self) -> int:
         with self._catalogue.reading() as db:
             used = db.execute("SELECT seq FROM sqlite_sequence WHERE name = 'shard'").fetchone()
         return 1 if used is None else int(used[0]) + 1
 
-    def move(self, root: Root, moves: Sequence[tuple[int, str, FileState]]) -> None:
-        """Give pictures (by id) a new path and file state; their vectors stay."""
+    def move(self, root: Root, moves: Sequence[Move]) -> None:
+        """Give pictures a new path and file state; vectors, ids and tags stay. What was set aside is found again."""
         with self._catalogue.writing() as db:
             root_id = self._root_id(db, root)
-            for image_id, path, state in moves:
-                where = (root_id, path, image_id)
+            for move in moves:
+                (sha256,) = db.execute("SELECT sha256 FROM image WHERE id = ?", (move.image,)).fetchone()
+                make_room(db, root_id, move.path, sha256, but=move.image)
                 db.execute(
-                    "UPDATE image SET removed = 1 WHERE root = ? AND path = ? AND NOT removed AND id != ?", where
+                    "UPDATE image SET root = ?, path = ?, size = ?, mtime_ns = ?, ctime_ns = ?, removed = 0, "
+                    "n_pages = coalesce(?, n_pages) WHERE id = ?",
+                    (root_id, move.path, *columns(move.state), move.n_pages, move.image),
                 )
-                db.execute("DELETE FROM failure WHERE root = ? AND path = ?", where[:2])
-                new = (path, state.size, state.mtime_ns, image_id)
-                db.execute("UPDATE image SET path = ?, size = ?, mtime_ns = ? WHERE id = ?", new)
+            db.executemany("DELETE FROM aside WHERE image = ?", [(move.image,) for move in moves])
+
+    def join(self, old: Root, new: Root, prefix: str = "") -> None:
+        """Make the pictures of one root part of another, their paths put below a prefix such as "sub/".
+
+        Ids, vectors and tags stay. A picture that both know stays as the new root knows it.
+        """
+        with self._catalogue.writing() as db:
+            join_roots(db, self._root_id(db, old), self._root_id(db, new), prefix)
+
+    def forget_roots(self, roots: Iterable[Root], new: Root) -> None:
+        """Forget those of these roots of which nothing is left; `new` is one that stays."""
+        with self._catalogue.writing() as db:
+            for root in roots:
+                if root != new:
+                    forget_root(db, self._root_id(db, root), self._root_id(db, new))
 
     def remove(self, ids: Sequence[int]) -> int:
         """Take pictures out of every future search; returns how many were there. `compact` frees their bytes."""
         with self._catalogue.writing() as db:
+            return remove_images(db, ids)
+
+    def set_aside(self, ids: Sequence[int]) -> int:
+        """Take out pictures whose files are gone, to be taken back by `move`; returns how many were there.
+
+        `compact` keeps them for ASIDE_DAYS.
+        """
+        with self._catalogue.writing() as db:
+            return self._put_aside(db, ids)
+
+    def _put_aside(self, db: sqlite3.Connection, ids: Sequence[int]) -> int:
+        statement = "INSERT OR REPLACE INTO aside SELECT id, ? FROM image WHERE id = ? AND NOT removed"
+        db.executemany(statement, [(self._clock(), int(i)) for i in ids])
+        return remove_images(db, ids)
+
+    def drop_aside(self, ids: Sequence[int]) -> int:
+        """Keep pictures that are set aside no longer; returns how many were there."""
+        with self._catalogue.writing() as db:
             before = db.total_changes
-            db.executemany("UPDATE image SET removed = 1 WHERE id = ? AND NOT removed", [(int(i),) for i in ids])
+            db.executemany("DELETE FROM aside WHERE image = ?", [(int(i),) for i in ids])
             return db.total_changes - before
 
     def tag(self, name: str, ids: Sequence[int]) -> int:
@@ -151,7 +197,6 @@ class Writer:
 
     def _change_tags(self, statement: str, name: str, ids: Sequence[int]) -> int:
         with self._catalogue.writing() as db:
-            make_tags(db)
             before = db.total_changes
             db.executemany(statement, [(name, int(i)) for i in ids])
             return db.total_changes - before
@@ -160,7 +205,8 @@ class Writer:
         """Drop the notes about files that are gone or are to be tried again."""
         with self._catalogue.writing() as db:
             root_id = self._root_id(db, root)
-            db.executemany("DELETE FROM failure WHERE root = ? AND path = ?", [(root_id, path) for path in paths])
+            for path in paths:
+                forget_failure(db, root_id, path)
 
     def set_option(self, key: str, value: str) -> None:
         """Remember a choice; see Store.option."""
@@ -175,21 +221,35 @@ class Writer:
                 db.execute("SELECT count(*) FROM image WHERE shard = ? AND NOT removed", b).fetchone()[0] for b in bad
             )
             db.executemany("DELETE FROM image WHERE shard = ?", bad)
+            db.execute("DELETE FROM aside WHERE image NOT IN (SELECT id FROM image)")
             db.executemany("DELETE FROM shard WHERE id = ?", bad)
         self._remove_orphans()
         return int(lost)
 
+    def _drop_old_aside(self) -> None:
+        with self._catalogue.writing() as db:
+            db.execute("DELETE FROM aside WHERE since <= ?", (self._clock() - ASIDE_DAYS * 86400,))
+
+    def _aside(self) -> list[int]:
+        with self._catalogue.reading() as db:
+            return [row[0] for row in db.execute("SELECT image FROM aside")]
+
     def compact(self) -> int:
-        """Write live pictures into full shards, drop the rest; returns the bytes freed. Readers are not disturbed."""
+        """Write live pictures and those set aside lately into full shards, drop the rest; returns the bytes freed.
+
+        Readers are not disturbed.
+        """
         before = self.store.n_bytes()
         snapshot, old = self.store.snapshot(), [(shard.id,) for shard in self.store.list_shards()]
-        positions, number = np.flatnonzero(snapshot.live), self._next_number()
+        self._drop_old_aside()
+        kept = snapshot.live | np.isin(snapshot.ids, self._aside())
+        positions, number = np.flatnonzero(kept), self._next_number()
         shards: list[Shard] = []
         for low in range(0, len(positions), _COMPACT_IMAGES):
             features = snapshot.features(positions[low : low + _COMPACT_IMAGES]).astype(np.float16)
             shards.append(write_shard(self._folder, number + len(shards), features))
         with self._catalogue.writing() as db:
-            db.execute("DELETE FROM image WHERE removed")
+            db.execute("DELETE FROM image WHERE removed AND id NOT IN (SELECT image FROM aside)")
             db.executemany(
                 f"INSERT INTO shard ({SHARD_COLUMNS}) VALUES (?, ?, ?, ?, ?)", [tuple(vars(s).values()) for s in shards]
             )

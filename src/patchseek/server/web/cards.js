@@ -35,7 +35,8 @@ export function choice(picture, chosen, extra = null) {
 // A result that can be opened and selected.
 export function resultCard(result, { open, select, selected, doubtful }) {
   const sure = result.confidence ?? null;
-  const facts = sure === null ? result.score.toFixed(2) : `${Math.round(100 * sure)} % sure`;
+  const surety = sure === null ? result.score.toFixed(2) : `${Math.round(100 * sure)} % sure`;
+  const facts = result.changed ? "changed: index again" : surety;
   const name = `${result.rank}. ${result.image}, score ${result.score.toFixed(3)}`;
   return cell(
     result,

@@ -58,7 +58,9 @@ export function overlay([x, y, w, h], width, height, kind = "") {
 }
 
 // All boxes of a result, the best last, so that it lies on top. `boxes` are the copies, where the server tells them.
+// None where the file holds another picture than was indexed: they are of the old one.
 export function overlays(result) {
+  if (result.changed) return [];
   const copies = (result.boxes ?? []).slice(1).map((copy) => copy.box ?? copy).reverse();
   return [
     ...copies.map((box) => overlay(box, result.width, result.height, "copy")),

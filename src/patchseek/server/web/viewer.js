@@ -22,11 +22,12 @@ export function openViewer(results, at, tools) {
 }
 
 function show() {
-  const { image, image_id, width, height, rank, score, confidence } = result();
+  const { image, image_id, width, height, rank, score, confidence, changed } = result();
   boxer = null;
   $("viewer-name").textContent = fileName(image);
   $("viewer-name").title = image;
-  const sure = confidence === undefined || confidence === null ? "" : ` · ${Math.round(100 * confidence)} % sure`;
+  const surety = confidence === undefined || confidence === null ? "" : ` · ${Math.round(100 * confidence)} % sure`;
+  const sure = changed ? " · changed since it was indexed: index again" : surety;
   $("viewer-facts").textContent = `${rank}. · score ${score.toFixed(3)}${sure} · ${width} × ${height}`;
   sheet = el(
     "div",

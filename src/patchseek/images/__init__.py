@@ -8,10 +8,9 @@ import re
 import warnings
 from dataclasses import dataclass
 from functools import cached_property
-from io import BytesIO
+from io import SEEK_END, BytesIO
 from math import ceil
 from pathlib import Path
-from stat import S_ISDIR, S_ISREG
 from typing import BinaryIO
 
 import numpy as np
@@ -32,8 +31,19 @@ from PIL import (
     WebPImagePlugin,
 )
 
-from . import _heif
-from .errors import ImageError
+from .. import _heif
+from .._files import MAX_FILE_BYTES, open_regular, too_large
+from ..errors import ImageError
+from ._pages import page_at, pages
+
+__all__ = [
+    "EXTENSIONS",
+    "MAX_PIXELS",
+    "OVERSAMPLING",
+    "Picture",
+    "count_pages",
+    "read",
+]
 
 _SUFFIXES = (
     *("jpg", "jpeg", "jpe", "jfif", "png", "apng", "gif", "webp", "bmp", "dib", "tif", "tiff", "avif", "heic", "heif"),
@@ -64,6 +74,8 @@ class Picture:
     # pixels of the whole upright picture, as its file holds it
     height: int
     # pixels of the whole upright picture, as its file holds it
+    note: str | None = None
+    # what a person should know of it, such as "its last 12 of 480 rows are missing"
 
     @cached_property
     def image(self) -> Image.Image:
@@ -72,15 +84,21 @@ class Picture:
 
 
 def read(
-    source: Path | bytes | str, *, need: int | None = None, max_pixels: int = MAX_PIXELS, name: str | None = None
+    source: Path | bytes | str,
+    *,
+    need: int | None = None,
+    max_pixels: int = MAX_PIXELS,
+    name: str | None = None,
+    page: int = 1,
 ) -> Picture:
     """The upright picture of a file (a path) or of its content (bytes). Safe to call from many threads.
 
     need: the side in pixels of the largest square that will be made of the picture, or None for every pixel. A picture
     is shrunk by a whole number as long as both sides stay at least 1.5 x need: while decoding for JPEG, after it for
     the rest. max_pixels: a picture whose header claims more is refused. name: what an error calls the picture.
-    The first frame of an animation and the first page of a TIFF are read; transparency is laid over white, as a browser
-    or a shop shows it; 16 bits are scaled to 8, not clipped; an orientation that cannot be read counts as none.
+    page: of a TIFF, from 1, counted as `count_pages` does. Of an animation the first frame is read; transparency is
+    laid over white, as a browser or a shop shows it; 16 bits are scaled to 8, not clipped; an orientation that cannot
+    be read counts as none.
 
     Raises ImageError, whatever goes wrong.
     """
@@ -88,7 +106,7 @@ def read(
     try:
         with _stream(source, label) as file:
             _hush_metadata_warnings()
-            image = _open(file, label, max_pixels)
+            image = _open(file, label, max_pixels, page)
             width, height = image.size
             if width * height > max_pixels:
                 raise ImageError(label, f"{width} x {height} pixels, more than the limit of {max_pixels}")
@@ -99,7 +117,22 @@ def read(
     except ImageError:
         raise
     except Exception as error:  # a damaged file can raise anything from any depth of a decoder
-        raise ImageError(label, _reason(error)) from error
+        raise ImageError(label, _reason(error), passing=_is_passing(error)) from error
+
+
+def from_image(image: Image.Image, *, name: str = "image") -> Picture:
+    """The upright picture that an image of Pillow's shows, made of it as `read` makes one of a file.
+
+    Raises ImageError for one that cannot be loaded.
+    """
+    try:
+        _hush_metadata_warnings()
+        image.load()
+        turn, rgb = _turn(image), _rgb(image)
+        upright = rgb if turn is None else rgb.transpose(turn)
+        return Picture(_frozen(upright), *upright.size)
+    except Exception as error:  # as for a file: it may well be one that has only been opened
+        raise ImageError(name, _reason(error)) from error
 
 
 def _stream(source: Path | bytes | str, label: str) -> BinaryIO:
@@ -108,12 +141,25 @@ def _stream(source: Path | bytes | str, label: str) -> BinaryIO:
         if not source:
             raise ImageError(label, "empty")
         return BytesIO(source)
-    stat = Path(source).stat()
-    if not S_ISREG(stat.st_mode):  # opening a pipe would wait for ever
-        raise ImageError(label, "is a directory" if S_ISDIR(stat.st_mode) else "is not a regular file")
-    if not stat.st_size:
-        raise ImageError(label, "empty file")
-    return Path(source).open("rb")
+    file = open_regular(source, label)
+    size = file.seek(0, SEEK_END)
+    file.seek(0)
+    if 0 < size <= MAX_FILE_BYTES:
+        return file
+    file.close()
+    raise too_large(label, size) if size else ImageError(label, "empty file")
+
+
+def count_pages(file: Path | bytes) -> int:
+    """How many pages a TIFF (a path, or its content) has; 1 for every other file, and for what cannot be read.
+
+    Decodes nothing.
+    """
+    try:
+        with BytesIO(file) if isinstance(file, bytes) else open_regular(file, file) as opened:
+            return max(1, len(pages(opened))) if opened.read(4) in _TIFF else 1
+    except (OSError, ValueError, ImageError):
+        return 1
 
 
 def _reason(error: Exception) -> str:
@@ -126,38 +172,70 @@ def _reason(error: Exception) -> str:
     return f"cannot be decoded: {text}"[:200]
 
 
+def _is_passing(error: Exception) -> bool:
+    """Whether the cause of an error lies outside the file. Decoders raise OSError too, but without a number."""
+    return isinstance(error, MemoryError | ImportError | TimeoutError) or (
+        isinstance(error, OSError) and bool(error.errno)
+    )
+
+
 # ---- formats
 
 
 class _Tiff(TiffImagePlugin.TiffImageFile):
-    """Makes room for its pixels before Pillow would, whose check warns from 89 megapixels and refuses from 179."""
+    """One page of a TIFF as it is stored, not turned: that of the directory at a place of the file, or the first.
+
+    Makes room for its pixels before Pillow would, whose check warns from 89 megapixels and refuses from 179.
+    """
+
+    def __init__(self, file: BinaryIO, filename: str, directory: int | None = None) -> None:
+        self._directory, self._is_big = directory, b"\x2b" in file.read(4)
+        file.seek(0)
+        super().__init__(file, filename)
+
+    def _seek(self, frame: int) -> None:
+        if self._directory is not None:  # instead of what Pillow reads in the header, which is wrong for MM BigTIFF
+            self._TiffImageFile__next, self._directory = self._directory, None
+            self.tag_v2._bigtiff = self._is_big
+        super()._seek(frame)
 
     def load_prepare(self) -> None:
         if self._im is None:
             self.im = Image.new(self.mode, self._tile_size, None).im
         super().load_prepare()
 
+    def _setup(self) -> None:
+        super()._setup()
+        self._size = self._tile_size
+
+    def load_end(self) -> None:
+        pass
+
 
 # The formats that are read at all, by their first bytes. A second frame or page of them is never looked at.
+_TIFF = (b"II\x2a\x00", b"MM\x00\x2a", b"II\x2b\x00", b"MM\x00\x2b")
 _PLUGINS: tuple[tuple[tuple[bytes, ...], type[ImageFile.ImageFile]], ...] = (
     ((b"\xff\xd8\xff",), JpegImagePlugin.JpegImageFile),
     ((b"\x89PNG\r\n\x1a\n",), PngImagePlugin.PngImageFile),
     ((b"GIF87a", b"GIF89a"), GifImagePlugin.GifImageFile),
     ((b"BM",), BmpImagePlugin.BmpImageFile),
-    ((b"II\x2a\x00", b"MM\x00\x2a", b"II\x2b\x00", b"MM\x00\x2b"), _Tiff),
     ((b"P1", b"P2", b"P3", b"P4", b"P5", b"P6"), PpmImagePlugin.PpmImageFile),
     ((b"\xff\x4f\xff\x51", b"\x00\x00\x00\x0cjP  \r\n\x87\n"), Jpeg2KImagePlugin.Jpeg2KImageFile),
 )
 _HEIF_BRANDS = {b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"hevm", b"hevs", b"mif1", b"msf1"}
 
 
-def _open(file: BinaryIO, label: str, max_pixels: int) -> ImageFile.ImageFile:
-    """The picture of a file, of which only the header has been read. Raises ImageError for an unknown format.
+def _open(file: BinaryIO, label: str, max_pixels: int, page: int) -> ImageFile.ImageFile:
+    """A page of a file, of which only the header has been read. Raises ImageError for an unknown format or page.
 
     Calls the plugins themselves: Image.open holds every caller of the process to one global limit of pixels, warns
     from there and refuses from twice that, and `read` has a limit of its own.
     """
     head = file.read(64)
+    if head.startswith(_TIFF):
+        return _tiff(file, label, page)
+    if page != 1:
+        raise ImageError(label, f"has no page {page}, only one picture")
     file.seek(0)
     for magics, plugin in _PLUGINS:
         if head.startswith(magics):
@@ -172,8 +250,16 @@ def _open(file: BinaryIO, label: str, max_pixels: int) -> ImageFile.ImageFile:
             try:
                 return _Tiff(BytesIO(_heif.as_tiff(file.read(), max_pixels)), "")
             except (OSError, ImportError) as error:
-                raise ImageError(label, str(error)) from error
+                raise ImageError(label, str(error), passing=_is_passing(error)) from error
     raise ImageError(label, "not a picture in a format that is read here")
+
+
+def _tiff(file: BinaryIO, label: str, page: int) -> _Tiff:
+    directory = page_at(file, page)
+    if directory is None and page != 1:
+        raise ImageError(label, f"has no page {page}, only {max(1, len(pages(file)))}")
+    file.seek(0)
+    return _Tiff(file, "", directory)
 
 
 _METADATA_WARNINGS = ("ignore", None, UserWarning, re.compile(r"PIL\.\w*Image"), 0)
@@ -217,10 +303,11 @@ def _decode(image: ImageFile.ImageFile, least: int | None) -> tuple[Image.Image,
     return rgb.transpose(turn), turn not in (_TURNS[2], _TURNS[3], _TURNS[4])
 
 
-def _turn(image: ImageFile.ImageFile) -> Image.Transpose | None:
-    """How to make a loaded image upright; None where it is, or nothing legible says otherwise. TIFF turns itself."""
+def _turn(image: Image.Image) -> Image.Transpose | None:
+    """How to make a loaded image upright; None where it is, or nothing legible says otherwise."""
     try:
-        return _TURNS.get(int(image.getexif().get(ExifTags.Base.Orientation, 1)))
+        tags = image.tag_v2 if isinstance(image, _Tiff) else image.getexif()
+        return _TURNS.get(int(tags.get(ExifTags.Base.Orientation, 1)))
     except Exception:  # the pixels are fine: a broken label is no reason to lose them
         return None
 

@@ -1,0 +1,112 @@
+"""What `index` says of itself at its end, on stderr and in the file of --report."""
+
+import json
+import logging
+import os
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ..errors import PatchseekError
+from ._log import say
+
+if TYPE_CHECKING:
+    from ..collection import Collection
+    from ..encode import AddReport
+
+_ALWAYS = ("added", "unchanged", "changed", "moved", "removed")
+_SOMETIMES = ("returned", "missing")  # said only where there are some
+_NAMED = 5  # suffixes of files passed over
+
+
+def say_report(collection: "Collection", report: "AddReport", *, prune: bool) -> None:
+    """Failures, what is missing, what was passed over, counts and the size of the collection, a line each."""
+    from ._output import printable
+
+    for failure in report.failed:
+        text = f"failed: {printable(failure.path)}: {failure.reason}"
+        say(text, level=logging.WARNING, image=failure.path, reason=failure.reason)
+    for excluded, near in report.unmatched.items():
+        hint = f"; did you mean {near!r}?" if near else ""
+        text = f"--exclude {excluded!r} matched nothing{hint}"
+        say(text, level=logging.WARNING, exclude=excluded, near=near)
+    _say_gone(report, prune=prune)
+    if report.passed_over:
+        say(f"passed over: {passed_over_text(report.passed_over)}", passed_over=dict(report.passed_over))
+    n_encoded = report.added + report.changed
+    counts = _counts(report)
+    said = {name: n for name, n in counts.items() if n or name not in _SOMETIMES}
+    say(
+        ", ".join(f"{n} {name}" for name, n in said.items())
+        + (f"; {n_encoded / report.seconds:.1f} pictures/s" if n_encoded else ""),
+        **counts,
+        seconds=round(report.seconds, 3),
+    )
+    n_bytes = collection.store.n_bytes()
+    text = f"collection: {collection.path} ({len(collection)} pictures, {n_bytes / 1e6:.1f} MB)"
+    say(text, path=str(collection.path), images=len(collection), bytes=n_bytes)
+
+
+def _say_gone(report: "AddReport", *, prune: bool) -> None:
+    from ._output import printable
+
+    for missing in report.missing_from:
+        text = (
+            f"MISSING: {missing.n} of {missing.n_known} files known in {printable(missing.folder)} are not there: "
+            "is a disk not mounted? They stay in the collection; drop them with --prune"
+        )
+        say(text, level=logging.WARNING, folder=missing.folder, missing=missing.n, known=missing.n_known)
+    if report.removed and not prune:
+        say(
+            f"set aside: {report.removed} pictures, for 30 days in case their files come back", set_aside=report.removed
+        )
+
+
+def passed_over_text(counts: Mapping[str, int]) -> str:
+    """Files passed over in words, the most frequent suffixes first, then what was left out."""
+    from ..encode import EXCLUDED, LINKS, NO_SUFFIX
+    from ._output import printable
+
+    suffixes = sorted((s for s in counts if s not in (EXCLUDED, LINKS)), key=lambda s: (-counts[s], s))
+    said = [f"{counts[s]} {'without suffix' if s == NO_SUFFIX else printable(s)}" for s in suffixes[:_NAMED]]
+    n_others = sum(counts[suffix] for suffix in suffixes[_NAMED:])
+    if n_others:
+        said.append(f"{n_others} others")
+    if counts.get(LINKS):
+        said.append(f"{counts[LINKS]} links (--follow-symlinks)")
+    if counts.get(EXCLUDED):
+        said.append(f"{counts[EXCLUDED]} excluded")
+    return ", ".join(said)
+
+
+def _counts(report: "AddReport") -> dict[str, Any]:
+    return {name: getattr(report, name) for name in _ALWAYS} | {
+        "failed": len(report.failed),
+        **{name: getattr(report, name) for name in _SOMETIMES},
+    }
+
+
+def write_run_report(path: Path, collection: "Collection", report: "AddReport") -> None:
+    """What a run of `index` did, as JSON; a reader of the file finds the report before or this one, never a half."""
+    ended, n_encoded = datetime.now(UTC), report.added + report.changed
+    record: dict[str, Any] = {
+        "collection": str(collection.path),
+        "began": (ended - timedelta(seconds=report.seconds)).isoformat(timespec="seconds"),
+        "ended": ended.isoformat(timespec="seconds"),
+        **_counts(report),
+        "seconds": round(report.seconds, 3),
+        "pictures_per_second": round(n_encoded / report.seconds, 3) if report.seconds else None,
+        "images": len(collection),
+        "bytes": collection.store.n_bytes(),
+        "missing_from": [{"folder": m.folder, "missing": m.n, "known": m.n_known} for m in report.missing_from],
+        "passed_over": dict(report.passed_over),
+        "failures": [{"image": f.path, "reason": f.reason} for f in report.failed],
+    }
+    partial = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        partial.write_text(json.dumps(record, indent=2) + "\n")
+        partial.replace(path)
+    except OSError as error:
+        partial.unlink(missing_ok=True)
+        raise PatchseekError(f"{path}: cannot be written ({error.strerror}); the pictures are indexed") from error

@@ -1,0 +1,43 @@
+"""What a run tells of itself."""
+
+from collections import Counter
+from dataclasses import dataclass, field
+
+from ..store import Failure
+from ._plan import Missing, Same
+
+
+@dataclass
+class AddReport:
+    """What became of a folder's pictures. A page of a TIFF is a picture."""
+
+    added: int = 0
+    unchanged: int = 0
+    changed: int = 0
+    # encoded anew, since the bytes of their file are others
+    moved: int = 0
+    # found under another path, by their bytes
+    returned: int = 0
+    # taken back from those set aside, nothing encoded
+    removed: int = 0
+    # no longer found, since their files are gone or left out: set aside, or dropped with prune
+    missing: int = 0
+    # files that are gone and whose pictures stay in, since so many are: see missing_from
+    missing_from: list[Missing] = field(default_factory=list)
+    failed: list[Failure] = field(default_factory=list)
+    # those of this run and those known before and unchanged since
+    passed_over: Counter[str] = field(default_factory=Counter)
+    # files that are no picture's by suffix (".cr2", "no suffix"), and what was left out: "links", "excluded"
+    unmatched: dict[str, str | None] = field(default_factory=dict)
+    # exclusions that nothing matched, each with what may have been meant
+    seconds: float = 0.0
+
+    def count(self, same: Same) -> None:
+        """Count the pictures of a file whose bytes the collection had."""
+        n = len(same.images)
+        if same.images[0].is_aside:
+            self.returned += n
+        elif same.moved:
+            self.moved += n
+        else:
+            self.unchanged += n

@@ -1,0 +1,82 @@
+"""What becomes of the catalogue's rows when pictures come, move and go. Plain SQL; the lock is `Writer`'s business."""
+
+import sqlite3
+from collections.abc import Iterable
+
+from ._records import FileState, may_have_pages
+
+
+def columns(state: FileState) -> tuple[int, int, int | None]:
+    """A file's state as size, mtime_ns, ctime_ns."""
+    return state.size, state.mtime_ns, state.ctime_ns
+
+
+def remove_images(db: sqlite3.Connection, ids: Iterable[int]) -> int:
+    """Take pictures out of every future search; returns how many were there."""
+    before = db.total_changes
+    db.executemany("UPDATE image SET removed = 1 WHERE id = ? AND NOT removed", [(int(i),) for i in ids])
+    return db.total_changes - before
+
+
+def make_room(db: sqlite3.Connection, root: int, path: str, sha256: str, but: int | None = None) -> None:
+    """Take out what a picture takes the place of: see found_at. Its failure is forgotten. but: an id that stays."""
+    remove_images(db, [i for i in found_at(db, root, path, sha256) if i != but])
+    forget_failure(db, root, path)
+
+
+def found_at(db: sqlite3.Connection, root: int, path: str, sha256: str | None) -> list[int]:
+    """The picture found under a path; where that is a whole file's, also its further pages that are of other bytes."""
+    where = "root = ? AND NOT removed AND path"
+    found = db.execute(f"SELECT id FROM image WHERE {where} = ?", (root, path)).fetchall()
+    if may_have_pages(path):
+        pages = f"SELECT id FROM image WHERE {where} > ? AND path < ? AND sha256 IS NOT ?"  # "$" comes next after "#"
+        found += db.execute(pages, (root, f"{path}#", f"{path}$", sha256)).fetchall()
+    return [row[0] for row in found]
+
+
+def forget_failure(db: sqlite3.Connection, root: int, path: str) -> None:
+    """Drop the note about a file that could not be indexed."""
+    for table in ("failure", "failure_note"):
+        db.execute(f"DELETE FROM {table} WHERE root = ? AND path = ?", (root, path))
+
+
+def join_roots(db: sqlite3.Connection, old: int, new: int, prefix: str) -> None:
+    """Make all that one root has part of another, its paths put below `prefix`; then forget it.
+
+    A picture that both know stays as the new root knows it; where the bytes are the same it takes the other's tags.
+    """
+    _merge_twins(db, old, new, prefix)
+    db.execute("UPDATE image SET root = ?, path = ? || path WHERE root = ?", (new, prefix, old))
+    for table in ("failure", "failure_note"):
+        db.execute(f"UPDATE OR REPLACE {table} SET root = ?, path = ? || path WHERE root = ?", (new, prefix, old))
+    live = "SELECT path FROM image WHERE root = failure.root AND NOT removed"
+    db.execute(f"DELETE FROM failure WHERE root = ? AND path IN ({live})", (new,))
+    _delete_root(db, old)
+
+
+def _merge_twins(db: sqlite3.Connection, old: int, new: int, prefix: str) -> None:
+    twins = db.execute(
+        "SELECT mine.id, theirs.id, mine.sha256 = theirs.sha256 FROM image AS theirs "
+        "JOIN image AS mine ON mine.root = ? AND mine.path = ? || theirs.path AND NOT mine.removed "
+        "WHERE theirs.root = ? AND NOT theirs.removed",
+        (new, prefix, old),
+    ).fetchall()
+    same = [(mine, theirs) for mine, theirs, is_same in twins if is_same]
+    db.executemany("INSERT OR IGNORE INTO tag SELECT name, ? FROM tag WHERE image = ?", same)
+    db.executemany("UPDATE image SET removed = 1 WHERE id = ?", [(theirs,) for _, theirs, _ in twins])
+
+
+def forget_root(db: sqlite3.Connection, old: int, new: int) -> None:
+    """Forget a root of which no picture, none set aside and no failure is left. Its remains go to another one."""
+    kept = "NOT removed OR id IN (SELECT image FROM aside)"
+    left = f"SELECT 1 FROM image WHERE root = ? AND ({kept}) UNION SELECT 1 FROM failure WHERE root = ?"
+    if db.execute(left, (old, old)).fetchone() is None:
+        db.execute("UPDATE image SET root = ? WHERE root = ?", (new, old))
+        _delete_root(db, old)
+
+
+def _delete_root(db: sqlite3.Connection, root: int) -> None:
+    """With what was to be left out of it: its number may be given again. See `_exclusions`."""
+    db.execute("DELETE FROM root WHERE id = ?", (root,))
+    forget = "UPDATE setting SET value = json_remove(value, ?) WHERE key = 'option.exclude'"
+    db.execute(forget, (f'$."{root}"',))
