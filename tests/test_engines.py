@@ -29,7 +29,7 @@ HUNGRY = ["PQ16x22", "PQ16x24", "RR99999999,Flat", "Pad100000000,Flat", "HNSW500
 WRONG = ["", " ", "\t", ",", ";", "Flat,Flat", "PQ-1", "PQ16x-3", "PQ99999999999999999999", "IVF4", "IVF301,Flat"]
 WRONG += ["HNSW1073741824", "HNSW2147483648", "IMI2x4,Flat", "IDMap,Flat", "Refine(Flat)", "IVF4((((Flat,Flat", "PQ7"]
 WRONG += ["\uff30\uff31\uff18", "PQ²", "🦊", "Fl\nat", "Fl\0at", "Flat%s%n", "Flat" * 1000, "(" * 299, "SQ8_direct"]
-WRONG += ["\udcff", "Flat;nprobe=3", "IVF4,Flat;nprobe=0", "IVF4,Flat;nprobe=-1", "IVF4,Flat;nprobe=1e99"]
+WRONG += ["\udcff", "RCQ4x4", "Flat;nprobe=3", "IVF4,Flat;nprobe=0", "IVF4,Flat;nprobe=-1", "IVF4,Flat;nprobe=1e99"]
 WRONG += ["IVF4,Flat;nprobe=x"]
 WRONG += ["HNSW32;efSearch=0", "HNSW32;efSearch=-5", "HNSW32;efSearch=99999999999", "Flat;rerank=-1", "Flat;rerank=²"]
 WRONG += ["PQ16,RFlat;k_factor_rf=1e18", "PQ16,RFlat;k_factor_rf=nan", "Flat;rerank=99999999999999999999", "Flat;x=1"]

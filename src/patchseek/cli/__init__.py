@@ -165,9 +165,9 @@ def _pyramid(levels: str | None, overlap: float | None) -> "Pyramid | None":
         return None
     try:
         numbers = [int(level) for level in (levels or "3").split(",")]
-    except ValueError as error:
+    except ValueError as error:  # or a number of thousands of digits
         raise click.BadParameter(
-            f"{levels!r}: a level such as 3, or a list such as 0,1,3", param_hint="--levels"
+            f"{str(levels)[:40]!r}: a level such as 3, or a list such as 0,1,3", param_hint="--levels"
         ) from error
     return Pyramid(tuple(numbers), overlap or 0.0) if len(numbers) > 1 else Pyramid.up_to(numbers[0], overlap or 0.0)
 

@@ -105,7 +105,10 @@ _OPTIONS = (
         "a tar or tars ('x-{000..099}.tar'), a .csv or .parquet with a column path or url, or a URL such as s3://.",
     ),
     click.option(
-        "--workers", "n_workers", type=click.IntRange(1), help="Processes on the cluster.  [default: what it has]"
+        "--workers",
+        "n_workers",
+        type=click.IntRange(1, 100_000),
+        help="Processes on the cluster.  [default: what it has]",
     ),
     click.option(
         "--staging",

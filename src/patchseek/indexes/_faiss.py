@@ -70,6 +70,8 @@ class FaissIndex:
                 scores, rows = self._index.search(queries, max(depth, 1))
             except (RuntimeError, MemoryError) as error:
                 raise EngineError(f"{self.name}: cannot search {depth} rows deep: {own_words(str(error))}") from error
+            if rows.max(initial=-1) >= self._index.ntotal:
+                raise EngineError(f"{self.name}: answers with rows that there are none of; choose another engine")
             if self._is_l2:
                 scores = 1 - scores / 2  # |a - b|^2 = 2 - 2 a.b for unit vectors
             ran_out = (rows < 0).any(axis=1)

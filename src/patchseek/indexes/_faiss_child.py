@@ -131,6 +131,7 @@ def _serve(pipe: BinaryIO) -> None:
         metric = faiss.METRIC_L2 if job.is_l2 else faiss.METRIC_INNER_PRODUCT
         index: Any = faiss.index_factory(job.dim, job.factory, metric)
         _tune_training(index)
+        _set_parameters(index, job.parameters)  # a wrong name is told before the training, which may take hours
         if not index.is_trained:
             index.train(training)
     else:
@@ -144,6 +145,8 @@ def _serve(pipe: BinaryIO) -> None:
     while index.ntotal < job.n_rows:
         n_left = job.n_rows - index.ntotal
         index.add(_read(pipe, n_left if at_once else min(n_left, _ROWS), job.dim))
+    if index.ntotal != job.n_rows:
+        sys.exit("it keeps no features")
     if job.targets:
         written = _save(index, job.targets)
         del index  # before it is there twice
@@ -204,16 +207,20 @@ def _is_made_at_once(index: Any) -> bool:
     return hasattr(index, "nsg") or (inner is not None and _is_made_at_once(inner))
 
 
-def _try(index: Any, job: Job, queries: NDArray[np.float32]) -> None:
-    """Search as a person would. Raises RuntimeError, SystemExit with what is wrong, or ends the process."""
+def _set_parameters(index: Any, parameters: str) -> None:
+    """Set search parameters, as open_faiss does. Raises SystemExit for what there is none of."""
     import faiss
 
-    parameters: Any = faiss.ParameterSpace()  # its stub takes a wrong type
-    ivf = faiss.try_extract_index_ivf(index)
+    space: Any = faiss.ParameterSpace()  # its stub takes a wrong type
     try:
-        parameters.set_index_parameters(index, job.parameters or default_parameters(ivf))
+        space.set_index_parameters(index, parameters or default_parameters(faiss.try_extract_index_ivf(index)))
     except RuntimeError as error:
-        sys.exit(f"there are no such parameters as {job.parameters!r}: {own_words(str(error))}")
+        sys.exit(f"there are no such parameters as {parameters!r}: {own_words(str(error))}")
+
+
+def _try(index: Any, job: Job, queries: NDArray[np.float32]) -> None:
+    """Search as a person would. Raises RuntimeError, SystemExit with what is wrong, or ends the process."""
+    _set_parameters(index, job.parameters)
     if not len(queries) or not index.ntotal:
         return
     asked = queries[np.linspace(0, len(queries) - 1, _TRIED).astype(int)]
