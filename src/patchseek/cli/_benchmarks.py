@@ -13,17 +13,20 @@ from ._log import say
 if TYPE_CHECKING:
     from ..datasets import Dataset
 
+_COUNT = click.IntRange(0)
+_LEVEL = click.IntRange(0, 15)  # regions.MAX_LEVEL, which is not imported for a --help
+
 
 @click.command("eval")
 @click.argument("dataset")
 @encoder_options
-@click.option("--level", "levels", type=int, multiple=True, help="Pyramid level; repeatable.  [default: 0 1 2 3]")
+@click.option("--level", "levels", type=_LEVEL, multiple=True, help="Pyramid level; repeatable.  [default: 0 1 2 3]")
 @click.option("--query", type=click.Choice(["box", "whole"]), default="box", show_default=True, help="What of a query.")
 @click.option("--index", "index_engine", default="exact", show_default=True, help="exact, or a FAISS factory string.")
-@click.option("--train-level", type=int, help="Level whose grid trains a FAISS engine.  [default: all levels]")
+@click.option("--train-level", type=_LEVEL, help="Level whose grid trains a FAISS engine.  [default: all levels]")
 @click.option("--boxes", type=click.Choice(["best", "enclosing"]), default="best", show_default=True, help="True box.")
-@click.option("--top", type=int, help="Rank this many pictures for each query.  [default: all]")
-@click.option("--refine", type=int, default=0, show_default=True, help="Finer boxes in the first so many pictures.")
+@click.option("--top", type=click.IntRange(1), help="Rank this many pictures for each query.  [default: all]")
+@click.option("--refine", type=_COUNT, default=0, show_default=True, help="Finer boxes in the first so many pictures.")
 @click.option("--out", type=click.Path(path_type=Path), default="eval", show_default=True, help="Where results go.")
 @click.option("--cache", type=click.Path(path_type=Path), default="features", show_default=True, help="Kept features.")
 @click.option(
@@ -105,7 +108,7 @@ def evaluate_command(
 @click.argument("results", type=click.Path(path_type=Path))
 @click.argument("dataset")
 @click.option("--boxes", type=click.Choice(["best", "enclosing"]), default="best", show_default=True, help="True box.")
-@click.option("--k", type=int, default=1000, show_default=True, help="The k of mAP@k.")
+@click.option("--k", type=click.IntRange(1), default=1000, show_default=True, help="The k of mAP@k.")
 def score_command(results: Path, dataset: str, boxes: str, k: int) -> None:
     """Score a RESULTS file of `eval` again, against DATASET; no search is made. Prints JSON."""
     from ..datasets import open_dataset

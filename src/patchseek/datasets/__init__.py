@@ -16,6 +16,7 @@ that is noted. Nothing is downloaded, and nothing that is read is ever run.
 
 from pathlib import Path
 
+from .._home import expanded
 from ..errors import DatasetError
 from ._boxes import Box, clamp, corners
 from ._csv import read_csv
@@ -63,7 +64,7 @@ def open_dataset(
     """
     name, colon, rest = str(source).partition(":")
     kind = name if colon and name in ("ilias", "instre", *NAMES) else ""
-    path = Path(rest if kind else source).expanduser()
+    path = expanded(rest if kind else source)
     if not kind and path.is_dir():
         folder = path / split if split != "test" or not (path / "query.json").is_file() else path
         if (folder / "query.json").is_file():
@@ -84,7 +85,7 @@ def open_dataset(
     folder_name, colon, setup = rest.rpartition(":")
     if not folder_name or path.exists():
         return read_revisited(path, kind, allow_missing=allow_missing)
-    return read_revisited(Path(folder_name).expanduser(), kind, setup, allow_missing=allow_missing)
+    return read_revisited(expanded(folder_name), kind, setup, allow_missing=allow_missing)
 
 
 def _hint(path: Path, split: str) -> str:
