@@ -6,7 +6,7 @@ import os
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import hypothesis
 import numpy as np
@@ -18,6 +18,7 @@ from patchseek.patches import Feed, Patches
 
 if TYPE_CHECKING:
     from patchseek import Collection
+    from patchseek.indexes._faiss_child import Job
 
 os.environ["HF_HUB_OFFLINE"] = "1"  # read when the hub's client is imported: no test asks the network
 hypothesis.settings.register_profile("busy", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow])
@@ -125,6 +126,22 @@ def data_sets() -> Path:
     path = Path(folder).resolve()
     assert (path / "dev-set" / "query.json").is_file(), f"PATCHSEEK_DATA={folder} holds no dev-set"
     return path
+
+
+@pytest.fixture
+def built(monkeypatch: pytest.MonkeyPatch) -> "list[Job]":
+    """What FAISS is told to build or try from now on, in order."""
+    from patchseek.indexes import _faiss
+
+    jobs: list[Job] = []
+    build = _faiss.build
+
+    def note(job: "Job", *features: Any) -> None:
+        jobs.append(job)
+        build(job, *features)
+
+    monkeypatch.setattr(_faiss, "build", note)
+    return jobs
 
 
 @pytest.fixture

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 
 import pytest
 from PIL import Image
@@ -125,3 +126,20 @@ def test_pruning_drops_what_is_missed(home):
     assert (about(home)["images"], about(home)["set_aside"]) == (4, 0)
     done = index(home, "pictures")
     assert "set aside" not in done.stderr
+
+
+def test_what_a_cut_file_lacks_is_said_once(tmp_path):
+    (tmp_path / "pictures").mkdir()
+    Image.effect_noise((320, 240), 60).save(tmp_path / "whole.jpg")
+    content = (tmp_path / "whole.jpg").read_bytes()
+    (tmp_path / "pictures" / "cut.jpg").write_bytes(content[: len(content) * 4 // 5])
+    (tmp_path / "pictures" / "end.jpg").write_bytes(content[:-2])
+    done = index(tmp_path, "pictures", "--report", "run.json")
+    said = [line for line in done.stderr.splitlines() if line.startswith("damaged: ")]
+    assert len(said) == 1
+    found = re.fullmatch(r"damaged: cut\.jpg: its last (\d+) of 240 rows are missing", said[0])
+    assert abs(int(found[1]) - 240 // 5) <= 16
+    damaged = json.loads((tmp_path / "run.json").read_text())["damaged"]
+    assert damaged == [{"image": "cut.jpg", "missing": said[0].removeprefix("damaged: cut.jpg: ")}]
+    assert "2 added" in done.stderr
+    assert "damaged" not in index(tmp_path, "pictures").stderr

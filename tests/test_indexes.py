@@ -77,8 +77,9 @@ def test_only_pictures_of_a_choice_answer(engine, chosen, few, n_queries, monkey
     among[list(chosen)] = True
     queries = unit(np.random.default_rng(1), n_queries, 16)
     chosen_ones = dataclasses.replace(snapshot, live=snapshot.live & among)
+    index = open_index(engine, snapshot)
     for k in (1, 4, 500):
-        assert_brute_force(open_index(engine, snapshot).search(queries, k, among), chosen_ones, queries, k, 1e-3)
+        assert_brute_force(index.search(queries, k, among), chosen_ones, queries, k, 1e-3)
 
 
 def test_a_part_of_a_snapshot_copies_nothing_and_takes_short_gaps_along():
@@ -133,8 +134,9 @@ def test_ties_stand_in_order_of_position(engine, n_queries):
         array[:] = 0
         array[..., 0] = 1
     queries = np.tile(np.eye(1, 16, dtype=np.float32), (n_queries, 1))
+    index = open_index(engine, snapshot)
     for k in (1, 17, 40):
-        hits = open_index(engine, snapshot).search(queries, k)
+        hits = index.search(queries, k)
         assert hits.positions.tolist() == [list(range(k))] * n_queries
         assert (hits.regions == 0).all() or engine != "exact"
 
@@ -211,14 +213,15 @@ def test_a_lower_level_is_searched_by_its_regions_only(tmp_path):
         assert hits.scores[0].tolist() == pytest.approx([s for _, _, s in brute_force(lower, query, 60)[0]], abs=1e-5)
 
 
-def test_a_saved_index_is_read_again_and_extended_by_new_shards(tmp_path, monkeypatch):
+def test_a_saved_index_is_read_again_and_extended_by_new_shards(tmp_path, built):
     snapshot = make_snapshot()
     first = Snapshot(snapshot.arrays[:2], snapshot.shards[:2], snapshot.ids[:30], snapshot.live[:30], 5, 16)
     open_index("IVF4,Flat;nprobe=4", first, tmp_path / "cache")
-    monkeypatch.setattr("patchseek.indexes._faiss._train", None)
+    built.clear()
     queries = unit(np.random.default_rng(1), 3, 16)
     hits = open_index("IVF4,Flat;nprobe=4", snapshot, tmp_path / "cache").search(queries, 10)
     assert hits.positions.tolist() == open_index("exact", snapshot).search(queries, 10).positions.tolist()
+    assert [(job.saved, job.n_rows) for job in built] == [(str(next((tmp_path / "cache").glob("*.faiss"))), 300)]
 
 
 @pytest.mark.parametrize("damage", ["flip", "cut", "no manifest", "foreign manifest", "other vectors"])

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from ._home import expanded
 from .answers import Searched, SearchOptions, answer
 from .boxes import WHOLE, from_pixels
 from .confidence import MIN_REGIONS, Background, measure_background
@@ -19,7 +20,7 @@ from .images import Picture
 from .indexes import EXACT, Index, lasting, open_index
 from .originals import open_original
 from .patterns import Given, plain
-from .queries import Asked, as_id, expanded, paired, read_query
+from .queries import Asked, as_id, paired, read_query
 from .regions import Pyramid
 from .search import Match, Query, encode_query, encode_words, join
 from .store import Choice, Settings, Snapshot, Store, Writer, back_up, restore, same_tags

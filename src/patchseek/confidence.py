@@ -31,7 +31,7 @@ N_REGIONS = 32
 MIN_REGIONS = 8
 SAME_THING = 0.2
 """Fit of details from which a find shows the very thing that was asked for; benchmarks/copies.py prints both sides."""
-OUTLIER = 5.0
+OUTLIER = 4.0
 """Spreads by which a copy of a picture stands out, see `_others`; benchmarks/copies.py prints both sides."""
 ROUNDS = 5
 """The best 1, 2, 4, 8, 16 finds of a region are looked at in turn till a stranger is among them."""

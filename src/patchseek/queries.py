@@ -2,13 +2,13 @@
 
 import os
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any, BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image as PillowImage
 
+from ._home import expanded
 from .errors import QueryError
 from .images import Picture, from_image, read
 
@@ -78,11 +78,6 @@ def read_query(asked: Asked) -> Picture:
     if not len(content):
         raise _not_taken("no bytes")
     return read(bytes(content))
-
-
-def expanded(path: str | os.PathLike[str]) -> Path:
-    """The path with ~ as somebody's home; a file may also be called so, and pathlib raises where nobody is."""
-    return Path(os.path.expanduser(path))  # noqa: PTH111
 
 
 def _image_of(pixels: NDArray[Any]) -> PillowImage.Image:

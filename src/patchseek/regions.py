@@ -47,7 +47,9 @@ class Pyramid:
 
     @classmethod
     def up_to(cls, level: int, overlap: float = 0.0) -> "Pyramid":
-        """The cumulative pyramid of levels 0..level."""
+        """The cumulative pyramid of levels 0..level. Raises PatchseekError for more than MAX_LEVEL."""
+        if not 0 <= level <= MAX_LEVEL:
+            raise PatchseekError(f"levels must lie in 0..{MAX_LEVEL}, found {level}")
         return cls(tuple(range(level + 1)), overlap)
 
     def n_steps(self, level: int) -> int:

@@ -6,8 +6,8 @@ Exit codes: 0 done, 1 an error (one line on stderr), 2 wrong usage, 3 done but s
 """
 
 import logging
-import os
 import sys
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
@@ -24,15 +24,18 @@ from ._encoders import encoders_group
 from ._log import log_as_json, log_plainly, logs_json, say, say_crash
 from ._maintenance import compact_command, info_command, remove_command, tag_command, verify_command
 from ._operations import backup_command, restore_command, use_index_command
+from ._output import printable
 from ._plan import plan_command
 from ._report import say_report, write_run_report
 from ._search import search_command
 from ._serve import serve_command
+from ._streams import flush_chatter, flush_results, mend_streams
 
 if TYPE_CHECKING:
     from ..regions import Pyramid
 
 EXIT_INCOMPLETE = 3
+_ERROR = "patchseek: error: "
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
@@ -110,9 +113,12 @@ def index(
     A single picture as SOURCE is added to the collection of its folder, or brought up to date, and nothing else is.
     """
     from ..collection import Collection, find_collection
+    from ..indexes import lasting
     from ..store import Store
     from ._progress import progress_bar
 
+    if index_engine is not None:
+        index_engine = lasting(index_engine)
     if fast:
         choice = choice.or_else("embedded-fast")
     home = collection or cluster.home(source)
@@ -133,12 +139,12 @@ def index(
             prune=prune,
             on_progress=on_progress,
         )
-    if index_engine:
-        opened.use_index(index_engine)
     remember(opened.path)
     say_report(opened, done, prune=prune)
     if report:
         write_run_report(report, opened, done)
+    if index_engine is not None:
+        opened.use_index(index_engine)
     if done.failed or done.missing:
         sys.exit(EXIT_INCOMPLETE)
 
@@ -159,38 +165,63 @@ def _pyramid(levels: str | None, overlap: float | None) -> "Pyramid | None":
         return None
     try:
         numbers = [int(level) for level in (levels or "3").split(",")]
-    except ValueError as error:
+    except ValueError as error:  # or a number of thousands of digits
         raise click.BadParameter(
-            f"{levels!r}: a level such as 3, or a list such as 0,1,3", param_hint="--levels"
+            f"{str(levels)[:40]!r}: a level such as 3, or a list such as 0,1,3", param_hint="--levels"
         ) from error
     return Pyramid(tuple(numbers), overlap or 0.0) if len(numbers) > 1 else Pyramid.up_to(numbers[0], overlap or 0.0)
 
 
 def main() -> None:
     """The `patchseek` command: run `cli`, and turn our errors into one line and an exit code."""
+    mend_streams()
     log_plainly()
+    try:
+        _run()
+    finally:
+        flush_chatter()
+
+
+def _run() -> None:
     try:
         cli.main(standalone_mode=False)
     except click.ClickException as error:
         if logs_json():
             _fail(error.format_message(), error.exit_code, error)
-        error.show()
-        sys.exit(error.exit_code)
+        with suppress(OSError):
+            error.show()
+        _end(error.exit_code)
     except PatchseekError as error:
         _fail(str(error), 1, error)
     except (KeyboardInterrupt, click.Abort) as error:
         text = "interrupted; what was finished is kept, run the same command again to go on"
         _fail(text, 130, error, prefix="patchseek: ")
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(141)
+    except SystemExit as error:
+        _end(error.code if isinstance(error.code, int) else 0 if error.code is None else 1)
     except Exception as error:
+        if isinstance(error, OSError):
+            _end(None)  # where it is of stdout, this says so
         if not logs_json():
             raise
         say_crash(error)
         sys.exit(1)
+    _end(0)
 
 
-def _fail(text: str, exit_code: int, error: BaseException, prefix: str = "patchseek: error: ") -> NoReturn:
-    say(text, level=logging.ERROR, prefix=prefix, error=type(error).__name__, exit_code=exit_code)
+def _end(exit_code: int | None) -> None:
+    """Leave with this code, or with 1 and a line where results could not be written. None: stay where they could."""
+    error = flush_results()
+    if isinstance(error, BrokenPipeError):
+        sys.exit(141)  # whoever read the results has enough
+    if error is not None:
+        say(f"the results cannot be written to standard output ({error.strerror})", level=logging.ERROR, prefix=_ERROR)
+        sys.exit(1)
+    if exit_code is not None:
+        sys.exit(exit_code)
+
+
+def _fail(text: str, exit_code: int, error: BaseException, prefix: str = _ERROR) -> NoReturn:
+    line = text if logs_json() else printable(text)
+    say(line, level=logging.ERROR, prefix=prefix, error=type(error).__name__, exit_code=exit_code)
+    flush_results()
     sys.exit(exit_code)

@@ -3,23 +3,30 @@
 import json
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from ._encoder import EncoderChoice, encoder_options
 from ._log import say
 
+if TYPE_CHECKING:
+    from ..datasets import Dataset
+
+_COUNT = click.IntRange(0)
+_LEVEL = click.IntRange(0, 15)  # regions.MAX_LEVEL, which is not imported for a --help
+
 
 @click.command("eval")
 @click.argument("dataset")
 @encoder_options
-@click.option("--level", "levels", type=int, multiple=True, help="Pyramid level; repeatable.  [default: 0 1 2 3]")
+@click.option("--level", "levels", type=_LEVEL, multiple=True, help="Pyramid level; repeatable.  [default: 0 1 2 3]")
 @click.option("--query", type=click.Choice(["box", "whole"]), default="box", show_default=True, help="What of a query.")
 @click.option("--index", "index_engine", default="exact", show_default=True, help="exact, or a FAISS factory string.")
-@click.option("--train-level", type=int, help="Level whose grid trains a FAISS engine.  [default: all levels]")
+@click.option("--train-level", type=_LEVEL, help="Level whose grid trains a FAISS engine.  [default: all levels]")
 @click.option("--boxes", type=click.Choice(["best", "enclosing"]), default="best", show_default=True, help="True box.")
-@click.option("--top", type=int, help="Rank this many pictures for each query.  [default: all]")
-@click.option("--refine", type=int, default=0, show_default=True, help="Finer boxes in the first so many pictures.")
+@click.option("--top", type=click.IntRange(1), help="Rank this many pictures for each query.  [default: all]")
+@click.option("--refine", type=_COUNT, default=0, show_default=True, help="Finer boxes in the first so many pictures.")
 @click.option("--out", type=click.Path(path_type=Path), default="eval", show_default=True, help="Where results go.")
 @click.option("--cache", type=click.Path(path_type=Path), default="features", show_default=True, help="Kept features.")
 @click.option(
@@ -46,6 +53,8 @@ def evaluate_command(
     """Search every query of DATASET and score the answers, level by level.
 
     DATASET: a folder with query.json and gallery.json, a .csv file, ilias:DIR, instre:DIR, roxford5k:DIR:medium.
+    Boxes in the first two are x y w h in pixels or shares, as --box of search takes them.
+
     Writes results (one file a level), metrics.json, report.md and plots below --out.
     """
     import numpy as np
@@ -62,6 +71,7 @@ def evaluate_command(
 
     data = open_dataset(dataset)
     say(str(data))
+    _say_notes(data)
     model = choice.open()
     scores: dict[str, dict[str, object]] = {}
     results = {}
@@ -98,14 +108,21 @@ def evaluate_command(
 @click.argument("results", type=click.Path(path_type=Path))
 @click.argument("dataset")
 @click.option("--boxes", type=click.Choice(["best", "enclosing"]), default="best", show_default=True, help="True box.")
-@click.option("--k", type=int, default=1000, show_default=True, help="The k of mAP@k.")
+@click.option("--k", type=click.IntRange(1), default=1000, show_default=True, help="The k of mAP@k.")
 def score_command(results: Path, dataset: str, boxes: str, k: int) -> None:
     """Score a RESULTS file of `eval` again, against DATASET; no search is made. Prints JSON."""
     from ..datasets import open_dataset
     from ..evaluate import read_results, score
     from ._output import print_line
 
-    print_line(json.dumps(score(read_results(results), open_dataset(dataset), boxes=boxes, k=k), indent=2))
+    data = open_dataset(dataset)
+    _say_notes(data)
+    print_line(json.dumps(score(read_results(results), data, boxes=boxes, k=k), indent=2))
+
+
+def _say_notes(data: "Dataset") -> None:
+    for note in data.first_notes:
+        say(note, prefix="note: ")
 
 
 @click.group("dataset")
@@ -127,4 +144,6 @@ def prepare_command(folder: Path, out: Path | None, allow_missing: bool) -> None
     from ..datasets import prepare_ilias
     from ._output import print_line
 
-    print_line(str(prepare_ilias(folder, out or folder, allow_missing=allow_missing)))
+    data = prepare_ilias(folder, out or folder, allow_missing=allow_missing)
+    _say_notes(data)
+    print_line(str(data))

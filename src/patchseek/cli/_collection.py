@@ -1,18 +1,18 @@
 """Which collection a command means."""
 
 import os
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
+from .._home import expanded
 from ..errors import StoreError
 from ._log import say
 
 if TYPE_CHECKING:
     from ..collection import Collection
-
-_STATE = Path(os.environ.get("XDG_STATE_HOME") or "~/.local/state").expanduser() / "patchseek" / "last-collection"
 
 collection_option = click.option(
     "-c",
@@ -33,10 +33,8 @@ def open_collection(path: Path | None, weights: Path | None = None) -> "Collecti
     from ..collection import FOLDER, Collection
 
     if path is None:
-        here = Path.cwd()
-        path = next((p / FOLDER for p in (here, *here.parents) if (p / FOLDER / "catalogue.sqlite").is_file()), None)
-    if path is None and _STATE.is_file():
-        path = Path(_STATE.read_text().strip())
+        path = next((p / FOLDER for p in _here() if _is_file(p / FOLDER / "catalogue.sqlite")), None)
+    if path is None and (path := _last()):
         say(f"collection: {path}")
     if path is None:
         raise StoreError("no collection here; name one with --collection, or make one with: patchseek index FOLDER")
@@ -45,8 +43,40 @@ def open_collection(path: Path | None, weights: Path | None = None) -> "Collecti
 
 def remember(path: Path) -> None:
     """Note the collection for a later command that names none; a home that cannot be written is no error."""
+    state = _state()
+    if state is None:
+        return
+    with suppress(OSError):
+        state.parent.mkdir(parents=True, exist_ok=True)
+        state.write_bytes(os.fsencode(path.resolve()) + b"\n")
+
+
+def _here() -> list[Path]:
+    """The folder we are in and those above it; none where it has been removed."""
     try:
-        _STATE.parent.mkdir(parents=True, exist_ok=True)
-        _STATE.write_text(f"{path.resolve()}\n")
+        here = Path.cwd()
     except OSError:
-        pass
+        return []
+    return [here, *here.parents]
+
+
+def _is_file(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except OSError:  # in a folder that we may not look into
+        return False
+
+
+def _last() -> Path | None:
+    """The collection that was noted last."""
+    state = _state()
+    try:
+        return Path(os.fsdecode(state.read_bytes().strip())) if state else None
+    except OSError:
+        return None
+
+
+def _state() -> Path | None:
+    """Where it is noted; None where there is no home."""
+    folder = expanded(os.environ.get("XDG_STATE_HOME") or "~/.local/state")
+    return None if str(folder).startswith("~") else folder / "patchseek" / "last-collection"

@@ -4,11 +4,15 @@ from pathlib import Path
 
 import click
 
+from ._numbers import FiniteRange
+
+_MANY = click.IntRange(1, 100_000)
+
 
 @click.command("compress")
 @click.argument("collection", required=False, envvar="PATCHSEEK_COLLECTION", type=click.Path(path_type=Path))
-@click.option("--target-loss", type=click.FloatRange(0, 100), default=0.5, show_default=True, help="mAP points, 0-100.")
-@click.option("--queries", type=click.IntRange(1), default=200, show_default=True, help="How many to measure with.")
+@click.option("--target-loss", type=FiniteRange(0, 100), default=0.5, show_default=True, help="mAP points, 0-100.")
+@click.option("--queries", type=_MANY, default=200, show_default=True, help="How many to measure with.")
 def compress_command(collection: Path | None, target_loss: float, queries: int) -> None:
     """Choose the smallest index that loses at most --target-loss, build it, and search with it from now on.
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from .._home import expanded
 from ..errors import PatchseekError
 from ._encoder import EncoderChoice
 
@@ -92,7 +93,7 @@ class ClusterChoice:
 
 
 def _absolute(path: Path | None) -> Path | None:
-    return path and path.expanduser().absolute()  # workers may stand in other folders
+    return path and expanded(path).absolute()  # workers may stand in other folders
 
 
 _OPTIONS = (
@@ -104,7 +105,10 @@ _OPTIONS = (
         "a tar or tars ('x-{000..099}.tar'), a .csv or .parquet with a column path or url, or a URL such as s3://.",
     ),
     click.option(
-        "--workers", "n_workers", type=click.IntRange(1), help="Processes on the cluster.  [default: what it has]"
+        "--workers",
+        "n_workers",
+        type=click.IntRange(1, 100_000),
+        help="Processes on the cluster.  [default: what it has]",
     ),
     click.option(
         "--staging",

@@ -8,6 +8,7 @@ Further fields stand beside these where a line has some: "done", "total" and "ra
 import json
 import logging
 import sys
+from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Any
 
@@ -33,6 +34,7 @@ class JsonLines(logging.Formatter):
 
 def log_plainly() -> None:
     """Warnings of libraries and all that patchseek logs, as text."""
+    logging.raiseExceptions = False  # of a handler whose stream is full, say
     logging.basicConfig(format="patchseek: %(message)s", level=logging.WARNING)
     logging.getLogger("patchseek").setLevel(logging.INFO)
 
@@ -56,7 +58,8 @@ def say(text: str, *, level: int = logging.INFO, prefix: str = "", **fields: Any
     if logs_json():
         _log.log(level, text, extra={"fields": fields})
     else:
-        sys.stderr.write(f"{prefix}{text}\n")
+        with suppress(OSError):  # a stderr that is full or closed: no work stops for that
+            sys.stderr.write(f"{prefix}{text}\n")
 
 
 def say_crash(error: BaseException) -> None:

@@ -5,21 +5,24 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from ._numbers import FiniteRange
+
 if TYPE_CHECKING:
     from ..plan import Plan
 
-_MORE = click.FloatRange(0, min_open=True)
+_MORE = FiniteRange(0, 1e15, min_open=True)
+_MANY = click.IntRange(1, 10**9)
 
 
 @click.command("plan")
 @click.option("--images", type=_MORE, required=True, help="How many pictures, such as 100e6.")
 @click.option("--encoder", default="embedded", show_default=True, help="embedded, siglip, dinov2 or clip.")
-@click.option("--machines", type=click.IntRange(1), default=1, show_default=True, help="That encode, keep and search.")
-@click.option("--cores", type=click.IntRange(1), default=2, show_default=True, help="Cores of a machine.")
-@click.option("--gpus", type=click.IntRange(0), default=0, show_default=True, help="GPUs in all.")
+@click.option("--machines", type=_MANY, default=1, show_default=True, help="That encode, keep and search.")
+@click.option("--cores", type=_MANY, default=2, show_default=True, help="Cores of a machine.")
+@click.option("--gpus", type=click.IntRange(0, 10**9), default=0, show_default=True, help="GPUs in all.")
 @click.option("--gpu", default="a100", show_default=True, help="l4, a100 or h100.")
-@click.option("--replicas", type=click.IntRange(1), default=1, show_default=True, help="Copies of the collection.")
-@click.option("--regions", type=click.IntRange(1), default=30, show_default=True, help="Patches of a picture.")
+@click.option("--replicas", type=_MANY, default=1, show_default=True, help="Copies of the collection.")
+@click.option("--regions", type=_MANY, default=30, show_default=True, help="Patches of a picture.")
 @click.option("--bandwidth", type=_MORE, default=25.0, show_default=True, help="GB/s a machine reads features at.")
 @click.option("--memory", type=_MORE, default=256.0, show_default=True, help="GB of a machine.")
 @click.option("--disk", type=_MORE, default=8000.0, show_default=True, help="GB of a machine.")

@@ -27,6 +27,8 @@ def say_report(collection: "Collection", report: "AddReport", *, prune: bool) ->
     for failure in report.failed:
         text = f"failed: {printable(failure.path)}: {failure.reason}"
         say(text, level=logging.WARNING, image=failure.path, reason=failure.reason)
+    for path, missing in report.damaged.items():
+        say(f"damaged: {printable(path)}: {missing}", level=logging.WARNING, image=path, missing=missing)
     for excluded, near in report.unmatched.items():
         hint = f"; did you mean {near!r}?" if near else ""
         text = f"--exclude {excluded!r} matched nothing{hint}"
@@ -102,6 +104,7 @@ def write_run_report(path: Path, collection: "Collection", report: "AddReport") 
         "bytes": collection.store.n_bytes(),
         "missing_from": [{"folder": m.folder, "missing": m.n, "known": m.n_known} for m in report.missing_from],
         "passed_over": dict(report.passed_over),
+        "damaged": [{"image": path, "missing": missing} for path, missing in report.damaged.items()],
         "failures": [{"image": f.path, "reason": f.reason} for f in report.failed],
     }
     partial = path.with_name(f".{path.name}.{os.getpid()}.tmp")

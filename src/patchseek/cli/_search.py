@@ -11,6 +11,7 @@ import click
 
 from ._collection import collection_option, open_collection, weights_option
 from ._log import say
+from ._numbers import positive
 
 if TYPE_CHECKING:
     from ..collection import Collection
@@ -22,6 +23,7 @@ EXIT_NOTHING_FOUND = 4
 CHOICE = ("under", "tags", "since", "until")
 """Options that say which pictures may answer."""
 _PATH = click.Path(path_type=Path)
+_COUNT = click.IntRange(0)
 STDIN = Path("-")
 Records = tuple[list[dict[str, Any]], dict[str, Any], list[dict[str, Any]]]
 """Queries, collection and results as JSON objects."""
@@ -36,10 +38,10 @@ Records = tuple[list[dict[str, Any]], dict[str, Any], list[dict[str, Any]]]
 )
 @click.option("--not", "exclude", multiple=True, type=_PATH, metavar="FILE", help="Not like this; repeatable.")
 @click.option("--top", default="10", show_default=True, metavar="N|all", help="How many pictures.")
-@click.option("--refine", type=int, default=20, show_default=True, help="Finer boxes in the first so many; 0: none.")
+@click.option("--refine", type=_COUNT, default=20, show_default=True, help="Finer boxes in the first so many; 0: none.")
 @click.option("--several", is_flag=True, help="All copies of the object in each picture.")
 @click.option("--distinct", is_flag=True, help="One of several pictures that are nearly the same.")
-@click.option("--expand", type=int, default=0, metavar="N", help="Search again with the best N results added.")
+@click.option("--expand", type=_COUNT, default=0, metavar="N", help="Search again with the best N results added.")
 @click.option("--min-confidence", type=float, metavar="0..1", help="Leave out what is less sure than this.")
 @click.option("--under", multiple=True, metavar="FOLDER", help="Only there: a folder, picture or '*.png'; repeatable.")
 @click.option("--tag", "tags", multiple=True, metavar="NAME", help="Only pictures with this tag; repeatable.")
@@ -244,9 +246,9 @@ def _numbers(box: str) -> list[float]:
 def _top(text: str) -> int | None:
     if text == "all":
         return None
-    if not text.isdigit() or int(text) < 1:
+    if (n := positive(text)) is None:
         raise click.BadParameter(f"{text!r}: a positive number, or all", param_hint="--top")
-    return int(text)
+    return n
 
 
 def _temporary_picture() -> Path:

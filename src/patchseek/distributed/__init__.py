@@ -16,6 +16,7 @@ from pathlib import Path
 from uuid import uuid4
 
 from .. import encoders
+from .._home import expanded
 from ..collection import Collection
 from ..encode import SHARD_IMAGES, AddReport, OnProgress
 from ..encoders import Encoder
@@ -66,7 +67,7 @@ def add_source(
     store = collection.store
     store.require_current()
     name = store.settings.encoder.name
-    weights = collection.weights and collection.weights.expanduser().absolute()  # workers may stand in other folders
+    weights = collection.weights and expanded(collection.weights).absolute()  # workers may stand in other folders
     opener = open_encoder or partial(encoders.open_encoder, name, weights=weights)
     with Writer(store) as writer:
         shards = Staging.open(_place(writer, staging), store.settings)
@@ -109,7 +110,7 @@ def check_source(
 
 
 def _absolute(source: str | Path) -> str:
-    return str(source) if is_url(str(source)) else str(Path(source).expanduser())
+    return str(source) if is_url(str(source)) else str(expanded(source))
 
 
 def _place(writer: Writer, staging: str | None) -> str:
@@ -121,4 +122,4 @@ def _place(writer: Writer, staging: str | None) -> str:
     if own is None:
         own = uuid4().hex[:12]
         writer.set_option("staging", own)
-    return f"{staging.rstrip('/')}/{own}" if is_url(staging) else str(Path(staging).expanduser().resolve() / own)
+    return f"{staging.rstrip('/')}/{own}" if is_url(staging) else str(expanded(staging).resolve() / own)

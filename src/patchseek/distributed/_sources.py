@@ -18,6 +18,7 @@ from functools import partial
 from itertools import product
 from pathlib import Path
 
+from .._home import expanded
 from ..datasets import iter_members
 from ..encode import NO_SUFFIX, SKIPPED_FOLDERS, Walked, find_pictures, is_file, is_there, visit
 from ..errors import PatchseekError
@@ -96,7 +97,7 @@ def open_sources(
             root = tar if is_url(tar) else Path(tar)
             yield _open_tar(tar, root, Exclusions(left_out(root), root))
     elif suffix in LISTS:
-        place = source if is_url(source) else str(Path(source).expanduser().resolve())
+        place = source if is_url(source) else str(expanded(source).resolve())
         root = place if is_url(place) else Path(place)
         yield _open_list(place, root, suffix, Exclusions(left_out(root), place.rpartition("/")[0]))
     elif is_url(source):
@@ -230,7 +231,7 @@ def _leave_out(members: Iterable[_Member], left_out: Exclusions) -> tuple[Iterat
 def _find_tars(pattern: str) -> list[str]:
     """The tars that x-{000..099}.tar or *.tar stands for, all of which exist. Raises PatchseekError."""
     if not is_url(pattern):
-        pattern = str(Path(pattern).expanduser().absolute())
+        pattern = str(expanded(pattern).absolute())
         if Path(pattern).is_file():  # by that very name
             return [pattern]
     pieces = re.split(r"\{(\d+)\.\.(\d+)\}", pattern)  # text, first, last, text, ...

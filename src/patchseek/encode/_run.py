@@ -73,6 +73,8 @@ class Run:
                     is_changed = self.is_known(loaded.picture.path)
                     self.report.changed += is_changed
                     self.report.added += not is_changed
+                    if loaded.note:
+                        self.report.damaged[loaded.picture.path] = loaded.note
                     self._advance(loaded.picture.path)
                     self._commit_if_due()
             except StoreError:

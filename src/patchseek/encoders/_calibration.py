@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
+from .._home import expanded
 from ..boxes import WHOLE
 from ..errors import EncoderError, ImageError
 from ..images import read
@@ -19,7 +20,7 @@ def read_calibration(folder: Path, feed: Feed) -> Patches:
     Raises EncoderError when there is none.
     """
     patches: list[Patches] = []
-    for path in sorted(folder.expanduser().rglob("*")):
+    for path in sorted(expanded(folder).rglob("*")):
         if len(patches) < PICTURES and path.is_file():
             try:
                 patches.append(crop(read(path, need=feed.size), [WHOLE], feed))

@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from .._home import expanded
 from ..errors import EncoderError, MissingExtra
 from ..patches import Feed, Patches
 from . import EncoderIdentity, Features, check_patches
@@ -40,7 +41,7 @@ class OnnxEncoder:
 
     def __init__(self, spec: Spec, *, engine: str = "auto", precision: str = "auto", batch: int | None = None) -> None:
         """spec.model: the path. engine: auto, openvino or onnxruntime. Raises EncoderError, MissingExtra."""
-        path = Path(spec.model).expanduser().resolve()
+        path = expanded(spec.model).resolve()
         if not path.is_file():
             raise EncoderError(f"{path}: no such file")
         if engine not in ("auto", "openvino", "onnxruntime"):

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from .._home import expanded
 from ..errors import EncoderError, MissingExtra
 from ._spec import parse_spec
 
@@ -34,7 +35,7 @@ class Source:
 
 def models_folder() -> Path:
     """The folder looked into first: $PATCHSEEK_MODELS, or ~/.cache/patchseek/models."""
-    return Path(os.environ.get("PATCHSEEK_MODELS") or Path("~/.cache/patchseek/models")).expanduser()
+    return expanded(os.environ.get("PATCHSEEK_MODELS") or Path("~/.cache/patchseek/models"))
 
 
 def place(model: str, folder: Path | None = None) -> Path:
@@ -44,7 +45,7 @@ def place(model: str, folder: Path | None = None) -> Path:
 
 def check_file(path: Path) -> Path:
     """The path, made absolute. Raises EncoderError unless it is a file of a kind that holds tensors."""
-    path = path.expanduser().resolve()
+    path = expanded(path).resolve()
     if not path.is_file():
         raise EncoderError(f"{path}: no such file")
     if path.suffix not in (_SUFFIX, ".pt", ".pth", ".bin"):
@@ -104,6 +105,8 @@ def fetch(name: str, folder: Path | None = None) -> Path:
         raise EncoderError(f"{source.model}: no weights are published under this name")
     if not source.file.endswith(_SUFFIX):
         raise EncoderError(f"{source.model}: published as {source.file}, not as safetensors; pass it with --weights")
+    if str(folder).startswith("~"):
+        raise EncoderError(f"{folder}: no home folder is known here; name another with --folder or PATCHSEEK_MODELS")
     target = place(source.model, folder)
     folder.mkdir(parents=True, exist_ok=True)
     partial = target.with_suffix(".part")

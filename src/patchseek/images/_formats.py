@@ -32,7 +32,11 @@ class Source(Protocol):
 
     @property
     def orientation(self) -> int:
-        """As EXIF numbers it; known once it is decoded."""
+        """As EXIF numbers it; known for sure once it is decoded."""
+
+    @property
+    def hides_orientation(self) -> bool:
+        """Whether it is not known before."""
 
     def memory(self, least: int | None) -> int | None:
         """Bytes that `decode` takes at the most, with its result; None where nothing says."""
@@ -73,6 +77,7 @@ _HEIF_BRANDS = {b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"hevm", b
 
 def opened(file: BinaryIO, label: str, page: int, max_pixels: int) -> Source:
     """A page of a file. Raises ImageError for an unknown format, a page that is not there, a picture too large."""
+    file.seek(0)
     head = file.read(64)
     if head.startswith(MAGICS):
         return Tiff(file, label, page, max_pixels)
@@ -130,6 +135,7 @@ class Heic:
     """The picture of a HEIC, which another process decodes, and turns upright as well."""
 
     orientation = 1
+    hides_orientation = True
 
     def __init__(self, file: BinaryIO, label: str, max_pixels: int) -> None:
         self._file, self._label, self._max_pixels = file, label, max_pixels

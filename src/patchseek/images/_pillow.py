@@ -37,12 +37,13 @@ class Decoded:
         header can raise anything.
         """
         self._file, self._label, self._max_pixels, self._plugin = file, label, max_pixels, plugin
-        self.orientation = 1
+        self.orientation, self.hides_orientation = 1, size is not None
         self._format, self._mode, self._is_progressive = plugin.format or "", "RGBA", False
         self._header: ImageFile.ImageFile | None = None
         if size is None:
             image = self._header = self._open()
             size, self._mode, self._is_progressive = image.size, image.mode, "progressive" in image.info
+            self.orientation = orientation_of(image)
             check_size(size, label, max_pixels)
             n_rows = _cut.most_rows(image, file)
             if 2 * n_rows <= size[1]:

@@ -31,6 +31,7 @@ class Pnm:
     """One picture, the first of its file, of which only the header has been read."""
 
     orientation = 1
+    hides_orientation = False
 
     def __init__(self, file: BinaryIO, label: str, max_pixels: int) -> None:
         """Raises ImageError for a header that makes no sense, and a picture too large, or too large for its file."""

@@ -19,6 +19,8 @@ _AT_ONCE = 1 << 20
 class Tiff:
     """One page, of which only the tags have been read."""
 
+    hides_orientation = False
+
     def __init__(self, file: BinaryIO, label: str, page: int, max_pixels: int) -> None:
         """Raises ImageError for a page that is not there, or not half, is too large, or of a layout not read here."""
         directory = _directories.find(file, page)

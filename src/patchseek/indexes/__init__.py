@@ -14,8 +14,9 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from .._home import expanded
 from ..encoders import Features
-from ..errors import QueryError
+from ..errors import EngineError, QueryError
 from ..store import Snapshot
 
 EXACT = "exact"
@@ -70,9 +71,11 @@ def open_index(
     own features, which are read where they lie. "milvus:URI[;type=HNSW][;nprobe=32][;rerank=400][;name=NAME]" keeps the
     rows in Milvus: a file ending in .db (Lite) or http://host:port, its token in PATCHSEEK_MILVUS_TOKEN.
     "postgresql://USER@HOST/DATABASE[;type=HNSW][;ef=100]" keeps them in PostgreSQL with pgvector; see docs/postgres.md.
-    train_regions: the regions whose features train a FAISS index, all by default.
+    train_regions: the regions whose features train a FAISS index, all by default. FAISS builds and tries an index in a
+    process of its own, since some strings crash it; one that is saved and was tried before is only read.
     Raises EngineError when it cannot be built.
     """
+    engine = lasting(engine)
     if engine == AUTO:
         engine = choose_engine(snapshot.n_positions * snapshot.n_regions, snapshot.dim)
     if engine == EXACT:
@@ -93,11 +96,17 @@ def open_index(
 
 
 def lasting(engine: str) -> str:
-    """The engine's string as it can be kept: a relative file of Milvus Lite made absolute."""
+    """The engine's string as it can be kept: a relative file of Milvus Lite made absolute.
+
+    Raises EngineError for a blank one.
+    """
+    engine = engine.strip()
+    if not engine:
+        raise EngineError("an engine has a name: exact, auto, a FAISS factory string, milvus:URI or postgresql://...")
     uri, *rest = engine.removeprefix(MILVUS).split(";")
     if not engine.startswith(MILVUS) or "://" in uri or not uri:
         return engine
-    return ";".join([MILVUS + str(Path(uri).expanduser().resolve()), *rest])
+    return ";".join([MILVUS + str(expanded(uri).resolve()), *rest])
 
 
 def choose_engine(n_rows: int, dim: int) -> str:

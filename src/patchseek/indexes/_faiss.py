@@ -1,36 +1,39 @@
-"""Compressed and approximate search with FAISS; only `_scan` imports it too. Answers in pictures by over-fetching.
+"""Compressed and approximate search with FAISS. Answers in pictures by over-fetching.
+
+Three files import FAISS: this one, `_scan`, and the program `_faiss_child` that builds what is searched here.
 
 FAISS ranks rows, and one picture may own many of the first rows. So we ask for more rows than pictures and double the
 depth until every query has k distinct live pictures or the index has no more to give.
-
-A saved index is a cache: a manifest beside it holds what it was built from and the SHA-256 of its bytes. One that does
-not match is built anew, so a stale or damaged file can cost time but never a wrong answer.
 """
 
-import json
 import logging
-import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
+from uuid import uuid4
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ..encoders import Features
 from ..errors import EngineError
-from ..store import Half, Snapshot, hash_file
+from ..store import Snapshot
 from . import Hits, check_query, n_cores
 from ._best import group_pictures
 from ._exact import search_few
+from ._faiss_child import AnewError, BuildError, Job, build, default_parameters, own_words
 from ._faiss_recipe import Recipe, parse
+from ._faiss_saved import Saved, find_saved, keep, note_tried
 from ._rescore import rescore
 
 _log = logging.getLogger(__name__)
 
 _BLOCK_IMAGES = 512
 _TRAIN_ROWS = 262_144  # at most; k-means gains little from more than a few hundred rows a centroid
+_TRIED_ROWS = 64  # to try a saved index with
 _SMALL = 1 << 20  # rows scored; a compressed index of that size answers one query in a few milliseconds
 
 
@@ -41,8 +44,8 @@ class FaissIndex:
         self.name = f"faiss {engine}"
         self._index = index
         self._snapshot = snapshot
-        recipe = parse(engine, None)
-        self._is_l2, self._rerank = recipe.is_l2, recipe.rerank
+        self._is_l2 = _is_l2(index)
+        self._rerank = parse(engine, None).rerank
 
     def search(self, queries: Features, k: int, among: NDArray[np.bool_] | None = None) -> Hits:
         """See Index. Scores are the engine's own estimates: exact for Flat, approximate where it compresses.
@@ -63,7 +66,12 @@ class FaissIndex:
         queries = np.ascontiguousarray(queries, np.float32)
         faiss.omp_set_num_threads(_n_threads(len(queries) * self._index.ntotal))
         while True:
-            scores, rows = self._index.search(queries, max(depth, 1))
+            try:
+                scores, rows = self._index.search(queries, max(depth, 1))
+            except (RuntimeError, MemoryError) as error:
+                raise EngineError(f"{self.name}: cannot search {depth} rows deep: {own_words(str(error))}") from error
+            if rows.max(initial=-1) >= self._index.ntotal:
+                raise EngineError(f"{self.name}: answers with rows that there are none of; choose another engine")
             if self._is_l2:
                 scores = 1 - scores / 2  # |a - b|^2 = 2 - 2 a.b for unit vectors
             ran_out = (rows < 0).any(axis=1)
@@ -118,28 +126,32 @@ def _usable(
 def open_faiss(
     engine: str, snapshot: Snapshot, cache: Path | None, train_regions: Sequence[int] | None = None
 ) -> FaissIndex:
-    """The engine over a snapshot: read from the cache, brought up to date, or built. See indexes.open_index."""
+    """The engine over a snapshot: read from the cache, brought up to date, or built. See indexes.open_index.
+
+    What is built or searched in a new way is first built and searched by a child process, since it may crash FAISS.
+    """
     import faiss
 
     recipe = parse(engine, train_regions)
-    faiss.omp_set_num_threads(_n_threads(snapshot.n_positions * snapshot.n_regions * 10))
-    index, n_known = None, 0
-    if cache is not None:
-        index, n_known = _load(cache, recipe, snapshot)
+    n_training = len(recipe.training_rows(snapshot.n_positions, snapshot.n_regions, _TRAIN_ROWS))
+    recipe.check(snapshot.n_positions * snapshot.n_regions, n_training, snapshot.dim)
+    saved = None if cache is None else find_saved(cache, recipe, snapshot)
+    index = None
+    if saved is not None and saved.is_whole(snapshot, recipe):
+        index = _read_saved(saved, recipe)
     if index is None:
-        index, n_known = _train(recipe, snapshot), 0
-    if n_known < len(snapshot.shards):
-        start = sum(len(array) for array in snapshot.arrays[:n_known])
-        for _, block in snapshot.blocks(_BLOCK_IMAGES, start):
-            index.add(_rows(block))
-        if cache is not None:
-            _save(index, cache, recipe, snapshot)
-    try:
-        space: Any = faiss.ParameterSpace()  # its stub takes a wrong type
-        space.set_index_parameters(index, recipe.parameters or _default_parameters(index))
-    except RuntimeError as error:
-        raise EngineError(f"FAISS does not know the parameters {recipe.parameters!r} of {recipe.factory!r}") from error
+        index = _build(cache, recipe, snapshot, saved)
+    space: Any = faiss.ParameterSpace()  # its stub takes a wrong type
+    ivf = faiss.try_extract_index_ivf(index)
+    space.set_index_parameters(index, recipe.parameters or default_parameters(ivf))
     return FaissIndex(engine, index, snapshot)
+
+
+def _is_l2(index: Any) -> bool:
+    """Whether smaller is better: some kinds of index are always so, whatever was asked for."""
+    import faiss
+
+    return bool(index.metric_type == faiss.METRIC_L2)
 
 
 def _n_threads(n_scored: int) -> int:
@@ -147,94 +159,73 @@ def _n_threads(n_scored: int) -> int:
     return n_cores() if n_scored > _SMALL else 1
 
 
-def _default_parameters(index: Any) -> str:
-    """Probe a quarter of the clusters where there are any; FAISS's own default of one loses most answers."""
-    import faiss
-
-    ivf = faiss.try_extract_index_ivf(index)
-    return "" if ivf is None else f"nprobe={max(1, ivf.nlist // 4)}"
-
-
-def _rows(block: Half) -> Features:
-    return np.ascontiguousarray(block.reshape(-1, block.shape[-1]), np.float32)
-
-
-def _train(recipe: Recipe, snapshot: Snapshot) -> Any:
-    import faiss
-
-    regions = np.arange(snapshot.n_regions) if recipe.train_regions is None else np.array(recipe.train_regions)
-    n = min(snapshot.n_positions, max(_TRAIN_ROWS // len(regions), 1))
+def _read_saved(saved: Saved, recipe: Recipe) -> Any:
     try:
-        metric = faiss.METRIC_L2 if recipe.is_l2 else faiss.METRIC_INNER_PRODUCT
-        index = faiss.index_factory(snapshot.dim, recipe.factory, metric)
-        _tune_training(index)
-        if not index.is_trained:
-            chosen = np.linspace(0, snapshot.n_positions - 1, n).astype(np.int64)
-            index.train(snapshot.features(chosen)[:, regions].reshape(-1, snapshot.dim))
-    except RuntimeError as error:
-        reason = str(error).strip().splitlines()[-1].split("failed: ")[-1]
-        made_of = f"{n * len(regions)} features of {snapshot.dim} numbers"
-        raise EngineError(f"FAISS cannot build {recipe.factory!r} from {made_of}: {reason}") from error
-    return index
-
-
-def _tune_training(index: Any) -> None:
-    """Leave out polysemous training, which is for a filter we do not use and takes 95 % of the time, and FAISS's
-    warnings about few rows a centroid: small collections are welcome to small codebooks."""
-    import faiss
-
-    inner = faiss.downcast_index(index)
-    if isinstance(inner, faiss.IndexPreTransform):
-        inner = faiss.downcast_index(inner.index)
-    if hasattr(inner, "do_polysemous_training"):
-        inner.do_polysemous_training = False
-    parts: list[Any] = [inner, getattr(inner, "pq", None)]
-    for part in parts:
-        if hasattr(part, "cp"):
-            part.cp.min_points_per_centroid = 1
-
-
-def _paths(cache: Path, recipe: Recipe, snapshot: Snapshot) -> tuple[Path, Path]:
-    """The files of an index and of its manifest; those of two pyramid levels stand beside each other."""
-    stem = f"{recipe.stem}-{snapshot.n_regions}"
-    return cache / f"{stem}.faiss", cache / f"{stem}.json"
-
-
-def _load(cache: Path, recipe: Recipe, snapshot: Snapshot) -> tuple[Any, int]:
-    """A saved index and how many of the snapshot's shards it holds; (None, 0) where it cannot be used."""
-    import faiss
-
-    path, manifest_path = _paths(cache, recipe, snapshot)
-    try:
-        manifest = json.loads(manifest_path.read_text())
-        shards = tuple(manifest["shards"])
-        if shards != snapshot.shards[: len(shards)]:
-            _log.info("the index %s was built from other vectors; building it anew", recipe.factory)
-        elif manifest["sha256"] != hash_file(path):
-            _log.warning("the index file of %s is damaged; building it anew", recipe.factory)
-        else:
-            return faiss.read_index(str(path)), len(shards)
-    except FileNotFoundError:
-        pass
-    except (OSError, ValueError, KeyError, TypeError, RuntimeError) as error:
-        _log.warning("the saved index of %s cannot be read (%s); building it anew", recipe.factory, error)
-    return None, 0
-
-
-def _save(index: Any, cache: Path, recipe: Recipe, snapshot: Snapshot) -> None:
-    """Save index and manifest; a reader finds both or rebuilds. An unwritable folder costs only the cache."""
-    import faiss
-
-    path, manifest_path = _paths(cache, recipe, snapshot)
-    partial = path.with_suffix(f".{os.getpid()}.tmp")
-    try:
-        cache.mkdir(exist_ok=True)
-        faiss.write_index(index, str(partial))
-        manifest = {"factory": recipe.factory, "shards": snapshot.shards, "sha256": hash_file(partial)}
-        manifest_path.unlink(missing_ok=True)
-        partial.replace(path)
-        partial.write_text(json.dumps(manifest))
-        partial.replace(manifest_path)
+        return _read(saved.path)
     except (OSError, RuntimeError) as error:
-        partial.unlink(missing_ok=True)
-        _log.warning("the index %s could not be saved (%s); it will be built again next time", recipe.factory, error)
+        _log.warning("the saved index of %s cannot be read (%s); building it anew", recipe.factory, error)
+        return None
+
+
+def _read(path: Path) -> Any:
+    import faiss
+
+    with path.open("rb") as file:  # its own way of opening files takes names of UTF-8 alone
+        return faiss.read_index(faiss.PyCallbackIOReader(file.read))  # type: ignore[attr-defined]
+
+
+def _build(cache: Path | None, recipe: Recipe, snapshot: Snapshot, saved: Saved | None) -> Any:
+    """Build, extend or only try the index in a child process, keep it in the cache where that can be, and read it."""
+    is_new = saved is None or saved.n_shards < len(snapshot.shards)  # else it is only to be searched in a new way
+    n_known = saved.n_shards if saved else 0
+    start = sum(len(array) for array in snapshot.arrays[:n_known])
+    blocks = (block.reshape(-1, snapshot.dim) for _, block in snapshot.blocks(_BLOCK_IMAGES, start))
+    n_rows = snapshot.n_positions * snapshot.n_regions
+    n_most = _TRIED_ROWS if saved else _TRAIN_ROWS
+    training = snapshot.rows(recipe.training_rows(snapshot.n_positions, snapshot.n_regions, n_most))
+    with _places(cache, recipe) as places:
+        job = Job(
+            *(recipe.factory, snapshot.dim, recipe.is_l2, recipe.parameters, len(training), n_rows),
+            n_threads=_n_threads(10 * n_rows),
+            saved=str(saved.path) if saved else None,
+            targets=[str(place) for place in places] if is_new else (),
+        )
+        try:
+            build(job, training, blocks if is_new else ())
+        except AnewError:
+            _log.info("the index %s cannot be added to; building it anew", recipe.factory)
+            return _build(cache, recipe, snapshot, None)
+        except BuildError as error:
+            for place in places:
+                _remove(place)
+            made_of = f"{len(training)} features of {snapshot.dim} numbers"
+            raise EngineError(f"FAISS cannot build {recipe.text!r} from {made_of}: {error}") from error
+        if saved is not None and not is_new:
+            note_tried(saved, recipe)
+            return _read(saved.path)
+        written = next(place for place in places if place.exists())
+        index = _read(written)
+        if written.parent == cache:
+            keep(written, cache, recipe, snapshot)
+        return index
+
+
+def _remove(path: Path) -> None:
+    with suppress(OSError):  # it may never have been there, nor its folder
+        path.unlink()
+
+
+@contextmanager
+def _places(cache: Path | None, recipe: Recipe) -> Iterator[list[Path]]:
+    """Where an index may be written, best first: in the cache, to stay, or in the system's folder for the moment."""
+    places = []
+    if cache is not None:
+        with suppress(OSError):
+            cache.mkdir(exist_ok=True)
+        places.append(cache / f"{recipe.stem}.{uuid4().hex[:8]}.tmp")
+    with ExitStack() as stack:
+        with suppress(OSError):  # there may be no such folder
+            places.append(Path(stack.enter_context(TemporaryDirectory(prefix="patchseek-"))) / "index.faiss")
+        if not places:
+            raise EngineError("there is no folder that an index could be written to; set TMPDIR to one")
+        yield places

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from .._files import open_regular
+from .._home import expanded
 from ..errors import ImageError, PatchseekError
 
 _LINE = b"\r\n"
@@ -47,7 +48,7 @@ class Client:
         if isinstance(query, int):
             fields.append(("image_id", str(query)))
         else:
-            fields.append(("image", query if isinstance(query, bytes) else Path(query).expanduser()))
+            fields.append(("image", query if isinstance(query, bytes) else expanded(query)))
         answer: dict[str, Any] = self._ask("/api/search", fields)
         return answer
 

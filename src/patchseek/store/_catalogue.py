@@ -4,12 +4,22 @@ A connection lives for one operation, so that any thread may ask and a reader ne
 are SQLite's own, with a rollback journal and full synchronisation: a commit that returned survives `kill -9`.
 """
 
+import logging
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from ..errors import StoreDamaged, StoreError
+from ..errors import StoreDamaged, StoreError, StoreLocked
+
+_log = logging.getLogger(__name__)
+
+SILENT_SECONDS = 2.0
+"""How long a catalogue that another program holds is waited for before that is said."""
+WAIT_SECONDS = 10.0
+"""How long it is waited for in all."""
+COMMIT_SECONDS = 30.0
+"""How long to put in what has been made: longer, since a copy of a large catalogue is one long reading."""
 
 FORMAT = 1
 """Version of the catalogue's tables and of the shards' layout."""
@@ -61,52 +71,82 @@ class Catalogue:
             for statement in _TABLES.split(";")[:-1]:
                 db.execute(statement)
 
-    def _connect(self, mode: str) -> sqlite3.Connection:
-        db = sqlite3.connect(f"{self.path.resolve().as_uri()}?mode={mode}", uri=True, timeout=30, isolation_level=None)
-        db.execute("PRAGMA synchronous = FULL")
-        db.execute("PRAGMA foreign_keys = ON")
+    def _connect(self, mode: str, *statements: str) -> sqlite3.Connection:
+        """A connection on which statements have been executed. Raises StoreLocked, other errors as SQLite's own."""
+        db = sqlite3.connect(f"{self.path.resolve().as_uri()}?mode={mode}", uri=True, isolation_level=None)
+        try:
+            pragmas = ("PRAGMA synchronous = FULL", "PRAGMA foreign_keys = ON")
+            for statement in (*pragmas, *statements):
+                self._patiently(db, statement, WAIT_SECONDS)
+        except BaseException:
+            db.close()
+            raise
         return db
+
+    def _patiently(self, db: sqlite3.Connection, statement: str, seconds: float) -> None:
+        """Execute a statement; where another program holds the catalogue, say so and wait, but not for ever."""
+        db.execute(f"PRAGMA busy_timeout = {round(1000 * SILENT_SECONDS)}")
+        try:
+            db.execute(statement).fetchall()
+        except sqlite3.OperationalError as error:
+            if not _is_locked(error):
+                raise
+            _log.warning("waiting for another program that holds the catalogue %s", self.path)
+            db.execute(f"PRAGMA busy_timeout = {round(1000 * max(seconds - SILENT_SECONDS, 0))}")
+            db.execute(statement).fetchall()
 
     @contextmanager
     def reading(self) -> Iterator[sqlite3.Connection]:
         """A connection inside one read transaction: everything it sees is of the same moment.
 
         Opened for writing where possible, since only then can SQLite roll back what a killed writer left half done.
+        Raises StoreLocked, StoreDamaged.
         """
         for mode in ("rw", "ro"):
-            db = None
             try:
-                db = self._connect(mode)
-                db.execute("BEGIN")
-                db.execute("SELECT count(*) FROM sqlite_schema").fetchone()
+                db = self._connect(mode, "BEGIN", "SELECT count(*) FROM sqlite_schema")
                 break
             except sqlite3.Error as error:
-                if db is not None:
-                    db.close()
+                if _is_locked(error):
+                    raise self._locked() from error
                 if mode == "ro" or (isinstance(error, sqlite3.DatabaseError) and "not a database" in str(error)):
                     raise StoreDamaged(f"{self.path}: cannot be read as a catalogue ({error})") from error
         try:
-            yield db  # type: ignore[misc]  # the loop either breaks with a connection or raises
+            yield db
         except sqlite3.DatabaseError as error:
             raise StoreDamaged(f"{self.path}: the catalogue is damaged ({error})") from error
+        except UnicodeEncodeError as error:
+            raise _no_text(error) from error
         finally:
-            db.close()  # type: ignore[union-attr]
+            db.close()
 
     @contextmanager
     def writing(self, *, create: bool = False) -> Iterator[sqlite3.Connection]:
-        """A connection inside one transaction, committed when the block ends well and rolled back when it does not."""
+        """A connection inside one transaction, committed when the block ends well and rolled back when it does not.
+
+        Raises StoreLocked, StoreDamaged, StoreError; then nothing has changed.
+        """
+        db = None
         try:
-            db = self._connect("rwc" if create else "rw")
-        except sqlite3.OperationalError as error:
-            raise StoreError(f"{self.path}: cannot be written ({error})") from error
-        try:
-            db.execute("BEGIN IMMEDIATE")
+            db = self._connect("rwc" if create else "rw", "BEGIN IMMEDIATE")
             yield db
-            db.execute("COMMIT")
+            self._patiently(db, "COMMIT", COMMIT_SECONDS)
         except sqlite3.OperationalError as error:
+            if _is_locked(error):
+                raise self._locked() from error
             raise StoreError(f"{self.path}: cannot be written ({error}); nothing was changed") from error
+        except sqlite3.IntegrityError:
+            raise
+        except sqlite3.DatabaseError as error:
+            raise StoreDamaged(f"{self.path}: the catalogue is damaged ({error})") from error
+        except UnicodeEncodeError as error:
+            raise _no_text(error) from error
         finally:
-            db.close()  # an open transaction is rolled back
+            if db is not None:
+                db.close()  # an open transaction is rolled back
+
+    def _locked(self) -> StoreLocked:
+        return StoreLocked(f"{self.path}: another program holds the catalogue; nothing was changed, try again later")
 
     def extend(self) -> None:
         """Add the columns and tables that a catalogue of before lacks. Readers of any version go on."""
@@ -145,6 +185,15 @@ def later_columns(db: sqlite3.Connection) -> str:
 def has_table(db: sqlite3.Connection, name: str) -> bool:
     """Whether the catalogue has one of the tables that the first writer makes; readers may come before it."""
     return db.execute("SELECT 1 FROM sqlite_schema WHERE type = 'table' AND name = ?", (name,)).fetchone() is not None
+
+
+def _is_locked(error: sqlite3.Error) -> bool:
+    """Whether another program holds the file; the lower byte of a code is its kind."""
+    return getattr(error, "sqlite_errorcode", 0) & 0xFF in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
+
+
+def _no_text(error: UnicodeEncodeError) -> StoreError:
+    return StoreError(f"{error.object!a}: a name that is not valid UTF-8 cannot be kept; rename it")
 
 
 def tags_of(db: sqlite3.Connection) -> dict[str, int]:
