@@ -18,7 +18,17 @@ from ..patterns import Given
 from ..regions import Pyramid
 from ..store import Failure, FileState, Store, Writer
 from ._leave import take_leave
-from ._load import MAX_FILE_BYTES, Content, Result, Several, encode_tasks, load_content, load_page, read_file
+from ._load import (
+    MAX_FILE_BYTES,
+    Content,
+    Result,
+    Several,
+    encode_tasks,
+    in_turn,
+    load_content,
+    load_page,
+    read_file,
+)
 from ._pipeline import encode_stream, map_ahead
 from ._place import Walked, find_pictures, find_place, visit
 from ._plan import Missing, Plan
@@ -53,6 +63,7 @@ __all__ = [
     "encode_stream",
     "encode_tasks",
     "find_pictures",
+    "in_turn",
     "is_file",
     "is_there",
     "load_content",
@@ -231,9 +242,10 @@ def _look_into(plan: Plan, task: Task, pyramid: Pyramid, feed: Feed, *, has_page
     assert isinstance(plan.place.root, Path), "a folder"
     file = plan.place.root / task.path
     try:
-        content = read_file(file, task.path, task.state.size)
-        given = Content.of(task.path, task.state, content, file, has_pages=has_pages)
-        same = task.same(given.sha256) or plan.claim(task, given.sha256)
-        return load_content(given, same, pyramid, feed)
+        with in_turn(task.state.size):
+            content = read_file(file, task.path, task.state.size)
+            given = Content.of(task.path, task.state, content, file, has_pages=has_pages)
+            same = task.same(given.sha256) or plan.claim(task, given.sha256)
+            return load_content(given, same, pyramid, feed)
     except ImageError as error:
         return Failure(task.path, task.state, error.reason, error.passing)

@@ -5,8 +5,9 @@ load (threads): read, hash, decode, cut -> full batches across pictures -> encod
 
 import hashlib
 import os
+import threading
 from collections.abc import Callable, Generator, Iterable, Iterator
-from contextlib import closing
+from contextlib import AbstractContextManager, closing, nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TypeVar
@@ -49,6 +50,15 @@ class Several:
 
 Result = Loaded | Several | Same | Failure
 """What became of a file."""
+
+
+_LARGE = 64 << 20
+_large = threading.Lock()
+
+
+def in_turn(size: int) -> AbstractContextManager[object]:
+    """For as long as a file's bytes are held: of those that are large, one at a time, however many threads read."""
+    return _large if size > _LARGE else nullcontext()
 
 
 def read_file(file: Path, path: str, size: int) -> bytes:

@@ -154,7 +154,7 @@ def from_image(image: Image.Image, *, name: str = "image") -> Picture:
     try:
         _hush_metadata_warnings()
         image.load()
-        if image.mode in ("F", "YCbCr"):  # which only TIFF can hold
+        if image.mode in ("I", "F", "LAB", "YCbCr"):  # which only TIFF can hold
             tiff = BytesIO()
             image.save(tiff, "TIFF")
             return read(tiff.getvalue(), name=name)

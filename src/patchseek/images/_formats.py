@@ -5,7 +5,6 @@ from typing import BinaryIO, Protocol
 
 from PIL import (
     AvifImagePlugin,
-    BmpImagePlugin,
     GifImagePlugin,
     ImageFile,
     Jpeg2KImagePlugin,
@@ -15,6 +14,7 @@ from PIL import (
 
 from .. import _heif
 from ..errors import ImageError, is_passing
+from ._bmp import Bmp
 from ._cut import Jpeg
 from ._directories import MAGICS
 from ._pillow import Decoded
@@ -66,7 +66,7 @@ _PLUGINS: tuple[tuple[tuple[bytes, ...], type[ImageFile.ImageFile]], ...] = (
     ((b"\xff\xd8\xff",), Jpeg),
     ((b"\x89PNG\r\n\x1a\n",), _Png),
     ((b"GIF87a", b"GIF89a"), GifImagePlugin.GifImageFile),
-    ((b"BM",), BmpImagePlugin.BmpImageFile),
+    ((b"BM",), Bmp),
     ((b"\xff\x4f\xff\x51", b"\x00\x00\x00\x0cjP  \r\n\x87\n"), Jpeg2KImagePlugin.Jpeg2KImageFile),
 )
 _BOXES = {b"ftyp", b"meta", b"mdat", b"moov", b"free", b"skip", b"wide", b"uuid", b"jP  ", b"jp2h", b"jp2c"}

@@ -40,7 +40,9 @@ class Budget:
         """
         wanted = self.total if n_bytes is None else n_bytes
         if wanted > self.total:
-            raise ImageError(label, f"needs {_said(wanted)} to decode, {_said(self.total)} may be used{_HINT}")
+            raise ImageError(
+                label, f"needs {_said(wanted)} to decode, {_said(self.total)} may be used{_HINT}", passing=True
+            )
         ticket = object()
         with self._changed:
             self._waiting.append(ticket)

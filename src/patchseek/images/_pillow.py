@@ -41,8 +41,9 @@ class Decoded:
         self._file, self._label, self._max_pixels, self._plugin = file, label, max_pixels, plugin
         self.orientation, self.hides_orientation = 1, size is not None
         self._format, self._mode, self._is_progressive = plugin.format or "", "RGBA", False
+        self._header: ImageFile.ImageFile | None = None
         if size is None:
-            image = self._open()
+            image = self._header = self._open()
             size, self._mode, self._is_progressive = image.size, image.mode, "progressive" in image.info
             self.orientation = orientation_of(image)
             check_size(size, label, max_pixels)
@@ -91,7 +92,7 @@ class Decoded:
 
     def _sized(self, least: int | None) -> ImageFile.ImageFile:
         """The image, of which the header has been read, as small as its format lets it be decoded."""
-        image = self._open()
+        image, self._header = self._header or self._open(), None
         if image.size != self.size:
             raise OSError("its container and its content differ in size")
         if least:
