@@ -282,9 +282,16 @@ def test_a_large_jpeg_that_is_wanted_small_needs_little(allow) -> None:
 
 
 @pytest.mark.parametrize("kind", PICTURES)
-def test_every_format_is_refused_with_the_numbers_where_there_is_too_little(allow, kind: str) -> None:
+def test_every_format_is_refused_with_the_numbers_before_room_is_made_for_it(
+    allow, kind: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object) -> None:
+        raise AssertionError("room was made for its pixels")
+
     content = PICTURES[kind]()
     allow(1_000_000)
+    for name in ("new", "fill"):
+        monkeypatch.setattr(Image.core, name, refuse)
     assert "MB to decode, 1 MB may be used" in reason(content)
 
 

@@ -6,7 +6,8 @@ A box is of the picture that was indexed. What has been turned, cropped or paint
 import hashlib
 from stat import S_ISREG
 
-from .errors import ImageChanged
+from ._files import open_regular
+from .errors import ImageChanged, ImageError
 from .images import Picture, read
 from .store import Image
 
@@ -38,7 +39,7 @@ def has_changed(image: Image) -> bool:
             return False
         if image.state.size != status.st_size:
             return True
-        with image.file.open("rb") as file:
+        with open_regular(image.file, image.file) as file:
             return hashlib.file_digest(file, "sha256").hexdigest() != image.sha256
-    except OSError:  # gone, which is something else, as a pipe is
+    except (OSError, ImageError):  # gone, which is something else, as a pipe is
         return False

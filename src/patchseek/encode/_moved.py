@@ -1,10 +1,13 @@
 """Whether an indexed folder that is gone is to be found elsewhere, by names, sizes and a few hashes."""
 
+import hashlib
 from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
 
-from ..store import FileState, KnownFile, hash_file
+from .._files import open_regular
+from ..errors import ImageError
+from ..store import FileState, KnownFile
 from ._plan import is_alarming
 
 _SAMPLE = 100  # files by which the new place of a folder is looked for
@@ -48,7 +51,8 @@ def _is_proven(folder: Path, prefix: str, known: Mapping[str, KnownFile], new: M
             n_same += 1
             continue
         try:
-            n_same += hash_file(folder / path) == file.sha256
-        except OSError:
+            with open_regular(folder / path, path) as opened:
+                n_same += hashlib.file_digest(opened, "sha256").hexdigest() == file.sha256
+        except (OSError, ImageError):
             continue
     return 2 * n_same > len(proofs)

@@ -7,7 +7,6 @@ from PIL import (
     AvifImagePlugin,
     GifImagePlugin,
     ImageFile,
-    Jpeg2KImagePlugin,
     PngImagePlugin,
     WebPImagePlugin,
 )
@@ -17,6 +16,7 @@ from ..errors import ImageError, is_passing
 from ._bmp import Bmp
 from ._cut import Jpeg
 from ._directories import MAGICS
+from ._jpeg2000 import Jpeg2000
 from ._pillow import Decoded
 from ._pixels import Pixels, decoded_bytes, shrinking
 from ._pnm import Pnm
@@ -67,7 +67,7 @@ _PLUGINS: tuple[tuple[tuple[bytes, ...], type[ImageFile.ImageFile]], ...] = (
     ((b"\x89PNG\r\n\x1a\n",), _Png),
     ((b"GIF87a", b"GIF89a"), GifImagePlugin.GifImageFile),
     ((b"BM",), Bmp),
-    ((b"\xff\x4f\xff\x51", b"\x00\x00\x00\x0cjP  \r\n\x87\n"), Jpeg2KImagePlugin.Jpeg2KImageFile),
+    ((b"\xff\x4f\xff\x51", b"\x00\x00\x00\x0cjP  \r\n\x87\n"), Jpeg2000),
 )
 _BOXES = {b"ftyp", b"meta", b"mdat", b"moov", b"free", b"skip", b"wide", b"uuid", b"jP  ", b"jp2h", b"jp2c"}
 # what such files are made of, ISO 14496-12 and 15444-1

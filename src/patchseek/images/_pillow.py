@@ -39,13 +39,12 @@ class Decoded:
         header can raise anything.
         """
         self._file, self._label, self._max_pixels, self._plugin = file, label, max_pixels, plugin
-        self.orientation, self.hides_orientation = 1, size is not None
+        self.hides_orientation, self._orientation = size is not None, 0
         self._format, self._mode, self._is_progressive = plugin.format or "", "RGBA", False
         self._header: ImageFile.ImageFile | None = None
         if size is None:
             image = self._header = self._open()
             size, self._mode, self._is_progressive = image.size, image.mode, "progressive" in image.info
-            self.orientation = orientation_of(image)
             check_size(size, label, max_pixels)
             n_rows = _cut.most_rows(image, file)
             if 2 * n_rows <= size[1]:
@@ -53,12 +52,19 @@ class Decoded:
         self.size = size
         check_size(self.size, label, max_pixels)
 
+    @property
+    def orientation(self) -> int:
+        """As EXIF numbers it: what the header says, and once it is decoded, what the whole file says."""
+        if not self._orientation:
+            self._orientation = orientation_of(self._open())
+        return self._orientation
+
     def memory(self, least: int | None) -> int:
         """Bytes that `decode` takes at the most, with its result; also for a file that turns out to be cut off."""
         (width, height), factor = self.size, shrinking(self.size, least)
         n_bands = len(ImageMode.getmode(self._mode).bands)
         beside = _OWN_BYTES.get(self._format, 0) * width * height
-        if self._format in ("WEBP", "AVIF"):
+        if self._format in ("WEBP", "AVIF", "JPEG2000"):
             beside += 2 * self._file.seek(0, SEEK_END)
         if self._format == "JPEG2000":
             beside += _JPEG2000_BYTES * n_bands * width * height
@@ -76,7 +82,7 @@ class Decoded:
         there; a damaged file can raise anything.
         """
         image, missing, is_coarse = _cut.load(lambda: self._sized(least), self._file)
-        self.orientation = orientation_of(image)
+        self._orientation = orientation_of(image)
         factor = shrinking(image.size, least)
         if missing is None or not missing.any():  # whole, or the end mark alone is missing
             return whole(image, factor), "some of its finer detail is missing" if is_coarse else None
@@ -101,9 +107,9 @@ class Decoded:
 
 
 def orientation_of(image: Image.Image) -> int:
-    """The EXIF orientation of a loaded image; 1 where nothing legible says otherwise."""
+    """The EXIF orientation of an image; 1 where nothing legible says otherwise. Decodes nothing, as a PNG would."""
     try:
-        return int(image.getexif().get(ExifTags.Base.Orientation, 1))
+        return int(Image.Image.getexif(image).get(ExifTags.Base.Orientation, 1))
     except Exception:  # the pixels are fine: a broken label is no reason to lose them
         return 1
 

@@ -119,5 +119,7 @@ class Pnm:
         return np.concatenate([*found, np.empty(0, np.uint16)])[:n]
 
     def _rgb(self, samples: Samples) -> Pixels:
-        grey = samples if self._top == 255 else self._table[np.minimum(samples, self._top)]
+        grey = (
+            samples if samples.dtype == np.uint8 and self._top == 255 else self._table[np.minimum(samples, self._top)]
+        )
         return np.broadcast_to(255 - grey if self._is_bitmap else grey, (*samples.shape[:2], 3))
