@@ -136,6 +136,8 @@ def run(arguments: Arguments) -> dict[str, float]:
         check_folder(Path(folder))
     dataset = _open_data(arguments.split)
     say(str(dataset))
+    for note in dataset.first_notes:
+        sys.stderr.write(f"note: {note}\n")
     encoder = _open_encoder(arguments)
     say(f"encoder {encoder.identity.name} on {encoder.runs_on}")
     exact_settings = evaluate.EvalSettings(arguments.tile_size_res, follows_shape=False, query=arguments.query)

@@ -8,7 +8,7 @@ import sys
 import pytest
 
 from patchseek import _heif
-from patchseek.encode import add_folder
+from patchseek.encode import _load, add_folder
 from patchseek.errors import ImageError
 from patchseek.regions import Pyramid
 from patchseek.store import Failure, FileState, Settings, Store, Writer, hash_file
@@ -115,8 +115,6 @@ def failing_once(monkeypatch, module, name, error):
     ],
 )
 def test_a_file_that_could_not_be_read_is_tried_again_every_time(store, tiny, folder, monkeypatch, error):
-    from patchseek.encode import _load
-
     mended = failing_once(monkeypatch, _load, "open_regular", error)
     for _ in range(2):
         report = add_folder(store, folder, tiny)
@@ -127,11 +125,28 @@ def test_a_file_that_could_not_be_read_is_tried_again_every_time(store, tiny, fo
     assert (report.added, report.failed, store.failures()) == (3, [], [])
 
 
+@pytest.mark.parametrize("name", ["open_regular", "read", "cut"])
+def test_too_little_memory_at_any_step_fails_the_picture_alone_and_for_now(store, tiny, folder, monkeypatch, name):
+    real, n_calls = getattr(_load, name), []
+
+    def failing(*arguments, **options):
+        n_calls.append(1)
+        if len(n_calls) == 2:
+            raise MemoryError if name != "read" else ImageError("x", "too little memory to decode it", passing=True)
+        return real(*arguments, **options)
+
+    monkeypatch.setattr(_load, name, failing)
+    report = add_folder(store, folder, tiny, n_workers=1)
+    assert (report.added, len(report.failed)) == (2, 1)
+    assert report.failed[0].reason.startswith("too little memory to ")
+    assert add_folder(store, folder, tiny).added == 1
+
+
 @pytest.mark.parametrize("error", [MemoryError(), OSError(5, "Input/output error"), TimeoutError("takes too long")])
 def test_so_is_one_that_could_not_be_decoded_for_reasons_outside_it(store, tiny, folder, monkeypatch, error):
     from patchseek import images
 
-    mended = failing_once(monkeypatch, images, "_open", error)
+    mended = failing_once(monkeypatch, images, "opened", error)
     assert len(add_folder(store, folder, tiny).failed) == 3
     mended.append(True)
     assert add_folder(store, folder, tiny).added == 3
@@ -164,8 +179,6 @@ def test_a_heic_decoder_that_the_system_ends_had_too_little_memory(monkeypatch):
 
 
 def test_a_file_that_is_no_picture_is_not_tried_again_until_it_changes(store, tiny, folder, monkeypatch):
-    from patchseek.encode import _load
-
     (folder / "bad.png").write_bytes(b"bad")
     add_folder(store, folder, tiny)
     with monkeypatch.context() as patch:
@@ -175,8 +188,6 @@ def test_a_file_that_is_no_picture_is_not_tried_again_until_it_changes(store, ti
 
 
 def test_a_known_picture_that_cannot_be_read_for_now_stays(store, tiny, folder, monkeypatch):
-    from patchseek.encode import _load
-
     add_folder(store, folder, tiny)
     os.utime(folder / "1.bmp", ns=(1, 1))
     mended = failing_once(monkeypatch, _load, "open_regular", PermissionError(13, "Permission denied"))
@@ -313,8 +324,6 @@ def test_an_old_catalogue_goes_on_and_notes_what_it_did_not_know(old, tiny, fold
 
 
 def test_failures_noted_by_an_older_version_are_tried_once_more(old, tiny, folder, monkeypatch):
-    from patchseek.encode import _load
-
     read = []
     real = _load.open_regular
     monkeypatch.setattr(_load, "open_regular", lambda file, label: read.append(label) or real(file, label))

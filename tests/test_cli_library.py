@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 
 import pytest
 from PIL import Image
@@ -44,7 +45,9 @@ def test_a_disk_that_is_not_there_is_said_loudly_and_its_pictures_stay(home):
     done = index(home, "pictures", "--report", "run.json", code=3)
     lost = home / "pictures" / "disk"
     line = f"MISSING: 3 of 3 files known in {lost} are not there: is a disk not mounted? They stay in the collection"
-    assert [text for text in done.stderr.splitlines() if text.startswith(line)] == [f"{line}; drop them with --prune"]
+    assert [text for text in done.stderr.splitlines() if text.startswith(line)] == [
+        f"{line}; to drop them: patchseek index {lost} --prune"
+    ]
     assert "0 added, 4 unchanged, 0 changed, 0 moved, 0 removed, 0 failed, 3 missing\n" in done.stderr
     report = json.loads((home / "run.json").read_text())
     assert (report["missing"], report["failed"], report["removed"]) == (3, 0, 0)
@@ -123,3 +126,20 @@ def test_pruning_drops_what_is_missed(home):
     assert (about(home)["images"], about(home)["set_aside"]) == (4, 0)
     done = index(home, "pictures")
     assert "set aside" not in done.stderr
+
+
+def test_what_a_cut_file_lacks_is_said_once(tmp_path):
+    (tmp_path / "pictures").mkdir()
+    Image.effect_noise((320, 240), 60).save(tmp_path / "whole.jpg")
+    content = (tmp_path / "whole.jpg").read_bytes()
+    (tmp_path / "pictures" / "cut.jpg").write_bytes(content[: len(content) * 4 // 5])
+    (tmp_path / "pictures" / "end.jpg").write_bytes(content[:-2])
+    done = index(tmp_path, "pictures", "--report", "run.json")
+    said = [line for line in done.stderr.splitlines() if line.startswith("damaged: ")]
+    assert len(said) == 1
+    found = re.fullmatch(r"damaged: cut\.jpg: its last (\d+) of 240 rows are missing", said[0])
+    assert abs(int(found[1]) - 240 // 5) <= 16
+    damaged = json.loads((tmp_path / "run.json").read_text())["damaged"]
+    assert damaged == [{"image": "cut.jpg", "missing": said[0].removeprefix("damaged: cut.jpg: ")}]
+    assert "2 added" in done.stderr
+    assert "damaged" not in index(tmp_path, "pictures").stderr

@@ -8,14 +8,14 @@ import pickle
 import pytest
 from PIL import Image
 
-from patchseek.datasets import clamp, open_dataset, write_schema
+from patchseek.datasets import clamp, corners, open_dataset, write_schema
 from patchseek.datasets._literals import read_literals
 from patchseek.datasets._mat import read_mat
 from patchseek.errors import BoxError, DatasetError
 
 
 def jpegs(folder, *names):
-    """Tiny pictures, since nobody opens them here."""
+    """Tiny pictures, since nobody looks at them here."""
     for name in names:
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         Image.new("RGB", (8, 6)).save(folder / name)
@@ -102,7 +102,7 @@ def test_a_query_ignores_its_own_picture_in_the_gallery(tmp_path):
 
 def test_what_is_written_reads_back_the_same(tmp_path):
     several = CUP | {"id": "q3", "image": "q3.jpg", "instance": "tin", "bbox": [[1, 2, 3, 4], [5, 5, 1, 1]]}
-    odd = {"id": "g4", "image": "žluť & 'x'.jpg", "instance": ["tin", "tin"], "bbox": [[1, 1, 1, 1], None]}
+    odd = {"id": "g4", "image": "žluť & 'x'.jpg", "instance": ["tin", "tin"], "bbox": [[1, 1, 2, 1], None]}
     data = open_dataset(
         write(tmp_path / "s", [CUP | {"meta": {"kind": "a"}}, JUG, several], [SHELF, TABLE, BEACH, odd])
     )
@@ -114,7 +114,7 @@ def test_what_is_written_reads_back_the_same(tmp_path):
         assert again.positives(query) == data.positives(query)
         assert again.ignored(query) == data.ignored(query)
     assert again.queries[2].box == (1, 2, 5, 4)
-    assert again.positives("q3") == {"g4": [(1, 1, 1, 1)]}
+    assert again.positives("q3") == {"g4": [(1, 1, 2, 1)]}
     with pytest.raises(DatasetError, match=r"query\.json: exists already"):
         write_schema(data, tmp_path / "elsewhere")
 
@@ -122,7 +122,7 @@ def test_what_is_written_reads_back_the_same(tmp_path):
 def test_the_hash_changes_with_any_annotation_and_with_nothing_else(tmp_path, kitchen):
     before = open_dataset(kitchen).data_hash
     assert len(before) == 64
-    (kitchen / "images" / "g1.jpg").write_bytes(b"other pixels")
+    Image.new("RGB", (8, 6), "teal").save(kitchen / "images" / "g1.jpg")
     assert open_dataset(kitchen).data_hash == before
     assert open_dataset(write(tmp_path / "moved" / "kitchen", [CUP, JUG], [SHELF, TABLE, BEACH])).data_hash == before
     write(kitchen, [CUP, JUG], [SHELF, TABLE])
@@ -272,7 +272,7 @@ q/cup.jpg,red cup,5,1,2,3,query,
 q/both.jpg,red cup,,,,,query
 q/both.jpg,jug,0,0,2,2,query
 
-g/table.jpg,red cup,1,0,1,1,gallery
+g/table.jpg,red cup,1,0,2,1,gallery
 g/table.jpg,jug,3,0,1,1,gallery
 g/table.jpg,red cup,5,0,1,1,gallery
 g/shelf.jpg,red cup,,,,,ignore
@@ -295,7 +295,7 @@ def test_a_table_of_your_own_pictures_is_a_benchmark(own):
         ("q/both.jpg (red cup)", "red cup", ()),
         ("q/both.jpg (jug)", "jug", ((0, 0, 2, 2),)),
     ]
-    assert data.positives("q/cup.jpg") == {"g/table.jpg": [(1, 0, 1, 1), (5, 0, 1, 1)], "g/unboxed.jpg": None}
+    assert data.positives("q/cup.jpg") == {"g/table.jpg": [(1, 0, 2, 1), (5, 0, 1, 1)], "g/unboxed.jpg": None}
     assert data.ignored("q/cup.jpg") == {"g/shelf.jpg"}
     assert data.positives("q/both.jpg (jug)") == {"g/table.jpg": [(3, 0, 1, 1)]}
     assert (data.name, data.merged, data.n_distractors) == ("own", (), 2)
@@ -549,8 +549,13 @@ def test_a_box_is_clamped_to_its_picture():
         clamp((8, 0, 2, 2), 8, 6)
 
 
+def test_the_corners_of_a_box_of_one_pixel_are_not_those_of_the_picture():
+    assert corners((0, 0, 1, 1), 8, 4) == (0, 0, 1 / 8, 1 / 4)
+    assert corners((6, -1, 5, 3), 8, 4) == (6 / 8, 0, 1, 2 / 4)
+
+
 def test_what_lies_above_or_left_of_the_picture_is_cut_off(tmp_path):
-    data = open_dataset(write(tmp_path / "s", [CUP | {"bbox": [-2, -1, 5, 4]}], [BEACH]))
+    data = open_dataset(write(tmp_path / "s", [CUP | {"bbox": [-2, -1, 5, 4]}], [SHELF]))
     assert data.queries[0].box == (0, 0, 3, 3)
 
 

@@ -9,10 +9,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from patchseek import Collection, _files, read
+from patchseek import Collection, _files, encode, read
 from patchseek.distributed._files import open_file
 from patchseek.draw.thumbnails import thumbnail
-from patchseek.encode import add_folder, read_file
+from patchseek.encode import _load, add_folder, read_file
 from patchseek.errors import ImageError, PatchseekError
 from patchseek.images import count_pages
 from patchseek.regions import Pyramid
@@ -101,7 +101,7 @@ def test_a_picture_that_has_become_a_pipe_has_no_thumbnail_and_cannot_be_asked_f
     image = collection.search(folder / "b.png", top=1)[0].image
     (folder / "b.png").unlink()
     os.mkfifo(folder / "b.png")
-    with pytest.raises(ImageError, match=r"b\.png: is not a regular file"):
+    with pytest.raises(ImageError, match=r"b\.png: "):
         collection.read(image.id)
     assert thumbnail(image).tolist() == np.full((7, 9, 3), 200).tolist()  # a grey tile
 
@@ -187,3 +187,18 @@ def test_a_file_that_shrinks_or_grows_while_it_is_read_is_refused(
     monkeypatch.setattr(os, "fstat", writes_after_the_check)
     with pytest.raises(ImageError, match=r"a\.png: changed while it was read"):
         read_file(path, "a.png", size)
+
+
+def test_of_large_files_one_is_held_at_a_time_however_many_threads_read(
+    store: Store, tiny: TinyEncoder, make_folder: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = make_folder(*(f"{i}.png" for i in range(8)))
+    monkeypatch.setattr(_load, "_LARGE", 100)
+    monkeypatch.setattr(
+        encode, "read_file", lambda *asked: held.append(1) or most.append(len(held)) or _load.read_file(*asked)
+    )
+    monkeypatch.setattr(encode, "load_content", lambda *asked: held.pop() and _load.load_content(*asked))
+    held: list[int] = []
+    most: list[int] = []
+    assert add_folder(store, folder, tiny, n_workers=4).added == 8
+    assert most == [1] * 8

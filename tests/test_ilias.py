@@ -41,7 +41,7 @@ def ilias(tmp_path):
     for key, boxes in BOXES.items():
         path = root / "ilias_core" / f"{key}.jpg"
         path.parent.mkdir(parents=True, exist_ok=True)
-        Image.new("RGB", (8, 6)).save(path)
+        Image.new("RGB", (400, 400)).save(path)
         path.with_name(f"{path.stem}_bbox.txt").write_text(boxes)
     (root / "ilias_core/bold_bimp_000/query/T000.txt").write_text("a bold bimp\n")
     (root / "ilias_core/zippy_zoot_999/query/T999.txt").write_text("a zippy zoot\n")

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from patchseek import Collection, encode
+from patchseek.errors import StoreError
 from patchseek.regions import Pyramid
 from patchseek.store import Settings, Store, Writer, hash_file
 from patchseek.store._catalogue import Catalogue
@@ -185,3 +186,25 @@ def test_time_passes_for_what_is_set_aside_while_nothing_runs(home):
         db.execute("UPDATE aside SET since = ?", (time.time() - 100 * 86400,))
     file.write_bytes(kept)
     assert collection.add(home / "pictures").returned == 1
+
+
+def test_what_was_recognised_is_committed_on_the_way(home, monkeypatch):
+    """Not only when a shard is full: a library that moved fills none."""
+    monkeypatch.setattr(encode, "SHARD_SECONDS", -1.0)  # everything has waited long enough
+    folders, _ = stir(home)
+    collection = Collection(Store.open(home / "collection"), TinyEncoder())
+    move, moved = Writer.move, []
+
+    def breaking(self, root, moves):
+        move(self, root, moves)
+        moved.extend(moves)
+        if len(moved) >= 3:
+            raise StoreError("killed")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Writer, "move", breaking)
+        with pytest.raises(StoreError, match="killed"):
+            collection.add(home / folders[0])
+    assert sum(root == home / "new" for _, root, _ in collection.store.paths()) == len(moved) < 9
+    assert collection.add(home / folders[0]).added == 0
+    assert collection.store.roots() == [home / "other", home / "new"]

@@ -23,15 +23,15 @@ from .images import Picture
 from .indexes import Index
 from .originals import open_original
 from .rerank import Refiner, need
-from .search import Match, Query, Rows, encode_query, find_rows
+from .search import FoundBox, Match, Query, Rows, encode_query, find_rows
 from .store import Image, Snapshot, Store
 
 N_REGIONS = 32
 """Random regions that are searched for; fewer than MIN_REGIONS usable ones, or so few pictures, say nothing."""
 MIN_REGIONS = 8
-SAME_THING = 0.3
+SAME_THING = 0.2
 """Fit of details from which a find shows the very thing that was asked for; benchmarks/copies.py prints both sides."""
-OUTLIER = 5.0
+OUTLIER = 4.0
 """Spreads by which a copy of a picture stands out, see `_others`; benchmarks/copies.py prints both sides."""
 ROUNDS = 5
 """The best 1, 2, 4, 8, 16 finds of a region are looked at in turn till a stranger is among them."""
@@ -77,21 +77,29 @@ class Background:
         return 0.5 * (1 + math.erf((value - median) / spread / math.sqrt(2)))
 
 
-def measure_background(
-    index: Index, snapshot: Snapshot, store: Store, encoder: Encoder, *, n: int = N_REGIONS
-) -> Background | None:
-    """Search for n random regions of the collection in its other pictures; None where too few can be.
+def measure_background(index: Index, snapshot: Snapshot, store: Store, encoder: Encoder) -> Background | None:
+    """What strangers score; None where too few can be asked."""
+    found = find_strangers(index, snapshot, store, encoder)
+    if len(found) < MIN_REGIONS:
+        return None
+    likenesses, evidence = [match.likeness for _, match, _ in found], [box.evidence for _, _, box in found]
+    return Background(_robust(likenesses), _robust(evidence), snapshot.n_live)
+
+
+def find_strangers(
+    index: Index, snapshot: Snapshot, store: Store, encoder: Encoder, n: int = N_REGIONS
+) -> list[tuple[Image, Match, FoundBox]]:
+    """Search for n random regions in other pictures: the picture of each, and the best stranger with its finer box.
 
     The regions are those above level 0, where there are any: a whole picture is no object. Which they are, only the
-    bytes of the pictures decide, so that copies of what is there change little.
+    bytes of the pictures decide, so that copies of what is there change little. Fewer where pictures have gone or
+    find nothing but themselves; none of a collection of less than MIN_REGIONS pictures.
     """
     levels = store.settings.pyramid.level_of[: snapshot.n_regions]
     inner = np.flatnonzero(levels > 0) if levels.any() else np.arange(snapshot.n_regions)
-    found: list[tuple[float, float]] = []
+    found: list[tuple[Image, Match, FoundBox]] = []
     images = store.sample(3 * n)  # some may have gone, and some show only what all others show
-    if len(images) < MIN_REGIONS:
-        return None
-    for image, region in _regions(images, inner, n):
+    for image, region in _regions(images, inner, n) if len(images) >= MIN_REGIONS else ():
         if len(found) == n:
             break
         try:
@@ -102,11 +110,8 @@ def measure_background(
         rows = find_rows(query.feature, index, snapshot, store, 2 * 2**ROUNDS)
         stranger = _best_stranger(query, _others(image, rows, snapshot), encoder)
         if stranger:
-            found.append(stranger)
-    if len(found) < MIN_REGIONS:
-        return None
-    likenesses, evidence = zip(*found, strict=True)
-    return Background(_robust(likenesses), _robust(evidence), snapshot.n_live)
+            found.append((image, *stranger))
+    return found
 
 
 def _regions(images: Sequence[Image], inner: NDArray[np.int64], n: int) -> Iterator[tuple[Image, int]]:
@@ -138,8 +143,8 @@ def _others(own: Image, rows: Rows, snapshot: Snapshot) -> list[Match]:
     return [match for (match, _, _), value in zip(others, alike, strict=True) if value < median + OUTLIER * spread]
 
 
-def _best_stranger(query: Query, matches: Sequence[Match], encoder: Encoder) -> tuple[float, float] | None:
-    """Likeness and evidence of the first find, in the given order, that does not show the query's very thing.
+def _best_stranger(query: Query, matches: Sequence[Match], encoder: Encoder) -> tuple[Match, FoundBox] | None:
+    """The first find, in the given order, that does not show the query's very thing, and its finer box.
 
     None where there is none among them. An encoder that shows no details knows nothing of that: the first one counts.
     """
@@ -150,7 +155,7 @@ def _best_stranger(query: Query, matches: Sequence[Match], encoder: Encoder) -> 
         boxes = np.array([match.box for match in part]).reshape(-1, 4)
         for match, refined in zip(part, refiner.refine(pictures, boxes), strict=True):
             if refined is not None and refined.fit < SAME_THING:
-                return match.likeness, refined.evidence
+                return match, refined
     return None
 
 

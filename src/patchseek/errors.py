@@ -23,6 +23,12 @@ class ImageError(PatchseekError):
         self.passing = passing
 
 
+def is_passing(error: BaseException) -> bool:
+    """Whether the cause of an error lies outside the file that was read. Decoders raise OSError too, but no number."""
+    outside = isinstance(error, MemoryError | ImportError | TimeoutError)
+    return outside or (isinstance(error, OSError) and bool(error.errno))
+
+
 class ImageChanged(ImageError):
     """The file of a picture that was indexed holds another one now: boxes of the old one say nothing about it."""
 

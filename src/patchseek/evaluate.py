@@ -18,8 +18,8 @@ from typing import Any
 import numpy as np
 
 from .answers import below
-from .boxes import WHOLE, from_pixels, to_pixels
-from .datasets import Dataset, clamp, iter_shard
+from .boxes import WHOLE, to_pixels
+from .datasets import Dataset, corners, iter_shard
 from .encode import OnProgress, add_files, add_stream, map_ahead
 from .encoders import Encoder, EncoderIdentity, Features
 from .errors import DatasetError, PatchseekError
@@ -147,7 +147,7 @@ def read_queries(dataset: Dataset, encoder: Encoder, query: str = "box") -> list
     for entry in dataset.queries:
         picture, box = read(entry.image), WHOLE
         if query == "box" and entry.box is not None:
-            box = from_pixels(clamp(entry.box, picture.width, picture.height), picture.width, picture.height)
+            box = corners(entry.box, picture.width, picture.height)
         asked.append(encode_query(picture, encoder, box))
     return asked
 
@@ -175,7 +175,7 @@ def run_benchmark(
         "format": FORMAT,
         "dataset": {
             "name": dataset.name,
-            "n_queries": len(dataset.queries),
+            **_asked(dataset),
             "n_gallery": sum(map(len, gallery.ids.values())),
             "n_distractors": dataset.n_distractors + sum(map(len, gallery.ids.values())) - len(dataset.gallery),
             "data_hash": dataset.data_hash,
@@ -195,6 +195,13 @@ def run_benchmark(
     return results
 
 
+def _asked(dataset: Dataset) -> dict[str, Any]:
+    """How many queries the figures are means of, and the ids of those that were searched but count in none."""
+    counted = {query.id for query in dataset.counted}
+    unanswered = [query.id for query in dataset.queries if query.id not in counted]
+    return {"n_queries": len(counted)} | ({"unanswered": unanswered} if unanswered else {})
+
+
 def _refined(ranked: list[list[Any]], n: int, files: Mapping[str, Path], refiner: Refiner) -> list[list[Any]]:
     """A query's ranked pictures, the boxes of the first n refined and their order settled anew.
 
@@ -204,9 +211,7 @@ def _refined(ranked: list[list[Any]], n: int, files: Mapping[str, Path], refiner
     rest = [entry for entry in ranked[:n] if entry[0] not in files] + rest
     side = need(refiner.encoder)
     pictures = list(map_ahead(lambda entry: read(files[entry[0]], need=side), first, 2, 8))
-    boxes = [
-        from_pixels(clamp(e[2], p.width, p.height), p.width, p.height) for e, p in zip(first, pictures, strict=True)
-    ]
+    boxes = [corners(e[2], p.width, p.height) for e, p in zip(first, pictures, strict=True)]
     finer = list(refiner.refine(pictures, np.array(boxes, np.float64).reshape(-1, 4)))
     done = [
         [name, round(found.score, 6), list(to_pixels(found.box, picture.width, picture.height))]
@@ -265,7 +270,7 @@ def read_results(path: Path) -> dict[str, Any]:
 
 
 def rankings(results: Mapping[str, Any], dataset: Dataset, *, boxes: str = "best") -> list[Ranking]:
-    """Each query's ranked list against the truth, in the dataset's order; queries without any positive are left out.
+    """Each counted query's ranked list against the truth, in the dataset's order.
 
     boxes: "best" or "enclosing", which true box of several counts; see metrics.make_ranking. Raises DatasetError when
     the results are of another version of the data.
@@ -273,10 +278,8 @@ def rankings(results: Mapping[str, Any], dataset: Dataset, *, boxes: str = "best
     if results["dataset"]["data_hash"] != dataset.data_hash:
         raise DatasetError(f"{dataset.name}: the annotations are not those that the results were made with")
     found: list[Ranking] = []
-    for query in dataset.queries:
+    for query in dataset.counted:
         positives = dataset.positives(query)
-        if not positives:
-            continue
         ranked = [(name, score, box and _corners(box)) for name, score, box in results["results"][query.id]]
         truth = {name: None if own is None else [_corners(box) for box in own] for name, own in positives.items()}
         found.append(make_ranking(ranked, truth, dataset.ignored(query), boxes=boxes))  # type: ignore[arg-type]
@@ -286,6 +289,7 @@ def rankings(results: Mapping[str, Any], dataset: Dataset, *, boxes: str = "best
 def score(results: Mapping[str, Any], dataset: Dataset, *, boxes: str = "best", k: int = 1000) -> dict[str, Any]:
     """All metrics of a results file: {"settings": ..., "metrics": {name: fraction}, ...}, as JSON can hold."""
     keep = {key: results[key] for key in ("dataset", "settings", "encoder", "engine", "versions")}
+    keep["dataset"] = results["dataset"] | _asked(dataset)
     return keep | {"boxes": boxes, "metrics": summary(rankings(results, dataset, boxes=boxes), k)}
 
 

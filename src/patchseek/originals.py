@@ -4,6 +4,7 @@ A box is of the picture that was indexed. What has been turned, cropped or paint
 """
 
 import hashlib
+from stat import S_ISREG
 
 from .errors import ImageChanged
 from .images import Picture, read
@@ -31,11 +32,13 @@ def has_changed(image: Image) -> bool:
     """
     try:
         status = image.file.stat()
+        if not S_ISREG(status.st_mode):
+            return False
         if image.state.mtime_ns in (0, status.st_mtime_ns) and image.state.size == status.st_size:
             return False
         if image.state.size != status.st_size:
             return True
         with image.file.open("rb") as file:
             return hashlib.file_digest(file, "sha256").hexdigest() != image.sha256
-    except OSError:  # gone, which is something else
+    except OSError:  # gone, which is something else, as a pipe is
         return False

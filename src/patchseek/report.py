@@ -7,15 +7,14 @@ from typing import Any
 
 import numpy as np
 
-from .boxes import from_pixels
 from .breakdowns import CENTRE_DISTANCE, LOC_SCORE, SIZE, box_facts, rows, split
-from .datasets import Box, Dataset, Query, clamp
+from .datasets import Dataset, Query, corners
 from .draw import Tile, contact_sheet, save
 from .draw.pages import Entry, judged_tile, write_page
 from .draw.plots import by_bins, metrics_by_level, precision_recall
 from .errors import MissingExtra, PatchseekError
 from .evaluate import rankings
-from .images import Picture, read
+from .images import read, size_of
 from .metrics import Ranking, average_precision, in_bin, loc_score, mean_by_group, mean_over_queries, only
 
 SHOWN = 10
@@ -64,19 +63,14 @@ class Unwritten(PatchseekError):
 def sizes_of(dataset: Dataset) -> dict[str, tuple[int, int]]:
     """Gallery id -> width, height in pixels of the upright picture, of every picture that is some query's positive."""
     positives = {name for truth in dataset.truth.values() for name in truth.positives}
-    return {p.id: _size(p.image) for p in dataset.gallery if p.id in positives}
-
-
-def _size(path: Path) -> tuple[int, int]:
-    picture = read(path, need=1)
-    return picture.width, picture.height
+    return {p.id: size_of(p.image) for p in dataset.gallery if p.id in positives}
 
 
 def breakdowns(
     dataset: Dataset, ranked: list[Ranking], sizes: Mapping[str, tuple[int, int]]
 ) -> dict[str, list[dict[str, Any]]]:
     """Tables of mAP and LocScore by object size, distance from the centre, and the facts and groups of the dataset."""
-    asked = [query for query in dataset.queries if dataset.positives(query)]
+    asked = dataset.counted
     facts = [box_facts(dataset.positives(query), sizes) for query in asked]
     tables: dict[str, list[dict[str, Any]]] = {}
     for name in (SIZE, CENTRE_DISTANCE):
@@ -118,6 +112,7 @@ def _markdown(
         f"Encoder {encoder['name']} ({encoder['preprocessing']}, {encoder['dim']} numbers), engine {first['engine']}, "
         f"query: {settings['query']}, true box: {first['boxes']}. In percent.",
         "",
+        *_notes(dataset),
         "| metric | " + " | ".join(metrics) + " |",
         "|---|" + "---|" * len(metrics),
     ]
@@ -128,6 +123,11 @@ def _markdown(
         lines += ["", f"## By {title} ({last})", "", "| " + " | ".join(columns) + " |", "|---" * len(columns) + "|"]
         lines += ["| " + " | ".join(_cell(row.get(column)) for column in columns) + " |" for row in table]
     return "\n".join(lines) + "\n"
+
+
+def _notes(dataset: Dataset) -> list[str]:
+    """The dataset's first notes as a list, and the blank line after it."""
+    return [*(f"- {note}" for note in dataset.first_notes), ""] if dataset.notes else []
 
 
 def _cell(value: object) -> str:
@@ -156,14 +156,14 @@ def draw_results(results: Mapping[str, Any], dataset: Dataset, folder: Path, *, 
     """
     files = {picture.id: picture.image for picture in dataset.gallery}
     folder.mkdir(parents=True, exist_ok=True)
-    found = dict(zip((q.id for q in dataset.queries if dataset.positives(q)), rankings(results, dataset), strict=True))
+    found = dict(zip((q.id for q in dataset.counted), rankings(results, dataset), strict=True))
     entries = []
     for number, query in enumerate(dataset.queries):
         positives, tiles = dataset.positives(query), []
         for name, score, box in results["results"][query.id][:SHOWN]:
             picture = read(files[name], need=_NEED)
-            true = [_inside(own, picture) for own in positives.get(name) or ()]
-            predicted = box and _inside(box, picture)
+            true = [corners(own, picture.width, picture.height) for own in positives.get(name) or ()]
+            predicted = box and corners(box, picture.width, picture.height)
             tiles.append(judged_tile(picture.pixels, name, predicted, true or None, score, threshold=threshold))
         sheet = f"{number:04}.png"
         save(contact_sheet(_query_tile(query), tiles), folder / sheet)
@@ -182,9 +182,5 @@ def draw_results(results: Mapping[str, Any], dataset: Dataset, folder: Path, *, 
 
 def _query_tile(query: Query) -> Tile:
     picture = read(query.image, need=_NEED)
-    boxes = np.array([_inside(query.box, picture)]) if query.box else np.empty((0, 4))
+    boxes = np.array([corners(query.box, picture.width, picture.height)]) if query.box else np.empty((0, 4))
     return Tile(picture.pixels, query.id, boxes)
-
-
-def _inside(box: Box, picture: Picture) -> tuple[float, float, float, float]:
-    return from_pixels(clamp(box, picture.width, picture.height), picture.width, picture.height)

@@ -3,12 +3,16 @@
 import json
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from ..errors import PatchseekError
 from ._encoder import EncoderChoice, encoder_options
 from ._log import say
+
+if TYPE_CHECKING:
+    from ..datasets import Dataset
 
 _COUNT = click.IntRange(0)
 _LEVEL = click.IntRange(0, 15)  # regions.MAX_LEVEL, which is not imported for a --help
@@ -50,6 +54,8 @@ def evaluate_command(
     """Search every query of DATASET and score the answers, level by level.
 
     DATASET: a folder with query.json and gallery.json, a .csv file, ilias:DIR, instre:DIR, roxford5k:DIR:medium.
+    Boxes in the first two are x y w h in pixels or shares, as --box of search takes them.
+
     Writes results (one file a level), metrics.json, report.md and plots below --out.
     """
     import numpy as np
@@ -69,6 +75,7 @@ def evaluate_command(
     check_folder(cache)
     data = open_dataset(dataset)
     say(str(data))
+    _say_notes(data)
     model = choice.open()
     scores: dict[str, dict[str, object]] = {}
     results = {}
@@ -122,7 +129,14 @@ def score_command(results: Path, dataset: str, boxes: str, k: int) -> None:
     from ..evaluate import read_results, score
     from ._output import print_line
 
-    print_line(json.dumps(score(read_results(results), open_dataset(dataset), boxes=boxes, k=k), indent=2))
+    data = open_dataset(dataset)
+    _say_notes(data)
+    print_line(json.dumps(score(read_results(results), data, boxes=boxes, k=k), indent=2))
+
+
+def _say_notes(data: "Dataset") -> None:
+    for note in data.first_notes:
+        say(note, prefix="note: ")
 
 
 @click.group("dataset")
@@ -144,4 +158,6 @@ def prepare_command(folder: Path, out: Path | None, allow_missing: bool) -> None
     from ..datasets import prepare_ilias
     from ._output import print_line
 
-    print_line(str(prepare_ilias(folder, out or folder, allow_missing=allow_missing)))
+    data = prepare_ilias(folder, out or folder, allow_missing=allow_missing)
+    _say_notes(data)
+    print_line(str(data))

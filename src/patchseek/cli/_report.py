@@ -27,6 +27,8 @@ def say_report(collection: "Collection", report: "AddReport", *, prune: bool) ->
     for failure in report.failed:
         text = f"failed: {printable(failure.path)}: {failure.reason}"
         say(text, level=logging.WARNING, image=failure.path, reason=failure.reason)
+    for path, missing in report.damaged.items():
+        say(f"damaged: {printable(path)}: {missing}", level=logging.WARNING, image=path, missing=missing)
     for excluded, near in report.unmatched.items():
         hint = f"; did you mean {near!r}?" if near else ""
         text = f"--exclude {excluded!r} matched nothing{hint}"
@@ -52,9 +54,10 @@ def _say_gone(report: "AddReport", *, prune: bool) -> None:
     from ._output import printable
 
     for missing in report.missing_from:
+        folder = printable(missing.folder)
         text = (
-            f"MISSING: {missing.n} of {missing.n_known} files known in {printable(missing.folder)} are not there: "
-            "is a disk not mounted? They stay in the collection; drop them with --prune"
+            f"MISSING: {missing.n} of {missing.n_known} files known in {folder} are not there: is a disk not mounted? "
+            f"They stay in the collection; to drop them: patchseek index {folder} --prune"
         )
         say(text, level=logging.WARNING, folder=missing.folder, missing=missing.n, known=missing.n_known)
     if report.removed and not prune:
@@ -101,6 +104,7 @@ def write_run_report(path: Path, collection: "Collection", report: "AddReport") 
         "bytes": collection.store.n_bytes(),
         "missing_from": [{"folder": m.folder, "missing": m.n, "known": m.n_known} for m in report.missing_from],
         "passed_over": dict(report.passed_over),
+        "damaged": [{"image": path, "missing": missing} for path, missing in report.damaged.items()],
         "failures": [{"image": f.path, "reason": f.reason} for f in report.failed],
     }
     partial = path.with_name(f".{path.name}.{os.getpid()}.tmp")

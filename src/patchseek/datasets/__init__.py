@@ -1,4 +1,4 @@
-"""Benchmarks in one small shape: queries, a gallery, and what is right for each query. Opens no picture.
+"""Benchmarks in one small shape: queries, a gallery, and what is right for each query. Decodes no picture.
 
     dataset = open_dataset("dev-set")
     for query in dataset.queries:
@@ -9,21 +9,25 @@
 Formats, each described in its file: our own query.json and gallery.json and those of the original (`_schema`), one CSV
 for pictures of your own (`_csv`), and as their authors publish them ILIAS (`_ilias`, its distractors `_shards`, its
 similarity files `_similarities`), INSTRE (`_instre`), revisited Oxford and Paris (`_revisited`). To bring another
-benchmark, write query.json and gallery.json for it. Nothing is downloaded, and nothing that is read is ever run.
+benchmark, write query.json and gallery.json for it. The boxes of our own schema and CSV are held against their pictures
+as every box that somebody gives (`boxes.from_pixels`), before anything is encoded; those of others are cut to size, and
+that is noted. Nothing is downloaded, and nothing that is read is ever run.
 """
 
 from pathlib import Path
 
 from .._home import expanded
 from ..errors import DatasetError
+from ._boxes import Box, clamp, corners
 from ._csv import read_csv
-from ._dataset import Box, Dataset, GalleryPicture, Query, Truth, clamp
+from ._dataset import Dataset, GalleryPicture, Query, Truth
 from ._ilias import TextQuery, prepare_ilias, read_ilias, text_queries
 from ._instre import read_instre
 from ._revisited import NAMES, read_revisited
-from ._schema import read_schema, write_schema
+from ._schema import read_schema
 from ._shards import Keys, iter_members, iter_shard, read_keys
 from ._similarities import read_similarities, write_similarities
+from ._write import write_schema
 
 __all__ = [
     "Box",
@@ -34,6 +38,7 @@ __all__ = [
     "TextQuery",
     "Truth",
     "clamp",
+    "corners",
     "iter_members",
     "iter_shard",
     "open_dataset",

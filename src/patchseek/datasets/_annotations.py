@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from ..errors import DatasetError
-from ._dataset import Box
+from ._boxes import Box
 
 
 class EmptyBox(DatasetError):
@@ -103,14 +103,29 @@ def parse_box(numbers: Sequence[object], where: str) -> Box:
     The right and lower edges are checked by whoever knows the picture's size. Raises DatasetError, EmptyBox for a box
     without pixels.
     """
+    x, y, w, h = parse_four(numbers, where)
+    inside = max(x, 0.0), max(y, 0.0), w + min(x, 0.0), h + min(y, 0.0)
+    if inside[2] <= 0 or inside[3] <= 0:
+        raise _empty((x, y, w, h), where)
+    return inside
+
+
+def parse_four(numbers: Sequence[object], where: str) -> Box:
+    """The four numbers x y w h as they are written, in pixels or shares; see `_boxes.fit`.
+
+    Raises DatasetError, EmptyBox where width or height is nothing.
+    """
     values = [float(v) for v in numbers if isinstance(v, (int, float)) and not isinstance(v, bool) and abs(v) < 1e15]
     if len(values) != 4 or len(numbers) != 4 or not all(map(isfinite, values)):
         raise DatasetError(f"{where}: a box is four numbers x, y, width, height, found {shorten(numbers)}")
     x, y, w, h = values
-    inside = max(x, 0.0), max(y, 0.0), w + min(x, 0.0), h + min(y, 0.0)
-    if inside[2] <= 0 or inside[3] <= 0:
-        raise EmptyBox(f"{where}: box {x:g} {y:g} {w:g} {h:g} holds no pixel")
-    return inside
+    if w <= 0 or h <= 0:
+        raise _empty((x, y, w, h), where)
+    return x, y, w, h
+
+
+def _empty(box: Box, where: str) -> EmptyBox:
+    return EmptyBox(f"{where}: box {' '.join(f'{v:g}' for v in box)} holds no pixel")
 
 
 def shorten(value: object) -> str:

@@ -10,19 +10,24 @@
 The header names the columns, in any order; further columns are passed over. A line is one copy of one object in one
 picture: a picture with two cups has two lines. image: relative to the CSV's folder, or absolute. instance: the object;
 empty in the gallery for a picture of none of them. x, y, w, h: the box in pixels of the upright picture, from the top
-left corner; all four empty where the box is not known, and for a query that is its whole picture. role: query, gallery,
-or ignore (the object is in this gallery picture but should count as neither right nor wrong).
+left corner, or, where all four are at most 1, in shares of its width and height; all four empty where the box is not
+known, and for a query that is its whole picture. role: query, gallery, or ignore (the object is in this gallery picture
+but should count as neither right nor wrong).
 """
 
 import csv
 from collections import Counter
 from dataclasses import replace
+from functools import cache
 from io import StringIO
 from pathlib import Path
 
 from ..errors import DatasetError
-from ._annotations import Annotations, parse_box, parse_number, shorten
-from ._dataset import Dataset, locate
+from ._annotations import Annotations, parse_four, parse_number, shorten
+from ._assemble import locate
+from ._dataset import Dataset
+from ._fitted import fitted
+from ._names import object_name
 from ._rows import Label, Reading, Row, from_rows, merge
 
 COLUMNS = ("image", "instance", "x", "y", "w", "h", "role")
@@ -48,14 +53,16 @@ def read_csv(path: Path, *, allow_missing: bool = False) -> Dataset:
     except csv.Error as error:
         raise DatasetError(f"{path}: line {reader.reader.line_num}: {error}") from error
     reading = Reading(path.stem, path, annotations.data_hash, allow_missing=allow_missing)
-    gallery, _ = merge([*rows["gallery"], *rows["ignore"]])  # a line is a copy, not a picture
-    return from_rows(_queries(rows["query"]), gallery, lambda name: locate(name, (path.parent,)), reading)
+    find = cache(lambda name: locate(name, (path.parent,)))
+    queries, copies = fitted(rows["query"], [*rows["gallery"], *rows["ignore"]], find, reading)
+    gallery, _ = merge(copies)  # a line is a copy, not a picture
+    return from_rows(_queries(queries), gallery, find, reading)
 
 
 def _row(line: dict[str, str], where: str) -> tuple[str, Row]:
     """The role and the row of a line."""
     cell = {name: (line[name] or "").strip() for name in COLUMNS}
-    image, instance, role = cell["image"].replace("\\", "/"), cell["instance"], cell["role"].lower()
+    image, instance, role = cell["image"].replace("\\", "/"), object_name(cell["instance"]), cell["role"].lower()
     if role not in ROLES:
         raise DatasetError(f"{where}: the role is one of {', '.join(ROLES)}, found {shorten(cell['role'])}")
     if not image:
@@ -65,7 +72,8 @@ def _row(line: dict[str, str], where: str) -> tuple[str, Row]:
     numbers = [cell[k] for k in "xywh" if cell[k]]
     if len(numbers) not in (0, 4):
         raise DatasetError(f"{where}: x, y, w, h are four numbers or all empty, found {len(numbers)} of them")
-    box = parse_box([parse_number(word, where) for word in numbers], where) if numbers else None
+    box = parse_four([parse_number(word, where) for word in numbers], where) if numbers else None
+    where = f"{where} ({shorten(image)})"
     if role == "ignore":
         return role, Row(where, image, image, ignore=(instance,))
     return role, Row(where, image, image, (Label(instance, box),) if instance else ())

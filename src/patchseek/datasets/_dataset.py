@@ -1,7 +1,6 @@
 """The common shape of every benchmark: queries, a gallery, and what is right for each query. Parses no files."""
 
-import os
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from math import inf
@@ -9,10 +8,8 @@ from pathlib import Path
 
 import numpy as np
 
-from ..errors import BoxError, DatasetError
-
-Box = tuple[float, float, float, float]
-"""x y w h in pixels of the upright picture (its EXIF orientation applied), from the top left corner."""
+from ..errors import DatasetError
+from ._boxes import Box, enclose
 
 BINS: Mapping[str, tuple[tuple[float, float], ...]] = {
     "scale": (
@@ -25,8 +22,8 @@ BINS: Mapping[str, tuple[tuple[float, float], ...]] = {
 }
 """Published groups of a fact, each low <= value < high: those of ILIAS."""
 
-MAX_NAMES = 3
-# of missing pictures, in an error
+MAX_NOTES = 5
+# for people, of possibly thousands
 
 
 @dataclass(frozen=True)
@@ -70,7 +67,7 @@ class Truth:
 
 @dataclass(frozen=True, eq=False)
 class Dataset:
-    """A benchmark. Queries and gallery stand in the order of their files; no picture has been opened."""
+    """A benchmark. Queries and gallery stand in the order of their files; of pictures, only headers have been read."""
 
     name: str
     queries: tuple[Query, ...]
@@ -91,10 +88,21 @@ class Dataset:
     def positives(self, query: Query | str) -> dict[str, list[Box] | None]:
         """Gallery id -> the boxes of the query's object there, or None where they are unknown.
 
-        May be empty (revisited Oxford, easy): leave such a query out of the mean.
+        May be empty (revisited Oxford, easy): such a query is not among the `counted`.
         """
         positives = self._truth(query).positives
         return {key: None if boxes is None else list(boxes) for key, boxes in positives.items()}
+
+    @cached_property
+    def counted(self) -> tuple[Query, ...]:
+        """The queries that count in figures: those that some gallery picture answers. Never empty."""
+        return tuple(query for query in self.queries if self.truth[query.id].positives)
+
+    @property
+    def first_notes(self) -> tuple[str, ...]:
+        """The first of `notes`, and how many there are beside them, a line each, for people."""
+        n_more = len(self.notes) - MAX_NOTES
+        return (*self.notes[:MAX_NOTES], *([f"and {n_more} more notes"] if n_more > 0 else []))
 
     def ignored(self, query: Query | str) -> set[str]:
         """Gallery ids to leave out of this query's ranking: neither right nor wrong."""
@@ -136,112 +144,19 @@ class Dataset:
         return len({p.id for p in self.gallery} - {key for truth in self.truth.values() for key in truth.positives})
 
     def __str__(self) -> str:
-        n_instances = len({query.instance for query in self.queries})
-        return (
-            f"{self.name}: {len(self.queries)} queries of {n_instances} objects, {len(self.gallery)} gallery pictures, "
-            f"{self.n_distractors} of them distractors"
+        n_asked, n_counted = len(self.queries), len(self.counted)
+        text = (
+            f"{self.name}: {n_counted} queries of {len({query.instance for query in self.counted})} objects, "
+            f"{len(self.gallery)} gallery pictures, {self.n_distractors} of them distractors"
         )
+        if n_counted == n_asked:
+            return text
+        verb = "has" if n_asked - n_counted == 1 else "have"
+        rest = f"{n_asked - n_counted} {verb} no picture that holds their object"
+        return f"{text} ({n_counted} of {n_asked} queries count; {rest})"
 
     def _truth(self, query: Query | str) -> Truth:
         key = query if isinstance(query, str) else query.id
         if key not in self.truth:
             raise DatasetError(f"{self.name} has no query {key!r}")
         return self.truth[key]
-
-
-def enclose(boxes: Sequence[Box]) -> Box:
-    """The smallest box around one box or more."""
-    left, top = min(x for x, _, _, _ in boxes), min(y for _, y, _, _ in boxes)
-    return left, top, max(x + w for x, _, w, _ in boxes) - left, max(y + h for _, y, _, h in boxes) - top
-
-
-def clamp(box: Box, width: int, height: int) -> Box:
-    """The part of a box inside a picture of width x height pixels; BoxError when there is none."""
-    x, y, w, h = box
-    left, top, right, bottom = max(x, 0), max(y, 0), min(x + w, width), min(y + h, height)
-    if right <= left or bottom <= top:
-        raise BoxError(f"box {x:g},{y:g},{w:g},{h:g} lies outside the picture of {width} x {height} pixels")
-    return left, top, right - left, bottom - top
-
-
-def locate(name: str, bases: Iterable[Path]) -> Path:
-    """The absolute path of a picture named relative to one of the bases: the first where it exists, else the first.
-
-    Links to folders are followed, so that one file has one path; a link to a picture keeps its name.
-    """
-    paths = [base / name.replace("\\", "/") for base in bases]
-    found = next((path for path in paths if _is_file(path)), paths[0])
-    return found.parent.resolve() / found.name
-
-
-def _is_file(path: Path) -> bool:
-    return os.path.isfile(path)  # noqa: PTH113  # quiet about names that no file can have
-
-
-def assemble(
-    name: str,
-    root: Path,
-    queries: Sequence[Query],
-    gallery: Sequence[GalleryPicture],
-    truth: Mapping[str, Truth],
-    *,
-    data_hash: str,
-    allow_missing: bool = False,
-    group_of: Mapping[str, Mapping[str, str]] | None = None,
-    merged: Sequence[str] = (),
-    notes: Sequence[str] = (),
-) -> Dataset:
-    """Check what was read and make it a Dataset; root is what errors name.
-
-    A query's own picture, where it is in the gallery too, is ignored for that query. Positives that are ignored as well
-    count as ignored. Pictures without a file are an error, or with allow_missing left out everywhere and listed.
-    """
-    _check_ids(root, "query", [query.id for query in queries])
-    _check_ids(root, "gallery picture", [picture.id for picture in gallery])
-    images = dict.fromkeys([*(query.image for query in queries), *(picture.image for picture in gallery)])
-    absent = {path for path in images if not _is_file(path)}
-    folder = (root if root.is_dir() else root.parent).resolve()
-    missing = [os.path.relpath(path, folder) for path in images if path in absent]
-    if missing and not allow_missing:
-        more = f" and {len(missing) - MAX_NAMES} more" if len(missing) > MAX_NAMES else ""
-        raise DatasetError(
-            f"{root}: {len(missing)} of {len(images)} pictures are missing: {', '.join(missing[:MAX_NAMES])}{more}"
-        )
-    present = [entry for entry in gallery if entry.image not in absent]
-    asked = [query for query in queries if query.image not in absent]
-    if not present or not asked:
-        raise DatasetError(f"{root}: none of its {'gallery' if asked else 'query'} pictures exists")
-    own: dict[Path, set[str]] = {}
-    for entry in present:
-        own.setdefault(entry.image, set()).add(entry.id)
-    gone = {entry.id for entry in gallery} - {entry.id for entry in present}
-    return Dataset(
-        name,
-        tuple(asked),
-        tuple(present),
-        {query.id: _without(truth[query.id], gone, own.get(query.image, ())) for query in asked},
-        data_hash,
-        {kind: of for kind, of in (group_of or {}).items() if all(query.instance in of for query in asked)},
-        tuple(merged),
-        tuple(missing),
-        tuple(notes),
-    )
-
-
-def _check_ids(root: Path, kind: str, ids: Sequence[str]) -> None:
-    if not ids:
-        raise DatasetError(f"{root}: it names no {kind}")
-    seen: set[str] = set()
-    for key in ids:
-        if key in seen:
-            raise DatasetError(f"{root}: two entries are called {kind} {key!r}")
-        seen.add(key)
-
-
-def _without(truth: Truth, gone: Collection[str], own: Collection[str]) -> Truth:
-    """The truth without absent pictures, and with the query's own pictures ignored; itself where nothing changes."""
-    ignored = (truth.ignored | set(own)) - set(gone)
-    positives = {k: boxes for k, boxes in truth.positives.items() if k not in ignored and k not in gone}
-    if ignored == truth.ignored and len(positives) == len(truth.positives):
-        return truth
-    return Truth(positives, ignored, truth.facts)

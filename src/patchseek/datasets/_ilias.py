@@ -8,8 +8,9 @@
     taxonomy.json or misc/taxonomy.json     category -> subcategory -> kind -> [OBJECT, ...]; optional
 
 Boxes: a line `x y w h`, in pixels of the picture after its EXIF orientation was applied (which `images.read` does);
-several lines where several copies are visible. Right for a query are all positives of its object; ids are paths under
-ilias_core. Without image_ids the folders are listed instead, and scale and clutter are not known.
+several lines where several copies are visible. What reaches outside the picture is cut off, and noted. Right for a
+query are all positives of its object; ids are paths under ilias_core. Without image_ids the folders are listed instead,
+and scale and clutter are not known.
 Source: the code and download notes of the benchmark (Kordopatis-Zilos et al., CVPR 2025), read for its formats.
 Distractors are in `iter_shard`, similarity files in `write_similarities`.
 """
@@ -17,13 +18,17 @@ Distractors are in `iter_shard`, similarity files in `write_similarities`.
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 from ..errors import DatasetError
 from ._annotations import Annotations, parse_number, shorten
-from ._dataset import Box, Dataset, locate
+from ._assemble import locate
+from ._boxes import Box
+from ._dataset import Dataset
+from ._fitted import clipped
 from ._rows import Label, Reading, Row, from_rows
-from ._schema import write_schema
+from ._write import write_schema
 
 QUERY_ID = re.compile(r"[^/\\]+/query/[^/\\]+\.jpe?g", re.IGNORECASE)
 POSITIVE_ID = re.compile(r"[^/\\]+/pos/[^/\\]+\.jpe?g", re.IGNORECASE)
@@ -58,8 +63,10 @@ def read_ilias(root: Path, *, allow_missing: bool = False) -> Dataset:
             facts = dict(zip(("scale", "clutter"), (parse_number(c, where) for c in columns), strict=True))
         boxes = _boxes(annotations, core / key, notes)
         gallery.append(Row(where, key, key, tuple(Label(_object(key), box, facts) for box in boxes)))
+    find = cache(lambda key: locate(key, (core,)))
+    queries, gallery = clipped(queries, find, notes), clipped(gallery, find, notes)
     reading = Reading("ilias-core", root, annotations.data_hash, notes, allow_missing)
-    return from_rows(queries, gallery, lambda key: locate(key, (core,)), reading)
+    return from_rows(queries, gallery, find, reading)
 
 
 def prepare_ilias(

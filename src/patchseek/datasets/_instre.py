@@ -26,7 +26,10 @@ import numpy as np
 from ..boxes import iou
 from ..errors import DatasetError
 from ._annotations import Annotations, parse_box
-from ._dataset import Box, Dataset, GalleryPicture, Query, Truth, assemble, enclose, locate
+from ._assemble import assemble, locate
+from ._boxes import Box, clip, enclose
+from ._dataset import Dataset, GalleryPicture, Query, Truth
+from ._fitted import upright_size
 from ._gnd import Gnd, find_gnd, read_gnd
 
 SINGLE, PAIRS = "INSTRE-S1", "INSTRE-M"
@@ -43,12 +46,13 @@ def read_instre(root: Path, *, allow_missing: bool = False) -> Dataset:
 
     @cache
     def boxes_in(name: str) -> tuple[Box, ...]:
-        beside = locate(name, bases).with_suffix(".txt")
+        picture = locate(name, bases)
+        beside = picture.with_suffix(".txt")
         if not beside.is_file():
             return ()
         boxes, empty = annotations.boxes(beside)
         notes.extend(empty)
-        return tuple(boxes)
+        return clip(boxes, upright_size(picture), f"{beside}", notes)
 
     own = _query_boxes(gnd, boxes_in)
     queries: list[Query] = []
@@ -56,7 +60,9 @@ def read_instre(root: Path, *, allow_missing: bool = False) -> Dataset:
     for n, (name, judgement) in enumerate(zip(gnd.qimlist, gnd.judgements, strict=True)):
         if "ok" not in judgement.lists:
             raise DatasetError(f"{gnd.path}: gnd {n + 1}: no list ok")
-        queries.append(Query(name, locate(name, bases), str(PurePosixPath(name).parent), own[n]))
+        picture = locate(name, bases)
+        box = clip(own[n], upright_size(picture) if own[n] else None, f"{gnd.path}: gnd {n + 1}: bbx", notes)
+        queries.append(Query(name, picture, str(PurePosixPath(name).parent), box))
         found = (gnd.imlist[i] for i in judgement.lists["ok"])
         truth[name] = Truth({key: _boxes_of(name, key, boxes_in(key)) or None for key in found})
     gallery = [GalleryPicture(name, locate(name, bases)) for name in gnd.imlist]

@@ -13,7 +13,10 @@ from pathlib import Path
 
 from ..errors import DatasetError
 from ._annotations import Annotations, parse_box
-from ._dataset import Box, Dataset, GalleryPicture, Query, Truth, assemble, locate
+from ._assemble import assemble, locate
+from ._boxes import Box, clip
+from ._dataset import Dataset, GalleryPicture, Query, Truth
+from ._fitted import upright_size
 from ._gnd import find_gnd, read_gnd
 
 NAMES = ("roxford5k", "rparis6k")
@@ -35,6 +38,7 @@ def read_revisited(root: Path, name: str, setup: str = "medium", *, allow_missin
     gnd = read_gnd(annotations, path)
     queries: list[Query] = []
     truth: dict[str, Truth] = {}
+    notes: list[str] = []
     right, left_out = SETUPS[setup]
     for n, (key, judgement) in enumerate(zip(gnd.qimlist, gnd.judgements, strict=True), 1):
         if absent := {"easy", "hard", "junk"} - judgement.lists.keys():
@@ -42,17 +46,20 @@ def read_revisited(root: Path, name: str, setup: str = "medium", *, allow_missin
                 f"{gnd.path}: gnd {n}: no list {min(absent)}; is this the original, not the revisited one?"
             )
         boxes: tuple[Box, ...] = ()
+        picture = _picture(base, key)
         if judgement.bbx:
             x0, y0, x1, y1 = judgement.bbx
-            boxes = (parse_box((x0, y0, x1 - x0, y1 - y0), f"{gnd.path}: gnd {n}"),)
-        queries.append(Query(key, _picture(base, key), key, boxes))
+            where = f"{gnd.path}: gnd {n}"
+            boxes = clip([parse_box((x0, y0, x1 - x0, y1 - y0), where)], upright_size(picture), where, notes)
+        queries.append(Query(key, picture, key, boxes))
         ignored = frozenset(gnd.imlist[i] for part in left_out for i in judgement.lists[part])
         positives = dict.fromkeys(gnd.imlist[i] for part in right for i in judgement.lists[part])
         truth[key] = Truth({p: None for p in positives if p not in ignored}, ignored)
     gallery = [GalleryPicture(key, _picture(base, key)) for key in gnd.imlist]
     return assemble(
-        f"{name}-{setup}", root, queries, gallery, truth, data_hash=annotations.data_hash, allow_missing=allow_missing
-    )
+        f"{name}-{setup}", root, queries, gallery, truth,
+        data_hash=annotations.data_hash, allow_missing=allow_missing, notes=notes,
+    )  # fmt: skip
 
 
 def _picture(base: Path, key: str) -> Path:

@@ -8,7 +8,10 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from ..errors import DatasetError
-from ._dataset import Box, Dataset, GalleryPicture, Query, Truth, assemble
+from ._assemble import assemble
+from ._boxes import Box
+from ._dataset import Dataset, GalleryPicture, Query, Truth
+from ._names import mistakable
 
 
 @dataclass(frozen=True)
@@ -17,7 +20,7 @@ class Label:
 
     instance: str
     box: Box | None = None
-    # None where it is not known
+    # None where it is not known; before `_fitted.fitted` as somebody wrote it, in pixels or shares
     facts: Mapping[str, float] = field(default_factory=dict)
 
 
@@ -60,7 +63,9 @@ def from_rows(queries: Sequence[Row], gallery: Sequence[Row], find: Callable[[st
         if len({label.instance for label in row.labels}) != 1:
             raise DatasetError(f"{row.where}: a query asks for one object, found {len(row.labels)} labels")
     gallery, merged = (_apart(gallery), ()) if reading.rows_as_pictures else merge(gallery)
-    truths = _truths(gallery, {row.labels[0].instance for row in queries})
+    asked = {row.labels[0].instance for row in queries}
+    held = {name for row in gallery for name in (*(label.instance for label in row.labels), *row.ignore)}
+    truths = _truths(gallery, asked)
     group_of: dict[str, dict[str, str]] = {}
     for row in queries:
         for kind, group in row.groups.items():
@@ -80,7 +85,8 @@ def from_rows(queries: Sequence[Row], gallery: Sequence[Row], find: Callable[[st
         allow_missing=reading.allow_missing,
         group_of=group_of,
         merged=merged,
-        notes=reading.notes,
+        notes=[*mistakable(asked & held, held), *reading.notes],
+        held=held,
     )
 
 

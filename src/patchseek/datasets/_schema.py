@@ -4,8 +4,10 @@
     gallery.json  [{"id", "image", "instance": ["cup", "cup", "jug"], "bbox": [[x, y, w, h], ...]}, ...]
 
 `instance` and `bbox` run side by side, one entry per visible copy; both are null in a distractor, and `bbox`, or an
-entry of it, is null where the box is not known. A query's bbox may also be a list of boxes. Optional: `ignore`, names
-for whose queries the picture is neither right nor wrong; `meta`, facts about each copy (a list beside `instance`) or
+entry of it, is null where the box is not known. A query's bbox may also be a list of boxes. A box is in pixels of the
+upright picture; four numbers that are all at most 1 are shares of its width and height. Names are the same when their
+letters are: blanks around them and how accents are composed do not count, capitals do. Optional: `ignore`, names for
+whose queries the picture is neither right nor wrong; `meta`, facts about each copy (a list beside `instance`) or
 about the picture (an object): numbers of gallery pictures serve break-downs, texts of queries group their objects.
 
 What else is accepted, as the files of the original (1,232 and 4,885 rows) have keys that are not published:
@@ -22,16 +24,19 @@ What else is accepted, as the files of the original (1,232 and 4,885 rows) have 
 Gallery rows of the same picture are merged (see `Dataset.merged`), unless rows_as_pictures.
 """
 
-import json
-import os
 import re
 from collections.abc import Mapping
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 from ..errors import DatasetError
-from ._annotations import Annotations, parse_box, shorten
-from ._dataset import Box, Dataset, Truth, locate
+from ._annotations import Annotations, parse_four, shorten
+from ._assemble import locate
+from ._boxes import Box
+from ._dataset import Dataset
+from ._fitted import fitted
+from ._names import object_name
 from ._rows import Label, Reading, Row, from_rows
 
 IMAGE = ("image", "image_path", "img", "img_path", "path", "file", "filename", "file_name")
@@ -47,9 +52,10 @@ ILIAS_PATH = re.compile(r"(?:^|/)([^/]+)/(?:query|pos)/[^/]+$")
 def read_schema(folder: Path, *, rows_as_pictures: bool = False, allow_missing: bool = False) -> Dataset:
     """The benchmark of a folder with query.json and gallery.json."""
     annotations = Annotations(folder)
+    bases = (folder, folder / "ilias_core", folder / "images", folder.parent)
+    find = cache(lambda name: locate(name, bases))
     queries = read_rows(annotations, folder / "query.json")
     gallery = read_rows(annotations, folder / "gallery.json")
-    bases = (folder, folder / "ilias_core", folder / "images", folder.parent)
     reading = Reading(
         folder.resolve().name,
         folder,
@@ -57,7 +63,7 @@ def read_schema(folder: Path, *, rows_as_pictures: bool = False, allow_missing: 
         allow_missing=allow_missing,
         rows_as_pictures=rows_as_pictures,
     )
-    return from_rows(queries, gallery, lambda name: locate(name, bases), reading)
+    return from_rows(*fitted(queries, gallery, find, reading), find, reading)
 
 
 def read_rows(annotations: Annotations, path: Path) -> list[Row]:
@@ -98,8 +104,8 @@ def _first(row: Mapping[str, object], keys: tuple[str, ...]) -> Any:
 
 
 def _name(value: object, where: str) -> str:
-    if isinstance(value, str) and value:
-        return value
+    if isinstance(value, str) and (name := object_name(value)):
+        return name
     if isinstance(value, int) and not isinstance(value, bool):
         return str(value)
     raise DatasetError(f"{where}: an object's name is a text, found {shorten(value)}")
@@ -151,91 +157,4 @@ def _box(value: object, where: str) -> Box:
         value = [value.get("x"), value.get("y"), _first(value, ("w", "width")), _first(value, ("h", "height"))]
     if not isinstance(value, list):
         raise DatasetError(f"{where}: a box is a list of four numbers, found {shorten(value)}")
-    return parse_box(value, where)
-
-
-# ---- writing
-
-
-def write_schema(dataset: Dataset, folder: Path | str, *, overwrite: bool = False) -> None:
-    """Write query.json and gallery.json for a dataset into a folder; its pictures stay where they are.
-
-    Pictures are named relative to the folder. Objects that no query asks for are not written. Where the queries of one
-    object have different truths, the query's id is written as the object. Raises DatasetError when there are such
-    files already (unless overwrite) or nothing can be written.
-    """
-    folder = Path(folder)
-    truth_of = _truth_by_name(dataset)
-    name_of = {query.id: query.instance if query.instance in truth_of else query.id for query in dataset.queries}
-    queries = []
-    for query in dataset.queries:
-        bbox: Any = [_plain(box) for box in query.boxes] or None
-        row: dict[str, Any] = {"id": query.id, "image": _relative(query.image, folder), "instance": name_of[query.id]}
-        row["bbox"] = bbox[0] if bbox and len(bbox) == 1 else bbox
-        if groups := {kind: of[query.instance] for kind, of in dataset.group_of.items()}:
-            row["meta"] = groups
-        queries.append(row)
-    gallery: dict[str, dict[str, Any]] = {
-        picture.id: {"id": picture.id, "image": _relative(picture.image, folder), "instance": None, "bbox": None}
-        for picture in dataset.gallery
-    }
-    for name, truth in truth_of.items():
-        for key, boxes in truth.positives.items():
-            row = gallery[key]
-            labels: list[Any] = [None] if boxes is None else [_plain(box) for box in boxes]
-            facts = [dict(truth.facts.get(key, {}))] * len(labels)
-            row["instance"] = (row["instance"] or []) + [name] * len(labels)
-            row["bbox"] = (row["bbox"] or []) + labels
-            row["meta"] = row.get("meta", []) + facts
-        for key in truth.ignored:
-            gallery[key].setdefault("ignore", []).append(name)
-    for row in gallery.values():
-        if row["bbox"] and not any(row["bbox"]):
-            row["bbox"] = None
-        if not any(row.get("meta", ())):
-            row.pop("meta", None)
-    _write(folder, {"query.json": queries, "gallery.json": list(gallery.values())}, overwrite)
-
-
-def _truth_by_name(dataset: Dataset) -> dict[str, Truth]:
-    """Name to write -> truth: the object's name where its queries agree, else the id of each of its queries."""
-    first: dict[str, Truth] = {}
-    divided: set[str] = set()
-    for query in dataset.queries:
-        truth = dataset.truth[query.id]
-        known = first.setdefault(query.instance, truth)
-        if known is not truth and (known.positives, known.ignored) != (truth.positives, truth.ignored):
-            divided.add(query.instance)
-    named = {name: truth for name, truth in first.items() if name not in divided}
-    for query in dataset.queries:
-        if query.instance in divided:
-            if query.id in first:
-                raise DatasetError(f"{dataset.name}: {query.id!r} is both a query and an object; rename one of them")
-            named[query.id] = dataset.truth[query.id]
-    return named
-
-
-def _plain(box: Box) -> list[int | float]:
-    return [int(v) if v == int(v) else v for v in box]
-
-
-def _relative(image: Path, folder: Path) -> str:
-    try:
-        return Path(os.path.relpath(image, folder.resolve())).as_posix()
-    except ValueError:  # another drive
-        return image.as_posix()
-
-
-def _write(folder: Path, files: Mapping[str, list[dict[str, Any]]], overwrite: bool) -> None:
-    """Each file through a temporary one, so that none is ever half written."""
-    for name in files:
-        if (folder / name).exists() and not overwrite:
-            raise DatasetError(f"{folder / name}: exists already; choose another folder or overwrite it")
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        for name, rows in files.items():
-            lines = ",\n".join(json.dumps(row) for row in rows)
-            (folder / f"{name}.tmp").write_text(f"[\n{lines}\n]\n", encoding="utf-8")
-            (folder / f"{name}.tmp").replace(folder / name)
-    except OSError as error:
-        raise DatasetError(f"{folder}: cannot be written ({error})") from error
+    return parse_four(value, where)

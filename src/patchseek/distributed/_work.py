@@ -15,7 +15,7 @@ from typing import ParamSpec, TypeVar
 
 import numpy as np
 
-from ..encode import Content, Result, Same, Several, Task, encode_tasks, load_content
+from ..encode import Content, Result, Same, Several, Task, encode_tasks, in_turn, load_content
 from ..encoders import Encoder, Features
 from ..errors import EncoderError, ImageError
 from ..patches import Feed
@@ -116,13 +116,14 @@ class ShardWorker:
     def _load(self, item: Item, cuts: Pyramid, feed: Feed) -> Result:
         entry, task = item.entry, item.task
         try:
-            content = fetch(entry.place, entry.path, entry.start, entry.size, entry.state)
-            given = Content.of(entry.path, entry.state, content)
-            same = task.same(given.sha256)
-            if same is None and item.may_be_moved and given.sha256 in self._gone:
-                return Same(entry.path, entry.state, self._gone[given.sha256], moved=True)
-            result = _watched(load_content)(given, same, cuts, feed)
-            return replace(result, load=_watched(result.load)) if isinstance(result, Several) else result
+            with in_turn(entry.state.size):
+                content = fetch(entry.place, entry.path, entry.start, entry.size, entry.state)
+                given = Content.of(entry.path, entry.state, content)
+                same = task.same(given.sha256)
+                if same is None and item.may_be_moved and given.sha256 in self._gone:
+                    return Same(entry.path, entry.state, self._gone[given.sha256], moved=True)
+                result = _watched(load_content)(given, same, cuts, feed)
+                return replace(result, load=_watched(result.load)) if isinstance(result, Several) else result
         except ImageError as error:
             return Failure(entry.path, entry.state, error.reason, error.passing)
 

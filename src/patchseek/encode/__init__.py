@@ -6,28 +6,36 @@ A shard is committed when it is full or old enough, so that an interruption cost
 """
 
 import time
-from collections.abc import Callable, Iterable
-from contextlib import closing
+from collections.abc import Iterable
 from functools import partial
 from pathlib import Path
-from typing import TypeVar
 
-import numpy as np
-
-from ..encoders import Encoder, Features
-from ..errors import ImageError, PatchseekError, StoreError
+from ..encoders import Encoder
+from ..errors import ImageError, PatchseekError
 from ..images import EXTENSIONS
 from ..patches import Feed
 from ..patterns import Given
 from ..regions import Pyramid
-from ..store import Failure, FileState, NewPicture, Store, Writer, split_page
+from ..store import Failure, FileState, Store, Writer
 from ._leave import take_leave
-from ._load import MAX_FILE_BYTES, Content, Result, Several, encode_tasks, load_content, load_page, read_file
+from ._load import (
+    MAX_FILE_BYTES,
+    Content,
+    Result,
+    Several,
+    encode_tasks,
+    in_turn,
+    load_content,
+    load_page,
+    read_file,
+)
 from ._pipeline import encode_stream, map_ahead
 from ._place import Walked, find_pictures, find_place, visit
-from ._plan import Missing, Place, Plan, Same, Task
+from ._plan import Missing, Plan
 from ._report import AddReport
+from ._run import OnProgress, Run
 from ._scan import EXCLUDED, LINKS, NO_SUFFIX, SKIPPED_FOLDERS, Scan, is_file, is_there
+from ._tasks import Place, Same, Task
 
 __all__ = [
     "EXCLUDED",
@@ -55,6 +63,7 @@ __all__ = [
     "encode_stream",
     "encode_tasks",
     "find_pictures",
+    "in_turn",
     "is_file",
     "is_there",
     "load_content",
@@ -69,10 +78,6 @@ SHARD_IMAGES = 256
 """Pictures in a full shard: 20 MB at 30 regions of 1280 numbers."""
 SHARD_SECONDS = 20.0
 """A shard is committed after this time even if it is not full; a kill loses no more work than this."""
-
-T = TypeVar("T")
-OnProgress = Callable[[int, int], None]
-"""Called with (files done, files to do) after each file."""
 
 
 def add_folder(
@@ -178,7 +183,7 @@ def _update(
     tasks = [task for path, state in found.files.items() if (task := plan.look(path, state))]
     there = _nowhere if alone else is_there
     tasks = plan.close(tasks, list(found.unreadable), there, alone=alone, is_whole=is_whole)
-    run = _Run(writer, plan.place, len(tasks), on_progress, plan.is_known)
+    run = Run(writer, plan.place, len(tasks), on_progress, _is_full, plan.is_known)
     run.begin(plan)
     run.encode(tasks, partial(_look_into, plan, has_pages=not alone), encoder, n_workers)
     report = run.report
@@ -189,6 +194,10 @@ def _update(
     report.passed_over, report.unmatched = found.passed_over, found.unmatched
     report.seconds = time.monotonic() - began
     return report
+
+
+def _is_full(n_pictures: int, seconds: float) -> bool:
+    return n_pictures >= SHARD_IMAGES or seconds > SHARD_SECONDS
 
 
 def _nowhere(_root: object, _path: str) -> bool:
@@ -212,7 +221,7 @@ def add_stream(
     began = time.monotonic()
     with Writer(store) as writer:
         known = {*store.known(folder), *(failure.path for failure in store.failures(folder))}
-        run = _Run(writer, Place(folder), 0, on_progress)
+        run = Run(writer, Place(folder), 0, on_progress, _is_full)
 
         def load(task: tuple[str, bytes], cuts: Pyramid, feed: Feed) -> Result:
             name, content = task
@@ -228,100 +237,15 @@ def add_stream(
     return run.report
 
 
-class _Run:
-    """One pass over a plan's tasks: collects what is ready and commits it shard by shard."""
-
-    def __init__(
-        self,
-        writer: Writer,
-        place: Place,
-        n_total: int,
-        on_progress: OnProgress | None,
-        is_known: Callable[[str], bool] = lambda _: False,
-    ) -> None:
-        self.writer, self.place, self.n_total, self.on_progress = writer, place, n_total, on_progress
-        self.is_known = is_known
-        self.report = AddReport()
-        self.n_done = 0
-        self._start_shard()
-
-    def _start_shard(self) -> None:
-        self.pictures: list[NewPicture] = []
-        self.features: list[Features] = []
-        self.failures: list[Failure] = []
-        self.same: list[Same] = []
-        self.shard_began = time.monotonic()
-
-    def begin(self, plan: Plan) -> None:
-        """Note what a plan knows without a file having been read."""
-        self.report.unchanged, self.report.moved = plan.unchanged, plan.moved
-        self.report.failed = list(plan.still_failing)
-        for same in plan.settled:
-            self.report.count(same)
-        self.same += [*plan.settled, *plan.noted]
-        if plan.outdated:
-            self.writer.forget_failures(self.place.root, plan.outdated)
-
-    def encode(
-        self, tasks: Iterable[T], load: Callable[[T, Pyramid, Feed], Result], encoder: Encoder, n_workers: int | None
-    ) -> None:
-        """Load (in threads) and encode every task, committing on the way, and also when interrupted."""
-        encoded = encode_tasks(tasks, load, encoder, self.writer.store.settings.pyramid, n_workers, self._note)
-        with closing(encoded):
-            try:
-                for loaded, features in encoded:
-                    self.pictures.append(loaded.picture)
-                    self.features.append(features)
-                    is_changed = self.is_known(loaded.picture.path)
-                    self.report.changed += is_changed
-                    self.report.added += not is_changed
-                    self._advance(loaded.picture.path)
-                    if len(self.pictures) >= SHARD_IMAGES or time.monotonic() - self.shard_began > SHARD_SECONDS:
-                        self.commit()
-            except StoreError:
-                raise
-            except BaseException:
-                self.commit()
-                raise
-        self.commit()
-
-    def _note(self, result: Failure | Same) -> None:
-        """Keep what is not to be encoded for the next commit."""
-        if isinstance(result, Failure):
-            self.failures.append(result)
-            self.report.failed.append(result)
-        else:
-            self.same.append(result)
-            self.report.count(result)
-        self._advance(result.path)
-
-    def _advance(self, path: str) -> None:
-        if split_page(path)[1] > 1:  # the first page of a file is its last to be done
-            return
-        self.n_done += 1
-        if self.on_progress is not None:
-            self.on_progress(self.n_done, self.n_total)
-
-    def commit(self) -> None:
-        """Make everything that is ready permanent."""
-        if self.same:
-            self.writer.move(self.place.root, [move for same in self.same for move in same.moves])
-        if self.pictures or self.failures:
-            settings = self.writer.store.settings
-            shape = (len(self.pictures), settings.pyramid.n_regions, settings.encoder.dim)
-            features = np.array(self.features, np.float16).reshape(shape)
-            self.writer.commit(self.place.root, self.pictures, features, self.failures)
-        self._start_shard()
-
-
 def _look_into(plan: Plan, task: Task, pyramid: Pyramid, feed: Feed, *, has_pages: bool) -> Result:
     """Read a file once: recognise it by its hash, or decode it and cut it into patches."""
     assert isinstance(plan.place.root, Path), "a folder"
     file = plan.place.root / task.path
     try:
-        content = read_file(file, task.path, task.state.size)
-        given = Content.of(task.path, task.state, content, file, has_pages=has_pages)
-        same = task.same(given.sha256) or plan.claim(task, given.sha256)
-        return load_content(given, same, pyramid, feed)
+        with in_turn(task.state.size):
+            content = read_file(file, task.path, task.state.size)
+            given = Content.of(task.path, task.state, content, file, has_pages=has_pages)
+            same = task.same(given.sha256) or plan.claim(task, given.sha256)
+            return load_content(given, same, pyramid, feed)
     except ImageError as error:
         return Failure(task.path, task.state, error.reason, error.passing)

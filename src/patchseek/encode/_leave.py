@@ -26,7 +26,6 @@ def take_leave(writer: Writer, plan: Plan, report: AddReport, *, prune: bool = F
         _add_missing(report, replace(missing, folder=f"{root}/{missing.folder}".rstrip("/")))
     for other in plan.robbed:
         _leave_root(writer, other, report)
-    writer.forget_roots(plan.robbed, root)
 
 
 def _leave_root(writer: Writer, root: Root, report: AddReport) -> None:

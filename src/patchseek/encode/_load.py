@@ -5,8 +5,9 @@ load (threads): read, hash, decode, cut -> full batches across pictures -> encod
 
 import hashlib
 import os
+import threading
 from collections.abc import Callable, Generator, Iterable, Iterator
-from contextlib import closing
+from contextlib import AbstractContextManager, closing, nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TypeVar
@@ -22,7 +23,7 @@ from ..patches import Feed, Patches, cut
 from ..regions import Pyramid
 from ..store import Failure, FileState, NewPicture, may_have_pages, page_path
 from ._pipeline import WholePictures, encode_stream, map_ahead
-from ._plan import Same
+from ._tasks import Same
 
 T = TypeVar("T")
 _NONE: Patches = np.empty((0, 0, 0, 3), np.uint8)  # so that a picture on its way does not hold on to its patches
@@ -51,6 +52,15 @@ Result = Loaded | Several | Same | Failure
 """What became of a file."""
 
 
+_LARGE = 64 << 20
+_large = threading.Lock()
+
+
+def in_turn(size: int) -> AbstractContextManager[object]:
+    """For as long as a file's bytes are held: of those that are large, one at a time, however many threads read."""
+    return _large if size > _LARGE else nullcontext()
+
+
 def read_file(file: Path, path: str, size: int) -> bytes:
     """The bytes of a file of `size` bytes, called `path` in errors.
 
@@ -67,6 +77,8 @@ def read_file(file: Path, path: str, size: int) -> bytes:
             after = os.fstat(opened.fileno())
     except OSError as error:
         raise ImageError(path, f"cannot be read ({error.strerror})", passing=True) from error
+    except MemoryError as error:
+        raise ImageError(path, "too little memory to read it", passing=True) from error
     if (after.st_size, after.st_mtime_ns) != (len(content), before.st_mtime_ns):
         raise ImageError(path, "changed while it was read", passing=True)
     return content
@@ -124,7 +136,10 @@ def load_page(given: Content, pyramid: Pyramid, feed: Feed, page: int = 1, n_pag
     picture = read(given.content or given.file or b"", need=need, name=path, page=page)
     size = picture.width, picture.height
     new = NewPicture(path, given.state, given.sha256, *size, n_pages if page == 1 else None)
-    return Loaded(new, cut(picture, pyramid, feed), picture.note)
+    try:
+        return Loaded(new, cut(picture, pyramid, feed), picture.note)
+    except MemoryError as error:
+        raise ImageError(path, "too little memory to cut it", passing=True) from error
 
 
 def encode_tasks(

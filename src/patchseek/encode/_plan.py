@@ -5,86 +5,18 @@
 A file is known by the path of its first page; the pictures of further pages go with it.
 """
 
-import threading
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 
-from ..store import Failure, FileState, KnownFile, Move, Root, Store, may_have_pages, page_path, split_page
+from ..store import Failure, FileState, KnownFile, Root, Store, may_have_pages, split_page
+from ._pool import Lost, Pool
+from ._tasks import Place, Same, Task
 
 MOST_GONE = 0.5
 """Where more than this share of what is known is gone at once, and at least LEAST_GONE files, they may be elsewhere."""
 LEAST_GONE = 3
-
-
-@dataclass(frozen=True)
-class Place:
-    """Where in the catalogue the files of a folder belong: a root, or the part of it whose paths begin with `under`."""
-
-    root: Root
-    under: str = ""
-    # such as "sub/"
-
-
-@dataclass(frozen=True)
-class Task:
-    """A file to look into."""
-
-    path: str
-    state: FileState
-    known: tuple[KnownFile, ...]
-    # what the collection has under this path, a picture a page
-    has_moved: bool = False
-    # whether it is under this path since its whole folder moved, in this run
-
-    def same(self, sha256: str) -> "Same | None":
-        """What the collection has of the file, if its bytes are still those."""
-        images = tuple(file for file in self.known if file.sha256 == sha256)
-        return Same(self.path, self.state, images, moved=self.has_moved) if images else None
-
-
-@dataclass(frozen=True)
-class Same:
-    """A file whose bytes the collection already has, under this or another path."""
-
-    path: str
-    state: FileState
-    images: tuple[KnownFile, ...]
-    # a picture a page
-    moved: bool
-    n_pages: int | None = None
-    # None where they were not counted
-
-    @property
-    def by_page(self) -> dict[int, KnownFile]:
-        """The pictures by the number of their page."""
-        return {split_page(image.path)[1]: image for image in self.images}
-
-    @property
-    def moves(self) -> list[Move]:
-        """The change to the catalogue."""
-        return [
-            Move(image.id, page_path(self.path, page), self.state, self.n_pages if page == 1 else None)
-            for page, image in self.by_page.items()
-        ]
-
-
-@dataclass(eq=False)
-class Lost:
-    """A file of the collection that is not where it was; its pictures wait for one of the same bytes."""
-
-    root: Root
-    path: str
-    pages: list[KnownFile] = field(default_factory=list)
-    heir: str | None = None
-    # a file that is to be looked into, at the same path and of the same size: whose the pictures are, if its bytes are
-
-    def fitness(self, path: str) -> tuple[int, int]:
-        """The more of a path's end is the same, the likelier it is the file that moved there."""
-        mine, theirs = self.path.split("/"), path.split("/")
-        n_same = next((i for i, (a, b) in enumerate(zip(mine[::-1], theirs[::-1], strict=False)) if a != b), None)
-        return min(len(mine), len(theirs)) if n_same is None else n_same, -len(mine)
 
 
 @dataclass(frozen=True)
@@ -137,10 +69,8 @@ class Plan:
         self._seen: set[str] = set()
         self._gone: dict[str, list[KnownFile]] = {}
         self._left_out: dict[str, list[KnownFile]] = {}
-        self._pool: defaultdict[str, list[Lost]] = defaultdict(list)
-        self._heirs: defaultdict[str, list[Lost]] = defaultdict(list)
+        self._pool = Pool()
         self._unseen: tuple[str, ...] = ()
-        self._lock = threading.Lock()
         self.unchanged = self.moved = 0
         self.still_failing: list[Failure] = []
         self.settled: list[Same] = []  # known to be back, or moved, without having been read
@@ -223,13 +153,7 @@ class Plan:
             self._left_out, self._gone = {}, {}
         if not (alone or self._streams):
             lost += self._set_aside() + self._strays(sizes, is_there)
-        by_path = {task.path: task for task in tasks}
-        for entry in lost:
-            task = by_path.get(entry.path)
-            if task is not None and task.state.size == entry.pages[0].state.size:
-                entry.heir = task.path
-                self._heirs[task.path].append(entry)
-            self._pool[entry.pages[0].sha256].append(entry)
+        self._pool.add(lost, tasks)
         return [task for task in tasks if not self._settle(task)]
 
     def _set_aside(self) -> list[Lost]:
@@ -253,40 +177,30 @@ class Plan:
 
     def _settle(self, task: Task) -> bool:
         """Take back, without reading it, a file that is at its path again and has not been touched meanwhile."""
-        for entry in self._heirs.get(task.path, ()):
+        for entry in self._pool.waiting_at(task.path):
             first = entry.pages[0]
             untouched = first.state == task.state and first.state.ctime_ns is not None and first.path == entry.path
             if untouched and not self._check and not task.known and self._is_whole(entry.pages, ()):
-                self._take(entry)
-                self.settled.append(self._same(task, entry))
+                self._pool.take(entry)
+                self.settled.append(self._found(task, entry))
                 return True
         return False
 
     def claimable(self) -> dict[str, tuple[KnownFile, ...]]:
         """By SHA-256, pictures that wait for their file, a page each."""
-        return {sha256: tuple(entries[0].pages) for sha256, entries in self._pool.items() if entries}
+        return self._pool.by_hash()
 
     def claim(self, task: Task, sha256: str) -> Same | None:
         """The pictures that a file's bytes already are, if they wait for their file. Called by several threads."""
-        with self._lock:
-            for entry in self._heirs.pop(task.path, ()):
-                if entry.pages[0].sha256 != sha256:
-                    entry.heir = None
-            waiting = [entry for entry in self._pool.get(sha256, ()) if entry.heir in (None, task.path)]
-            if not waiting:
-                return None
-            best = max(waiting, key=lambda entry: (entry.heir is not None, entry.fitness(task.path)))
-            self._take(best)
-            return self._same(task, best)
+        entry = self._pool.claim(task.path, sha256)
+        return None if entry is None else self._found(task, entry)
 
-    def _take(self, entry: Lost) -> None:
-        self._pool[entry.pages[0].sha256].remove(entry)
+    def _found(self, task: Task, entry: Lost) -> Same:
+        """Note that a file is gone no more."""
         if entry.root != self.place.root:
             self.robbed.add(entry.root)
         elif not entry.pages[0].is_aside:
             self._gone.pop(entry.path, None)
-
-    def _same(self, task: Task, entry: Lost) -> Same:
         moved = (entry.root, entry.path) != (self.place.root, task.path)
         return Same(task.path, task.state, tuple(entry.pages), moved)
 

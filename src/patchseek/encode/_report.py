@@ -4,7 +4,8 @@ from collections import Counter
 from dataclasses import dataclass, field
 
 from ..store import Failure
-from ._plan import Missing, Same
+from ._plan import Missing
+from ._tasks import Same
 
 
 @dataclass
@@ -26,6 +27,8 @@ class AddReport:
     missing_from: list[Missing] = field(default_factory=list)
     failed: list[Failure] = field(default_factory=list)
     # those of this run and those known before and unchanged since
+    damaged: dict[str, str] = field(default_factory=dict)
+    # of pictures that were read in part, or roughly, what is missing
     passed_over: Counter[str] = field(default_factory=Counter)
     # files that are no picture's by suffix (".cr2", "no suffix"), and what was left out: "links", "excluded"
     unmatched: dict[str, str | None] = field(default_factory=dict)

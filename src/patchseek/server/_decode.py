@@ -83,7 +83,8 @@ class Decoder:
         if answer is None or len(pixels) < n_bytes:
             limit = f"took longer than {self.seconds:g} s to decode" if was_killed else "the decoder broke down on it"
             raise ImageError(name, limit)
-        return Picture(np.frombuffer(pixels, np.uint8).reshape(answer["shape"]), answer["width"], answer["height"])
+        shaped = np.frombuffer(pixels, np.uint8).reshape(answer["shape"])
+        return Picture(shaped, answer["width"], answer["height"], answer["note"])
 
     def _discard(self, worker: subprocess.Popen[bytes]) -> None:
         worker.kill()

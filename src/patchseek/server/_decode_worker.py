@@ -34,7 +34,8 @@ def main() -> None:
         n_bytes, max_pixels = HEADER.unpack(header)
         try:
             picture = read(sys.stdin.buffer.read(n_bytes), need=NEED, max_pixels=max_pixels, name="picture")
-            answer = {"shape": picture.pixels.shape, "width": picture.width, "height": picture.height}
+            size = {"shape": picture.pixels.shape, "width": picture.width, "height": picture.height}
+            answer = {**size, "note": picture.note}
             pixels = picture.pixels.data.cast("B")
         except ImageError as error:
             answer, pixels = {"reason": error.reason}, memoryview(b"")

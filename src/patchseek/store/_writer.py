@@ -2,7 +2,7 @@
 
 import sqlite3
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import IO
@@ -129,11 +129,15 @@ class Writer:
         return 1 if used is None else int(used[0]) + 1
 
     def move(self, root: Root, moves: Sequence[Move]) -> None:
-        """Give pictures a new path and file state; vectors, ids and tags stay. What was set aside is found again."""
+        """Give pictures a new path and file state; vectors, ids and tags stay. What was set aside is found again.
+
+        A root that they leave and of which nothing is left is forgotten.
+        """
         with self._catalogue.writing() as db:
-            root_id = self._root_id(db, root)
+            root_id, roots = self._root_id(db, root), set()
             for move in moves:
-                (sha256,) = db.execute("SELECT sha256 FROM image WHERE id = ?", (move.image,)).fetchone()
+                old, sha256 = db.execute("SELECT root, sha256 FROM image WHERE id = ?", (move.image,)).fetchone()
+                roots.add(old)
                 make_room(db, root_id, move.path, sha256, but=move.image)
                 db.execute(
                     "UPDATE image SET root = ?, path = ?, size = ?, mtime_ns = ?, ctime_ns = ?, removed = 0, "
@@ -141,6 +145,8 @@ class Writer:
                     (root_id, move.path, *columns(move.state), move.n_pages, move.image),
                 )
             db.executemany("DELETE FROM aside WHERE image = ?", [(move.image,) for move in moves])
+            for old in roots - {root_id}:
+                forget_root(db, old, root_id)
 
     def join(self, old: Root, new: Root, prefix: str = "") -> None:
         """Make the pictures of one root part of another, their paths put below a prefix such as "sub/".
@@ -149,13 +155,6 @@ class Writer:
         """
         with self._catalogue.writing() as db:
             join_roots(db, self._root_id(db, old), self._root_id(db, new), prefix)
-
-    def forget_roots(self, roots: Iterable[Root], new: Root) -> None:
-        """Forget those of these roots of which nothing is left; `new` is one that stays."""
-        with self._catalogue.writing() as db:
-            for root in roots:
-                if root != new:
-                    forget_root(db, self._root_id(db, root), self._root_id(db, new))
 
     def remove(self, ids: Sequence[int]) -> int:
         """Take pictures out of every future search; returns how many were there. `compact` frees their bytes."""

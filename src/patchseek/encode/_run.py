@@ -1,0 +1,118 @@
+"""One pass over files: what is ready is committed shard by shard. Looks into none itself."""
+
+import time
+from collections.abc import Callable, Iterable
+from contextlib import closing
+from typing import TypeVar
+
+import numpy as np
+
+from ..encoders import Encoder, Features
+from ..errors import StoreError
+from ..patches import Feed
+from ..regions import Pyramid
+from ..store import Failure, NewPicture, Writer, split_page
+from ._load import Result, encode_tasks
+from ._plan import Plan
+from ._report import AddReport
+from ._tasks import Place, Same
+
+T = TypeVar("T")
+OnProgress = Callable[[int, int], None]
+"""Called with (files done, files to do) after each file."""
+
+
+class Run:
+    """One pass over a plan's tasks: collects what is ready and commits it shard by shard."""
+
+    def __init__(
+        self,
+        writer: Writer,
+        place: Place,
+        n_total: int,
+        on_progress: OnProgress | None,
+        is_full: Callable[[int, float], bool],
+        is_known: Callable[[str], bool] = lambda _: False,
+    ) -> None:
+        """is_full: whether so many pictures are a shard, or what has waited for so many seconds. is_known: whether the
+        collection had a picture under a path.
+        """
+        self.writer, self.place, self.n_total, self.on_progress = writer, place, n_total, on_progress
+        self.is_full, self.is_known = is_full, is_known
+        self.report = AddReport()
+        self.n_done = 0
+        self._start_shard()
+
+    def _start_shard(self) -> None:
+        self.pictures: list[NewPicture] = []
+        self.features: list[Features] = []
+        self.failures: list[Failure] = []
+        self.same: list[Same] = []
+        self.shard_began = time.monotonic()
+
+    def begin(self, plan: Plan) -> None:
+        """Note what a plan knows without a file having been read."""
+        self.report.unchanged, self.report.moved = plan.unchanged, plan.moved
+        self.report.failed = list(plan.still_failing)
+        for same in plan.settled:
+            self.report.count(same)
+        self.same += [*plan.settled, *plan.noted]
+        if plan.outdated:
+            self.writer.forget_failures(self.place.root, plan.outdated)
+
+    def encode(
+        self, tasks: Iterable[T], load: Callable[[T, Pyramid, Feed], Result], encoder: Encoder, n_workers: int | None
+    ) -> None:
+        """Load (in threads) and encode every task, committing on the way, and also when interrupted."""
+        encoded = encode_tasks(tasks, load, encoder, self.writer.store.settings.pyramid, n_workers, self._note)
+        with closing(encoded):
+            try:
+                for loaded, features in encoded:
+                    self.pictures.append(loaded.picture)
+                    self.features.append(features)
+                    is_changed = self.is_known(loaded.picture.path)
+                    self.report.changed += is_changed
+                    self.report.added += not is_changed
+                    if loaded.note:
+                        self.report.damaged[loaded.picture.path] = loaded.note
+                    self._advance(loaded.picture.path)
+                    self._commit_if_due()
+            except StoreError:
+                raise
+            except BaseException:
+                self.commit()
+                raise
+        self.commit()
+
+    def _note(self, result: Failure | Same) -> None:
+        """Keep what is not to be encoded for the next commit."""
+        if isinstance(result, Failure):
+            self.failures.append(result)
+            self.report.failed.append(result)
+        else:
+            self.same.append(result)
+            self.report.count(result)
+        self._advance(result.path)
+        self._commit_if_due()
+
+    def _commit_if_due(self) -> None:
+        if self.is_full(len(self.pictures), time.monotonic() - self.shard_began):
+            self.commit()
+
+    def _advance(self, path: str) -> None:
+        if split_page(path)[1] > 1:  # the first page of a file is its last to be done
+            return
+        self.n_done += 1
+        if self.on_progress is not None:
+            self.on_progress(self.n_done, self.n_total)
+
+    def commit(self) -> None:
+        """Make everything that is ready permanent."""
+        if self.same:
+            self.writer.move(self.place.root, [move for same in self.same for move in same.moves])
+        if self.pictures or self.failures:
+            settings = self.writer.store.settings
+            shape = (len(self.pictures), settings.pyramid.n_regions, settings.encoder.dim)
+            features = np.array(self.features, np.float16).reshape(shape)
+            self.writer.commit(self.place.root, self.pictures, features, self.failures)
+        self._start_shard()
