@@ -6,17 +6,19 @@ relative to the working directory. The last line of the output is one JSON objec
 
 import argparse
 import json
+import re
 import sys
 import time
 import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
 
 from patchseek import evaluate, metrics
+from patchseek.cli._targets import check_folder
 from patchseek.compression import PQ_ENGINES, compress_report, pq_engine
 from patchseek.datasets import Dataset, open_dataset
 from patchseek.encoders import Encoder, open_encoder
@@ -85,7 +87,7 @@ class Arguments:
             if getattr(self, name) not in values:
                 raise PatchseekError(f"--{name} must be one of {', '.join(map(str, values))}: {getattr(self, name)!r}")
         for name in self.metric_names:
-            if name not in ("map", "locscore") and not name.removeprefix("top-").isdigit():
+            if name not in ("map", "locscore") and not re.fullmatch("(top-)?[1-9][0-9]{0,8}", name):
                 raise PatchseekError(f"--compute_metrics knows mAP, locscore and top-N, not {name!r}")
 
     @property
@@ -130,6 +132,8 @@ def _read_toml(path: Path) -> dict[str, Any]:
 
 def run(arguments: Arguments) -> dict[str, float]:
     """Encode, search, score; print the table; the metrics in percent by name."""
+    for folder in ("features", "faiss_indices", "logs"):
+        check_folder(Path(folder))
     dataset = _open_data(arguments.split)
     say(str(dataset))
     for note in dataset.first_notes:
@@ -149,12 +153,23 @@ def run(arguments: Arguments) -> dict[str, float]:
         report = compress_report(dataset, gallery, queries, engine, results, exact_settings)
         say(report.table())
     figures = {name: 100 * value for name, value in _figures(arguments, results, dataset).items()}
-    if arguments.visualize:
-        from patchseek.report import draw_results
+    try:
+        if arguments.visualize:
+            from patchseek.report import draw_results
 
-        say(f"pictures: {draw_results(results, dataset, Path('logs') / 'visualize')}")
-    _log(arguments, results, figures, report and report.figures)
+            say(f"pictures: {draw_results(results, dataset, Path('logs') / 'visualize')}")
+        _log(arguments, results, figures, report and report.figures)
+    except (PatchseekError, OSError) as error:
+        raise Unkept(str(error), figures) from error
     return figures
+
+
+class Unkept(PatchseekError):
+    """A run whose log or pictures could not be written."""
+
+    def __init__(self, message: str, figures: dict[str, float]) -> None:
+        super().__init__(message)
+        self.figures = figures
 
 
 def pq_settings(arguments: Arguments, exact: evaluate.EvalSettings, dim: int, n_images: int) -> evaluate.EvalSettings:
@@ -240,10 +255,21 @@ def say(text: str) -> None:
 def main() -> None:
     """Run, print the table and the JSON line; an error is one line and exit code 1."""
     try:
-        figures = run(parse())
-    except PatchseekError as error:
-        sys.stderr.write(f"error: {error}\n")
-        sys.exit(1)
+        show(run(parse()))
+    except Unkept as error:
+        show(error.figures)
+        _fail(error)
+    except (PatchseekError, OSError) as error:
+        _fail(error)
+
+
+def _fail(error: Exception) -> NoReturn:
+    sys.stderr.write(f"error: {error}\n")
+    sys.exit(1)
+
+
+def show(figures: Mapping[str, float]) -> None:
+    """The table and the JSON line."""
     for name, value in figures.items():
         say(f"{name:10} {value:6.2f} %")
     say(json.dumps({name: round(float(np.round(value, 4)), 4) for name, value in figures.items()}))

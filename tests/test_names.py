@@ -213,7 +213,7 @@ def test_a_remembered_name_stays_a_name_when_nothing_bears_it_any_more(collectio
     (folder / "Fotos [alt]").rename(folder / "old")
     report = collection.add(folder)
     assert paths(collection) == {"image1.jpg", "Fotos a/a.png", "old/a.png"}
-    assert report.unmatched.keys() == {"image[1].jpg", str(folder / "Fotos [alt]")}
+    assert report.unmatched == {}, "what was said then may well be gone"
 
 
 def test_each_folder_has_exclusions_of_its_own(collection, make_folder):

@@ -34,6 +34,7 @@ from .browser import (
     settle,
     until,
 )
+from .proxy import free_port, serving
 
 ROOT = Path(__file__).parent.parent
 SCREENS = ROOT / "build" / "screens"
@@ -115,6 +116,20 @@ def address(home):
     yield server.stdout.readline().strip()
     server.terminate()
     errors = server.communicate()[1]
+    assert "Traceback" not in errors, errors
+
+
+@pytest.fixture(scope="module", params=[True, False], ids=["strips", "leaves"])
+def public(request, home):
+    """The address of a server below a path, behind a proxy that takes the path off or leaves it; token included."""
+    own, port = free_port(), free_port()
+    command = [sys.executable, "-W", "error", "-m", "patchseek", "serve", str(home / "collection"), "--port", str(port)]
+    command += ["--allow-dir", str(home / "allowed"), "--public-url", f"http://127.0.0.1:{own}/our/pictures"]
+    server = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    with serving("/our/pictures", own, port, strips=request.param):
+        yield server.stdout.readline().strip()
+        server.terminate()
+        errors = server.communicate()[1]
     assert "Traceback" not in errors, errors
 
 
@@ -358,6 +373,46 @@ def test_the_full_view_zooms_pans_and_searches_a_region(open_page, home):
     answer = answered(page, lambda: page.locator("#region-go").click())
     assert overlap(answer["query"]["box"], (500, 50, 250, 200)) > 0.9 or answer["query"]["box"][2] > 0
     assert page.locator("#viewer").is_hidden()
+
+
+# ---- below a path
+
+
+def test_behind_a_proxy_with_a_path_all_of_the_page_works_and_asks_for_nothing_beside_it(chromium, public, home, truth):
+    place = public.partition("?")[0]
+    asked, problems = [], []
+    context = open_context(chromium, viewport={"width": 1440, "height": 900})
+    page = context.new_page()
+    page.on("request", lambda request: asked.append(request.url))
+    page.on("pageerror", lambda error: problems.append(str(error)))
+    page.on("response", lambda r: problems.append(f"{r.status} {r.url}") if r.status >= 400 else None)
+    page.goto(public)
+    page.wait_for_selector("body[data-ready]")
+    assert page.url == place
+    until(page, SHOWN)
+    answered(page, lambda: drop(page, home / "cup.jpg"))
+    answered(page, lambda: draw_box(page, CUP_BOX))
+    assert_found(page, truth)
+    until(page, SHOWN)
+    page.locator("#results .tile").first.click()
+    until(page, "document.querySelector('.viewer-sheet img').naturalWidth > 0")
+    page.locator("#viewer-close").click()
+    page.evaluate("location.hash = '#collection'")
+    with page.expect_response(lambda response: "/events" in response.url) as _:
+        page.locator("#folders button").click()
+    page.wait_for_selector('.job[data-state="done"], .job[data-state="failed"]')
+    assert re.search("added|unchanged", page.locator(".job .muted").inner_text())
+    page.reload()
+    page.wait_for_selector("body[data-ready]")  # the cookie lets it in
+    page.goto(f"{place}docs")
+    page.wait_for_selector("#routes section")
+    assert "/our/pictures/api/search" in page.locator("#routes").inner_text()
+    page.locator("a.brand").click()
+    page.wait_for_selector("body[data-ready]")
+    assert page.url == place
+    context.close()
+    assert [url for url in asked if not url.startswith((place, "blob:", "data:"))] == []
+    assert problems == []
 
 
 # ---- hostile and large

@@ -11,6 +11,11 @@ ROWS = 65536
 """Rows in memory at once when a file is read."""
 
 
+def require_parquet() -> None:
+    """Raise MissingExtra without pyarrow."""
+    _import_pyarrow()
+
+
 def write_columns(path: Path, columns: Mapping[str, Sequence[Any]]) -> None:
     """Columns of equal length as a Parquet file. Raises MissingExtra without pyarrow, OSError."""
     pyarrow = _import_pyarrow()

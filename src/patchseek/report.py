@@ -31,7 +31,8 @@ def write_report(
 ) -> str:
     """Write metrics.json, report.md and, with the extra `plots`, plots; returns the report's text (Markdown).
 
-    results and scores: label ("L0", ...) -> what evaluate.run_benchmark and evaluate.score gave.
+    results and scores: label ("L0", ...) -> what evaluate.run_benchmark and evaluate.score gave. Raises Unwritten,
+    which has the text.
     """
     ranked = {label: rankings(found, dataset, boxes=boxes) for label, found in results.items()}
     last = list(ranked)[-1]
@@ -43,13 +44,20 @@ def write_report(
         content = {"levels": scores, "breakdowns": {last: tables}}
         (folder / "metrics.json").write_text(json.dumps(content, indent=2) + "\n")
         (folder / "report.md").write_text(text)
-    except OSError as error:
-        raise PatchseekError(f"{folder}: cannot be written ({error.strerror})") from error
-    try:
         _plot(folder, ranked, metrics, tables)
+    except OSError as error:
+        raise Unwritten(f"{folder}: cannot be written ({error.strerror or error})", text) from error
     except MissingExtra as error:
         text += f"\nNo plots: {error}\n"
     return text
+
+
+class Unwritten(PatchseekError):
+    """A report that could not be written whole. text: what it says."""
+
+    def __init__(self, message: str, text: str) -> None:
+        super().__init__(message)
+        self.text = text
 
 
 def sizes_of(dataset: Dataset) -> dict[str, tuple[int, int]]:

@@ -30,6 +30,7 @@ from ._report import say_report, write_run_report
 from ._search import search_command
 from ._serve import serve_command
 from ._streams import flush_chatter, flush_results, mend_streams
+from ._targets import check_file
 
 if TYPE_CHECKING:
     from ..regions import Pyramid
@@ -119,6 +120,8 @@ def index(
 
     if index_engine is not None:
         index_engine = lasting(index_engine)
+    if report:
+        check_file(report)
     if fast:
         choice = choice.or_else("embedded-fast")
     home = collection or cluster.home(source)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from ..errors import PatchseekError
 from ._encoder import EncoderChoice, encoder_options
 from ._log import say
 
@@ -64,17 +65,21 @@ def evaluate_command(
     from ..datasets import open_dataset, read_keys, write_similarities
     from ..indexes import EXACT
     from ..regions import Pyramid
-    from ..report import write_report
+    from ..report import Unwritten, write_report
     from ..rerank import Refiner
     from ._output import print_line
     from ._progress import progress_bar
+    from ._targets import attempt, check_folder
 
+    check_folder(out)
+    check_folder(cache)
     data = open_dataset(dataset)
     say(str(data))
     _say_notes(data)
     model = choice.open()
     scores: dict[str, dict[str, object]] = {}
     results = {}
+    unwritten: list[PatchseekError] = []
     chosen = sorted(set(levels or (0, 1, 2, 3)))
     with progress_bar("pictures") as on_progress:
         pyramid, keys = Pyramid.up_to(chosen[-1]), read_keys(keep) if keep else None
@@ -91,7 +96,8 @@ def evaluate_command(
         label = f"L{level}"
         results[label] = ev.run_benchmark(data, gallery, features, opened, settings, refiners)
         n_distractors = results[label]["dataset"]["n_distractors"]
-        ev.write_results(results[label], out / f"results-{label}-{n_distractors}-distractors.json")
+        file = out / f"results-{label}-{n_distractors}-distractors.json"
+        unwritten += attempt(ev.write_results, results[label], file)
         if index_engine != EXACT:
             exact = ev.EvalSettings(level, query=query, top=top)
             plain = ev.run_benchmark(data, gallery, features, opened, replace(settings, refine=0))
@@ -100,8 +106,16 @@ def evaluate_command(
         scores[label] = ev.score(results[label], data, boxes=boxes)
         if similarities:
             ranked = {q: [(name, s) for name, s, _ in r] for q, r in results[label]["results"].items()}
-            write_similarities(out / f"similarities-{label}-{n_distractors}-distractors.json", ranked)
-    print_line(write_report(out, data, results, scores, boxes=boxes))
+            file = out / f"similarities-{label}-{n_distractors}-distractors.json"
+            unwritten += attempt(write_similarities, file, ranked)
+    try:
+        print_line(write_report(out, data, results, scores, boxes=boxes))
+    except Unwritten as error:
+        print_line(error.text)
+        unwritten.append(error)
+    if unwritten:
+        kept = f"the figures are printed; the features are kept in {cache}, so that the same command is soon done"
+        raise PatchseekError(f"{unwritten[0]}; {kept}") from unwritten[0]
 
 
 @click.command("score")

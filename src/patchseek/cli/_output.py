@@ -1,4 +1,4 @@
-"""Matches as text: a table for people, JSON, JSON Lines, CSV and Parquet for programs. Boxes are x y w h pixels."""
+"""Matches as text: JSON, JSON Lines, CSV and Parquet for programs; `_table` has people's. Boxes are x y w h pixels."""
 
 import csv
 import json
@@ -14,11 +14,8 @@ def write_records(
     collection: dict[str, Any],
     results: list[dict[str, Any]],
     form: str | None,
-    parquet: Path | None,
 ) -> None:
-    """Results on stdout as json, jsonl, csv or (None) a table, and into a Parquet file where one is named."""
-    if parquet:
-        write_parquet(results, parquet)
+    """Results on stdout as json, jsonl, csv or (None) a table."""
     if form == "json":
         write_json(queries, collection, results)
     elif form == "jsonl":
@@ -26,6 +23,8 @@ def write_records(
     elif form == "csv":
         write_csv(results)
     else:
+        from ._table import write_table
+
         write_table(results)
 
 
@@ -73,26 +72,6 @@ def write_parquet(results: list[dict[str, Any]], path: Path) -> None:
         write_columns(path, {name: [row[name] for row in rows] for name in COLUMNS})
     except OSError as error:
         raise PatchseekError(f"{path}: cannot be written ({error})") from error
-
-
-def write_table(results: list[dict[str, Any]]) -> None:
-    """A table for a terminal; tab-separated values when stdout is not one."""
-    if not sys.stdout.isatty():
-        write_csv(results, "\t")
-        return
-    from rich.console import Console
-    from rich.table import Table
-    from rich.text import Text
-
-    table = Table("rank", "sure", "score", "picture", "box x,y,w,h", "of", box=None, header_style="bold")
-    for result in results:
-        boxes = [found["box"] for found in result.get("boxes", [])] or [result["box"]]
-        box = "  ".join(",".join(map(str, each)) for each in boxes)
-        sure = "" if result["confidence"] is None else f"{result['confidence']:.0%}"
-        size = f"{result['width']}x{result['height']}"
-        name = Text(printable(result["image"]), overflow="fold")
-        table.add_row(str(result["rank"]), sure, f"{result['score']:.3f}", name, box, size)
-    Console().print(table)
 
 
 def printable(text: str) -> str:

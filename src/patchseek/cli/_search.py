@@ -3,15 +3,17 @@
 import logging
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from ..errors import PatchseekError
 from ._collection import collection_option, open_collection, weights_option
 from ._log import say
 from ._numbers import positive
+from ._targets import attempt, check_file
 
 if TYPE_CHECKING:
     from ..collection import Collection
@@ -84,26 +86,49 @@ def search_command(
         raise click.UsageError(f"{len(boxes)} boxes for {len(asked)} pictures: give one --box for each, in order")
     numbers: list[list[float] | None] = [_numbers(box) for box in boxes]
     numbers += [None] * (len(asked) - len(numbers))
+    n_most = _top(top)
+    _check_targets(parquet, said["save"], is_drawn=bool(said["save"] or said["preview"]), has_pictures=bool(asked))
+    draw = None
     if server:
-        records = _search_there(server, asked, numbers, _top(top), said)
+        records = _search_there(server, asked, numbers, n_most, said)
     else:
-        records = _search_here(asked, numbers, _top(top), said)
-    from ._output import write_records
+        records, draw = _search_here(asked, numbers, n_most, said)
+    from ._output import write_parquet, write_records
 
-    write_records(*records, form, parquet)
+    write_records(*records, form)  # first: nothing that goes wrong below takes the answer away
     results = records[2]
+    problems = attempt(write_parquet, results, parquet) if parquet else []
+    problems += attempt(draw) if draw else []
     _say_what_changed(results)
     if not results:
         say("nothing found")
-        sys.exit(EXIT_NOTHING_FOUND)
-    if not server:
+    elif not server:
         _say_if_doubtful(results[0]["confidence"])
+    if problems:
+        raise PatchseekError("; ".join(map(str, problems))) from problems[0]
+    if not results:
+        sys.exit(EXIT_NOTHING_FOUND)
+
+
+def _check_targets(parquet: Path | None, save: Path | None, *, is_drawn: bool, has_pictures: bool) -> None:
+    """Raise PatchseekError or click.UsageError for what could not be written after the search."""
+    if parquet:
+        from .._parquet import require_parquet
+
+        check_file(parquet)
+        require_parquet()
+    if is_drawn and not has_pictures:
+        raise click.UsageError("words alone cannot be drawn: leave out --save and --preview")
+    if save:
+        from ..draw import SUFFIXES
+
+        check_file(save, SUFFIXES)
 
 
 def _search_here(
     asked: list[Path | int], boxes: Sequence[list[float] | None], top: int | None, said: dict[str, Any]
-) -> Records:
-    """Search a collection on this machine, and draw where that was asked for."""
+) -> tuple[Records, Callable[[], None] | None]:
+    """Search a collection on this machine; what is found, and what draws it where that was asked for."""
     from ..records import collection_record, match_record
     from ._progress import progress_bar
 
@@ -121,10 +146,11 @@ def _search_here(
             on_progress=on_progress,
             **options,
         )
-    if said["save"] or said["preview"]:
-        _draw(pictures, boxes, matches, said["save"] or _temporary_picture())
     results = [match_record(rank, match) for rank, match in enumerate(matches, 1)]
-    return _query_records(asked, pictures, boxes, said["text"]), collection_record(opened), results
+    records = _query_records(asked, pictures, boxes, said["text"]), collection_record(opened), results
+    if not (said["save"] or said["preview"]):
+        return records, None
+    return records, lambda: _draw(pictures, boxes, matches, said["save"] or _temporary_picture())
 
 
 def _read_stdin() -> "Picture":
@@ -180,8 +206,6 @@ def _draw(
     from ..boxes import from_pixels
     from ._sheet import draw_matches
 
-    if not pictures:
-        raise click.UsageError("words alone cannot be drawn: leave out --save and --preview")
     first, box = pictures[0], boxes[0]
     draw_matches(first, None if box is None else from_pixels(box, first.width, first.height), matches, path)
     say(f"drawn: {path}")

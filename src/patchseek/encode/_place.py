@@ -162,13 +162,12 @@ class _Rules:
                 self.all.append(LeftOut(Exclusions(exclusions(store, root), root), within=_prefix(root, folder)))
 
     def remember(self, writer: Writer, found: Scan) -> dict[str, str | None]:
-        """Leave it out the next time, too; what of it meant nothing, with what may have been meant."""
+        """Leave it out the next time, too; what is said now and meant nothing, with what may have been meant."""
         lines = self._around.lines
         if self._own is not None:
             lines = lines | _below(self._own.lines, self._place.under)
         remember_exclusions(writer, self._place.root, lines)
-        said = self._own or self._around
-        return {} if said is self._around and self._place.under else said.unmatched(found.files, self._folder)
+        return {} if self._own is None else self._own.unmatched(found.files, self._folder)
 
 
 def _is_left_out(store: Store, root: Path, under: str) -> bool:

@@ -170,6 +170,8 @@ def open_encoder(
     for int8.
     Raises EncoderError for a name nobody knows or what cannot be opened as asked, MissingExtra.
     """
+    if batch is not None and batch < 1:
+        raise EncoderError(f"a batch is of at least one patch, found {batch}")
     if name in ("embedded", "embedded-fast"):
         from ._embedded import open_embedded
 

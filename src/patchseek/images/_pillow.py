@@ -12,6 +12,8 @@ from ._pixels import Pixels, assembled, check_size, decoded_bytes, missing_rows,
 
 _MODE_BYTES = {"1": 1, "L": 1, "P": 1, "I;16": 2, "I;16B": 2}
 # a pixel of an image of a mode, 4 for all others
+_AT_ONCE = 1 << 22
+# pixels that are taken over in one piece, which is quicker and takes as much room again
 _OWN_BYTES = {"WEBP": 14, "AVIF": 14, "BMP": 3}
 # a pixel within a decoder, beside its image: canvases, planes of 16 bits, what is decoded in Python
 _JPEG2000_BYTES = 5
@@ -114,8 +116,11 @@ def orientation_of(image: Image.Image) -> int:
 
 def whole(image: Image.Image, factor: int) -> Pixels:
     """The pixels of a loaded image in RGB as stored, shrunk by a whole number."""
-    if factor > 1 and image.mode == "RGB" and "transparency" not in image.info:
-        return np.asarray(image.reduce(factor))
+    if image.mode == "RGB" and "transparency" not in image.info:
+        if factor > 1:
+            return np.asarray(image.reduce(factor))
+        if image.width * image.height <= _AT_ONCE:
+            return np.asarray(image)
     return assembled(map(_rgb, row_bands(image)), image.size, factor)
 
 

@@ -41,6 +41,7 @@ def build(collection: Collection, settings: ServerSettings) -> FastAPI:
         title="patchseek",
         version=__version__,
         description="Find an exact object in a collection of pictures and see where it is.",
+        servers=[{"url": settings.public_url.rstrip("/")}] if settings.public_url else None,
         docs_url=None,  # FastAPI's own pages load scripts from the network
         redoc_url=None,
         lifespan=lifespan,

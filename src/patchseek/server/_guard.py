@@ -9,8 +9,7 @@ import hmac
 import ipaddress
 import socket
 from collections.abc import Iterable
-from http.cookies import CookieError, SimpleCookie
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import parse_qs, quote, urlsplit
 
 from starlette.responses import HTMLResponse, JSONResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -47,9 +46,10 @@ class Guard:
                 await self.app(scope, receive, send)
             return  # no websockets here
         headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
-        refusal = self._refuse(scope, headers) or self._ask_token(scope, headers)
+        scope = self._without_prefix(scope)
+        refusal = self._refuse(scope, headers) or self._go_into(scope) or self._ask_token(scope, headers)
         body = _Body(receive, self.settings.max_upload_bytes)
-        protected = _protect(send, HEADERS)
+        protected = _protect(send, HEADERS, scope["path"])
         if refusal is None and body.is_too_long(headers.get("content-length", "")):
             await body.drain()
             refusal = _too_large(self.settings.max_upload_bytes)
@@ -74,6 +74,22 @@ class Guard:
             await body.drain()
             await _too_large(self.settings.max_upload_bytes)(scope, receive, protected)
 
+    def _without_prefix(self, scope: Scope) -> Scope:
+        """The request as if a proxy had taken the public address's path off; "" as path where it lacks its slash."""
+        prefix, path = self.settings.prefix, scope["path"]
+        if not prefix or not (path == prefix or path.startswith(f"{prefix}/")):
+            return scope
+        path = path.removeprefix(prefix)
+        return {**scope, "path": path, "raw_path": quote(path).encode()}
+
+    def _go_into(self, scope: Scope) -> Response | None:
+        """The way from the public address without a slash to the page, whose addresses are relative to it."""
+        if scope["path"]:
+            return None
+        query = scope["query_string"].decode("latin-1")
+        place = f"{quote(self.settings.prefix.rpartition('/')[2])}/" + (f"?{query}" if query else "")
+        return Response(status_code=307, headers={"location": place})
+
     def _refuse(self, scope: Scope, headers: dict[str, str]) -> Response | None:
         """The answer to a request of another site; None for one of ours."""
         host = headers.get("host", "")
@@ -83,7 +99,7 @@ class Guard:
         if origin is not None and not self._allows_origin(origin, host, scope.get("scheme", "http")):
             return _problem(403, "requests from pages of other sites are refused")
         site = headers.get("sec-fetch-site", "none")
-        visit = headers.get("sec-fetch-mode") == "navigate" and scope["method"] == "GET" and scope["path"] == "/"
+        visit = headers.get("sec-fetch-mode") == "navigate" and scope["method"] == "GET" and scope["path"] in ("", "/")
         if site not in ("same-origin", "none") and not visit:
             return _problem(403, "requests from pages of other sites are refused")
         return None
@@ -101,9 +117,9 @@ class Guard:
         return name in LOOPBACK_NAMES or name in (self.settings.host, socket.gethostname().lower()) or _is_address(name)
 
     def _allows_origin(self, origin: str, host: str, scheme: str) -> bool:
-        if self.public is not None and origin.lower() == f"{self.public.scheme}://{self.public.netloc}".lower():
-            return True
-        return origin.lower() == f"{scheme}://{host}".lower()
+        ours = [f"{scheme}://{host}", *([self.settings.public_url] if self.settings.public_url else [])]
+        asked = _origin(origin)
+        return asked is not None and asked in map(_origin, ours)
 
     def _ask_token(self, scope: Scope, headers: dict[str, str]) -> Response | None:
         """None for a request that shows the token, or needs none; the way in at the first visit; else 401."""
@@ -112,7 +128,8 @@ class Guard:
         scheme, _, given = headers.get("authorization", "").partition(" ")
         if scheme.lower() == "bearer" and hmac.compare_digest(given.strip().encode(), self.token):
             return None
-        if hmac.compare_digest(_cookie(headers.get("cookie", ""), self.cookie).encode(), self.session.encode()):
+        shown = _cookies(headers.get("cookie", ""), self.cookie)
+        if any(hmac.compare_digest(value.encode(), self.session.encode()) for value in shown):
             return None
         if scope["path"] == "/" and scope["method"] == "GET":
             asked = parse_qs(scope["query_string"].decode("latin-1")).get("token")
@@ -122,14 +139,17 @@ class Guard:
         return _problem(401, "this server needs a token", {"www-authenticate": "Bearer"})
 
     def _welcome(self) -> Response:
-        """Set the cookie and go on. By a page of ours, since a redirect from a link elsewhere would leave it unsent."""
+        """Set the cookie and go on. By a page of ours, since a redirect from a link elsewhere would leave it unsent.
+
+        Without a path, a browser keeps a cookie for the folder that it sees in its address bar, and what is below.
+        """
         answer = HTMLResponse(
-            '<!doctype html><html lang="en"><title>patchseek</title><meta http-equiv="refresh" content="0;url=/">'
-            '<p><a href="/">Go on</a></p></html>',
+            '<!doctype html><html lang="en"><title>patchseek</title><meta http-equiv="refresh" content="0;url=./">'
+            '<p><a href="./">Go on</a></p></html>',
             headers={"cache-control": "no-store"},
         )
         secure = self.public is not None and self.public.scheme == "https"
-        answer.set_cookie(self.cookie, self.session, _YEAR, httponly=True, samesite="strict", secure=secure)
+        answer.set_cookie(self.cookie, self.session, _YEAR, path=None, httponly=True, samesite="strict", secure=secure)
         return answer
 
 
@@ -168,25 +188,45 @@ class _Body:
             self._is_more = bool(message.get("more_body", False))
 
 
-def _protect(send: Send, headers: dict[str, str]) -> Send:
-    """A send that adds the headers to every answer."""
+def _protect(send: Send, headers: dict[str, str], path: str) -> Send:
+    """A send that adds the headers to every answer to a request of this path, and makes its redirections relative."""
     added = [(name.encode(), value.encode()) for name, value in headers.items()]
 
     async def protected(message: Message) -> None:
         if message["type"] == "http.response.start":
             given: Iterable[tuple[bytes, bytes]] = message.get("headers", ())
-            message = {**message, "headers": [*given, *added]}
+            told = [(name, _relative(value, path) if name == b"location" else value) for name, value in given]
+            message = {**message, "headers": [*told, *added]}
         await send(message)
 
     return protected
 
 
-def _cookie(header: str, name: str) -> str:
+def _relative(location: bytes, path: str) -> bytes:
+    """A redirection from a path of ours to the same with a slash more or less, as seen from there.
+
+    The framework writes whole addresses, of a scheme and path that it cannot know behind a proxy.
+    """
+    if b"://" not in location:
+        return location
+    query = location.partition(b"?")[1:]
+    last = quote(path.rstrip("/").rpartition("/")[2]).encode()
+    return (b"../" + last if path.endswith("/") else last + b"/") + b"".join(query)
+
+
+def _origin(url: str) -> tuple[str, str | None, int | None] | None:
+    """Scheme, host and port of an address; None for what is none."""
     try:
-        found = SimpleCookie(header).get(name)
-    except CookieError:
-        return ""
-    return found.value if found else ""
+        parts = urlsplit(url.lower())
+        return parts.scheme, parts.hostname, parts.port or {"http": 80, "https": 443}.get(parts.scheme)
+    except ValueError:
+        return None
+
+
+def _cookies(header: str, name: str) -> list[str]:
+    """The values of all cookies of a name: a browser sends those of several paths together."""
+    pairs = (pair.strip().partition("=") for pair in header.split(";"))
+    return [value.strip('"') for key, _, value in pairs if key == name]
 
 
 def _is_address(name: str) -> bool:
@@ -213,6 +253,7 @@ def _door(remark: str) -> str:
     return (
         '<!doctype html><html lang="en"><meta name="viewport" content="width=device-width"><title>patchseek</title>'
         f"<h1>patchseek</h1><p>{remark} Open the whole address that the server printed at its start, or give its token:"
-        '</p><form action="/" method="get"><label>Token <input name="token" type="password" autocomplete="off"></label>'
+        '</p><form action="./" method="get">'
+        '<label>Token <input name="token" type="password" autocomplete="off"></label>'
         " <button>Enter</button></form></html>"
     )

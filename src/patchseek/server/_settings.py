@@ -3,10 +3,12 @@
 import ipaddress
 from dataclasses import dataclass
 from pathlib import Path
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 from ..errors import PatchseekError
 
+OWN_PATHS = frozenset({"api", "web", "docs", "healthz", "metrics", "openapi.json", "favicon.ico"})
+"""How paths of ours begin. With one of them as prefix, nobody could tell whether a proxy has taken it off."""
 LOOPBACK_NAMES = frozenset({"localhost", "127.0.0.1", "::1"})
 """How a browser may call this machine itself."""
 
@@ -24,7 +26,7 @@ class ServerSettings:
     allow_dirs: tuple[Path, ...] = ()
     # folders that may be indexed from the page
     public_url: str | None = None
-    # the address people type where a reverse proxy stands in front, e.g. https://pictures.example.org
+    # the address people type where a reverse proxy stands in front: https://pictures.example.org, or with a path
     max_upload_bytes: int = 64 << 20
     # largest body of a request
     max_pixels: int = 100_000_000
@@ -41,8 +43,8 @@ class ServerSettings:
             raise PatchseekError(f"listening on {self.host} needs a token: whoever can reach it could see the pictures")
         if self.token is not None and not (self.token.isascii() and self.token.isprintable() and len(self.token) >= 8):
             raise PatchseekError("a token is at least 8 characters of plain ASCII")
-        if self.public_url is not None and urlsplit(self.public_url).scheme not in ("http", "https"):
-            raise PatchseekError(f"{self.public_url!r}: the public address begins with http:// or https://")
+        if self.public_url is not None:
+            _check_address(self.public_url)
         for folder in self.allow_dirs:
             if not folder.is_dir():
                 raise PatchseekError(f"{folder}: not a folder; --allow-dir takes folders that exist")
@@ -53,9 +55,30 @@ class ServerSettings:
         return is_loopback(self.host)
 
     @property
+    def prefix(self) -> str:
+        """The path of the public address, such as "/patchseek", or "". A proxy may take it off a request or not."""
+        return unquote(urlsplit(self.public_url).path).rstrip("/") if self.public_url else ""
+
+    @property
     def is_local(self) -> bool:
         """Whether whoever asks sits at this machine: then paths are shown and folders opened."""
         return self.is_loopback and self.token is None and self.public_url is None
+
+
+def _check_address(url: str) -> None:
+    """Raise PatchseekError for a public address that no browser could open, or whose path could be one of ours."""
+    try:
+        parts = urlsplit(url)
+        is_fine = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        is_fine = False
+    if not is_fine or not url.isprintable() or " " in url:
+        raise PatchseekError(f"{url!r}: a public address is http://HOST or https://HOST, with a port or a path or not")
+    segments = unquote(parts.path).strip("/").split("/")
+    if parts.query or parts.fragment or parts.username or {".", ".."} & set(segments):
+        raise PatchseekError(f"{url!r}: a public address has no ?, #, user or dots for folders in it")
+    if segments[0] in OWN_PATHS:
+        raise PatchseekError(f"{url!r}: /{segments[0]} is a path of patchseek itself; serve it below another")
 
 
 def is_loopback(host: str) -> bool:

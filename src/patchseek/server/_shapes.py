@@ -126,7 +126,7 @@ class ResultRef(BaseModel):
 
     image_id: ImageId
     box: Xywh
-    score: float | None = None
+    score: _Number | None = None
 
 
 class QueryRef(BaseModel):

@@ -3,6 +3,7 @@
 import json
 import secrets
 import urllib.error
+import urllib.parse
 import urllib.request
 from collections.abc import Sequence
 from pathlib import Path
@@ -31,7 +32,9 @@ class Client:
     def __init__(self, url: str, token: str | None = None, *, timeout: float = 60.0) -> None:
         if not url.startswith(("http://", "https://")):
             raise ServerError(f"{url!r}: the address of a server begins with http:// or https://")
-        self.url, self.token, self.timeout = url.rstrip("/"), token, timeout
+        self.url, _, query = url.partition("?")  # the whole address that the server printed may be given
+        self.url, self.timeout = self.url.rstrip("/"), timeout
+        self.token = token or next(iter(urllib.parse.parse_qs(query).get("token", ())), None)
 
     def search(
         self, query: str | Path | int | bytes, *, box: Sequence[float] | None = None, top: int = 10, **options: Option

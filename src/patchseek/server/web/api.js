@@ -1,5 +1,8 @@
 // Every request of the page, and errors in plain words.
 
+// Where the page lies on its host, such as "/" or "/patchseek/": this file is web/api.js below it.
+export const ROOT = new URL("..", import.meta.url).pathname;
+
 export class Problem extends Error {
   constructor(message, status) {
     super(message);
@@ -45,31 +48,31 @@ async function words(answer) {
 
 const json = async (path, options) => (await ask(path, options)).json();
 
-export const collection = () => json("/api/collection");
+export const collection = () => json(`${ROOT}api/collection`);
 export const images = (skip, limit, name = "") =>
-  json(`/api/images?${new URLSearchParams({ skip, limit, name })}`);
-export const image = (id) => json(`/api/images/${id}`);
-export const thumbnail = (id, large = false) => `/api/images/${id}/thumbnail${large ? "?large=true" : ""}`;
-export const picture = (id) => `/api/images/${id}/picture`;
-export const queryPicture = (id) => `/api/queries/${encodeURIComponent(id)}/picture`;
-export const reveal = (id) => ask(`/api/images/${id}/reveal`, { method: "POST" });
-export const removeImage = (id) => json(`/api/images/${id}`, { method: "DELETE" });
-export const jobs = () => json("/api/jobs");
-export const cancelJob = (id) => json(`/api/jobs/${encodeURIComponent(id)}`, { method: "DELETE" });
-export const indexFolder = (id) => json(`/api/folders/${id}/index`, { method: "POST" });
-export const sheet = async (body) => (await ask("/api/sheet", { method: "POST", json: body })).blob();
-export const judgements = async (body) => (await ask("/api/judgements", { method: "POST", json: body })).blob();
+  json(`${ROOT}api/images?${new URLSearchParams({ skip, limit, name })}`);
+export const image = (id) => json(`${ROOT}api/images/${id}`);
+export const thumbnail = (id, large = false) => `${ROOT}api/images/${id}/thumbnail${large ? "?large=true" : ""}`;
+export const picture = (id) => `${ROOT}api/images/${id}/picture`;
+export const queryPicture = (id) => `${ROOT}api/queries/${encodeURIComponent(id)}/picture`;
+export const reveal = (id) => ask(`${ROOT}api/images/${id}/reveal`, { method: "POST" });
+export const removeImage = (id) => json(`${ROOT}api/images/${id}`, { method: "DELETE" });
+export const jobs = () => json(`${ROOT}api/jobs`);
+export const cancelJob = (id) => json(`${ROOT}api/jobs/${encodeURIComponent(id)}`, { method: "DELETE" });
+export const indexFolder = (id) => json(`${ROOT}api/folders/${id}/index`, { method: "POST" });
+export const sheet = async (body) => (await ask(`${ROOT}api/sheet`, { method: "POST", json: body })).blob();
+export const judgements = async (body) => (await ask(`${ROOT}api/judgements`, { method: "POST", json: body })).blob();
 
 export function sendQuery(file) {
   const form = new FormData();
   form.append("image", file, file.name || "pasted picture");
-  return json("/api/queries", { method: "POST", form });
+  return json(`${ROOT}api/queries`, { method: "POST", form });
 }
 
 export function addImages(files) {
   const form = new FormData();
   for (const file of files) form.append("image", file, file.name);
-  return json("/api/images", { method: "POST", form });
+  return json(`${ROOT}api/images`, { method: "POST", form });
 }
 
 // queries: [{query_id or image_id, box: [x, y, w, h] or null}]. options: other fields of the search.
@@ -84,12 +87,12 @@ export function search(queries, options, signal) {
   for (const [name, value] of Object.entries(options)) {
     for (const one of Array.isArray(value) ? value : [value]) form.append(name, one);
   }
-  return json("/api/search", { method: "POST", form, signal });
+  return json(`${ROOT}api/search`, { method: "POST", form, signal });
 }
 
 // Follow a job; `heard` is called with each record, the last one included. Returns a function that stops following.
 export function watchJob(id, heard) {
-  const source = new EventSource(`/api/jobs/${encodeURIComponent(id)}/events`);
+  const source = new EventSource(`${ROOT}api/jobs/${encodeURIComponent(id)}/events`);
   source.addEventListener("progress", (event) => heard(JSON.parse(event.data)));
   source.addEventListener("end", (event) => {
     source.close();

@@ -1,8 +1,9 @@
 // The routes of openapi.json as a page. FastAPI's own would load its scripts from the network.
 
+import { ROOT } from "./api.js";
 import { $, el } from "./dom.js";
 
-const { paths, components } = await (await fetch("/openapi.json")).json();
+const { paths, components } = await (await fetch(`${ROOT}openapi.json`)).json();
 
 const typeOf = (schema) =>
   schema.type === "array" ? `${typeOf(schema.items ?? {})}, several` : (schema.contentMediaType ? "file" : schema.type) ?? (schema.anyOf ?? []).map(typeOf).filter((type) => type !== "null").join(" or ");
@@ -19,7 +20,7 @@ for (const [path, methods] of Object.entries(paths)) {
     const rows = [...inPath, ...bodyFields(operation)];
     $("routes").append(
       el("section", { class: "route" },
-        el("h2", {}, el("span", { class: "method", text: method.toUpperCase() }), el("code", { text: path })),
+        el("h2", {}, el("span", { class: "method", text: method.toUpperCase() }), el("code", { text: ROOT.slice(0, -1) + path })),
         el("p", { text: operation.description ?? "" }),
         rows.length
           ? el("table", {}, el("tbody", {}, ...rows.map((row) => el("tr", {}, el("th", { scope: "row" }, el("code", { text: row[0] })), el("td", { class: "muted", text: row[1] }), el("td", { text: row[2] })))))

@@ -1,0 +1,64 @@
+"""Matches as a table for a terminal of any width. A box is never cut: where it does not fit, rows become blocks."""
+
+import sys
+from typing import Any
+
+from ._output import print_line, printable, write_csv
+
+_HEAD = ("rank", "sure", "score", "picture", "box x,y,w,h", "of")
+_NAME = _HEAD.index("picture")
+_LEAST = 12
+"""Columns of the terminal that a picture's name needs at least; else it stands on a line of its own."""
+_GAP = 2
+
+
+def write_table(results: list[dict[str, Any]]) -> None:
+    """A table on stdout; tab-separated values when that is no terminal."""
+    if not sys.stdout.isatty():
+        write_csv(results, "\t")
+        return
+    from rich.console import Console
+
+    console = Console()
+    rows = [_cells(result) for result in results]
+    fixed = sum(_width(rows, i) + _GAP for i in range(len(_HEAD)) if i != _NAME)
+    if console.width - fixed >= _LEAST:
+        _print_wide(rows, console)
+    else:
+        _print_narrow(rows)
+
+
+def _cells(result: dict[str, Any]) -> tuple[str, ...]:
+    """What stands in the columns of _HEAD; several boxes are several lines."""
+    boxes = [found["box"] for found in result.get("boxes", [])] or [result["box"]]
+    sure = "" if result["confidence"] is None else f"{result['confidence']:.0%}"
+    size = f"{result['width']}x{result['height']}"
+    lines = "\n".join(",".join(map(str, box)) for box in boxes)
+    return str(result["rank"]), sure, f"{result['score']:.3f}", printable(result["image"]), lines, size
+
+
+def _width(rows: list[tuple[str, ...]], column: int) -> int:
+    cells = [_HEAD[column], *(line for row in rows for line in row[column].split("\n"))]
+    return max(map(len, cells))
+
+
+def _print_wide(rows: list[tuple[str, ...]], console: Any) -> None:
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(box=None, header_style="bold", padding=(0, _GAP, 0, 0), pad_edge=False)
+    for i, head in enumerate(_HEAD):
+        is_name = i == _NAME
+        table.add_column(head, no_wrap=not is_name, overflow="fold", min_width=None if is_name else _width(rows, i))
+    for row in rows:
+        table.add_row(*(Text(cell, overflow="fold") for cell in row))
+    console.print(table)
+
+
+def _print_narrow(rows: list[tuple[str, ...]]) -> None:
+    """Each match as a block of lines, which the terminal itself may break."""
+    for rank, sure, score, name, boxes, size in rows:
+        print_line("  ".join(part for part in (rank, sure, score, name) if part))
+        for box in boxes.split("\n"):
+            print_line(f"  {box}")
+        print_line(f"  of {size}")

@@ -1,0 +1,57 @@
+"""Whether a file or folder that a command is to write at its end can be written, judged before the work begins.
+
+Nothing is made, opened or changed by looking.
+"""
+
+import os
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from ..errors import PatchseekError
+
+
+def check_file(path: Path, suffixes: Sequence[str] = ()) -> None:
+    """Raise PatchseekError unless a file can be written at path; suffixes: those it may have (".png"), any by default.
+
+    What is there already may be overwritten.
+    """
+    if suffixes and path.suffix.lower() not in suffixes:
+        found = repr(path.suffix) if path.suffix else "no suffix"
+        raise PatchseekError(f"{path}: cannot be written as {found}; use one of {', '.join(suffixes)}")
+    try:
+        if path.is_dir():
+            raise PatchseekError(f"{path}: cannot be written (it is a folder); name a file")
+        if path.exists() and not os.access(path, os.W_OK):
+            raise PatchseekError(f"{path}: cannot be written (it is read-only); name another file")
+        if not path.parent.is_dir():
+            raise PatchseekError(f"{path}: cannot be written (there is no folder {path.parent}); make it first")
+        path.lstat()
+    except FileNotFoundError:
+        pass  # as it should be, if its name is one that a file can have
+    except OSError as error:
+        raise PatchseekError(f"{path}: cannot be written ({error.strerror}); name another file") from error
+    if path.parent.is_dir() and not os.access(path.parent, os.W_OK | os.X_OK):
+        raise PatchseekError(f"{path}: cannot be written (the folder {path.parent} is read-only); name another file")
+
+
+def attempt(write: Callable[..., None], *arguments: Any) -> list[PatchseekError]:
+    """Write what a command has made, and go on where that fails: the error, or none."""
+    try:
+        write(*arguments)
+    except PatchseekError as error:
+        return [error]
+    return []
+
+
+def check_folder(path: Path) -> None:
+    """Raise PatchseekError unless files can be written in a folder at path, which is made where there is none."""
+    try:
+        there = next(place for place in (path, *path.absolute().parents) if place.exists())
+        is_folder = there.is_dir()
+    except OSError as error:
+        raise PatchseekError(f"{path}: cannot be written ({error.strerror}); name another folder") from error
+    if not is_folder:
+        raise PatchseekError(f"{path}: cannot be written ({there} is not a folder); name another folder")
+    if not os.access(there, os.W_OK | os.X_OK):
+        raise PatchseekError(f"{path}: cannot be written (the folder {there} is read-only); name another folder")
