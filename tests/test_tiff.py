@@ -474,6 +474,26 @@ def test_jpeg_in_a_tiff_is_read_as_tifffile_reads_it(planar: str, stored: dict[s
         assert np.abs(read(content).pixels - expected).mean() < 1.5, options
 
 
+@pytest.mark.parametrize("order", ["<", ">"])
+def test_old_style_jpeg_is_read_on_every_page(tmp_path: Path, order: str) -> None:
+    file = BytesIO()
+    Image.fromarray(smooth(3)).save(file, "JPEG", quality=92)
+    stream = file.getvalue()
+    tags = {256: 80, 257: 64, 258: np.full(3, 8, "u2"), 259: 6, 262: 6, 277: 3, 278: 64, 274: 3}
+    tags |= {512: 1, 513: 1024, 514: len(stream), 530: np.array([2, 2], "u2")}  # JPEGProc, the stream and its length
+    content = bytearray(tiff(order, tags, [stream]))
+    expected = np.asarray(Image.open(BytesIO(stream)))[::-1, ::-1]  # orientation 3
+    assert np.abs(read(bytes(content)).pixels.astype(int) - expected).mean() < 1.5
+    directory = content[8:1024]  # the same as a second page, after a first of one pixel
+    first = struct.pack(order + "H", 2) + b"".join(struct.pack(order + "HHII", tag, 4, 1, 1) for tag in (256, 257))
+    first += struct.pack(order + "I", len(content) + 60)
+    content += first.ljust(60, b"\0") + directory
+    struct.pack_into(order + "I", content, 4, len(content) - 60 - len(directory))
+    (tmp_path / "a.tif").write_bytes(content)
+    assert count_pages(tmp_path / "a.tif") == 2
+    assert np.abs(read(tmp_path / "a.tif", page=2).pixels.astype(int) - expected).mean() < 1.5
+
+
 def test_jpeg_of_more_than_eight_bits_or_of_odd_colours_is_refused() -> None:
     twelve = written(smooth(1).astype("u2") * 16, photometric="minisblack", bitspersample=12, compression="jpeg")
     assert reason(twelve) == "a TIFF with JPEG compression and samples of 12 bits is not read here"
@@ -534,13 +554,13 @@ def test_what_pillow_writes_is_read_back(mode: str, need: int | None) -> None:
         ({259: 50001}, "compression WebP"),
         ({259: 34712}, "compression JPEG 2000"),
         ({259: 34887}, "compression LERC"),
-        ({259: 6}, "compression old-style JPEG"),
+        ({259: 32771}, "compression CCITT in words"),
         ({259: 12345}, "compression 12345"),
         ({262: 32803}, "raw sensor colours"),
         ({262: 9}, "ICC L*a*b* colours"),
         ({258: 24, 339: 3}, "samples of 24 bits, floating,"),
         ({258: 20}, "samples of 20 bits"),
-        ({258: np.array([5, 6, 5], "u2"), 262: 2, 277: 3}, "samples of 5 and 6 bits and formats [1]"),
+        ({258: np.array([5, 6, 5], "u2"), 262: 2, 277: 3}, "samples that differ: 5 and 6 bits"),
         ({258: 12, 259: 8, 317: 2}, "predictor 2 and samples of 12 bits"),
         ({259: 8, 317: 3}, "predictor 3 and samples of 16 bits"),
         ({259: 8, 317: 9}, "predictor 9"),

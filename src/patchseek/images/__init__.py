@@ -1,6 +1,7 @@
 """A path or bytes in, an upright RGB picture of bounded size out. Cuts nothing: `patches` does.
 
-    _formats -> _tiff (_directories, _layout, _bands, _colours), _pnm, or _pillow (_cut) -> _pixels
+    _formats -> _tiff (_directories, _tags, _layout, _bands, _rebuilt, _colours), _pnm,
+                or _pillow (_cut, _bmp, _jpeg2000) -> _pixels, within the room that _memory has
 
 Whatever is wrong with a file, it comes out as one ImageError with one line; the size in the header is judged, and room
 for it waited for, before a pixel is decoded. Colour profiles are not applied, as the usual vision models were trained

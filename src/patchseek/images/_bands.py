@@ -14,9 +14,9 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from ._directories import Directory
-from ._layout import BLACK_IS_ZERO, RAW, Layout
+from ._layout import BLACK_IS_ZERO, OLD_JPEG, RAW, Layout
 from ._pixels import as_array
-from ._rebuilt import rebuilt
+from ._rebuilt import in_place, rebuilt
 
 BAND_BYTES = 4 << 20
 """Unpacked bytes that are held at once, where the chunks of a file are not larger."""
@@ -38,6 +38,13 @@ def bands(file: BinaryIO, layout: Layout, n_rows: int) -> Iterator[Samples]:
 
 def pictures(file: BinaryIO, layout: Layout, directory: Directory, n_rows: int) -> Iterator[Image.Image]:
     """The first n_rows rows as pictures, from the top, where libtiff makes the pixels. Raises OSError for damage."""
+    if layout.compression == OLD_JPEG:  # whose tables and strips may stand anywhere
+        file.seek(0)
+        image = in_place(file.read(), directory.order, directory.place)
+        if image.size != (layout.width, layout.height):
+            raise OSError("its tags and its JPEG differ in size")
+        yield image
+        return
     handed_on = {tag: values for tag in _HANDED_ON if len(values := directory.values(tag))}
     for first, last in _steps(layout, n_rows):
         starts = [(plane * layout.down + first) * layout.across for plane in range(layout.n_planes)]
@@ -62,8 +69,10 @@ def pictures(file: BinaryIO, layout: Layout, directory: Directory, n_rows: int) 
         yield image if n_left >= image.height else image.crop((0, 0, image.width, n_left))
 
 
-def memory(layout: Layout) -> int:
-    """Bytes that a band takes at the most, on its way from the file to samples or pictures."""
+def memory(layout: Layout, n_file: int) -> int:
+    """Bytes that a band takes at the most, on its way from a file of n_file bytes to samples or pictures."""
+    if layout.compression == OLD_JPEG:
+        return 3 * n_file + 8 * layout.width * layout.height
     chunk_row = layout.chunk_bytes * layout.across * layout.n_planes
     n_bytes = min(max(BAND_BYTES, chunk_row), chunk_row * layout.down)
     packed = 0 if layout.compression == RAW else int(layout.counts.clip(0).max()) * layout.across * layout.n_planes

@@ -30,6 +30,8 @@ class Directory:
     """One directory. Values are read from the file when they are asked for."""
 
     file: BinaryIO
+    place: int
+    # where it stands in the file
     size: int
     # bytes of the file
     order: str
@@ -105,6 +107,7 @@ def _directories(file: BinaryIO) -> Iterator[Directory]:
     n_bytes, seen = 0, set[int]()
     while place and place not in seen and len(seen) < MAX_PAGES:
         seen.add(place)
+        here = place
         file.seek(min(place, size))
         n_entries = _unpack(order + count_format, file.read(struct.calcsize(order + count_format)))
         length = n_entries * struct.calcsize(order + entry)
@@ -116,7 +119,7 @@ def _directories(file: BinaryIO) -> Iterator[Directory]:
         if len(entries) < length:
             return
         found = {tag: (kind, n, value) for tag, kind, n, value in struct.iter_unpack(order + entry, entries)}
-        yield Directory(file, size, order, found)
+        yield Directory(file, here, size, order, found)
 
 
 def _unpack(pattern: str, content: bytes) -> int:

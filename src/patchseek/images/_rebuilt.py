@@ -21,6 +21,27 @@ class _Rebuilt(TiffImagePlugin.TiffImageFile):
         super().load_prepare()
 
 
+class _AsStored(_Rebuilt):
+    """Is not turned upright."""
+
+    def _setup(self) -> None:
+        super()._setup()
+        self._size = self._tile_size
+
+    def load_end(self) -> None:
+        """Pillow would turn it here."""
+
+
+def in_place(content: bytes, order: str, place: int) -> Image.Image:
+    """The picture of the page of a TIFF whose directory stands at a place, as stored. Raises OSError for damage."""
+    first = bytearray(content)  # a copy that begins with it: libtiff wants to understand the first one as well
+    big = content[2:4] in (b"\x2b\0", b"\0\x2b")
+    struct.pack_into(order + ("Q" if big else "I"), first, 8 if big else 4, place)
+    image = _AsStored(BytesIO(first), "")
+    image.load()
+    return image
+
+
 def rebuilt(tags: Mapping[int, int | NDArray[Any]], chunks: list[bytes], shape: int | tuple[int, int]) -> Image.Image:
     """The picture of some chunks. shape: the rows of each strip, or the width and height of each tile.
 

@@ -9,8 +9,8 @@ from ..errors import ImageError
 from . import _bands, _directories
 from ._bands import Samples
 from ._colours import Colours
-from ._layout import layout_of
 from ._pixels import Pixels, assembled, check_size, decoded_bytes, missing_rows, row_bands, shrinking
+from ._tags import layout_of
 
 _AT_ONCE = 1 << 20
 # samples that are given their colours at once: to scale floats takes many times their room
@@ -38,7 +38,7 @@ class Tiff:
 
     def memory(self, least: int | None) -> int:
         """Bytes that `decode` takes at the most, with its result."""
-        return decoded_bytes(self.size, shrinking(self.size, least), _bands.memory(self._layout))
+        return decoded_bytes(self.size, shrinking(self.size, least), _bands.memory(self._layout, self._directory.size))
 
     def decode(self, least: int | None) -> tuple[Pixels, str | None]:
         """The pixels as stored, no side shrunk below `least`, and what is to be said of them.
