@@ -8,10 +8,14 @@ import sys
 from pathlib import Path
 
 import pytest
+from starlette.testclient import TestClient
 
 from patchseek import Collection
 from patchseek.errors import StoreDamaged, StoreError, StoreLocked
+from patchseek.server import ServerSettings, create_app
 from patchseek.store import Writer, _catalogue
+
+from .conftest import blot
 
 FULL = "/dev/full"
 NOBODY = """
@@ -156,8 +160,6 @@ def test_a_catalogue_that_is_none_is_still_damaged(collection):
 
 
 def test_a_folder_whose_name_is_not_utf_8_is_refused_with_advice_or_indexed_as_the_collections_own(tmp_path, tiny):
-    from .conftest import blot
-
     odd = Path(os.fsdecode(os.fsencode(tmp_path) + b"/caf\xe9"))
     odd.mkdir()
     blot(1).save(odd / "a.png")
@@ -172,3 +174,20 @@ def test_a_folder_whose_name_is_not_utf_8_is_refused_with_advice_or_indexed_as_t
     done = run("info", "-c", str(odd), folder=tmp_path)
     assert done.returncode == 0
     assert b"caf\\udce9" in done.stdout
+
+
+def test_a_server_tells_a_folder_whose_name_is_not_utf_8_with_escapes(tmp_path, tiny):
+    odd = Path(os.fsdecode(os.fsencode(tmp_path) + b"/caf\xe9"))
+    odd.mkdir()
+    blot(1).save(odd / "a.png")
+    collection = Collection.open(odd / ".patchseek", encoder=tiny)
+    collection.add(odd)
+    app = create_app(collection, ServerSettings(allow_dirs=(odd,)))
+    with TestClient(app, base_url="http://127.0.0.1:8765") as client:
+        about = client.get("/api/collection").json()
+        assert (about["name"], about["folders"][0]["name"]) == ("caf\\udce9", "caf\\udce9")
+        assert about["path"].endswith("/caf\\udce9/.patchseek")
+        assert client.get("/api/images/1").json()["file"].endswith("/caf\\udce9/a.png")
+        assert client.post("/api/search", data={"image_id": 1}).json()["results"][0]["image"] == "a.png"
+        assert client.post("/api/folders/0/index").json()["title"] == "caf\\udce9"
+        assert client.get("/api/jobs").status_code == 200

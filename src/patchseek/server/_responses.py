@@ -23,6 +23,11 @@ PROBLEMS: dict[int | str, dict[str, Any]] = {
 """Every problem is one sentence. Written out: a model would be documented as a JPEG by a route that answers one."""
 
 
+def told(name: object) -> str:
+    """A name or path as text that JSON over HTTP can hold: bytes that are no UTF-8 become escapes."""
+    return str(name).encode("utf-8", "backslashreplace").decode()
+
+
 class Jpeg(Response):
     """A picture."""
 

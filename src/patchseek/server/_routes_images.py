@@ -12,7 +12,7 @@ from ..patterns import plain
 from ..records import collection_record
 from ..store import Image, Writer
 from ._answers import OPTIONS, offered
-from ._responses import PROBLEMS, Jpeg
+from ._responses import PROBLEMS, Jpeg, told
 from ._services import Services
 from ._shapes import MOST_ID, CollectionShape, ImagePage, ImageShape, JobShape
 from ._uploads import FOLDER, drop_upload
@@ -113,8 +113,8 @@ def _describe(services: Services) -> dict[str, Any]:
     path = collection.path.resolve()
     local, known = settings.is_local, offered(collection)
     return record | {
-        "name": path.parent.name if path.name.startswith(".") else path.name,
-        "path": record["path"] if local else None,
+        "name": told(path.parent.name if path.name.startswith(".") else path.name),
+        "path": told(record["path"]) if local else None,
         "runs_on": collection.encoder.runs_on,
         "bytes": collection.store.n_bytes(),
         "n_failures": len(failures),
@@ -122,8 +122,8 @@ def _describe(services: Services) -> dict[str, Any]:
         "folders": [
             {
                 "folder_id": number,
-                "name": folder.resolve().name or "/",
-                "path": str(folder.resolve()) if local else None,
+                "name": told(folder.resolve().name or "/"),
+                "path": told(folder.resolve()) if local else None,
             }
             for number, folder in enumerate(settings.allow_dirs)
         ],
@@ -140,7 +140,7 @@ def _record(services: Services, image: Image) -> dict[str, Any]:
         "image": image.path,
         "width": image.width,
         "height": image.height,
-        "file": str(image.file) if services.settings.is_local else None,
+        "file": told(image.file) if services.settings.is_local else None,
     }
 
 

@@ -9,7 +9,7 @@ from fastapi import APIRouter, HTTPException, Path
 
 from ..encode import AddReport, OnProgress
 from ._jobs import Job
-from ._responses import PROBLEMS, Events
+from ._responses import PROBLEMS, Events, told
 from ._services import Services
 from ._shapes import MOST_ID, JobShape
 
@@ -32,7 +32,7 @@ def job_routes(services: Services) -> APIRouter:
         def work(on_progress: OnProgress) -> AddReport:
             return services.collection.add(folder, on_progress=on_progress)
 
-        return services.jobs.start("folder", folder.name or "/", work).record()
+        return services.jobs.start("folder", told(folder.name or "/"), work).record()
 
     @router.get("/jobs", response_model=list[JobShape])
     async def list_jobs() -> Any:

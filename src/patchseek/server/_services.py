@@ -13,6 +13,7 @@ from ._lru import BoundedCache
 from ._metrics import Metrics
 from ._queries import Queries, Query
 from ._queue import WorkQueue
+from ._responses import told
 from ._settings import ServerSettings
 from ._thumbnails import Thumbnails
 from ._uploads import write_upload
@@ -100,7 +101,7 @@ class Services:
         if not self.settings.is_local:
             for path in (self.collection.path, self.collection.path.resolve(), *self.settings.allow_dirs):
                 text = text.replace(str(path), path.name)
-        return text
+        return told(text)
 
     def close(self) -> None:
         """Stop jobs, threads and processes."""
