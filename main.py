@@ -119,7 +119,8 @@ def _boolean(word: str) -> bool:
 def _read_toml(path: Path) -> dict[str, Any]:
     known = {field.name: type(field.default) for field in fields(Arguments)}
     try:
-        values = {key.replace("-", "_"): value for key, value in tomllib.loads(path.read_text()).items()}
+        content = tomllib.loads(path.read_text(encoding="utf-8"))
+        values = {key.replace("-", "_"): value for key, value in content.items()}
     except (OSError, ValueError) as error:
         raise PatchseekError(f"{path}: cannot be read as TOML ({error})") from error
     if "pq" in values:

@@ -1,5 +1,6 @@
 """Odd surroundings: no home, streams that are closed or full, letters that cannot be written, a catalogue held."""
 
+import json
 import logging
 import os
 import sqlite3
@@ -12,10 +13,12 @@ from starlette.testclient import TestClient
 
 from patchseek import Collection
 from patchseek.errors import StoreDamaged, StoreError, StoreLocked
+from patchseek.indexes._owner import owner_of
 from patchseek.server import ServerSettings, create_app
 from patchseek.store import Writer, _catalogue
 
 from .conftest import blot
+from .test_indexes import make_snapshot
 
 FULL = "/dev/full"
 NOBODY = """
@@ -174,6 +177,45 @@ def test_a_folder_whose_name_is_not_utf_8_is_refused_with_advice_or_indexed_as_t
     done = run("info", "-c", str(odd), folder=tmp_path)
     assert done.returncode == 0
     assert b"caf\\udce9" in done.stdout
+
+
+REPORT = """
+import sys
+from pathlib import Path
+from patchseek import evaluate as ev
+from patchseek.datasets import open_dataset
+from patchseek.regions import Pyramid
+from patchseek.report import write_report
+from tests.conftest import TinyEncoder
+folder, tiny = Path(sys.argv[1]), TinyEncoder()
+dataset, settings = open_dataset(folder), ev.EvalSettings(1)
+gallery = ev.encode_gallery(dataset, tiny, Pyramid.up_to(1), folder / "cache")
+features = ev.encode_queries(dataset, tiny)
+results = ev.run_benchmark(dataset, gallery, features, ev.open_engine(gallery, settings), settings)
+write_report(folder / "out", dataset, {"L1": results}, {"L1": ev.score(results, dataset)})
+"""
+
+
+def test_a_report_is_utf_8_in_whatever_locale(tmp_path):
+    for i in range(3):
+        blot(i).save(tmp_path / f"{i}.png")
+    query = {"id": "q", "image": "0.png", "instance": "cup", "meta": {"kind": "hrníček"}}
+    gallery = [{"id": str(i), "image": f"{i}.png", "instance": ["cup"]} for i in (1, 2)]
+    (tmp_path / "query.json").write_text(json.dumps([query]))
+    (tmp_path / "gallery.json").write_text(json.dumps(gallery))
+    plain = {"LC_ALL": "C", "PYTHONCOERCECLOCALE": "0", "PYTHONUTF8": "0"}
+    command = [sys.executable, "-c", REPORT, str(tmp_path)]
+    done = subprocess.run(
+        command, cwd=Path(__file__).parents[1], env={**os.environ, **plain}, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert "hrníček" in (tmp_path / "out" / "report.md").read_text(encoding="utf-8")
+
+
+def test_rows_in_a_database_have_an_owner_in_a_folder_of_any_name(tmp_path):
+    odd = Path(os.fsdecode(os.fsencode(tmp_path) + b"/caf\xe9"))
+    odd.mkdir()
+    assert owner_of(make_snapshot(), odd, "milvus") == owner_of(make_snapshot(), odd, "milvus")
 
 
 def test_a_server_tells_a_folder_whose_name_is_not_utf_8_with_escapes(tmp_path, tiny):

@@ -43,7 +43,7 @@ def write_report(
         folder.mkdir(parents=True, exist_ok=True)
         content = {"levels": scores, "breakdowns": {last: tables}}
         (folder / "metrics.json").write_text(json.dumps(content, indent=2) + "\n")
-        (folder / "report.md").write_text(text)
+        (folder / "report.md").write_text(text, encoding="utf-8", errors="backslashreplace")
         _plot(folder, ranked, metrics, tables)
     except OSError as error:
         raise Unwritten(f"{folder}: cannot be written ({error.strerror or error})", text) from error

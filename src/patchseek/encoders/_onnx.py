@@ -116,7 +116,7 @@ def read_options(path: Path) -> dict[str, Any]:
     if not path.is_file():
         return dict(DEFAULTS)
     try:
-        options = json.loads(path.read_text())
+        options = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise EncoderError(f"{path}: cannot be read as JSON") from error
     if not isinstance(options, dict) or not options.keys() <= DEFAULTS.keys():

@@ -102,8 +102,8 @@ def _reason(code: int, words: str, job: Job) -> str:
     words = own_words(words)
     if code == -signal.SIGXCPU:
         return f"it takes more than {job.cpu_seconds} s of computing"
-    if code == -signal.SIGKILL:
-        return "the system ended it, as it does where memory runs out"
+    if -code in (signal.SIGKILL, signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+        return f"it was ended ({signal.Signals(-code).name}), as the system does where memory runs out"
     if code < 0:
         return f"it crashes ({signal.Signals(-code).name})" + (f": {words}" if "assertion" in words else "")
     if "MemoryError" in words:
@@ -122,7 +122,7 @@ def _serve(pipe: BinaryIO) -> None:
     said, *limits = json.loads(pipe.readline())
     job = Job(**said)
     _limit(*limits)
-    threading.Thread(target=_end_with, args=(os.getppid(),), daemon=True).start()
+    threading.Thread(target=_end_with, args=(os.getppid(), job.targets), daemon=True).start()
     import faiss
 
     faiss.omp_set_num_threads(job.n_threads)
@@ -166,10 +166,13 @@ def _limit(cpu_seconds: int, n_bytes: int) -> None:
         file.write("1000")  # where memory runs out all the same, this one is ended first
 
 
-def _end_with(parent: int) -> None:
-    """End this process when its parent has ended."""
+def _end_with(parent: int, targets: Sequence[str]) -> None:
+    """End this process when its parent has ended, and leave nothing behind."""
     while os.getppid() == parent:
         time.sleep(1)
+    for target in targets:
+        with suppress(OSError):
+            os.unlink(target)  # noqa: PTH108
     os._exit(1)
 
 

@@ -4,9 +4,13 @@ import hashlib
 import os
 import uuid
 from pathlib import Path
+from typing import Any
 
 from ..errors import EngineError
 from ..store import Snapshot
+
+_NAMES: dict[str, Any] = {"encoding": "utf-8", "errors": "surrogateescape"}
+"""How a path of any bytes is written down."""
 
 
 def owner_of(snapshot: Snapshot, cache: Path | None, engine: str) -> str:
@@ -21,13 +25,13 @@ def owner_of(snapshot: Snapshot, cache: Path | None, engine: str) -> str:
     path, home = cache / f"{engine}-owner", str(cache.resolve())
     try:
         while True:
-            owner, _, kept_for = path.read_text().partition("\n") if path.exists() else ("", "", "")
+            owner, _, kept_for = path.read_text(**_NAMES).partition("\n") if path.exists() else ("", "", "")
             if kept_for == home:
                 return owner
             cache.mkdir(exist_ok=True)
             drawn = uuid.uuid4().hex[:16]
             partial = path.with_suffix(f".{drawn}.tmp")
-            partial.write_text(f"{drawn}\n{home}")
+            partial.write_text(f"{drawn}\n{home}", **_NAMES)
             _put(partial, path, is_first=not owner)
     except OSError as error:
         raise EngineError(f"{path}: cannot be written ({error.strerror}); it says whose rows these are") from error
