@@ -450,7 +450,7 @@ def test_a_gpu_left_idle_is_warned_of(monkeypatch, caplog):
         ({"engine": "steam"}, "none of auto, torch, openvino"),
         ({"precision": "f8"}, "none of auto, f32, bf16, int8"),
         ({"device": "tpu"}, "device must be auto or one of"),
-        ({"batch": 0}, "batch must be at least 1"),
+        ({"batch": 0}, "a batch is of at least one patch, found 0"),
         ({"engine": "torch", "precision": "int8"}, "needs the OpenVINO engine"),
         ({"precision": "int8"}, "pass calibration"),
     ],

@@ -103,9 +103,12 @@ def test_every_line_on_stderr_is_json_where_that_is_asked_for_and_the_run_leaves
     assert list(home.glob(".run.json*")) == []
 
 
-def test_a_report_that_cannot_be_written_is_one_clear_line(home):
-    done = run(home, "index", "pictures", "--report", "nowhere/run.json", code=1)
-    assert "nowhere/run.json: cannot be written (No such file or directory); the pictures are indexed" in done.stderr
+def test_a_report_that_cannot_be_written_is_one_clear_line_before_the_work(home):
+    done = run(home, "index", "pictures", "-c", "never", "--report", "nowhere/run.json", code=1)
+    assert done.stderr == (
+        "patchseek: error: nowhere/run.json: cannot be written (there is no folder nowhere); make it first\n"
+    )
+    assert not (home / "never").exists()
 
 
 def test_what_the_library_logs_and_errors_are_json_too(home):
@@ -116,7 +119,7 @@ def test_what_the_library_logs_and_errors_are_json_too(home):
     done = run(home, "--log-json", "search", "pictures/3.png", "-c", "pictures", "--index", "SQ8", "--json")
     assert json.loads(done.stdout)["results"][0]["image"] == "3.png", "results stay on stdout"
     warning = log_lines(done)[0]
-    assert (warning["level"], warning["logger"]) == ("WARNING", "patchseek.indexes._faiss")
+    assert (warning["level"], warning["logger"]) == ("WARNING", "patchseek.indexes._faiss_saved")
     assert "is damaged; building it anew" in warning["message"]
     (error,) = log_lines(run(home, "--log-json", "search", "nowhere.jpg", "-c", "pictures", code=1))
     assert (error["level"], error["error"], error["exit_code"]) == ("ERROR", "ImageError", 1)
