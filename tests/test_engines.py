@@ -25,7 +25,17 @@ from .test_indexes import make_snapshot, unit
 CRASHING = ["HNSW1", "HNSW0", "PQ16x0", "NSG0", "NSG2", "NSG5", "RR0,Flat", "LSQ0x8", "LSQ4x0", "PRQ2x0x4", "PLSQ0x2x4"]
 CRASHING += ["IVF4_HNSW1,Flat", "IVF4(HNSW1),Flat", "PCA8,HNSW1", "PQ16,Refine(HNSW1)", "HNSW0_SQ8", "IVF4,PQ16x0"]
 CRASHING += ["OPQ8_0,PQ8", "ZnLattice0x0_0", "IVF4,FlatPanorama0", "IVF0,Flat", "PCA0,Flat", "NSG300", "NSG290"]
-HUNGRY = ["PQ16x22", "PQ16x24", "RR99999999,Flat", "Pad100000000,Flat", "HNSW5000000", "IVF9999M,Flat", "LSQ4x20"]
+HUNGRY = [
+    "PCAR2147483647,HR,Flat",
+    "ITQ99999999999,Flat",
+    "PQ16x22",
+    "PQ16x24",
+    "RR99999999,Flat",
+    "Pad100000000,Flat",
+    "HNSW5000000",
+    "IVF9999M,Flat",
+    "LSQ4x20",
+]
 WRONG = ["", " ", "\t", ",", ";", "Flat,Flat", "PQ-1", "PQ16x-3", "PQ99999999999999999999", "IVF4", "IVF301,Flat"]
 WRONG += ["HNSW1073741824", "HNSW2147483648", "IMI2x4,Flat", "IDMap,Flat", "Refine(Flat)", "IVF4((((Flat,Flat", "PQ7"]
 WRONG += ["\uff30\uff31\uff18", "PQ²", "🦊", "Fl\nat", "Fl\0at", "Flat%s%n", "Flat" * 1000, "(" * 299, "SQ8_direct"]

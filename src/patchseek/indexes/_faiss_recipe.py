@@ -16,6 +16,7 @@ _L2 = "metric=L2"
 _RERANK = "rerank="
 _LONGEST = 300  # characters of an engine string
 _MOST_ROWS = 1 << 30
+_MOST_OF_ANYTHING = 1 << 24
 _LEAST_LINKS = {"HNSW": 2, "NSG": 6}  # fewer crash FAISS, or it never ends
 _COUNTS = ("efSearch", "efConstruction", "nprobe", "k_factor", "k_factor_rf")  # search parameters that are counts
 
@@ -60,6 +61,8 @@ class Recipe:
         for kind, number in re.findall(r"([A-Za-z]*)(\d+)", self.factory):
             if int(number) == 0:
                 raise EngineError(f"{self.factory!r}: an engine of 0 of anything cannot be built")
+            if int(number) > _MOST_OF_ANYTHING:
+                raise EngineError(f"{self.factory!r}: {number} is more than an engine can have of anything")
             if int(number) < _LEAST_LINKS.get(kind, 0):
                 raise EngineError(f"{self.factory!r}: {kind} needs at least {_LEAST_LINKS[kind]} links a row")
             if kind == "NSG" and 5 * int(number) > 4 * n_rows:
