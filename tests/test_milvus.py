@@ -128,8 +128,8 @@ def test_a_copy_of_a_collection_that_grows_on_its_own_does_not_disturb_the_first
 def test_two_processes_that_are_the_first_at_once_draw_one_owner(tmp_path, monkeypatch):
     drawn, write = [], Path.write_text
 
-    def slowly(path, text):  # another one comes between
-        write(path, text)
+    def slowly(path, text, **options):  # another one comes between
+        write(path, text, **options)
         if not drawn:
             drawn.append("")
             drawn[0] = owner_of(make_snapshot(), tmp_path / "c", "milvus")
