@@ -42,6 +42,7 @@ bench: $(VENV)/.dev
 	$(BIN)/python benchmarks/quality.py
 	$(BIN)/python benchmarks/compression.py --arithmetic
 	$(BIN)/python benchmarks/localisation.py
+	$(BIN)/python benchmarks/copies.py
 	$(BIN)/python benchmarks/refined.py
 	$(BIN)/python benchmarks/queries.py
 	$(BIN)/python benchmarks/search.py
@@ -51,6 +52,7 @@ bench: $(VENV)/.dev
 	$(BIN)/python benchmarks/scale.py
 	$(BIN)/python benchmarks/distributed.py
 	$(BIN)/python benchmarks/serve.py
+	$(BIN)/python benchmarks/hostile.py
 
 # What depends most on the processor, with a newer one held back to AVX2
 bench-avx2: export ONEDNN_MAX_CPU_ISA = AVX2

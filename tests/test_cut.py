@@ -11,8 +11,9 @@ import pytest
 import tifffile
 from PIL import Image, ImageFile
 
-from patchseek.errors import ImageError
 from patchseek.images import read
+
+from .test_images import reason, saved
 
 WIDTH, HEIGHT = 320, 240
 
@@ -23,23 +24,10 @@ def photo(mode: str = "RGB") -> Image.Image:
     return Image.fromarray(noise).resize((WIDTH, HEIGHT), Image.Resampling.BICUBIC).convert(mode)
 
 
-def saved(image: Image.Image, kind: str, **options: object) -> bytes:
-    file = BytesIO()
-    image.save(file, kind, **options)
-    return file.getvalue()
-
-
 def tiff(**options: object) -> bytes:
     file = BytesIO()
     tifffile.imwrite(file, np.asarray(photo()), photometric="rgb", metadata=None, **options)
     return file.getvalue()
-
-
-def reason(content: bytes, **options: object) -> str:
-    with pytest.raises(ImageError) as caught:
-        read(content, **options)
-    assert "\n" not in str(caught.value)
-    return caught.value.reason
 
 
 def said(n_missing: int, end: str = "last", n_rows: int = HEIGHT) -> str:

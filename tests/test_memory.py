@@ -19,19 +19,7 @@ from patchseek.images import _memory, read
 from patchseek.images._memory import Budget
 
 from .conftest import wait_for
-
-
-def saved(image: Image.Image, kind: str, **options: object) -> bytes:
-    file = BytesIO()
-    image.save(file, kind, **options)
-    return file.getvalue()
-
-
-def reason(source: bytes, **options: object) -> str:
-    with pytest.raises(ImageError) as caught:
-        read(source, **options)
-    assert "\n" not in str(caught.value)
-    return caught.value.reason
+from .test_images import reason, saved
 
 
 @pytest.fixture

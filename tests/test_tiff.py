@@ -10,17 +10,11 @@ import pytest
 import tifffile
 from PIL import Image
 
-from patchseek.errors import ImageError
 from patchseek.images import count_pages, read
 
+from .test_images import reason
+
 REDUCED, PAGE, MASK = 1, 2, 4  # bits of NewSubfileType in TIFF 6.0
-
-
-def reason(source: Path | bytes, **options: object) -> str:
-    with pytest.raises(ImageError) as caught:
-        read(source, **options)
-    assert "\n" not in str(caught.value)
-    return caught.value.reason
 
 
 # ---- pages

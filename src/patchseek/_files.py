@@ -1,5 +1,6 @@
 """Opens a file that may hold pictures, and nothing else: no folder, pipe, socket or device. Knows no format."""
 
+import hashlib
 import os
 from io import BufferedReader
 from pathlib import Path
@@ -27,6 +28,12 @@ def open_regular(path: Path | str, label: object) -> BufferedReader:
     except BaseException:
         os.close(descriptor)
         raise
+
+
+def hash_regular(path: Path | str, label: object) -> str:
+    """SHA-256 of such a file's bytes, in hex. Raises as `open_regular` does."""
+    with open_regular(path, label) as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _check(mode: int, label: object) -> None:

@@ -7,15 +7,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .confidence import DOUBTFUL, Background
-from .encode import OnProgress, map_ahead
+from .encode import OnProgress
 from .encoders import Encoder
-from .errors import ImageError, QueryError
-from .images import Picture
+from .errors import QueryError
 from .indexes import Index
-from .originals import has_changed, open_original
+from .originals import find_original, has_changed
 from .rerank import Refiner, need
 from .search import FoundBox, Match, Query, Rows, find_rows
-from .store import Choice, Image, Moment, Snapshot, Store, Words
+from .store import Choice, Moment, Snapshot, Store, Words
 
 SAME_PICTURE = 0.95
 """Mean cosine of the regions of two pictures, region by region, from which they count as one."""
@@ -93,7 +92,7 @@ def answer(
         rows = [row for row in rows if row[0].confidence is None or row[0].confidence >= options.min_confidence]
     rows = rows[:n_wanted]
     matches = [_with_copies(query, row, searched) for row in rows] if options.several else [row[0] for row in rows]
-    return [replace(match, changed=has_changed(match.image)) for match in matches[:MAX_CHECKED]] + matches[MAX_CHECKED:]
+    return [*map(_checked, matches[:MAX_CHECKED]), *matches[MAX_CHECKED:]]
 
 
 def _find_and_refine(
@@ -116,10 +115,8 @@ def _refine(
     query: Query, matches: Sequence[Match], searched: Searched, on_progress: OnProgress | None
 ) -> list[FoundBox | None]:
     """A finer box for each match; None where its file has gone, or holds another picture than was indexed."""
-    pictures = map_ahead(lambda match: _read(match.image, searched.encoder), matches, 2, 8)
-    boxes = np.array([match.box for match in matches]).reshape(-1, 4)
     found: list[FoundBox | None] = []
-    for finer in Refiner(query, searched.encoder).refine(pictures, boxes):
+    for finer in Refiner(query, searched.encoder).refine_matches(matches):
         found.append(finer)
         if on_progress:
             on_progress(len(found), len(matches))
@@ -127,10 +124,15 @@ def _refine(
 
 
 def _settled(match: Match, finer: FoundBox | None, scale: float, background: Background | None) -> Match:
-    """The match with its finer box, or else with its score scaled; and how sure it is."""
+    """The match with its finer box, whose file was as indexed, or else with its score scaled; and how sure it is."""
     evidence, score, box = (finer.evidence, finer.score, finer.box) if finer else (None, match.score * scale, match.box)
     sure = background.confidence(match.likeness, evidence) if background else None
-    return replace(match, box=box, score=score, confidence=sure)
+    return replace(match, box=box, score=score, confidence=sure, changed=False if finer else match.changed)
+
+
+def _checked(match: Match) -> Match:
+    """The match held against its file, unless it has been already, which takes reading it where its date is another."""
+    return match if match.changed is not None else replace(match, changed=has_changed(match.image))
 
 
 def below(refined: Sequence[float], plain: Sequence[float]) -> float:
@@ -166,7 +168,7 @@ def _distinct(rows: Rows, snapshot: Snapshot) -> Rows:
 def _with_copies(query: Query, row: tuple[Match, int, int], searched: Searched) -> Match:
     """The match with all copies in its picture: further ones only where they are not doubtful."""
     match, position, _ = row
-    picture = _read(match.image, searched.encoder)
+    picture = find_original(match.image, need=need(searched.encoder))
     if picture is None:
         return match
     heat: NDArray[np.float32] = searched.snapshot.features(np.array([position], np.int64))[0] @ query.feature
@@ -175,10 +177,3 @@ def _with_copies(query: Query, row: tuple[Match, int, int], searched: Searched) 
     known = searched.background
     sure = [each for each in others if known is None or known.confidence(each.likeness, each.evidence) >= DOUBTFUL]
     return replace(match, box=first.box, boxes=(first, *sure))
-
-
-def _read(image: Image, encoder: Encoder) -> Picture | None:
-    try:
-        return open_original(image, need=need(encoder))
-    except ImageError:
-        return None

@@ -16,10 +16,8 @@ from dataclasses import asdict, dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from .encode import map_ahead
 from .encoders import Encoder
 from .errors import ImageError
-from .images import Picture
 from .indexes import Index
 from .originals import open_original
 from .rerank import Refiner, need
@@ -151,19 +149,10 @@ def _best_stranger(query: Query, matches: Sequence[Match], encoder: Encoder) -> 
     refiner = Refiner(query, encoder)
     for low in (2**i - 1 for i in range(ROUNDS)):
         part = matches[low : 2 * low + 1]
-        pictures = map_ahead(lambda match: _open(match.image, encoder), part, 2, 4)
-        boxes = np.array([match.box for match in part]).reshape(-1, 4)
-        for match, refined in zip(part, refiner.refine(pictures, boxes), strict=True):
+        for match, refined in zip(part, refiner.refine_matches(part), strict=True):
             if refined is not None and refined.fit < SAME_THING:
                 return match, refined
     return None
-
-
-def _open(image: Image, encoder: Encoder) -> Picture | None:
-    try:
-        return open_original(image, need=need(encoder))
-    except ImageError:
-        return None
 
 
 def _robust(values: Sequence[float]) -> tuple[float, float]:

@@ -3,10 +3,9 @@
 A box is of the picture that was indexed. What has been turned, cropped or painted over since is another picture.
 """
 
-import hashlib
 from stat import S_ISREG
 
-from ._files import open_regular
+from ._files import hash_regular
 from .errors import ImageChanged, ImageError
 from .images import Picture, read
 from .store import Image
@@ -25,6 +24,14 @@ def open_original(image: Image, *, need: int | None = None) -> Picture:
     return picture
 
 
+def find_original(image: Image, *, need: int | None = None) -> Picture | None:
+    """The same; None where there is none, whatever the reason."""
+    try:
+        return open_original(image, need=need)
+    except ImageError:
+        return None
+
+
 def has_changed(image: Image) -> bool:
     """Whether the file of a picture is there and holds other bytes than were indexed.
 
@@ -39,7 +46,6 @@ def has_changed(image: Image) -> bool:
             return False
         if image.state.size != status.st_size:
             return True
-        with open_regular(image.file, image.file) as file:
-            return hashlib.file_digest(file, "sha256").hexdigest() != image.sha256
+        return hash_regular(image.file, image.file) != image.sha256
     except (OSError, ImageError):  # gone, which is something else, as a pipe is
         return False

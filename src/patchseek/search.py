@@ -52,8 +52,9 @@ class Match:
     # all copies in the picture, best first, where they were asked for
     likeness: float = float("nan")
     # inner product of the query and the picture's best region, in [-1, 1]
-    changed: bool = False
-    # whether the file holds another picture since it was indexed: box and size are those of the old one
+    changed: bool | None = None
+    # whether the file holds another picture since it was indexed: box and size are those of the old one; None where
+    # that was not looked at
 
     @property
     def pixels(self) -> tuple[int, int, int, int]:

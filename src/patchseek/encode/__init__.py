@@ -67,7 +67,6 @@ __all__ = [
     "is_file",
     "is_there",
     "load_content",
-    "load_page",
     "map_ahead",
     "read_file",
     "take_leave",

@@ -1,11 +1,10 @@
 """Whether an indexed folder that is gone is to be found elsewhere, by names, sizes and a few hashes."""
 
-import hashlib
 from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
 
-from .._files import open_regular
+from .._files import hash_regular
 from ..errors import ImageError
 from ..store import FileState, KnownFile
 from ._plan import is_alarming
@@ -51,8 +50,7 @@ def _is_proven(folder: Path, prefix: str, known: Mapping[str, KnownFile], new: M
             n_same += 1
             continue
         try:
-            with open_regular(folder / path, path) as opened:
-                n_same += hashlib.file_digest(opened, "sha256").hexdigest() == file.sha256
+            n_same += hash_regular(folder / path, path) == file.sha256
         except (OSError, ImageError):
             continue
     return 2 * n_same > len(proofs)

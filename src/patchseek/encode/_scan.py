@@ -9,7 +9,7 @@ from pathlib import Path
 from stat import S_ISDIR
 
 from ..images import EXTENSIONS
-from ..patterns import Exclusions, Given
+from ..patterns import Exclusions, Given, is_utf8
 from ..store import FileState
 
 SKIPPED_FOLDERS = frozenset(
@@ -112,7 +112,7 @@ def _walk(folder: Path, left_out: Sequence[LeftOut], *, hidden: bool, follow_sym
             look(entry, prefix + entry.name)
 
     def look(entry: os.DirEntry[str], relative: str) -> None:
-        if not _is_utf8(entry.name):
+        if not is_utf8(entry.name):
             found.unreadable[ascii(relative)] = "the name is not valid UTF-8; rename it"
             return
         suffix = os.path.splitext(entry.name)[1].lower()  # noqa: PTH122  # pathlib costs 5x here
@@ -202,11 +202,3 @@ def _is_folder(entry: os.DirEntry[str]) -> bool:
         return entry.is_dir()
     except OSError:  # a link to where nobody may look
         return False
-
-
-def _is_utf8(name: str) -> bool:
-    try:
-        name.encode()
-    except UnicodeEncodeError:
-        return False
-    return True

@@ -24,7 +24,7 @@ from ..store import Snapshot
 from . import Hits, check_query, n_cores
 from ._best import group_pictures
 from ._exact import search_few
-from ._faiss_child import AnewError, BuildError, Job, build, default_parameters, own_words
+from ._faiss_child import AnewError, BuildError, Job, build, load, own_words, set_parameters
 from ._faiss_recipe import Recipe, parse
 from ._faiss_saved import Saved, find_saved, keep, note_tried
 from ._rescore import rescore
@@ -130,7 +130,6 @@ def open_faiss(
 
     What is built or searched in a new way is first built and searched by a child process, since it may crash FAISS.
     """
-    import faiss
 
     recipe = parse(engine, train_regions)
     n_training = len(recipe.training_rows(snapshot.n_positions, snapshot.n_regions, _TRAIN_ROWS))
@@ -141,9 +140,7 @@ def open_faiss(
         index = _read_saved(saved, recipe)
     if index is None:
         index = _build(cache, recipe, snapshot, saved)
-    space: Any = faiss.ParameterSpace()  # its stub takes a wrong type
-    ivf = faiss.try_extract_index_ivf(index)
-    space.set_index_parameters(index, recipe.parameters or default_parameters(ivf))
+    set_parameters(index, recipe.parameters)
     return FaissIndex(engine, index, snapshot)
 
 
@@ -161,17 +158,10 @@ def _n_threads(n_scored: int) -> int:
 
 def _read_saved(saved: Saved, recipe: Recipe) -> Any:
     try:
-        return _read(saved.path)
+        return load(saved.path)
     except (OSError, RuntimeError) as error:
         _log.warning("the saved index of %s cannot be read (%s); building it anew", recipe.factory, error)
         return None
-
-
-def _read(path: Path) -> Any:
-    import faiss
-
-    with path.open("rb") as file:  # its own way of opening files takes names of UTF-8 alone
-        return faiss.read_index(faiss.PyCallbackIOReader(file.read))  # type: ignore[attr-defined]
 
 
 def _build(cache: Path | None, recipe: Recipe, snapshot: Snapshot, saved: Saved | None) -> Any:
@@ -202,9 +192,9 @@ def _build(cache: Path | None, recipe: Recipe, snapshot: Snapshot, saved: Saved 
             raise EngineError(f"FAISS cannot build {recipe.text!r} from {made_of}: {error}") from error
         if saved is not None and not is_new:
             note_tried(saved, recipe)
-            return _read(saved.path)
+            return load(saved.path)
         written = next(place for place in places if place.exists())
-        index = _read(written)
+        index = load(written)
         if written.parent == cache:
             keep(written, cache, recipe, snapshot)
         return index

@@ -136,7 +136,7 @@ def _serve(pipe: BinaryIO) -> None:
             index.train(training)
     else:
         try:
-            index = _load(job.saved)
+            index = load(job.saved)
         except (OSError, RuntimeError):
             sys.exit(_ANEW)
     at_once = _is_made_at_once(index)
@@ -150,7 +150,7 @@ def _serve(pipe: BinaryIO) -> None:
     if job.targets:
         written = _save(index, job.targets)
         del index  # before it is there twice
-        index = _load(written)  # as it will be
+        index = load(written)  # as it will be
     _try(index, job, training)
 
 
@@ -210,13 +210,18 @@ def _is_made_at_once(index: Any) -> bool:
     return hasattr(index, "nsg") or (inner is not None and _is_made_at_once(inner))
 
 
-def _set_parameters(index: Any, parameters: str) -> None:
-    """Set search parameters, as open_faiss does. Raises SystemExit for what there is none of."""
+def set_parameters(index: Any, parameters: str) -> None:
+    """Set search parameters; "" for the default. Raises RuntimeError for what there is none of."""
     import faiss
 
     space: Any = faiss.ParameterSpace()  # its stub takes a wrong type
+    space.set_index_parameters(index, parameters or _default_parameters(faiss.try_extract_index_ivf(index)))
+
+
+def _set_parameters(index: Any, parameters: str) -> None:
+    """The same. Raises SystemExit with what is wrong."""
     try:
-        space.set_index_parameters(index, parameters or default_parameters(faiss.try_extract_index_ivf(index)))
+        set_parameters(index, parameters)
     except RuntimeError as error:
         sys.exit(f"there are no such parameters as {parameters!r}: {own_words(str(error))}")
 
@@ -241,7 +246,7 @@ def _try(index: Any, job: Job, queries: NDArray[np.float32]) -> None:
         sys.exit("it gives the same score to everything")
 
 
-def default_parameters(ivf: Any) -> str:
+def _default_parameters(ivf: Any) -> str:
     """Probe a quarter of the clusters where there are any; FAISS's own default of one loses most answers."""
     return "" if ivf is None else f"nprobe={max(1, ivf.nlist // 4)}"
 
@@ -263,7 +268,8 @@ def _save(index: Any, targets: Sequence[str]) -> str:
     raise AssertionError("unreachable")
 
 
-def _load(path: str) -> Any:
+def load(path: str | os.PathLike[str]) -> Any:
+    """The index of a file. Raises OSError, RuntimeError."""
     import faiss
 
     with open(path, "rb") as file:  # noqa: PTH123  FAISS itself would take names in UTF-8 alone

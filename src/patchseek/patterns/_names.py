@@ -18,6 +18,15 @@ def plain(text: str) -> str:
     return text if text.isascii() else normalize("NFC", text)
 
 
+def is_utf8(text: str) -> bool:
+    """Whether a name, as the system gives it, is text that can be stored: other bytes are lone surrogates in it."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
 def spellings(text: str) -> tuple[str, ...]:
     """The ways in which a name may be written on a disk: as given, composed, decomposed; each once."""
     return tuple(dict.fromkeys((text, normalize("NFC", text), normalize("NFD", text))))

@@ -19,8 +19,9 @@ from ..boxes import Boxes, clip, suppress
 from ..encode import map_ahead
 from ..encoders import CellEncoder, Encoder
 from ..images import Picture
+from ..originals import find_original
 from ..patches import Feed, Patches, crop
-from ..search import FoundBox, Query
+from ..search import FoundBox, Match, Query
 from ._agreement import agreement
 from ._geometry import fit, locate
 from ._neighbourhoods import propose, surround
@@ -86,6 +87,11 @@ class Refiner:
             found = self._refine(list(here.values()), regions[start:][list(here)]) if here else []
             refined = dict(zip(here, found, strict=True))
             yield from (refined.get(i) for i in range(len(part)))
+
+    def refine_matches(self, matches: Sequence[Match]) -> Iterator[FoundBox | None]:
+        """A finer box for each match, from its own, in order; None where its file has gone or holds another picture."""
+        pictures = map_ahead(lambda match: find_original(match.image, need=need(self.encoder)), matches, 2, 8)
+        return self.refine(pictures, np.array([match.box for match in matches]).reshape(-1, 4))
 
     def find_copies(self, picture: Picture, heat: NDArray[np.float32], regions: Boxes) -> list[FoundBox]:
         """All places of a picture that answer the query about as well as the best does, best first, at least one.

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import QueryError
-from ..patterns import Pattern, absolute, escaped, inside, nearest, plain, seen_from, spellings, tidy
+from ..patterns import Pattern, absolute, escaped, inside, is_utf8, nearest, plain, seen_from, spellings, tidy
 from ._records import Root, may_have_pages, split_page
 from ._store import Store
 
@@ -74,7 +74,7 @@ def _as_stored(place: str, wholes: Sequence[str], root: Root) -> list[str]:
             ways += [inner, f"{own}/{inner}"]  # at a URL and in a list, paths are full ones
             if own.endswith(".tar"):
                 ways.append(f"{own.rpartition('/')[2]}/{inner}")
-    return [text for way in dict.fromkeys(ways) for text in spellings(way) if _is_utf8(text)]
+    return [text for way in dict.fromkeys(ways) for text in spellings(way) if is_utf8(text)]
 
 
 def _homes(root: Root) -> list[Root]:
@@ -143,11 +143,3 @@ def _pattern(line: str) -> Pattern:
         for part, follows in pairwise([*line.split("/"), ""])
     ]
     return Pattern("/".join(parts))
-
-
-def _is_utf8(text: str) -> bool:
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return False
-    return True
