@@ -12,6 +12,7 @@ from ..patterns import plain
 from ..records import collection_record
 from ..store import Image, Writer
 from ._answers import OPTIONS, offered
+from ._askers import Asker
 from ._responses import PROBLEMS, Jpeg, told
 from ._services import Services
 from ._shapes import MOST_ID, CollectionShape, ImagePage, ImageShape, JobShape
@@ -35,6 +36,7 @@ def image_routes(services: Services) -> APIRouter:
 
     @router.get("/images", response_model=ImagePage)
     async def list_images(
+        request: Request,
         skip: Annotated[int, Query(ge=0, le=MOST_ID)] = 0,
         limit: Annotated[int, Query(ge=1, le=500)] = 60,
         name: Annotated[str, Query(max_length=200, description="only paths that contain this")] = "",
@@ -47,7 +49,7 @@ def image_routes(services: Services) -> APIRouter:
             images = collection.store.images(ids[skip : skip + limit])
             return {"total": len(ids), "images": [_record(services, image) for image in images if image is not None]}
 
-        return await services.catalogue.run(run)
+        return await services.catalogue.run_for(Asker(request), run)
 
     @router.get("/images/{image_id}", response_model=ImageShape)
     async def show_image(image_id: ImageId) -> Any:
@@ -149,7 +151,7 @@ async def _jpeg(services: Services, request: Request, image_id: int, size: int) 
     headers = {"etag": f'"{image.sha256[:32]}-{image.page}-{size}"', "cache-control": "private, max-age=3600"}
     if request.headers.get("if-none-match") == headers["etag"]:
         return Response(status_code=304, headers=headers)
-    return Jpeg(await services.pictures.run(services.thumbnails.jpeg, image, size), headers=headers)
+    return Jpeg(await services.pictures.run_for(Asker(request), services.thumbnails.jpeg, image, size), headers=headers)
 
 
 def _opener() -> str | None:
