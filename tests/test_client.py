@@ -1,11 +1,15 @@
 """Whoever sends a secret sends it to the one it is for: the client's token, credentials of a list of URLs."""
 
 import json
+import os
 import re
+import subprocess
+import sys
 import threading
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from io import BytesIO
+from pathlib import Path
 from urllib.parse import quote, urlsplit
 
 import pytest
@@ -139,6 +143,23 @@ def test_this_machine_is_never_reached_through_a_proxy(monkeypatch):
         with pytest.raises(ServerError):
             Client("http://pictures.invalid", TOKEN).collection()
         assert proxy.heard[0][1] == "http://pictures.invalid/api/collection"  # as the environment says
+
+
+def test_the_check_of_a_containers_health_shows_its_token_to_nobody_else(server_collection, elsewhere):
+    said = re.search(r"HEALTHCHECK [^[]*CMD (\[.*\])", (Path(__file__).parent.parent / "Dockerfile").read_text())
+    _, *arguments = json.loads(said[1])
+
+    def check(port, token):
+        command = [sys.executable, *(argument.replace("8765", str(port)) for argument in arguments)]
+        environment = {**os.environ, "PATCHSEEK_TOKEN": token, "http_proxy": elsewhere.url, "HTTP_PROXY": elsewhere.url}
+        return subprocess.run(command, env=environment, capture_output=True).returncode
+
+    with listening(create_app(server_collection, ServerSettings(token=TOKEN))) as port:
+        assert check(port, TOKEN) == 0
+        assert check(port, "a-wrong-token") == 1
+    with answering(302, {"Location": elsewhere.url}) as server:
+        assert check(server.server_port, TOKEN) == 1
+    assert elsewhere.heard == []
 
 
 @pytest.mark.parametrize("host", ["pictures.example.org", "192.168.1.20:8765", "[2001:db8::1]"])

@@ -97,8 +97,9 @@ def _add_errors(app: FastAPI, services: Services) -> None:
         return _problem(422, "; ".join(_sentence(problem) for problem in error.errors()[:5]))
 
     @app.exception_handler(400)
-    async def unreadable(_: Request, error: HTTPException) -> Response:
-        return _problem(400, f"the form cannot be read: {error.detail.rstrip('.')}; {_FILES}")
+    async def unreadable(request: Request, error: HTTPException) -> Response:
+        hint = f"; {_FILES}" if "form" in request.headers.get("content-type", "") else ""
+        return _problem(400, f"the body cannot be read: {error.detail.rstrip('.')}{hint}")
 
     @app.exception_handler(405)
     async def wrong_method(request: Request, error: HTTPException) -> Response:
