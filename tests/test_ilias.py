@@ -186,7 +186,7 @@ def test_a_shard_is_read_picture_by_picture_and_never_unpacked(make_tar, tmp_pat
 
 
 def test_memory_stays_flat_however_many_pictures_a_shard_has(make_tar):
-    path = make_tar(*[member(f"{n:05}.jpg", b"x" * 2000) for n in range(3000)])
+    path = make_tar(*[member(f"{n:05}.jpg", b"x" * 6000) for n in range(1000)])
     tracemalloc.start()
     assert sum(len(content) for _, content in iter_shard(path)) == 6_000_000
     peak = tracemalloc.get_traced_memory()[1]
@@ -222,7 +222,6 @@ def test_an_enemy_in_a_tar_is_passed_over(make_tar, tmp_path):
         member("pipe.jpg", type=tarfile.FIFOTYPE),
         member("folder.jpg", type=tarfile.DIRTYPE),
         member("big.jpg", b"x" * 2000),
-        member("a.b.jpg", b"two dots"),
         member("ok.jpg", b"fine"),
     )
     before = sorted(tmp_path.rglob("*"))
@@ -231,10 +230,14 @@ def test_an_enemy_in_a_tar_is_passed_over(make_tar, tmp_path):
     assert found == [
         ("yfcc100m-000003.tar/../../../evil", b"up"),  # a name like any other: nothing is ever opened by it
         ("yfcc100m-000003.tar//etc/passwd", b"root"),
+        ("yfcc100m-000003.tar/hard", b"up"),  # a member under another name, not the file of this machine
         ("yfcc100m-000003.tar/ok", b"fine"),
     ]
-    assert skipped == [(f"{n}.jpg", "not a regular file") for n in ("link", "hard", "device", "pipe", "folder")] + [
-        ("big.jpg", "2000 bytes, more than the limit of 1000")
+    assert skipped == [
+        ("link.jpg", "a symbolic link"),
+        ("device.jpg", "not a regular file"),
+        ("pipe.jpg", "not a regular file"),
+        ("big.jpg", "2000 bytes, more than the limit of 1000"),
     ]
     assert sorted(tmp_path.rglob("*")) == before
 

@@ -19,7 +19,7 @@ import numpy as np
 
 from .answers import below
 from .boxes import WHOLE, to_pixels
-from .datasets import Dataset, corners, iter_shard
+from .datasets import Dataset, Shard, corners, open_shards
 from .encode import OnProgress, add_files, add_stream, map_ahead
 from .encoders import Encoder, EncoderIdentity, Features
 from .errors import DatasetError, PatchseekError
@@ -29,7 +29,7 @@ from .metrics import Ranking, make_ranking, summary
 from .regions import Pyramid
 from .rerank import Refiner, need
 from .search import Query, encode_query
-from .store import Settings, Snapshot, Store
+from .store import Image, Settings, Snapshot, Store
 
 FORMAT = 1
 """Version of the results file."""
@@ -86,6 +86,8 @@ class Gallery:
     # position -> gallery ids; several where a benchmark lists a picture several times
     sizes: Mapping[int, tuple[int, int]]
     # position -> width, height in pixels
+    shards: Sequence[Shard] = ()
+    # the tars of further pictures
 
     def at_level(self, level: int) -> "Gallery":
         """The same gallery with the regions of levels 0..level alone."""
@@ -105,10 +107,12 @@ def encode_gallery(
     """The features of a benchmark's gallery, from the cache where they are there already.
 
     distractors: webdataset tars of further pictures, which are streamed and never unpacked; keep: the keys wanted.
+    Where two tars have one name, the ids of their pictures begin with the folders that tell them apart.
 
     An interrupted run goes on where it stopped. Raises DatasetError when a picture cannot be read: a figure over a part
     of a benchmark would not be comparable.
     """
+    shards = open_shards(distractors)
     files = [picture.image for picture in dataset.gallery]
     folder = Path(os.path.commonpath([file.parent for file in files]))
     settings = Settings.of(encoder, pyramid)
@@ -123,8 +127,12 @@ def encode_gallery(
         raise DatasetError(
             f"{dataset.name}: {len(report.failed)} pictures cannot be read, first {first.path}: {first.reason}"
         )
-    for tar in distractors:
-        add_stream(store, tar.parent.resolve(), iter_shard(tar, keep), encoder, on_progress=on_progress)
+    for shard in shards:
+        add_stream(store, shard.folder, shard.pictures(keep), encoder, on_progress=on_progress)
+        for failure in store.failures(shard.folder):
+            tar, _, key = failure.path.partition("/")
+            if tar == shard.path.name:
+                shard.unreadable[f"{shard.name}/{key}"] = failure.reason
     snapshot = store.snapshot()
     names: dict[str, list[str]] = {}
     for name, picture in zip(relative, dataset.gallery, strict=True):
@@ -132,8 +140,16 @@ def encode_gallery(
     positions = np.flatnonzero(snapshot.live).tolist()
     images = store.images(snapshot.ids[positions].tolist())
     found = {position: image for position, image in zip(positions, images, strict=True) if image is not None}
-    ids = {position: tuple(names.get(image.path, [image.path])) for position, image in found.items()}
-    return Gallery(store, snapshot, ids, {p: (image.width, image.height) for p, image in found.items()})
+    tars = {(shard.folder, shard.path.name): shard.name for shard in shards}
+
+    def ids_of(image: Image) -> tuple[str, ...]:
+        tar, _, key = image.path.partition("/")
+        if (image.root, tar) in tars:
+            return (f"{tars[image.root, tar]}/{key}",)
+        return tuple(names.get(image.path, [image.path]))
+
+    ids = {position: ids_of(image) for position, image in found.items()}
+    return Gallery(store, snapshot, ids, {p: (image.width, image.height) for p, image in found.items()}, shards)
 
 
 def encode_queries(dataset: Dataset, encoder: Encoder, query: str = "box") -> Features:

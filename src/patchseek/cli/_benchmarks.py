@@ -1,6 +1,9 @@
 """The commands that measure: `eval`, `score`, `dataset`. Parse, call, print; the head of it is in `cli`."""
 
 import json
+import logging
+from collections import Counter
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,7 +15,7 @@ from ._encoder import EncoderChoice, encoder_options
 from ._log import say
 
 if TYPE_CHECKING:
-    from ..datasets import Dataset
+    from ..datasets import Dataset, Shard
 
 _COUNT = click.IntRange(0)
 _LEVEL = click.IntRange(0, 15)  # regions.MAX_LEVEL, which is not imported for a --help
@@ -84,6 +87,7 @@ def evaluate_command(
     with progress_bar("pictures") as on_progress:
         pyramid, keys = Pyramid.up_to(chosen[-1]), read_keys(keep) if keep else None
         whole = ev.encode_gallery(data, model, pyramid, cache, on_progress, distractors, keys)
+    _say_shards(whole.shards)
     asked = ev.read_queries(data, model, query)
     features = np.array([each.feature for each in asked])
     refiners = [Refiner(each, model) for each in asked]
@@ -137,6 +141,26 @@ def score_command(results: Path, dataset: str, boxes: str, k: int) -> None:
 def _say_notes(data: "Dataset") -> None:
     for note in data.first_notes:
         say(note, prefix="note: ")
+
+
+def _say_shards(shards: "Sequence[Shard]") -> None:
+    """What of the tars is no distractor, and which tars share a name."""
+    from ._output import printable
+    from ._report import passed_over_text
+
+    for shard in shards:
+        if shard.name != shard.path.name:
+            say(
+                f"several tars are called {printable(shard.path.name)}; this one is {printable(shard.name)}",
+                prefix="note: ",
+            )
+    for name, why in (pair for shard in shards for pair in shard.unreadable.items()):
+        say(f"failed: {printable(name)}: {why}", level=logging.WARNING, image=name, reason=why)
+    passed_over = sum((shard.passed_over for shard in shards), Counter[str]())
+    if passed_over:
+        say(
+            f"distractors passed over: {passed_over_text(passed_over, can_follow=False)}", passed_over=dict(passed_over)
+        )
 
 
 @click.group("dataset")

@@ -34,14 +34,27 @@ from ._place import Walked, find_pictures, find_place, visit
 from ._plan import Missing, Plan
 from ._report import AddReport
 from ._run import OnProgress, Run
-from ._scan import EXCLUDED, LINKS, NO_SUFFIX, SKIPPED_FOLDERS, Scan, is_file, is_there
+from ._scan import (
+    EXCLUDED,
+    HIDDEN,
+    LINKS,
+    NO_SUFFIX,
+    REPEATED,
+    SKIPPED_FOLDERS,
+    Scan,
+    is_file,
+    is_there,
+    suffix_of,
+)
 from ._tasks import Place, Same, Task
 
 __all__ = [
     "EXCLUDED",
+    "HIDDEN",
     "LINKS",
     "MAX_FILE_BYTES",
     "NO_SUFFIX",
+    "REPEATED",
     "SHARD_IMAGES",
     "SKIPPED_FOLDERS",
     "AddReport",
@@ -69,6 +82,7 @@ __all__ = [
     "load_content",
     "map_ahead",
     "read_file",
+    "suffix_of",
     "take_leave",
     "visit",
 ]
