@@ -39,12 +39,13 @@ def numbered(make_folder, n):
     return make_folder(*(f"{i:03}.png" for i in range(n)))
 
 
-def add_here(collection, source, staging=None, exclude=None, **options):
-    """What `add_source` does, with one worker in this very process instead of a cluster."""
+def add_here(collection, source, staging=None, exclude=None, opening=None, **options):
+    """What `add_source` does, with one worker in this very process instead of a cluster; opening: of the sources."""
     settings, options = collection.store.settings, {"shard_images": 4, "retry": False, "on_progress": None} | options
     with Writer(collection.store) as writer:
         shards = Staging.open(staging or str(collection.path / "staging"), settings)
-        driver = Driver(writer, shards, open_sources(str(source), exclude=exclude), **options)
+        opening = {"exclude": exclude, "roots": collection.store.roots()} | (opening or {})
+        driver = Driver(writer, shards, open_sources(str(source), **opening), **options)
         driver.recover()
         driver.has_work()
         worker = _work.ShardWorker(TinyEncoder, settings, shards, driver.gone(), 2)

@@ -150,17 +150,14 @@ def _say_shards(shards: "Sequence[Shard]") -> None:
 
     for shard in shards:
         if shard.name != shard.path.name:
-            say(
-                f"several tars are called {printable(shard.path.name)}; this one is {printable(shard.name)}",
-                prefix="note: ",
-            )
+            names = printable(shard.path.name), printable(shard.name)
+            say("several tars are called {}; the ids of this one begin with {}".format(*names), prefix="note: ")
     for name, why in (pair for shard in shards for pair in shard.unreadable.items()):
         say(f"failed: {printable(name)}: {why}", level=logging.WARNING, image=name, reason=why)
     passed_over = sum((shard.passed_over for shard in shards), Counter[str]())
     if passed_over:
-        say(
-            f"distractors passed over: {passed_over_text(passed_over, can_follow=False)}", passed_over=dict(passed_over)
-        )
+        text = passed_over_text(passed_over, can_follow=False)
+        say(f"distractors passed over: {text}", passed_over=dict(passed_over))
 
 
 @click.group("dataset")

@@ -21,6 +21,7 @@ from ..errors import DatasetError
 from ._boxes import Box, clamp, corners
 from ._csv import read_csv
 from ._dataset import Dataset, GalleryPicture, Query, Truth
+from ._headers import check_tar
 from ._ilias import TextQuery, prepare_ilias, read_ilias, text_queries
 from ._instre import read_instre
 from ._revisited import NAMES, read_revisited
@@ -41,6 +42,7 @@ __all__ = [
     "Shard",
     "TextQuery",
     "Truth",
+    "check_tar",
     "clamp",
     "corners",
     "iter_shard",

@@ -87,6 +87,8 @@ class Shard:
     path: Path
     name: str
     # what its ids begin with: its own name, after as many folders as tell it from another tar of that name
+    n_given: int = 1
+    # how often it was named
     passed_over: Counter[str] = field(default_factory=Counter)
     # see encode.Scan
     unreadable: dict[str, str] = field(default_factory=dict)
@@ -102,7 +104,7 @@ class Shard:
         return _read(self.path, keep, MAX_BYTES, self._note)
 
     def _note(self, listing: Listing) -> None:
-        self.passed_over = listing.passed_over
+        self.passed_over = listing.passed_over + Counter({REPEATED: self.n_given - 1})  # none counts as no key
         self.unreadable = {f"{self.name}/{name}": why for name, why in listing.unreadable.items()}
 
 
@@ -120,8 +122,7 @@ def open_shards(paths: Iterable[Path | str]) -> list[Shard]:
         given.setdefault((status.st_dev, status.st_ino), path)
         counts[status.st_dev, status.st_ino] += 1
     names = _names(list(given.values()))
-    again = {key: Counter({REPEATED: n - 1} if n > 1 else {}) for key, n in counts.items()}
-    return [Shard(path, names[path], again[key]) for key, path in given.items()]
+    return [Shard(path, names[path], counts[key]) for key, path in given.items()]
 
 
 def _names(paths: Sequence[Path]) -> dict[Path, str]:

@@ -57,7 +57,7 @@ def open_sources(
     suffix = name.rpartition(".")[2].lower() if is_url(source) or not Path(source).is_dir() else ""
     if suffix == "tar":
         tars = find_tars(source, roots)
-        for tar, (root, n_named) in tars.items():
+        for root, (tar, n_named) in tars.items():
             yield open_tar(
                 tar,
                 root,

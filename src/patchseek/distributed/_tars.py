@@ -8,7 +8,7 @@ from pathlib import Path
 
 from .._addresses import is_url, masked
 from .._home import expanded
-from ..datasets import Listing, list_tar, tidy
+from ..datasets import Listing, check_tar, list_tar, tidy
 from ..encode import EXCLUDED, REPEATED
 from ..errors import PatchseekError
 from ..patterns import Exclusions, is_utf8
@@ -29,15 +29,18 @@ def open_tar(
 ) -> Source:
     """A tar. Its pictures change when the tar does: their times are the tar's.
 
-    root: what the collection knows it as. is_alone: whether nothing else is a source; then one that is no tar at all
-    is an error, PatchseekError, as the entries are asked for. A tar that is damaged further on, or is one of several,
-    is a failure beside the pictures that it does give. n_named: how often the source names it.
+    root: what the collection knows it as. is_alone: whether nothing else is a source; then one that does not begin as a
+    tar is an error, PatchseekError. One that is damaged further on, or is one of several, is a failure beside the
+    pictures that there are. n_named: how often the source names it.
     """
     times = state_of(place)
     name = str(root) if is_url(place) else Path(root).name
     source = Source(root, (), False)
     if n_named > 1:
         source.passed_over[REPEATED] = n_named - 1
+    if is_alone:
+        with open_file(place) as raw:
+            check_tar(raw, masked(place))
 
     @cache
     def listed() -> Listing:
@@ -74,8 +77,8 @@ def open_tar(
     return source
 
 
-def find_tars(pattern: str, roots: Iterable[Root] = ()) -> dict[str, tuple[Root, int]]:
-    """The tars that x-{000..099}.tar or *.tar stands for, all of which exist: place -> root, how often it is named.
+def find_tars(pattern: str, roots: Iterable[Root] = ()) -> dict[Root, tuple[str, int]]:
+    """The tars that x-{000..099}.tar or *.tar stands for, all of which exist: root -> place, how often it is named.
 
     One that is there under several names, by links, is one tar; it has the root under which the collection knows it,
     of `roots`. Raises PatchseekError.
@@ -84,19 +87,14 @@ def find_tars(pattern: str, roots: Iterable[Root] = ()) -> dict[str, tuple[Root,
         return {url: (url, 1) for url in _named(pattern)}
     known = [root for root in roots if isinstance(root, Path)]
     roots_of = {root.resolve(): root for root in known}
-    places: dict[Path, str] = {}
-    found: dict[str, tuple[Root, int]] = {}
+    found: dict[Root, tuple[str, int]] = {}
     for place in _named(str(expanded(pattern).absolute())):
         if not is_utf8(place):
             raise PatchseekError(f"{place!a}: the name is not valid UTF-8; rename it")
         tar = Path(place)
-        file = tar.resolve()
-        first = places.setdefault(file, place)
-        if tar in known or first == place:
-            found[place] = (tar if tar in known else roots_of.get(file, tar), 1)
-        else:
-            root, n = found[first]
-            found[first] = root, n + 1
+        root = tar if tar in known else roots_of.setdefault(tar.resolve(), tar)
+        first, n = found.get(root, (place, 0))
+        found[root] = first, n + 1
     return found
 
 
