@@ -62,7 +62,7 @@ def _say_gone(report: "AddReport", *, prune: bool) -> None:
             f"MISSING: {missing.n} of {missing.n_known} files known in {folder} are not there: is a disk not mounted? "
             f"They stay in the collection; to drop them: patchseek index {folder} --prune"
         )
-        say(text, level=logging.WARNING, folder=missing.folder, missing=missing.n, known=missing.n_known)
+        say(text, level=logging.WARNING, folder=masked(missing.folder), missing=missing.n, known=missing.n_known)
     if report.removed and not prune:
         say(
             f"set aside: {report.removed} pictures, for 30 days in case their files come back", set_aside=report.removed
@@ -107,7 +107,7 @@ def write_run_report(path: Path, collection: "Collection", report: "AddReport") 
         "pictures_per_second": round(n_encoded / report.seconds, 3) if report.seconds else None,
         "images": len(collection),
         "bytes": collection.store.n_bytes(),
-        "missing_from": [{"folder": m.folder, "missing": m.n, "known": m.n_known} for m in report.missing_from],
+        "missing_from": [{"folder": masked(m.folder), "missing": m.n, "known": m.n_known} for m in report.missing_from],
         "passed_over": dict(report.passed_over),
         "damaged": [{"image": masked(path), "missing": missing} for path, missing in report.damaged.items()],
         "failures": [{"image": masked(f.path), "reason": f.reason} for f in report.failed],

@@ -113,7 +113,7 @@ def _named(pattern: str) -> list[str]:
         names.append("".join(words))
     tars = [tar for name in names for tar in (expand(name) if "*" in name else [name])]
     if not tars:
-        raise PatchseekError(f"{pattern}: no such tar")
+        raise PatchseekError(f"{masked(pattern)}: no such tar")
     for tar in tars:
         state_of(tar)
     return tars
