@@ -156,7 +156,7 @@ def test_a_tar_of_an_odd_name_is_that_tar(collection, make_folder, tmp_path, nam
     assert [path for _, _, path in collection.store.paths()] == [f"{name}/a.png"]
 
 
-@pytest.mark.parametrize("name", ["holiday.tar", "holiday.csv"])
+@pytest.mark.parametrize("name", ["holiday.tar", "holiday.csv", "holiday.tar.gz"])
 def test_a_folder_that_is_called_like_a_file_is_a_folder(collection, make_folder, name):
     folder = make_folder("a.png", "sub/b.png", folder=name)
     assert add(collection, str(folder)).added == 2

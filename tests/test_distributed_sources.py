@@ -144,12 +144,12 @@ class _RangeHandler(SimpleHTTPRequestHandler):
 
 
 @pytest.fixture
-def serve():
-    """serve(folder) -> the URL of a web server on this machine."""
+def start_server():
+    """start_server(handler) -> the URL of a web server on this machine."""
     servers = []
 
-    def start(folder):
-        server = ThreadingHTTPServer(("127.0.0.1", 0), partial(_RangeHandler, directory=str(folder)))
+    def start(handler):
+        server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
         threading.Thread(target=server.serve_forever, daemon=True).start()
         servers.append(server)
         return f"http://127.0.0.1:{server.server_address[1]}"
@@ -158,6 +158,12 @@ def serve():
     for server in servers:
         server.shutdown()
         server.server_close()
+
+
+@pytest.fixture
+def serve(start_server):
+    """serve(folder) -> the URL of a web server of its files."""
+    return lambda folder: start_server(partial(_RangeHandler, directory=str(folder)))
 
 
 def test_tars_that_are_added_grow_and_shrink_are_followed(collection, make_folder, tmp_path):

@@ -139,7 +139,7 @@ def test_pictures_of_one_key_are_kept_and_named_apart(tmp_path):
 
 def test_a_list_of_keys_may_have_a_mark_comments_and_ids(tmp_path):
     (tmp_path / "keys.txt").write_bytes(
-        b"\xef\xbb\xbfone\r\n\r\n# not two\r\n  three \r\nX.TAR/four\r\nx.tar/five\r\none\r\n"
+        b"\xef\xbb\xbf# mine\r\none\r\n\r\n# not two\r\n  three \r\nX.TAR/four\r\nx.tar/five\r\none\r\n"
     )
     keys = read_keys(tmp_path / "keys.txt")
     assert (len(keys), [name in keys for name in ("one", "three", "four", "five", "two")]) == (4, [True] * 4 + [False])

@@ -4,11 +4,11 @@ import re
 from pathlib import PurePosixPath
 
 _URL = re.compile(r"(?:[A-Za-z][\w+.-]*::)*[A-Za-z][\w+.-]*://")
-_SECRETS = r"[^=&#;\s]*(?:token|secret|sig|signature|passw(?:or)?d|pwd|credential|auth|key|session)[^=&#;\s]*"
+_SECRETS = r"[\w.-]*(?:token|secret|sig|signature|passw(?:or)?d|pwd|credential|auth|key|session(?:id)?)"
 _PASSWORD = re.compile(r"(://[^/\s:@?#]*:)[^/\s?#]*(?=@)")
 _PARAMETER = re.compile(rf"([?&;]{_SECRETS}=)[^&#;\s'\"]+", re.IGNORECASE)
 _INNER = {
-    *("zip", "tar", "libarchive", "reference", "dir", "generic"),
+    *("zip", "tar", "libarchive", "reference", "dir"),
     *("cached", "blockcache", "filecache", "simplecache", "asynccached"),
 }
 # fsspec's stores that lie in another, or keep a copy of it

@@ -71,9 +71,10 @@ def _lines(file: Iterable[bytes], path: Path) -> Iterator[bytes]:
     for number, line in enumerate(file, 1):
         if number == 1 and line.startswith(_UTF16):
             raise DatasetError(f"{path}: is UTF-16; save it as UTF-8")
-        key = _TAR.sub(b"", line.removeprefix(BOM_UTF8 if number == 1 else b"").strip())
-        if line.startswith(b"# "):
+        text = line.removeprefix(BOM_UTF8) if number == 1 else line
+        if text.startswith(b"# "):
             continue
+        key = _TAR.sub(b"", text.strip())
         if len(key) > KEY_BYTES:
             raise DatasetError(f"{path}: line {number}: a key has at most {KEY_BYTES} characters, found {len(key)}")
         if key:

@@ -71,7 +71,7 @@ def open_sources(
         place = source if is_url(source) else str(expanded(source).resolve())
         root = place if is_url(place) else Path(place)
         yield _open_list(place, root, suffix, Exclusions(left_out(root), place.rpartition("/")[0]))
-    elif packed := _PACKED.search(name):
+    elif suffix and (packed := _PACKED.search(name)):
         raise PatchseekError(
             f"{masked(source)}: {packed[0]} is a packed tar, in which no picture has a place of its own: "
             "unpack it to a plain .tar"
