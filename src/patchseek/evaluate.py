@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-from .answers import below
+from ._ties import in_order
 from .boxes import WHOLE, to_pixels
 from .datasets import Dataset, corners, iter_shard
 from .encode import OnProgress, add_files, add_stream, map_ahead
@@ -26,13 +26,15 @@ from .errors import DatasetError, PatchseekError
 from .images import read
 from .indexes import EXACT, Hits, Index, open_index
 from .metrics import Ranking, make_ranking, summary
-from .regions import Pyramid
+from .regions import MAX_LEVEL, Pyramid
 from .rerank import Refiner, need
 from .search import Query, encode_query
 from .store import Settings, Snapshot, Store
 
 FORMAT = 1
 """Version of the results file."""
+_ROUNDED = 2e-6
+# scores of a results file are rounded to 6 places: what lies no further apart may tie there
 QUERY_CROPS = ("box", "whole")
 """What of a query picture is encoded: its box where it has one, or all of it."""
 
@@ -53,13 +55,18 @@ class EvalSettings:
     train_level: int | None = None
     # the level (its own grid alone) whose features train a FAISS engine; None: all levels together
     top: int | None = None
-    # pictures ranked for each query; None: all
+    # pictures ranked for each query; None and 0: all
     refine: int = 0
     # of the first so many pictures, boxes are refined and the order is settled anew
 
     def __post_init__(self) -> None:
         if self.query not in QUERY_CROPS:
             raise PatchseekError(f"query must be one of {', '.join(QUERY_CROPS)}, found {self.query!r}")
+        if not 0 <= self.level <= MAX_LEVEL:
+            raise PatchseekError(f"level must lie in 0..{MAX_LEVEL}, found {self.level}")
+        for name, number in (("top", self.top), ("refine", self.refine)):
+            if number is not None and number < 0:
+                raise PatchseekError(f"{name} must be at least 0, found {number}")
         if self.train_level is not None and not 0 <= self.train_level <= self.level:
             raise PatchseekError(f"training level {self.train_level} is not one of the searched levels 0..{self.level}")
 
@@ -88,7 +95,9 @@ class Gallery:
     # position -> width, height in pixels
 
     def at_level(self, level: int) -> "Gallery":
-        """The same gallery with the regions of levels 0..level alone."""
+        """The same gallery with the regions of levels 0..level alone. Raises PatchseekError for a level it lacks."""
+        if level not in (known := self.store.settings.pyramid.levels):
+            raise PatchseekError(f"level must be one of {', '.join(map(str, known))}, found {level}")
         n_regions = int((self.store.settings.pyramid.level_of <= level).sum())
         return replace(self, snapshot=self.snapshot.first_regions(n_regions))
 
@@ -169,8 +178,8 @@ def run_benchmark(
 
     refiners: one a query, where settings.refine is not 0.
     """
-    hits = engine.search(queries, settings.top or gallery.snapshot.n_live)
-    identity = gallery.store.settings.encoder
+    hits = _search(engine, queries, settings.top, gallery.snapshot.n_live)
+    identity, asked = gallery.store.settings.encoder, dataset.queries
     results: dict[str, Any] = {
         "format": FORMAT,
         "dataset": {
@@ -185,7 +194,7 @@ def run_benchmark(
         "engine": engine.name,
         "versions": _versions(),
         "bbox_format": "xywh_px",
-        "results": {query.id: _ranked(hits, q, gallery) for q, query in enumerate(dataset.queries)},
+        "results": {query.id: _ranked(hits, q, gallery)[: settings.top or None] for q, query in enumerate(asked)},
     }
     if settings.refine:
         files = {picture.id: picture.image for picture in dataset.gallery}
@@ -193,6 +202,20 @@ def run_benchmark(
             ranked = results["results"][query.id]
             results["results"][query.id] = _refined(ranked, settings.refine, files, refiner)
     return results
+
+
+def _search(engine: Index, queries: Features, top: int | None, n_live: int) -> Hits:
+    """The best `top` pictures of each query (Q, D), all where it is None or 0, and those that tie with the last.
+
+    Engines let the order of the gallery decide who is last; so all that tie are asked for, and `_ranked` decides.
+    """
+    k = min(top or n_live, n_live)
+    n = min(k + 1, n_live)
+    while True:
+        hits = engine.search(queries, n)
+        if n == n_live or not (hits.scores[:, n - 1] > hits.scores[:, k - 1] - _ROUNDED).any():
+            return hits
+        n = min(2 * n, n_live)
 
 
 def _asked(dataset: Dataset) -> dict[str, Any]:
@@ -218,12 +241,13 @@ def _refined(ranked: list[list[Any]], n: int, files: Mapping[str, Path], refiner
         for (name, *_), picture, found in zip(first, pictures, finer, strict=True)
         if found is not None
     ]
-    scale = below([score for _, score, _ in done], [score for _, score, _ in rest])
-    return sorted(done, key=lambda e: -e[1]) + [[name, round(score * scale, 6), box] for name, score, box in rest]
+    done = _sorted(done)
+    too_high = max(0.0, rest[0][1] - done[-1][1] + _ROUNDED) if done and rest else 0.0
+    return done + [[name, round(score - too_high, 6), box] for name, score, box in rest]
 
 
 def _ranked(hits: Hits, q: int, gallery: Gallery) -> list[list[Any]]:
-    """[gallery id, score, [x, y, w, h] in pixels] of one query, best first."""
+    """[gallery id, score, [x, y, w, h] in pixels] of one query, best first; scores are rounded, ties in `in_order`."""
     ranked: list[list[Any]] = []
     columns = (hits.positions[q].tolist(), hits.regions[q].tolist(), hits.scores[q].tolist())
     for position, region, score in zip(*columns, strict=True):
@@ -231,7 +255,11 @@ def _ranked(hits: Hits, q: int, gallery: Gallery) -> list[list[Any]]:
             size = gallery.sizes[position]
             box = list(to_pixels(gallery.store.settings.pyramid.boxes_of(*size)[region], *size))
             ranked += [[name, round(score, 6), box] for name in gallery.ids[position]]
-    return ranked
+    return _sorted(ranked)
+
+
+def _sorted(ranked: list[list[Any]]) -> list[list[Any]]:
+    return [ranked[i] for i in in_order([name for name, *_ in ranked], [score for _, score, _ in ranked])]
 
 
 def _versions() -> dict[str, str]:
@@ -272,6 +300,7 @@ def read_results(path: Path) -> dict[str, Any]:
 def rankings(results: Mapping[str, Any], dataset: Dataset, *, boxes: str = "best") -> list[Ranking]:
     """Each counted query's ranked list against the truth, in the dataset's order.
 
+    Pictures of one score are ranked by a hash of their ids, whatever the file's order; see `_ties`.
     boxes: "best" or "enclosing", which true box of several counts; see metrics.make_ranking. Raises DatasetError when
     the results are of another version of the data.
     """
@@ -280,7 +309,8 @@ def rankings(results: Mapping[str, Any], dataset: Dataset, *, boxes: str = "best
     found: list[Ranking] = []
     for query in dataset.counted:
         positives = dataset.positives(query)
-        ranked = [(name, score, box and _corners(box)) for name, score, box in results["results"][query.id]]
+        listed = _sorted(results["results"][query.id])
+        ranked = [(name, score, box and _corners(box)) for name, score, box in listed]
         truth = {name: None if own is None else [_corners(box) for box in own] for name, own in positives.items()}
         found.append(make_ranking(ranked, truth, dataset.ignored(query), boxes=boxes))  # type: ignore[arg-type]
     return found
