@@ -10,13 +10,14 @@ import json
 import os
 import platform
 from collections.abc import Container, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from ._copies import Copies, find_copies, find_copies_on_disk
 from ._ties import in_order
 from .boxes import WHOLE, to_pixels
 from .datasets import Dataset, corners, iter_shard
@@ -93,6 +94,8 @@ class Gallery:
     # position -> gallery ids; several where a benchmark lists a picture several times
     sizes: Mapping[int, tuple[int, int]]
     # position -> width, height in pixels
+    copies: Copies = field(default_factory=dict)
+    # pictures that are byte for byte those of queries
 
     def at_level(self, level: int) -> "Gallery":
         """The same gallery with the regions of levels 0..level alone. Raises PatchseekError for a level it lacks."""
@@ -142,7 +145,8 @@ def encode_gallery(
     images = store.images(snapshot.ids[positions].tolist())
     found = {position: image for position, image in zip(positions, images, strict=True) if image is not None}
     ids = {position: tuple(names.get(image.path, [image.path])) for position, image in found.items()}
-    return Gallery(store, snapshot, ids, {p: (image.width, image.height) for p, image in found.items()})
+    copies = find_copies(dataset, ((name, image.sha256) for p, image in found.items() for name in ids[p]))
+    return Gallery(store, snapshot, ids, {p: (image.width, image.height) for p, image in found.items()}, copies)
 
 
 def encode_queries(dataset: Dataset, encoder: Encoder, query: str = "box") -> Features:
@@ -193,6 +197,7 @@ def run_benchmark(
         "encoder": asdict(identity),
         "engine": engine.name,
         "versions": _versions(),
+        "copies": gallery.copies,
         "bbox_format": "xywh_px",
         "results": {query.id: _ranked(hits, q, gallery)[: settings.top or None] for q, query in enumerate(asked)},
     }
@@ -317,10 +322,30 @@ def rankings(results: Mapping[str, Any], dataset: Dataset, *, boxes: str = "best
 
 
 def score(results: Mapping[str, Any], dataset: Dataset, *, boxes: str = "best", k: int = 1000) -> dict[str, Any]:
-    """All metrics of a results file: {"settings": ..., "metrics": {name: fraction}, ...}, as JSON can hold."""
+    """All metrics of a results file: {"settings": ..., "metrics": {name: fraction}, ...}, as JSON can hold.
+
+    k: of mAP@k; 0 for all that is ranked. "copies" are the gallery pictures that are byte for byte a query's picture,
+    and "exclude_copies" says whether the dataset ignores them all, as `Dataset.without` makes it.
+    """
+    if k < 0:
+        raise PatchseekError(f"k must be at least 0, found {k}")
     keep = {key: results[key] for key in ("dataset", "settings", "encoder", "engine", "versions")}
     keep["dataset"] = results["dataset"] | _asked(dataset)
-    return keep | {"boxes": boxes, "metrics": summary(rankings(results, dataset, boxes=boxes), k)}
+    copies = copies_of(results, dataset)
+    keep["copies"] = copies
+    keep["exclude_copies"] = bool(copies) and all(set(names) <= dataset.ignored(q) for q, names in copies.items())
+    ranked = rankings(results, dataset, boxes=boxes)
+    k = k or max(1, *(len(ranking.ids) for ranking in ranked))
+    return keep | {"boxes": boxes, "metrics": summary(ranked, k)}
+
+
+def copies_of(results: Mapping[str, Any], dataset: Dataset) -> Copies:
+    """The gallery pictures that are byte for byte a query's picture.
+
+    Results of an earlier version do not name them: then those of the gallery's own files, without distractors of tars.
+    """
+    found: Copies | None = results.get("copies")
+    return find_copies_on_disk(dataset) if found is None else found
 
 
 def _corners(xywh: Sequence[float]) -> tuple[float, float, float, float]:

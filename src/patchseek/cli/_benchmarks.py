@@ -15,6 +15,9 @@ if TYPE_CHECKING:
     from ..datasets import Dataset
 
 _COUNT = click.IntRange(0)
+_EXCLUDE_COPIES = click.option(
+    "--exclude-copies", is_flag=True, help="Leave out gallery pictures that are byte for byte the query's."
+)
 _LEVEL = click.IntRange(0, 15)  # regions.MAX_LEVEL, which is not imported for a --help
 
 
@@ -26,7 +29,7 @@ _LEVEL = click.IntRange(0, 15)  # regions.MAX_LEVEL, which is not imported for a
 @click.option("--index", "index_engine", default="exact", show_default=True, help="exact, or a FAISS factory string.")
 @click.option("--train-level", type=_LEVEL, help="Level whose grid trains a FAISS engine.  [default: all levels]")
 @click.option("--boxes", type=click.Choice(["best", "enclosing"]), default="best", show_default=True, help="True box.")
-@click.option("--top", type=click.IntRange(1), help="Rank this many pictures for each query.  [default: all]")
+@click.option("--top", type=_COUNT, help="Rank this many pictures for each query, 0 for all.  [default: all]")
 @click.option("--refine", type=_COUNT, default=0, show_default=True, help="Finer boxes in the first so many pictures.")
 @click.option("--out", type=click.Path(path_type=Path), default="eval", show_default=True, help="Where results go.")
 @click.option("--cache", type=click.Path(path_type=Path), default="features", show_default=True, help="Kept features.")
@@ -34,6 +37,7 @@ _LEVEL = click.IntRange(0, 15)  # regions.MAX_LEVEL, which is not imported for a
     "--distractors", multiple=True, type=click.Path(path_type=Path), help="A tar of more pictures; repeatable."
 )
 @click.option("--keep", type=click.Path(path_type=Path), help="A file of the keys wanted from those tars (mini-ILIAS).")
+@_EXCLUDE_COPIES
 @click.option("--similarities", is_flag=True, help="Also write scores as JSON for ILIAS's own scorer.")
 def evaluate_command(
     choice: EncoderChoice,
@@ -50,6 +54,7 @@ def evaluate_command(
     distractors: tuple[Path, ...],
     keep: Path | None,
     similarities: bool,
+    exclude_copies: bool,
 ) -> None:
     """Search every query of DATASET and score the answers, level by level.
 
@@ -84,6 +89,8 @@ def evaluate_command(
     with progress_bar("pictures") as on_progress:
         pyramid, keys = Pyramid.up_to(chosen[-1]), read_keys(keep) if keep else None
         whole = ev.encode_gallery(data, model, pyramid, cache, on_progress, distractors, keys)
+    if exclude_copies:
+        data = data.without(whole.copies)
     asked = ev.read_queries(data, model, query)
     features = np.array([each.feature for each in asked])
     refiners = [Refiner(each, model) for each in asked]
@@ -122,16 +129,20 @@ def evaluate_command(
 @click.argument("results", type=click.Path(path_type=Path))
 @click.argument("dataset")
 @click.option("--boxes", type=click.Choice(["best", "enclosing"]), default="best", show_default=True, help="True box.")
-@click.option("--k", type=click.IntRange(1), default=1000, show_default=True, help="The k of mAP@k.")
-def score_command(results: Path, dataset: str, boxes: str, k: int) -> None:
+@_EXCLUDE_COPIES
+@click.option("--k", type=_COUNT, default=1000, show_default=True, help="The k of mAP@k, 0 for all.")
+def score_command(results: Path, dataset: str, boxes: str, exclude_copies: bool, k: int) -> None:
     """Score a RESULTS file of `eval` again, against DATASET; no search is made. Prints JSON."""
     from ..datasets import open_dataset
-    from ..evaluate import read_results, score
+    from ..evaluate import copies_of, read_results, score
     from ._output import print_line
 
     data = open_dataset(dataset)
     _say_notes(data)
-    print_line(json.dumps(score(read_results(results), data, boxes=boxes, k=k), indent=2))
+    found = read_results(results)
+    if exclude_copies:
+        data = data.without(copies_of(found, data))
+    print_line(json.dumps(score(found, data, boxes=boxes, k=k), indent=2))
 
 
 def _say_notes(data: "Dataset") -> None:
