@@ -5,23 +5,23 @@ picture with its score and box, in the form that the annotation schema's scorers
 collections, keyed by what they were made from, so that only the first run of an encoder on a set encodes.
 """
 
-import hashlib
 import json
-import os
 import platform
-from collections.abc import Container, Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from ._copies import Copies, find_copies, find_copies_on_disk
+from ._copies import Copies, find_copies_on_disk
+from ._gallery import Gallery as Gallery
+from ._gallery import encode_gallery as encode_gallery
 from ._ties import in_order
 from .boxes import WHOLE, to_pixels
-from .datasets import Dataset, corners, iter_shard
-from .encode import OnProgress, add_files, add_stream, map_ahead
+from .datasets import Dataset, corners
+from .encode import map_ahead
 from .encoders import Encoder, EncoderIdentity, Features
 from .errors import DatasetError, PatchseekError
 from .images import read
@@ -30,7 +30,6 @@ from .metrics import Ranking, make_ranking, summary
 from .regions import MAX_LEVEL, Pyramid
 from .rerank import Refiner, need
 from .search import Query, encode_query
-from .store import Settings, Snapshot, Store
 
 FORMAT = 1
 """Version of the results file."""
@@ -82,71 +81,6 @@ class EvalSettings:
         if self.train_level is None:
             return None
         return np.flatnonzero(self.pyramid.level_of == self.train_level).tolist()
-
-
-@dataclass(frozen=True)
-class Gallery:
-    """A benchmark's gallery as features of a cumulative pyramid."""
-
-    store: Store
-    snapshot: Snapshot
-    ids: Mapping[int, tuple[str, ...]]
-    # position -> gallery ids; several where a benchmark lists a picture several times
-    sizes: Mapping[int, tuple[int, int]]
-    # position -> width, height in pixels
-    copies: Copies = field(default_factory=dict)
-    # pictures that are byte for byte those of queries
-
-    def at_level(self, level: int) -> "Gallery":
-        """The same gallery with the regions of levels 0..level alone. Raises PatchseekError for a level it lacks."""
-        if level not in (known := self.store.settings.pyramid.levels):
-            raise PatchseekError(f"level must be one of {', '.join(map(str, known))}, found {level}")
-        n_regions = int((self.store.settings.pyramid.level_of <= level).sum())
-        return replace(self, snapshot=self.snapshot.first_regions(n_regions))
-
-
-def encode_gallery(
-    dataset: Dataset,
-    encoder: Encoder,
-    pyramid: Pyramid,
-    cache: Path,
-    on_progress: OnProgress | None = None,
-    distractors: Sequence[Path] = (),
-    keep: Container[str] | None = None,
-) -> Gallery:
-    """The features of a benchmark's gallery, from the cache where they are there already.
-
-    distractors: webdataset tars of further pictures, which are streamed and never unpacked; keep: the keys wanted.
-
-    An interrupted run goes on where it stopped. Raises DatasetError when a picture cannot be read: a figure over a part
-    of a benchmark would not be comparable.
-    """
-    files = [picture.image for picture in dataset.gallery]
-    folder = Path(os.path.commonpath([file.parent for file in files]))
-    settings = Settings.of(encoder, pyramid)
-    made_of = [settings.to_json(), dataset.data_hash, *map(str, files), *map(str, distractors)]
-    key = hashlib.sha256("\n".join(made_of).encode()).hexdigest()[:16]
-    path = cache / f"{dataset.name}-{key}"
-    store = Store.open(path) if Store.exists(path) else Store.create(path, settings)
-    relative = [file.relative_to(folder).as_posix() for file in files]
-    report = add_files(store, folder, dict.fromkeys(relative), encoder, on_progress=on_progress)
-    if report.failed:
-        first = report.failed[0]
-        raise DatasetError(
-            f"{dataset.name}: {len(report.failed)} pictures cannot be read, first {first.path}: {first.reason}"
-        )
-    for tar in distractors:
-        add_stream(store, tar.parent.resolve(), iter_shard(tar, keep), encoder, on_progress=on_progress)
-    snapshot = store.snapshot()
-    names: dict[str, list[str]] = {}
-    for name, picture in zip(relative, dataset.gallery, strict=True):
-        names.setdefault(name, []).append(picture.id)
-    positions = np.flatnonzero(snapshot.live).tolist()
-    images = store.images(snapshot.ids[positions].tolist())
-    found = {position: image for position, image in zip(positions, images, strict=True) if image is not None}
-    ids = {position: tuple(names.get(image.path, [image.path])) for position, image in found.items()}
-    copies = find_copies(dataset, ((name, image.sha256) for p, image in found.items() for name in ids[p]))
-    return Gallery(store, snapshot, ids, {p: (image.width, image.height) for p, image in found.items()}, copies)
 
 
 def encode_queries(dataset: Dataset, encoder: Encoder, query: str = "box") -> Features:
