@@ -241,10 +241,11 @@ def _figures(arguments: Arguments, results: Mapping[str, Any], dataset: Dataset)
 
 def _log(arguments: Arguments, results: Mapping[str, Any], figures: Mapping[str, float], report: Any) -> None:
     """One log a run: what was run and what came out."""
-    path = (
-        Path("logs") / time.strftime("%Y%m%d-%H%M%S-") / f"{arguments.model_name.replace('/', '_').replace(':', '_')}"
-    )
-    path = Path("logs") / f"{path.parent.name}{path.name}.json"
+    name = f"{time.strftime('%Y%m%d-%H%M%S')}-{arguments.model_name.replace('/', '_').replace(':', '_')}"
+    path, n = Path("logs") / f"{name}.json", 1
+    while path.exists():  # of a run in the same second
+        n += 1
+        path = path.with_name(f"{name}-{n}.json")
     kept = {key: value for key, value in results.items() if key != "results"}
     evaluate.write_results(
         kept | {"arguments": vars(arguments), "metrics_percent": figures, "compression": report}, path

@@ -1,7 +1,7 @@
 """The commands that measure: `eval`, `score`, `dataset`. Parse, call, print; the head of it is in `cli`."""
 
 import json
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -32,6 +32,7 @@ _LEVEL = click.IntRange(0, 15)  # regions.MAX_LEVEL, which is not imported for a
 @click.option("--top", type=_COUNT, help="Rank this many pictures for each query, 0 for all.  [default: all]")
 @click.option("--refine", type=_COUNT, default=0, show_default=True, help="Finer boxes in the first so many pictures.")
 @click.option("--out", type=click.Path(path_type=Path), default="eval", show_default=True, help="Where results go.")
+@click.option("--overwrite", is_flag=True, help="Remove the files of another run from --out.")
 @click.option("--cache", type=click.Path(path_type=Path), default="features", show_default=True, help="Kept features.")
 @click.option(
     "--distractors", multiple=True, type=click.Path(path_type=Path), help="A tar of more pictures; repeatable."
@@ -50,6 +51,7 @@ def evaluate_command(
     top: int | None,
     refine: int,
     out: Path,
+    overwrite: bool,
     cache: Path,
     distractors: tuple[Path, ...],
     keep: Path | None,
@@ -61,11 +63,13 @@ def evaluate_command(
     DATASET: a folder with query.json and gallery.json, a .csv file, ilias:DIR, instre:DIR, roxford5k:DIR:medium.
     Boxes in the first two are x y w h in pixels or shares, as --box of search takes them.
 
-    Writes results (one file a level), metrics.json, report.md and plots below --out.
+    Writes results (one file a level), metrics.json, report.md and plots below --out, a folder for each run: one that
+    holds another run (of another encoder, set, level or setting) is refused.
     """
     import numpy as np
 
     from .. import evaluate as ev
+    from .._run_folder import RunFolder
     from ..compression import compress_report
     from ..datasets import open_dataset, read_keys, write_similarities
     from ..indexes import EXACT
@@ -86,6 +90,21 @@ def evaluate_command(
     results = {}
     unwritten: list[PatchseekError] = []
     chosen = sorted(set(levels or (0, 1, 2, 3)))
+    run = {
+        "encoder": {**asdict(model.identity), "runs_on": model.runs_on},
+        "dataset": {"name": data.name, "hash": data.data_hash},
+        "distractors": sorted(str(tar.resolve()) for tar in distractors),
+        "keep": keep and str(keep.resolve()),
+        "levels": chosen,
+        "index": index_engine,
+        "train_level": train_level,
+        "query": query,
+        "boxes": boxes,
+        "top": top or 0,
+        "refine": refine,
+        "exclude_copies": exclude_copies,
+    }
+    folder = click.get_current_context().with_resource(RunFolder(out, run, overwrite=overwrite))
     with progress_bar("pictures") as on_progress:
         pyramid, keys = Pyramid.up_to(chosen[-1]), read_keys(keep) if keep else None
         whole = ev.encode_gallery(data, model, pyramid, cache, on_progress, distractors, keys)
@@ -100,6 +119,7 @@ def evaluate_command(
         )
         gallery = whole.at_level(level)
         opened = ev.open_engine(gallery, settings, gallery.store.path / "indexes")
+        folder.begin()
         label = f"L{level}"
         results[label] = ev.run_benchmark(data, gallery, features, opened, settings, refiners)
         n_distractors = results[label]["dataset"]["n_distractors"]
