@@ -2,7 +2,8 @@
 
 A results file is JSON: what was searched with what (settings, versions, hashes), and for each query every ranked
 picture with its score and box, in the form that the annotation schema's scorers read. Features are kept in a cache of
-collections, keyed by what they were made from, so that only the first run of an encoder on a set encodes.
+collections, keyed by what they were made from, so that only the first run of an encoder on a set encodes; a lower
+pyramid level is read from the cache of a higher one.
 """
 
 import hashlib
@@ -24,9 +25,9 @@ from .encode import OnProgress, add_files, add_stream, map_ahead
 from .encoders import Encoder, EncoderIdentity, Features
 from .errors import DatasetError, PatchseekError
 from .images import read
-from .indexes import EXACT, Hits, Index, open_index
+from .indexes import AUTO, EXACT, Hits, Index, choose_engine, open_index, open_repeatable
 from .metrics import Ranking, make_ranking, summary
-from .regions import Pyramid
+from .regions import MAX_LEVEL, Pyramid
 from .rerank import Refiner, need
 from .search import Query, encode_query
 from .store import Settings, Snapshot, Store
@@ -102,7 +103,7 @@ def encode_gallery(
     distractors: Sequence[Path] = (),
     keep: Container[str] | None = None,
 ) -> Gallery:
-    """The features of a benchmark's gallery, from the cache where they are there already.
+    """The features of a benchmark's gallery, from the cache where they are there already, also beside higher levels.
 
     distractors: webdataset tars of further pictures, which are streamed and never unpacked; keep: the keys wanted.
 
@@ -111,11 +112,8 @@ def encode_gallery(
     """
     files = [picture.image for picture in dataset.gallery]
     folder = Path(os.path.commonpath([file.parent for file in files]))
-    settings = Settings.of(encoder, pyramid)
-    made_of = [settings.to_json(), dataset.data_hash, *map(str, files), *map(str, distractors)]
-    key = hashlib.sha256("\n".join(made_of).encode()).hexdigest()[:16]
-    path = cache / f"{dataset.name}-{key}"
-    store = Store.open(path) if Store.exists(path) else Store.create(path, settings)
+    made_of = [dataset.data_hash, *map(str, files), *map(str, distractors)]
+    store = _open_store(cache, dataset.name, encoder, pyramid, made_of, len(set(files)))
     relative = [file.relative_to(folder).as_posix() for file in files]
     report = add_files(store, folder, dict.fromkeys(relative), encoder, on_progress=on_progress)
     if report.failed:
@@ -133,7 +131,27 @@ def encode_gallery(
     images = store.images(snapshot.ids[positions].tolist())
     found = {position: image for position, image in zip(positions, images, strict=True) if image is not None}
     ids = {position: tuple(names.get(image.path, [image.path])) for position, image in found.items()}
-    return Gallery(store, snapshot, ids, {p: (image.width, image.height) for p, image in found.items()})
+    gallery = Gallery(store, snapshot, ids, {p: (image.width, image.height) for p, image in found.items()})
+    return gallery if store.settings.pyramid.levels == pyramid.levels else gallery.at_level(pyramid.levels[-1])
+
+
+def _open_store(
+    cache: Path, name: str, encoder: Encoder, pyramid: Pyramid, made_of: Sequence[str], n_files: int
+) -> Store:
+    """The collection in the cache that holds a cumulative pyramid, or the lowest whole one above it; else a new one."""
+
+    def place(settings: Settings) -> Path:
+        key = hashlib.sha256("\n".join([settings.to_json(), *made_of]).encode()).hexdigest()[:16]
+        return cache / f"{name}-{key}"
+
+    for top in range(pyramid.levels[-1], MAX_LEVEL + 1):
+        path = place(Settings.of(encoder, replace(pyramid, levels=tuple(range(top + 1)))))
+        if Store.exists(path):
+            store = Store.open(path)
+            if top == pyramid.levels[-1] or len(store) >= n_files:
+                return store
+    settings = Settings.of(encoder, pyramid)
+    return Store.create(place(settings), settings)
 
 
 def encode_queries(dataset: Dataset, encoder: Encoder, query: str = "box") -> Features:
@@ -153,8 +171,13 @@ def read_queries(dataset: Dataset, encoder: Encoder, query: str = "box") -> list
 
 
 def open_engine(gallery: Gallery, settings: EvalSettings, cache: Path | None = None) -> Index:
-    """The search engine that the settings name, over the gallery."""
-    return open_index(settings.engine, gallery.snapshot, cache, settings.train_regions)
+    """The search engine that the settings name, over the gallery; exact search is the repeatable one."""
+    engine, snapshot = settings.engine, gallery.snapshot
+    if engine == AUTO:
+        engine = choose_engine(snapshot.n_positions * snapshot.n_regions, snapshot.dim)
+    if engine == EXACT:
+        return open_repeatable(snapshot)
+    return open_index(engine, snapshot, cache, settings.train_regions)
 
 
 def run_benchmark(
