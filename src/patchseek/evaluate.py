@@ -61,6 +61,8 @@ class EvalSettings:
     def __post_init__(self) -> None:
         if self.query not in QUERY_CROPS:
             raise PatchseekError(f"query must be one of {', '.join(QUERY_CROPS)}, found {self.query!r}")
+        if not 0 <= self.level <= MAX_LEVEL:
+            raise PatchseekError(f"level must lie in 0..{MAX_LEVEL}, found {self.level}")
         if self.train_level is not None and not 0 <= self.train_level <= self.level:
             raise PatchseekError(f"training level {self.train_level} is not one of the searched levels 0..{self.level}")
 
@@ -310,10 +312,20 @@ def rankings(results: Mapping[str, Any], dataset: Dataset, *, boxes: str = "best
 
 
 def score(results: Mapping[str, Any], dataset: Dataset, *, boxes: str = "best", k: int = 1000) -> dict[str, Any]:
-    """All metrics of a results file: {"settings": ..., "metrics": {name: fraction}, ...}, as JSON can hold."""
+    """All metrics of a results file: {"settings": ..., "metrics": {name: fraction}, ...}, as JSON can hold.
+
+    "notes": what has to be known to read them, a line each.
+    """
     keep = {key: results[key] for key in ("dataset", "settings", "encoder", "engine", "versions")}
     keep["dataset"] = results["dataset"] | _asked(dataset)
-    return keep | {"boxes": boxes, "metrics": summary(rankings(results, dataset, boxes=boxes), k)}
+    ranked = rankings(results, dataset, boxes=boxes)
+    notes = [dataset.unlocated] if dataset.unlocated else []
+    n_ranked = max(len(ranking.ids) for ranking in ranked)
+    if n_ranked < k:
+        notes.append(
+            f"mAP@{k} and oracle@{k} are those of the {n_ranked} pictures ranked for a query: there are no {k}"
+        )
+    return keep | {"boxes": boxes, "metrics": summary(ranked, k), "notes": notes}
 
 
 def _corners(xywh: Sequence[float]) -> tuple[float, float, float, float]:

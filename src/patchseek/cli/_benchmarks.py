@@ -1,21 +1,19 @@
 """The commands that measure: `eval`, `score`, `dataset`. Parse, call, print; the head of it is in `cli`."""
 
 import json
+from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import click
 
-from ..errors import PatchseekError
+from ..errors import EngineError, PatchseekError
 from ._encoder import EncoderChoice, encoder_options
 from ._log import say
 
-if TYPE_CHECKING:
-    from ..datasets import Dataset
-
 _COUNT = click.IntRange(0)
 _LEVEL = click.IntRange(0, 15)  # regions.MAX_LEVEL, which is not imported for a --help
+_MANY = 1_000_000  # pictures, as many as train any engine
 
 
 @click.command("eval")
@@ -31,7 +29,10 @@ _LEVEL = click.IntRange(0, 15)  # regions.MAX_LEVEL, which is not imported for a
 @click.option("--out", type=click.Path(path_type=Path), default="eval", show_default=True, help="Where results go.")
 @click.option("--cache", type=click.Path(path_type=Path), default="features", show_default=True, help="Kept features.")
 @click.option(
-    "--distractors", multiple=True, type=click.Path(path_type=Path), help="A tar of more pictures; repeatable."
+    "--distractors",
+    multiple=True,
+    type=click.Path(path_type=Path, exists=True),
+    help="A tar of more pictures; repeatable.",
 )
 @click.option("--keep", type=click.Path(path_type=Path), help="A file of the keys wanted from those tars (mini-ILIAS).")
 @click.option("--similarities", is_flag=True, help="Also write scores as JSON for ILIAS's own scorer.")
@@ -63,7 +64,7 @@ def evaluate_command(
     from .. import evaluate as ev
     from ..compression import compress_report
     from ..datasets import open_dataset, read_keys, write_similarities
-    from ..indexes import EXACT
+    from ..indexes import EXACT, judge_engine
     from ..regions import Pyramid
     from ..report import Unwritten, write_report
     from ..rerank import Refiner
@@ -73,24 +74,37 @@ def evaluate_command(
 
     check_folder(out)
     check_folder(cache)
+    if keep is not None and not distractors:
+        raise click.UsageError("--keep says which pictures of --distractors to take: name those")
+    chosen = sorted(set(levels or (0, 1, 2, 3)))
+    if train_level is not None and train_level > chosen[0]:
+        raise click.UsageError(f"--train-level must lie in 0..{chosen[0]}, the lowest --level, found {train_level}")
     data = open_dataset(dataset)
     say(str(data))
-    _say_notes(data)
+    _say_notes(data.first_notes)
     model = choice.open()
+    made = [
+        ev.EvalSettings(level, query=query, engine=index_engine, train_level=train_level, top=top, refine=refine)
+        for level in chosen
+    ]
+    n_images = _MANY if distractors else len({picture.image for picture in data.gallery})  # how many is not known yet
+    fewest = made[0].pyramid.n_regions, model.identity.dim, made[0].train_regions  # of the lowest level
+    try:
+        judge_engine(index_engine, n_images, *fewest)
+    except EngineError as error:
+        raise EngineError(f"--index at --level {chosen[0]}: {error}") from error
     scores: dict[str, dict[str, object]] = {}
     results = {}
     unwritten: list[PatchseekError] = []
-    chosen = sorted(set(levels or (0, 1, 2, 3)))
     with progress_bar("pictures") as on_progress:
         pyramid, keys = Pyramid.up_to(chosen[-1]), read_keys(keep) if keep else None
         whole = ev.encode_gallery(data, model, pyramid, cache, on_progress, distractors, keys)
+    if distractors:
+        say(f"with those of {len(distractors)} tars, {len(whole.sizes)} pictures are ranked")
     asked = ev.read_queries(data, model, query)
     features = np.array([each.feature for each in asked])
     refiners = [Refiner(each, model) for each in asked]
-    for level in chosen:
-        settings = ev.EvalSettings(
-            level, query=query, engine=index_engine, train_level=train_level, top=top, refine=refine
-        )
+    for level, settings in zip(chosen, made, strict=True):
         gallery = whole.at_level(level)
         opened = ev.open_engine(gallery, settings, gallery.store.path / "indexes")
         label = f"L{level}"
@@ -98,7 +112,7 @@ def evaluate_command(
         n_distractors = results[label]["dataset"]["n_distractors"]
         file = out / f"results-{label}-{n_distractors}-distractors.json"
         unwritten += attempt(ev.write_results, results[label], file)
-        if index_engine != EXACT:
+        if opened.name != EXACT:
             exact = ev.EvalSettings(level, query=query, top=top)
             plain = ev.run_benchmark(data, gallery, features, opened, replace(settings, refine=0))
             report = compress_report(data, gallery, features, opened, plain, exact)
@@ -130,12 +144,13 @@ def score_command(results: Path, dataset: str, boxes: str, k: int) -> None:
     from ._output import print_line
 
     data = open_dataset(dataset)
-    _say_notes(data)
-    print_line(json.dumps(score(read_results(results), data, boxes=boxes, k=k), indent=2))
+    scored = score(read_results(results), data, boxes=boxes, k=k)
+    _say_notes(dict.fromkeys([*data.first_notes, *scored["notes"]]))
+    print_line(json.dumps(scored, indent=2))
 
 
-def _say_notes(data: "Dataset") -> None:
-    for note in data.first_notes:
+def _say_notes(notes: Iterable[str]) -> None:
+    for note in notes:
         say(note, prefix="note: ")
 
 
@@ -159,5 +174,5 @@ def prepare_command(folder: Path, out: Path | None, allow_missing: bool) -> None
     from ._output import print_line
 
     data = prepare_ilias(folder, out or folder, allow_missing=allow_missing)
-    _say_notes(data)
+    _say_notes(data.first_notes)
     print_line(str(data))
