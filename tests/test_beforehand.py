@@ -1,5 +1,7 @@
 """What cannot be done is refused before the first picture is encoded, in words that name the option and its range."""
 
+# ruff: noqa: F811  # fixtures of another file
+
 import runpy
 import sys
 from pathlib import Path
@@ -27,7 +29,7 @@ class Unused(TinyEncoder):
 
 
 @pytest.fixture
-def main(monkeypatch, tmp_path, dataset, capsys):  # noqa: F811
+def main(monkeypatch, tmp_path, dataset, capsys):
     """main("--pq", "pq") -> what main.py says on stderr; it ends with exit code 1 or 2, and has encoded nothing."""
     write_schema(dataset, tmp_path / "ilias")
     main = runpy.run_path(str(ROOT / "main.py"))["main"]
@@ -105,7 +107,7 @@ def test_options_are_known_without_the_library_of_an_encoder():
 
 
 @pytest.fixture
-def evaluate(monkeypatch, tmp_path, dataset):  # noqa: F811
+def evaluate(monkeypatch, tmp_path, dataset):
     """evaluate("--level", "0") -> what `eval` says when it refuses; nothing was encoded."""
     write_schema(dataset, tmp_path / "data")
     monkeypatch.chdir(tmp_path)

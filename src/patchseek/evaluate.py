@@ -167,7 +167,7 @@ def read_queries(dataset: Dataset, encoder: Encoder, query: str = "box") -> list
     for entry in dataset.queries:
         picture, box = read(entry.image), WHOLE
         if query == "box" and entry.box is not None:
-            box = corners(entry.box, picture.width, picture.height)
+            box = corners(entry.box, picture.width, picture.height, entry.image)
         asked.append(encode_query(picture, encoder, box))
     return asked
 
@@ -236,7 +236,7 @@ def _refined(ranked: list[list[Any]], n: int, files: Mapping[str, Path], refiner
     rest = [entry for entry in ranked[:n] if entry[0] not in files] + rest
     side = need(refiner.encoder)
     pictures = list(map_ahead(lambda entry: read(files[entry[0]], need=side), first, 2, 8))
-    boxes = [corners(e[2], p.width, p.height) for e, p in zip(first, pictures, strict=True)]
+    boxes = [corners(e[2], p.width, p.height, files[e[0]]) for e, p in zip(first, pictures, strict=True)]
     finer = list(refiner.refine(pictures, np.array(boxes, np.float64).reshape(-1, 4)))
     done = [
         [name, round(found.score, 6), list(to_pixels(found.box, picture.width, picture.height))]

@@ -163,8 +163,8 @@ def draw_results(results: Mapping[str, Any], dataset: Dataset, folder: Path, *, 
         positives, tiles = dataset.positives(query), []
         for name, score, box in results["results"][query.id][:SHOWN]:
             picture = read(files[name], need=_NEED)
-            true = [corners(own, picture.width, picture.height) for own in positives.get(name) or ()]
-            predicted = box and corners(box, picture.width, picture.height)
+            true = [corners(own, picture.width, picture.height, files[name]) for own in positives.get(name) or ()]
+            predicted = box and corners(box, picture.width, picture.height, files[name])
             tiles.append(judged_tile(picture.pixels, name, predicted, true or None, score, threshold=threshold))
         sheet = f"{number:04}.png"
         save(contact_sheet(_query_tile(query, results["settings"]["query"]), tiles), folder / sheet)
@@ -186,5 +186,5 @@ def _query_tile(query: Query, asked: str) -> Tile:
     picture = read(query.image, need=_NEED)
     boxes = np.empty((0, 4))
     if asked == "box" and query.box:
-        boxes = np.array([corners(query.box, picture.width, picture.height)])
+        boxes = np.array([corners(query.box, picture.width, picture.height, query.image)])
     return Tile(picture.pixels, query.id, boxes)
