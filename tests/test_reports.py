@@ -19,7 +19,8 @@ from .conftest import TinyEncoder, blot
 from .test_evaluate import dataset, run, write_tar  # noqa: F401  # the first is a fixture
 
 
-def test_the_report_of_a_run_with_distractors_counts_what_was_ranked(dataset, tmp_path, monkeypatch):
+@pytest.mark.usefixtures("dataset")
+def test_the_report_of_a_run_with_distractors_counts_what_was_ranked(tmp_path, monkeypatch):
     monkeypatch.setattr(EncoderChoice, "open", lambda _: TinyEncoder())
     monkeypatch.chdir(tmp_path)
     tar = write_tar(tmp_path / "more.tar", 6)
@@ -68,7 +69,8 @@ def test_a_box_that_its_picture_does_not_hold_any_more_names_the_file(dataset, t
             work()
 
 
-def test_an_annotation_outside_its_picture_names_row_and_picture(dataset, tmp_path):
+@pytest.mark.usefixtures("dataset")
+def test_an_annotation_outside_its_picture_names_row_and_picture(tmp_path):
     rows = json.loads((tmp_path / "set" / "gallery.json").read_text())
     rows[1]["bbox"] = [[50, 24, 32, 24]]
     (tmp_path / "set" / "gallery.json").write_text(json.dumps(rows))
