@@ -1,17 +1,23 @@
 """A level's figures are its own: the same alone, beside other levels, and read from what a higher level has kept."""
 
 import json
+import runpy
+import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
 from patchseek import evaluate as ev
-from patchseek.datasets import open_dataset
+from patchseek.datasets import open_dataset, write_schema
 from patchseek.indexes import open_repeatable
 
 from .conftest import TinyEncoder, blot
 from .test_indexes import make_snapshot, unit
+
+
+ROOT = Path(__file__).parent.parent
 
 
 class CountingEncoder(TinyEncoder):
@@ -113,3 +119,21 @@ def test_a_repeatable_search_does_not_depend_on_shards_nor_on_what_lies_beside(n
     truth = np.einsum("nrd,qd->qnr", features.astype(np.float64), queries.astype(np.float64)).max(axis=2)
     assert one.scores == pytest.approx(np.take_along_axis(truth, one.positions, axis=1), abs=6e-7)
     assert (np.diff(one.scores, axis=1) <= 0).all()
+
+
+@pytest.mark.parametrize("dataset", [3], indirect=True, ids=["3 queries"])
+def test_main_encodes_no_level_anew_that_a_higher_one_holds(dataset, tmp_path, monkeypatch, capsys):
+    write_schema(dataset, tmp_path / "ilias")
+    monkeypatch.chdir(tmp_path)
+    main, encoder, printed = runpy.run_path(str(ROOT / "main.py"))["main"], CountingEncoder(), []
+    monkeypatch.setitem(main.__globals__, "open_encoder", lambda *_, **__: encoder)
+    for level in ("3", "2", "0"):
+        monkeypatch.setattr(sys, "argv", ["main.py", "--tile_size_res", level, "--compute_metrics", "mAP"])
+        main()
+        printed.append(json.loads(capsys.readouterr().out.splitlines()[-1])["mAP"])
+    assert encoder.n == 24 * 30 + 3 * len(dataset.queries)
+    monkeypatch.setitem(main.__globals__, "DATA", tmp_path / "ilias")
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    main()
+    assert json.loads(capsys.readouterr().out.splitlines()[-1])["mAP"] == printed[-1], "level 0 alone"
