@@ -16,7 +16,6 @@ from patchseek.indexes import open_repeatable
 from .conftest import TinyEncoder, blot
 from .test_indexes import make_snapshot, unit
 
-
 ROOT = Path(__file__).parent.parent
 
 
