@@ -18,6 +18,7 @@ from typing import Any, NoReturn
 import numpy as np
 
 from patchseek import evaluate, metrics
+from patchseek._copies import describe_copies
 from patchseek.cli._targets import check_folder
 from patchseek.compression import MOST_BITS, PQ_ENGINES, compress_report, pq_engine
 from patchseek.datasets import Dataset, open_dataset
@@ -62,12 +63,13 @@ HELP = {
     "pq_train_res": "level whose features train the quantizer; -1 the searched level, -2 all levels",
     "weights": "the encoder's file, where it is not found by itself (not in the original)",
     "query": "box or whole: what of a query picture is encoded (not in the original)",
+    "exclude_copies": "True: leave out gallery pictures that are byte for byte the query's (not in the original)",
 }
 
 
 @dataclass(frozen=True)
 class Arguments:
-    """The original's arguments with the original's defaults; the last two are ours."""
+    """The original's arguments with the original's defaults; the last three are ours."""
 
     config: str = ORIGINAL_CONFIG
     model_name: str = "siglip"
@@ -89,6 +91,7 @@ class Arguments:
     pq_train_res: int = -1
     weights: str = ""
     query: str = "whole"
+    exclude_copies: bool = False
 
     def __post_init__(self) -> None:
         allowed: dict[str, Sequence[object]] = {
@@ -143,7 +146,9 @@ def parse(words: Sequence[str] | None = None) -> Arguments:
     parser = argparse.ArgumentParser(description="Patchify on ILIAS, by the original's command line.")
     for field in fields(Arguments):
         kind: Any = {int: int, bool: _boolean, str: str}[type(field.default)]  # type: ignore[index]
-        flags = ["--multi-scale", "--multi_scale"] if field.name == "multi_scale" else [f"--{field.name}"]
+        flags = [f"--{field.name}"]
+        if field.name in ("multi_scale", "exclude_copies"):
+            flags.append(f"--{field.name.replace('_', '-')}")
         parser.add_argument(*flags, type=kind, default=None, help=f"{HELP[field.name]}  [{field.default}]")
     given = {name: value for name, value in vars(parser.parse_args(words)).items() if value is not None}
     config = given.get("config", ORIGINAL_CONFIG)
@@ -194,6 +199,10 @@ def run(arguments: Arguments) -> dict[str, float]:
         settings = pq_settings(arguments, exact_settings, encoder.identity.dim, n_images)
         Path("faiss_indices").mkdir(exist_ok=True)
     gallery = evaluate.encode_gallery(dataset, encoder, exact_settings.pyramid, Path("features"), _progress)
+    for line in describe_copies(dataset, gallery.copies, are_excluded=arguments.exclude_copies):
+        sys.stderr.write(f"note: {line}\n")
+    if arguments.exclude_copies:
+        dataset = dataset.without(gallery.copies)
     queries = evaluate.encode_queries(dataset, encoder, arguments.query)
     engine = evaluate.open_engine(gallery, settings, Path("faiss_indices") / gallery.store.path.name)
     results = evaluate.run_benchmark(dataset, gallery, queries, engine, settings)
@@ -266,10 +275,11 @@ def _figures(arguments: Arguments, results: Mapping[str, Any], dataset: Dataset)
 
 def _log(arguments: Arguments, results: Mapping[str, Any], figures: Mapping[str, float], report: Any) -> None:
     """One log a run: what was run and what came out."""
-    path = (
-        Path("logs") / time.strftime("%Y%m%d-%H%M%S-") / f"{arguments.model_name.replace('/', '_').replace(':', '_')}"
-    )
-    path = Path("logs") / f"{path.parent.name}{path.name}.json"
+    name = f"{time.strftime('%Y%m%d-%H%M%S')}-{arguments.model_name.replace('/', '_').replace(':', '_')}"
+    path, n = Path("logs") / f"{name}.json", 1
+    while path.exists():  # of a run in the same second
+        n += 1
+        path = path.with_name(f"{name}-{n}.json")
     kept = {key: value for key, value in results.items() if key != "results"}
     evaluate.write_results(
         kept | {"arguments": vars(arguments), "metrics_percent": figures, "compression": report}, path

@@ -200,7 +200,10 @@ def choose_compression(snapshot: Snapshot, target_loss: float, n_queries: int = 
 
 
 def _answers(hits: Hits, own: Any) -> dict[str, list[tuple[str, float, None]]]:
-    """Query -> its best ten pictures without its own, best first, as `recall` and `make_ranking` take them."""
+    """Query -> its best ten pictures without its own, best first, as `recall` and `make_ranking` take them.
+
+    Ties in order of position, with exact search as with every engine: of equal pictures either is as right.
+    """
     answers: dict[str, list[tuple[str, float, None]]] = {}
     columns = zip(hits.positions.tolist(), hits.scores.tolist(), own.tolist(), strict=True)
     for q, (positions, scores, mine) in enumerate(columns):

@@ -1,12 +1,14 @@
 """What a benchmark run leaves behind for people: metrics.json, report.md, plots, and a sheet of every query."""
 
 import json
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from ._copies import describe_copies
 from .breakdowns import CENTRE_DISTANCE, LOC_SCORE, SIZE, box_facts, rows, split
 from .datasets import Dataset, Query, corners
 from .draw import Tile, contact_sheet, save
@@ -113,6 +115,7 @@ def _markdown(
         f"query: {settings['query']}, true box: {first['boxes']}. In percent.",
         "",
         *_notes([*dataset.first_notes, *first.get("notes", ())]),
+        *_copies(dataset, first),
         "| metric | " + " | ".join(metrics) + " |",
         "|---|" + "---|" * len(metrics),
     ]
@@ -128,6 +131,12 @@ def _markdown(
 def _notes(notes: list[str]) -> list[str]:
     """Notes as a list, each once, and the blank line after it."""
     return [*(f"- {note}" for note in dict.fromkeys(notes)), ""] if notes else []
+
+
+def _copies(dataset: Dataset, score: Mapping[str, Any]) -> list[str]:
+    """What is to be said of gallery pictures that are those of queries, and the blank line after it."""
+    said = describe_copies(dataset, score.get("copies", {}), are_excluded=score.get("exclude_copies", False))
+    return [f"Copies: {' '.join(said)}", ""] if said else []
 
 
 def _cell(value: object) -> str:
@@ -153,10 +162,12 @@ def draw_results(results: Mapping[str, Any], dataset: Dataset, folder: Path, *, 
     """Draw a sheet of the first ten pictures of every query, and an index page over them; returns the page.
 
     A query shows its box where that alone was asked for. A predicted box is green where its IoU with a true box reaches
-    the threshold.
+    the threshold. Sheets of an earlier run are removed.
     """
     files = {picture.id: picture.image for picture in dataset.gallery}
     folder.mkdir(parents=True, exist_ok=True)
+    for old in [path for path in folder.iterdir() if re.fullmatch(r"[0-9]{4,}\.png|index\.html", path.name)]:
+        old.unlink()
     found = dict(zip((q.id for q in dataset.counted), rankings(results, dataset), strict=True))
     entries = []
     for number, query in enumerate(dataset.queries):

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Iterable
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import click
@@ -12,6 +12,9 @@ from ._encoder import EncoderChoice, encoder_options
 from ._log import say
 
 _COUNT = click.IntRange(0)
+_EXCLUDE_COPIES = click.option(
+    "--exclude-copies", is_flag=True, help="Leave out gallery pictures that are byte for byte the query's."
+)
 _LEVEL = click.IntRange(0, 15)  # regions.MAX_LEVEL, which is not imported for a --help
 _MANY = 1_000_000  # pictures, as many as train any engine
 
@@ -24,9 +27,10 @@ _MANY = 1_000_000  # pictures, as many as train any engine
 @click.option("--index", "index_engine", default="exact", show_default=True, help="exact, or a FAISS factory string.")
 @click.option("--train-level", type=_LEVEL, help="Level whose grid trains a FAISS engine.  [default: all levels]")
 @click.option("--boxes", type=click.Choice(["best", "enclosing"]), default="best", show_default=True, help="True box.")
-@click.option("--top", type=click.IntRange(1), help="Rank this many pictures for each query.  [default: all]")
+@click.option("--top", type=_COUNT, help="Rank this many pictures for each query, 0 for all.  [default: all]")
 @click.option("--refine", type=_COUNT, default=0, show_default=True, help="Finer boxes in the first so many pictures.")
 @click.option("--out", type=click.Path(path_type=Path), default="eval", show_default=True, help="Where results go.")
+@click.option("--overwrite", is_flag=True, help="Remove the files of another run from --out.")
 @click.option("--cache", type=click.Path(path_type=Path), default="features", show_default=True, help="Kept features.")
 @click.option(
     "--distractors",
@@ -35,6 +39,7 @@ _MANY = 1_000_000  # pictures, as many as train any engine
     help="A tar of more pictures; repeatable.",
 )
 @click.option("--keep", type=click.Path(path_type=Path), help="A file of the keys wanted from those tars (mini-ILIAS).")
+@_EXCLUDE_COPIES
 @click.option("--similarities", is_flag=True, help="Also write scores as JSON for ILIAS's own scorer.")
 def evaluate_command(
     choice: EncoderChoice,
@@ -47,21 +52,25 @@ def evaluate_command(
     top: int | None,
     refine: int,
     out: Path,
+    overwrite: bool,
     cache: Path,
     distractors: tuple[Path, ...],
     keep: Path | None,
     similarities: bool,
+    exclude_copies: bool,
 ) -> None:
     """Search every query of DATASET and score the answers, level by level.
 
     DATASET: a folder with query.json and gallery.json, a .csv file, ilias:DIR, instre:DIR, roxford5k:DIR:medium.
     Boxes in the first two are x y w h in pixels or shares, as --box of search takes them.
 
-    Writes results (one file a level), metrics.json, report.md and plots below --out.
+    Writes results (one file a level), metrics.json, report.md and plots below --out, a folder for each run: one that
+    holds another run (of another encoder, set, level or setting) is refused.
     """
     import numpy as np
 
     from .. import evaluate as ev
+    from .._run_folder import RunFolder
     from ..compression import compress_report
     from ..datasets import open_dataset, read_keys, write_similarities
     from ..indexes import EXACT, judge_engine
@@ -96,17 +105,35 @@ def evaluate_command(
     scores: dict[str, dict[str, object]] = {}
     results = {}
     unwritten: list[PatchseekError] = []
+    run = {
+        "encoder": {**asdict(model.identity), "runs_on": model.runs_on},
+        "dataset": {"name": data.name, "hash": data.data_hash},
+        "distractors": sorted(str(tar.resolve()) for tar in distractors),
+        "keep": keep and str(keep.resolve()),
+        "levels": chosen,
+        "index": index_engine,
+        "train_level": train_level,
+        "query": query,
+        "boxes": boxes,
+        "top": top or 0,
+        "refine": refine,
+        "exclude_copies": exclude_copies,
+    }
+    folder = click.get_current_context().with_resource(RunFolder(out, run, overwrite=overwrite))
     with progress_bar("pictures") as on_progress:
         pyramid, keys = Pyramid.up_to(chosen[-1]), read_keys(keep) if keep else None
         whole = ev.encode_gallery(data, model, pyramid, cache, on_progress, distractors, keys)
     if distractors:
         say(f"with those of {len(distractors)} tars, {len(whole.sizes)} pictures are ranked")
+    if exclude_copies:
+        data = data.without(whole.copies)
     asked = ev.read_queries(data, model, query)
     features = np.array([each.feature for each in asked])
     refiners = [Refiner(each, model) for each in asked]
     for level, settings in zip(chosen, made, strict=True):
         gallery = whole.at_level(level)
         opened = ev.open_engine(gallery, settings, gallery.store.path / "indexes")
+        folder.begin()
         label = f"L{level}"
         results[label] = ev.run_benchmark(data, gallery, features, opened, settings, refiners)
         n_distractors = results[label]["dataset"]["n_distractors"]
@@ -136,16 +163,21 @@ def evaluate_command(
 @click.argument("results", type=click.Path(path_type=Path))
 @click.argument("dataset")
 @click.option("--boxes", type=click.Choice(["best", "enclosing"]), default="best", show_default=True, help="True box.")
-@click.option("--k", type=click.IntRange(1), default=1000, show_default=True, help="The k of mAP@k.")
-def score_command(results: Path, dataset: str, boxes: str, k: int) -> None:
+@_EXCLUDE_COPIES
+@click.option("--k", type=_COUNT, default=1000, show_default=True, help="The k of mAP@k, 0 for all.")
+def score_command(results: Path, dataset: str, boxes: str, exclude_copies: bool, k: int) -> None:
     """Score a RESULTS file of `eval` again, against DATASET; no search is made. Prints JSON."""
     from ..datasets import open_dataset
-    from ..evaluate import read_results, score
+    from ..evaluate import copies_of, read_results, score
     from ._output import print_line
 
     data = open_dataset(dataset)
-    scored = score(read_results(results), data, boxes=boxes, k=k)
-    _say_notes(dict.fromkeys([*data.first_notes, *scored["notes"]]))
+    found = read_results(results)
+    whole = data
+    if exclude_copies:
+        data = data.without(copies_of(found, data))
+    scored = score(found, data, boxes=boxes, k=k)
+    _say_notes(dict.fromkeys([*whole.first_notes, *scored["notes"]]))
     print_line(json.dumps(scored, indent=2))
 
 
