@@ -13,22 +13,11 @@ from patchseek import evaluate as ev
 from patchseek.datasets import open_dataset, write_schema
 from patchseek.indexes import open_repeatable
 
-from .conftest import TinyEncoder, blot
+from .conftest import blot
 from .test_indexes import make_snapshot, unit
+from .test_library import Counting
 
 ROOT = Path(__file__).parent.parent
-
-
-class CountingEncoder(TinyEncoder):
-    """Knows how many patches it has encoded."""
-
-    def __init__(self):
-        super().__init__()
-        self.n = 0
-
-    def encode(self, patches):
-        self.n += len(patches)
-        return super().encode(patches)
 
 
 @pytest.fixture(params=[3, 20], ids=["3 queries", "20 queries"])
@@ -70,7 +59,7 @@ def test_a_level_alone_ranks_as_it_does_beside_a_higher_one_to_the_last_digit(da
 
 
 def test_a_lower_level_is_read_from_the_features_of_a_higher_one(dataset, tmp_path):
-    encoder = CountingEncoder()
+    encoder = Counting()
     whole = ev.encode_gallery(dataset, encoder, ev.EvalSettings(3).pyramid, tmp_path)
     assert encoder.n == 24 * 30
     for level in (0, 1, 2, 3):
@@ -83,7 +72,7 @@ def test_a_lower_level_is_read_from_the_features_of_a_higher_one(dataset, tmp_pa
 
 
 def test_another_shape_of_pyramid_is_not_read_from_the_cache(dataset, tmp_path):
-    encoder = CountingEncoder()
+    encoder = Counting()
     ev.encode_gallery(dataset, encoder, ev.EvalSettings(3).pyramid, tmp_path)
     ev.encode_gallery(dataset, encoder, ev.EvalSettings(1, overlap=0.5).pyramid, tmp_path)
     ev.encode_gallery(dataset, encoder, ev.EvalSettings(1, follows_shape=False).pyramid, tmp_path)
@@ -98,7 +87,7 @@ def test_a_higher_level_that_was_broken_off_is_not_gone_on_with_for_a_lower_one(
         if done == 10:
             raise Stop
 
-    encoder = CountingEncoder()
+    encoder = Counting()
     with pytest.raises(Stop):
         ev.encode_gallery(dataset, encoder, ev.EvalSettings(3).pyramid, tmp_path, stop)
     encoder.n = 0
@@ -124,7 +113,7 @@ def test_a_repeatable_search_does_not_depend_on_shards_nor_on_what_lies_beside(n
 def test_main_encodes_no_level_anew_that_a_higher_one_holds(dataset, tmp_path, monkeypatch, capsys):
     write_schema(dataset, tmp_path / "ilias")
     monkeypatch.chdir(tmp_path)
-    main, encoder, printed = runpy.run_path(str(ROOT / "main.py"))["main"], CountingEncoder(), []
+    main, encoder, printed = runpy.run_path(str(ROOT / "main.py"))["main"], Counting(), []
     monkeypatch.setitem(main.__globals__, "open_encoder", lambda *_, **__: encoder)
     for level in ("3", "2", "0"):
         monkeypatch.setattr(sys, "argv", ["main.py", "--tile_size_res", level, "--compute_metrics", "mAP"])

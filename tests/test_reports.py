@@ -26,7 +26,7 @@ def test_the_report_of_a_run_with_distractors_counts_what_was_ranked(tmp_path, m
     tar = write_tar(tmp_path / "more.tar", 6)
     words = ["set", "--level", "0", "--distractors", str(tar)]
     done = CliRunner().invoke(evaluate_command, words, catch_exceptions=False)
-    assert "with those of 1 tars, 16 pictures are ranked\n" in done.stderr
+    assert "with the pictures of --distractors, 16 are ranked\n" in done.stderr
     head = (tmp_path / "eval" / "report.md").read_text().splitlines()[0]
     assert head == "# set: 2 queries of 2 objects, 16 gallery pictures, 14 of them distractors"
     note = "mAP@1000 and oracle@1000 are those of the 16 pictures ranked for a query: there are no 1000"

@@ -124,7 +124,7 @@ def evaluate_command(
         pyramid, keys = Pyramid.up_to(chosen[-1]), read_keys(keep) if keep else None
         whole = ev.encode_gallery(data, model, pyramid, cache, on_progress, distractors, keys)
     if distractors:
-        say(f"with those of {len(distractors)} tars, {len(whole.sizes)} pictures are ranked")
+        say(f"with the pictures of --distractors, {len(whole.sizes)} are ranked")
     if exclude_copies:
         data = data.without(whole.copies)
     asked = ev.read_queries(data, model, query)
