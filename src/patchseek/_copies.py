@@ -14,6 +14,9 @@ from .errors import DatasetError
 Copies = Mapping[str, Sequence[str]]
 """Query id -> the gallery ids of its copies, of the queries that have any, both in the order of their lists."""
 _SHOWN = 5  # queries whose copies are named in a report
+_REST = (
+    "Only equal bytes count: the same picture in another format or size, or one that a query was cut from, does not."
+)
 
 
 def find_copies(dataset: Dataset, hashes: Iterable[tuple[str, str]]) -> Copies:
@@ -61,4 +64,4 @@ def describe_copies(dataset: Dataset, copies: Copies, *, are_excluded: bool) -> 
     sentences = [f"{said}: {what}. {'; '.join([*first, *more])}."]
     if are_excluded and n_alone:
         sentences.append(f"{n_alone} of these queries had no other right picture, and count in no figure.")
-    return [*sentences, "The same picture in another format or size is no such copy, and is not looked for."]
+    return [*sentences, _REST]

@@ -89,9 +89,8 @@ class RunFolder:
         kept, files = self._read(), self._files()
         if self._overwrite or not files or kept == self._run:
             return
-        what = (
-            f"{files[0].name} of a run that nothing is known of" if kept is None else f"another run ({self._but(kept)})"
-        )
+        unknown = f"{files[0].name} of a run that nothing is known of"
+        what = unknown if kept is None else f"another run ({self._but(kept)})"
         raise PatchseekError(f"{self.path}: holds {what}; name another --out, or say --overwrite")
 
     def _files(self) -> list[Path]:
@@ -113,8 +112,8 @@ class RunFolder:
     def _but(self, kept: Mapping[str, Any]) -> str:
         """What differs, in words."""
         theirs, ours = _flat(kept), _flat(self._run)
-        names = [name for name in ours if theirs.get(name) != ours[name]]
-        said = [f"{name}: {_words(theirs.get(name))} there, {_words(ours[name])} here" for name in names[:_SHOWN]]
+        names = [name for name in ours | theirs if theirs.get(name) != ours.get(name)]
+        said = [f"{name}: {_words(theirs.get(name))} there, {_words(ours.get(name))} here" for name in names[:_SHOWN]]
         return "; ".join(said + ([f"and {len(names) - _SHOWN} more"] if len(names) > _SHOWN else []))
 
 

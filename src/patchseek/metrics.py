@@ -38,7 +38,7 @@ class Ranking:
     boxed: frozenset[str]
     # the positives whose true box is known
     scores: NDArray[np.float64] | None = None
-    # (K,) falling; None where no two pictures have the same
+    # (K,) falling; None where they are not known: then no two pictures tie
 
     def __post_init__(self) -> None:
         for what, given in (("overlaps", self.overlaps), ("scores", self.scores)):
