@@ -20,13 +20,28 @@ import numpy as np
 from patchseek import evaluate, metrics
 from patchseek._copies import describe_copies
 from patchseek.cli._targets import check_folder
-from patchseek.compression import PQ_ENGINES, compress_report, pq_engine
+from patchseek.compression import MOST_BITS, PQ_ENGINES, compress_report, pq_engine
 from patchseek.datasets import Dataset, open_dataset
-from patchseek.encoders import Encoder, open_encoder
-from patchseek.errors import DatasetError, PatchseekError
+from patchseek.encoders import open_encoder, options_of
+from patchseek.errors import DatasetError, EncoderError, PatchseekError
+from patchseek.regions import MAX_LEVEL
 
 ORIGINAL_CONFIG = "src/eval_retrieval.py"
 DATA = Path("ilias")
+TOP_K = ("top-1", "top-5", "top-10")
+"""What the original's table means by top-k."""
+MANY = 1 << 24
+RANGES = {
+    "tile_size_res": (0, MAX_LEVEL),
+    "batch_size": (1, 65_536),
+    "pq_m": (1, MANY),
+    "pq_nlist": (1, MANY),
+    "pq_nprobe": (1, MANY),
+    "pq_nbits": (1, MOST_BITS),
+    "pq_train_res": (-2, MAX_LEVEL),
+}
+"""Option -> least and most; what depends on encoder and data too is judged before the first picture is encoded."""
+SIZES = (8, 4096)
 HELP = {
     "config": "the original's evaluator file, or a TOML file with these settings",
     "model_name": "siglip, dinov2, clip, or any encoder of patchseek",
@@ -35,7 +50,7 @@ HELP = {
     "crop": "True: encode pixel crops; False: one pass a picture, regions pooled from its patch tokens",
     "image_size": "encoder input size, 0 = native",
     "split": "test, or a folder of ilias/",
-    "compute_metrics": "any of mAP, locscore, top-1, top-5, ... separated by commas",
+    "compute_metrics": "any of mAP, locscore, top-1, top-5, ..., separated by commas; top-k: top-1, top-5 and top-10",
     "iou_threshold": "default: 0.4; average: the mean over 0.2, 0.3, 0.4, 0.5, 0.6",
     "visualize": "save pictures of the top results",
     "batch_size": "patches encoded at once",
@@ -89,14 +104,41 @@ class Arguments:
         for name, values in allowed.items():
             if getattr(self, name) not in values:
                 raise PatchseekError(f"--{name} must be one of {', '.join(map(str, values))}: {getattr(self, name)!r}")
+        for name, (low, high) in RANGES.items():
+            if not low <= getattr(self, name) <= high:
+                raise PatchseekError(f"--{name} must lie in {low}..{high}, found {getattr(self, name)}")
+        if self.image_size and not SIZES[0] <= self.image_size <= SIZES[1]:
+            raise PatchseekError(f"--image_size must be 0 or lie in {SIZES[0]}..{SIZES[1]}, found {self.image_size}")
+        if self.pq != "False" and self.pq_train_res > self.tile_size_res:
+            found = f"found {self.pq_train_res}"
+            raise PatchseekError(f"--pq_train_res must lie in -2..{self.tile_size_res} (--tile_size_res), {found}")
         for name in self.metric_names:
             if name not in ("map", "locscore") and not re.fullmatch("(top-)?[1-9][0-9]{0,8}", name):
-                raise PatchseekError(f"--compute_metrics knows mAP, locscore and top-N, not {name!r}")
+                raise PatchseekError(f"--compute_metrics knows mAP, locscore, top-k and top-N from N = 1, not {name!r}")
+        if not self.metric_names:
+            raise PatchseekError(
+                "--compute_metrics names none: it takes any of mAP, locscore, top-k, top-1, top-5, ..."
+            )
 
     @property
     def metric_names(self) -> list[str]:
-        """The metrics asked for, in small letters."""
-        return [name.strip().lower() for name in self.compute_metrics.split(",") if name.strip()]
+        """The metrics asked for, in small letters, each once; top-k as what it stands for."""
+        words = [name.strip().lower() for name in self.compute_metrics.split(",") if name.strip()]
+        return list(dict.fromkeys(name for word in words for name in (TOP_K if word == "top-k" else (word,))))
+
+    @property
+    def encoder(self) -> str:
+        """The encoder's name with its options. Raises EncoderError, naming the flag, for those that it has not."""
+        name, given = self.model_name, {}
+        if not self.crop:
+            given["mode"] = ("dense", "--crop False", "no other way than to encode crops")
+        if self.image_size:
+            given["size"] = (str(self.image_size), f"--image_size {self.image_size}", "no other size than its own")
+        for option, (value, flag, has) in given.items():
+            if option not in options_of(self.model_name):
+                raise EncoderError(f"{flag}: the encoder {self.model_name} has {has}; leave it out")
+            name += f"{'&' if '?' in name else '?'}{option}={value}"
+        return name
 
 
 def parse(words: Sequence[str] | None = None) -> Arguments:
@@ -138,25 +180,30 @@ def _read_toml(path: Path) -> dict[str, Any]:
 
 def run(arguments: Arguments) -> dict[str, float]:
     """Encode, search, score; print the table; the metrics in percent by name."""
+    name = arguments.encoder
     for folder in ("features", "faiss_indices", "logs"):
         check_folder(Path(folder))
     dataset = _open_data(arguments.split)
     say(str(dataset))
     for note in dataset.first_notes:
         sys.stderr.write(f"note: {note}\n")
-    encoder = _open_encoder(arguments)
+    if dataset.unlocated and arguments.metric_names == ["locscore"]:
+        raise DatasetError(f"--compute_metrics locscore: {dataset.unlocated}")
+    weights = Path(arguments.weights) if arguments.weights else None
+    encoder = open_encoder(name, weights=weights, batch=arguments.batch_size)
     say(f"encoder {encoder.identity.name} on {encoder.runs_on}")
     exact_settings = evaluate.EvalSettings(arguments.tile_size_res, follows_shape=False, query=arguments.query)
+    settings, report = exact_settings, None
+    if arguments.pq != "False":
+        n_images = len({picture.image for picture in dataset.gallery})
+        settings = pq_settings(arguments, exact_settings, encoder.identity.dim, n_images)
+        Path("faiss_indices").mkdir(exist_ok=True)
     gallery = evaluate.encode_gallery(dataset, encoder, exact_settings.pyramid, Path("features"), _progress)
     for line in describe_copies(dataset, gallery.copies, are_excluded=arguments.exclude_copies):
         sys.stderr.write(f"note: {line}\n")
     if arguments.exclude_copies:
         dataset = dataset.without(gallery.copies)
     queries = evaluate.encode_queries(dataset, encoder, arguments.query)
-    settings, report = exact_settings, None
-    if arguments.pq != "False":
-        settings = pq_settings(arguments, exact_settings, encoder.identity.dim, gallery.snapshot.n_live)
-        Path("faiss_indices").mkdir(exist_ok=True)
     engine = evaluate.open_engine(gallery, settings, Path("faiss_indices") / gallery.store.path.name)
     results = evaluate.run_benchmark(dataset, gallery, queries, engine, settings)
     if arguments.pq != "False":
@@ -210,19 +257,6 @@ def _open_data(split: str) -> Dataset:
     return open_dataset(DATA, split)
 
 
-def _open_encoder(arguments: Arguments) -> Encoder:
-    options = {"mode": "" if arguments.crop else "dense", "size": arguments.image_size or ""}
-    name = arguments.model_name
-    for key, value in options.items():
-        if value:
-            name += ("&" if "?" in name else "?") + f"{key}={value}"
-    if name == "embedded":
-        return open_encoder(name)
-    return open_encoder(
-        name, weights=Path(arguments.weights) if arguments.weights else None, batch=arguments.batch_size
-    )
-
-
 def _figures(arguments: Arguments, results: Mapping[str, Any], dataset: Dataset) -> dict[str, float]:
     """The metrics asked for, as fractions. `locscore` is the gate definition; method and thresholds are in the name."""
     ranked = evaluate.rankings(results, dataset)
@@ -231,9 +265,9 @@ def _figures(arguments: Arguments, results: Mapping[str, Any], dataset: Dataset)
     for name in arguments.metric_names:
         if name == "map":
             found["mAP"] = metrics.mean_over_queries(ranked, metrics.average_precision)
-        elif name == "locscore":
+        elif name == "locscore" and not dataset.unlocated:
             found["locscore"] = metrics.mean_over_queries(ranked, lambda r: metrics.loc_score(r, "gate", thresholds))
-        else:
+        elif name != "locscore":
             k = int(name.removeprefix("top-"))
             found[name] = metrics.mean_over_queries(ranked, lambda r, k=k: metrics.hit_at(r, k))  # type: ignore[misc]
     return found

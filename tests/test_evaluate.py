@@ -208,9 +208,9 @@ def test_the_originals_names_become_factory_strings():
     ("options", "hint"),
     [
         ({"m": 48}, r"these do: 4, 8, 16"),
-        ({"m": 64, "n_train": 200}, "at most pq_nbits 7 works"),
-        ({"m": 64, "kind": "ivfpq", "nlist": 8192, "n_train": 4885}, "pq_nlist up to 4885 works"),
-        ({"m": 64, "kind": "ivfpq", "nprobe": 300}, "must lie in 1..pq_nlist"),
+        ({"m": 64, "n_train": 200}, "at most --pq_nbits 7 works"),
+        ({"m": 64, "kind": "ivfpq", "nlist": 8192, "n_train": 4885}, r"--pq_nlist must lie in 1\.\.4885"),
+        ({"m": 64, "kind": "ivfpq", "nprobe": 300}, r"--pq_nprobe must lie in 1\.\.256"),
         ({"m": 64, "kind": "opq"}, "must be one of pq, ivfpq"),
     ],
 )

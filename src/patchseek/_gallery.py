@@ -6,7 +6,7 @@ for: pictures of tars that were asked for once, or under another filter. An answ
 
 import hashlib
 import os
-from collections.abc import Container, Iterator, Mapping, Sequence
+from collections.abc import Collection, Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -17,7 +17,7 @@ from .datasets import Dataset, Shard, open_shards
 from .encode import OnProgress, add_files, add_stream
 from .encoders import Encoder
 from .errors import DatasetError, PatchseekError, StoreError, StoreMismatch
-from .regions import Pyramid
+from .regions import MAX_LEVEL, Pyramid
 from .store import Image, Settings, Snapshot, Store, take_lock
 
 
@@ -53,7 +53,7 @@ def encode_gallery(
     distractors: Sequence[Path] = (),
     keep: Container[str] | None = None,
 ) -> Gallery:
-    """The features of a benchmark's gallery, from the cache where they are there already.
+    """The features of a benchmark's gallery, from the cache where they are there already, also beside higher levels.
 
     distractors: webdataset tars of further pictures, which are streamed and never unpacked; keep: the keys wanted.
     Where two tars have one name, the ids of their pictures begin with the folders that tell them apart.
@@ -67,7 +67,7 @@ def encode_gallery(
     shards = open_shards(distractors)
     files = [picture.image for picture in dataset.gallery]
     folder = Path(os.path.commonpath([file.parent for file in files]))
-    settings = Settings.of(encoder, pyramid)
+    settings = _kept(cache, dataset, encoder, pyramid, [_root(shard) for shard in shards])
     path = _place(cache, dataset, encoder, settings)
     relative = [file.relative_to(folder).as_posix() for file in files]
     with take_lock(path / "filling"):  # all the way: each step would let another run in between
@@ -90,7 +90,9 @@ def encode_gallery(
     tars = {_root(shard): shard for shard in shards}
     ids = {position: _ids(image, names, tars) for position, image in found.items()}
     copies = find_copies(dataset, ((name, image.sha256) for p, image in found.items() for name in ids[p]))
-    return Gallery(store, snapshot, ids, {p: (image.width, image.height) for p, image in found.items()}, copies, shards)
+    sizes = {position: (image.width, image.height) for position, image in found.items()}
+    gallery = Gallery(store, snapshot, ids, sizes, copies, shards)
+    return gallery if settings.pyramid.levels == pyramid.levels else gallery.at_level(pyramid.levels[-1])
 
 
 def _ids(image: Image, names: Mapping[str, Sequence[str]], tars: Mapping[Path, Shard]) -> tuple[str, ...]:
@@ -100,6 +102,22 @@ def _ids(image: Image, names: Mapping[str, Sequence[str]], tars: Mapping[Path, S
     return tuple(names.get(image.path, [image.path]))
 
 
+def _kept(cache: Path, dataset: Dataset, encoder: Encoder, pyramid: Pyramid, tars: Collection[Path]) -> Settings:
+    """The settings of the cache's collection that holds this cumulative pyramid, or the lowest above it; else its own.
+
+    One above it is taken where it holds the gallery and all tars, or else more than was asked for would be encoded.
+    """
+    n_files = len({picture.image for picture in dataset.gallery})
+    for top in range(pyramid.levels[-1], MAX_LEVEL + 1):
+        settings = Settings.of(encoder, replace(pyramid, levels=tuple(range(top + 1))))
+        path = _named(cache, dataset, encoder, settings)
+        if Store.exists(path) and top == pyramid.levels[-1]:
+            return settings
+        if Store.exists(path) and len(store := Store.open(path)) >= n_files and set(tars) <= set(store.roots()):
+            return settings
+    return Settings.of(encoder, pyramid)
+
+
 def _only(kept: Snapshot, asked: set[int]) -> Snapshot:
     """The pictures with these ids, and nothing beside them that would train or weigh an engine."""
     wanted = kept.live & np.isin(kept.ids, list(asked))
@@ -107,20 +125,25 @@ def _only(kept: Snapshot, asked: set[int]) -> Snapshot:
 
 
 def _place(cache: Path, dataset: Dataset, encoder: Encoder, settings: Settings) -> Path:
-    """The folder of the cache for a gallery and an encoder, made where there is none. Raises StoreError.
-
-    runs_on is in its name since a precision or a device may change figures a little, though features can be compared.
-    """
+    """The folder of the cache for a gallery and an encoder, made where there is none. Raises StoreError."""
     if Store.exists(cache):
         raise StoreError(f"{cache}: this is a collection, not a cache of features; name another folder")
-    files = [str(picture.image) for picture in dataset.gallery]
-    made_of = "\n".join([settings.to_json(), encoder.runs_on, dataset.data_hash, *files])
-    path = cache / f"{dataset.name}-{hashlib.sha256(made_of.encode()).hexdigest()[:16]}"
+    path = _named(cache, dataset, encoder, settings)
     try:
         path.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise StoreError(f"{path}: cannot keep features here ({error.strerror}); name another folder") from error
     return path
+
+
+def _named(cache: Path, dataset: Dataset, encoder: Encoder, settings: Settings) -> Path:
+    """Where that folder is, whether or not it is there.
+
+    runs_on is in its name since a precision or a device may change figures a little, though features can be compared.
+    """
+    files = [str(picture.image) for picture in dataset.gallery]
+    made_of = "\n".join([settings.to_json(), encoder.runs_on, dataset.data_hash, *files])
+    return cache / f"{dataset.name}-{hashlib.sha256(made_of.encode()).hexdigest()[:16]}"
 
 
 def _open(path: Path, settings: Settings) -> Store:

@@ -2,7 +2,8 @@
 
 A results file is JSON: what was searched with what (settings, versions, hashes), and for each query every ranked
 picture with its score and box, in the form that the annotation schema's scorers read. Features are kept in a cache of
-collections, keyed by what they were made from, so that only the first run of an encoder on a set encodes.
+collections, keyed by what they were made from, so that only the first run of an encoder on a set encodes; a lower
+pyramid level is read from the cache of a higher one.
 """
 
 import json
@@ -25,7 +26,7 @@ from .encode import map_ahead
 from .encoders import Encoder, EncoderIdentity, Features
 from .errors import DatasetError, PatchseekError
 from .images import read
-from .indexes import EXACT, Hits, Index, open_index
+from .indexes import AUTO, EXACT, Hits, Index, choose_engine, open_index, open_repeatable
 from .metrics import Ranking, make_ranking, summary
 from .regions import MAX_LEVEL, Pyramid
 from .rerank import Refiner, need
@@ -94,14 +95,19 @@ def read_queries(dataset: Dataset, encoder: Encoder, query: str = "box") -> list
     for entry in dataset.queries:
         picture, box = read(entry.image), WHOLE
         if query == "box" and entry.box is not None:
-            box = corners(entry.box, picture.width, picture.height)
+            box = corners(entry.box, picture.width, picture.height, entry.image)
         asked.append(encode_query(picture, encoder, box))
     return asked
 
 
 def open_engine(gallery: Gallery, settings: EvalSettings, cache: Path | None = None) -> Index:
-    """The search engine that the settings name, over the gallery."""
-    return open_index(settings.engine, gallery.snapshot, cache, settings.train_regions)
+    """The search engine that the settings name, over the gallery; exact search is the repeatable one."""
+    engine, snapshot = settings.engine, gallery.snapshot
+    if engine == AUTO:
+        engine = choose_engine(snapshot.n_positions * snapshot.n_regions, snapshot.dim)
+    if engine == EXACT:
+        return open_repeatable(snapshot)
+    return open_index(engine, snapshot, cache, settings.train_regions)
 
 
 def run_benchmark(
@@ -173,7 +179,7 @@ def _refined(ranked: list[list[Any]], n: int, files: Mapping[str, Path], refiner
     rest = [entry for entry in ranked[:n] if entry[0] not in files] + rest
     side = need(refiner.encoder)
     pictures = list(map_ahead(lambda entry: read(files[entry[0]], need=side), first, 2, 8))
-    boxes = [corners(e[2], p.width, p.height) for e, p in zip(first, pictures, strict=True)]
+    boxes = [corners(e[2], p.width, p.height, files[e[0]]) for e, p in zip(first, pictures, strict=True)]
     finer = list(refiner.refine(pictures, np.array(boxes, np.float64).reshape(-1, 4)))
     done = [
         [name, round(found.score, 6), list(to_pixels(found.box, picture.width, picture.height))]
@@ -248,8 +254,12 @@ def rankings(results: Mapping[str, Any], dataset: Dataset, *, boxes: str = "best
     found: list[Ranking] = []
     for query in dataset.counted:
         positives = dataset.positives(query)
-        listed = _sorted(results["results"][query.id])
-        ranked = [(name, score, box and _corners(box)) for name, score, box in listed]
+        try:
+            listed = _sorted(results["results"][query.id])
+            ranked = [(name, score, box and _corners(box)) for name, score, box in listed]
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            text = f"the results hold no list of picture, score and box x y w h for query {query.id!r} ({error})"
+            raise DatasetError(f"{dataset.name}: {text}") from error
         truth = {name: None if own is None else [_corners(box) for box in own] for name, own in positives.items()}
         found.append(make_ranking(ranked, truth, dataset.ignored(query), boxes=boxes))  # type: ignore[arg-type]
     return found
@@ -260,6 +270,7 @@ def score(results: Mapping[str, Any], dataset: Dataset, *, boxes: str = "best", 
 
     k: of mAP@k; 0 for all that is ranked. "copies" are the gallery pictures that are byte for byte a query's picture,
     and "exclude_copies" says whether the dataset ignores them all, as `Dataset.without` makes it.
+    "notes": what has to be known to read the figures, a line each.
     """
     if k < 0:
         raise PatchseekError(f"k must be at least 0, found {k}")
@@ -269,8 +280,14 @@ def score(results: Mapping[str, Any], dataset: Dataset, *, boxes: str = "best", 
     keep["copies"] = copies
     keep["exclude_copies"] = bool(copies) and all(set(names) <= dataset.ignored(q) for q, names in copies.items())
     ranked = rankings(results, dataset, boxes=boxes)
-    k = k or max(1, *(len(ranking.ids) for ranking in ranked))
-    return keep | {"boxes": boxes, "metrics": summary(ranked, k)}
+    n_ranked = max([len(ranking.ids) for ranking in ranked], default=0)
+    k = k or max(1, n_ranked)
+    notes = [dataset.unlocated] if dataset.unlocated else []
+    if n_ranked < k:
+        notes.append(
+            f"mAP@{k} and oracle@{k} are those of the {n_ranked} pictures ranked for a query: there are no {k}"
+        )
+    return keep | {"boxes": boxes, "metrics": summary(ranked, k), "notes": notes}
 
 
 def copies_of(results: Mapping[str, Any], dataset: Dataset) -> Copies:

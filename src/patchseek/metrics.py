@@ -125,8 +125,10 @@ def revisited_average_precision(ranking: Ranking) -> float:
 def oracle(ranking: Ranking, k: int) -> float:
     """The best AP@k that any other order of the first k could reach: positives among them / min(k, n_relevant).
 
-    Ties as ranked. Source: ILIAS, whose scorer agrees where k pictures are returned and n_relevant <= k.
-    `- + - +`, 3 relevant: 1/2 at k = 2, 1/3 at k = 3, 2/3 at k = 4.
+    Where fewer than k pictures were returned it is that of those n, and a positive that was not returned stays missed.
+    Ties as ranked. Source: ILIAS, whose scorer takes k pictures for granted: it agrees where k are returned and
+    n_relevant <= k, and gives k / n times as much, maybe more than 1, where fewer are.
+    `- + - +`, 3 relevant: 1/2 at k = 2, 1/3 at k = 3, 2/3 at k = 4 and at k = 1000.
     """
     n_relevant = _denominator(ranking, k)
     return float(ranking.relevant[:k].sum() / n_relevant)
@@ -144,11 +146,26 @@ def hit_at(ranking: Ranking, k: int) -> float:
 def precision_at(ranking: Ranking, k: int) -> float:
     """Positives among the first k / k, also when fewer than k pictures or positives exist.
 
-    Ties as ranked. `- + +`: 1/2 at k = 2, 2/4 at k = 4. (Revisited Oxford and Paris divide by the rank of the last
-    positive where that is smaller than k; we do not.)
+    Ties as ranked. `- + +`: 1/2 at k = 2, 2/4 at k = 4. (Revisited Oxford and Paris mean another figure by mP@k:
+    `revisited_precision_at`.)
     """
     _check_k(k)
     return float(ranking.relevant[:k].sum() / k)
+
+
+def revisited_precision_at(ranking: Ranking, k: int) -> float:
+    """Positives among the first r / r, where r is k, or the rank of the last returned positive if that is smaller.
+
+    0 where no positive was returned. Ties as ranked. Its mean over queries is the mP@k of revisited Oxford and Paris,
+    whose junk pictures are our ignored ones: they leave the list before ranks are counted.
+    `- + +`: 0 at k = 1, 1/2 at k = 2, 2/3 at k = 3 and at k = 10.
+    """
+    _check_k(k)
+    ranks = np.flatnonzero(ranking.relevant) + 1
+    if not len(ranks):
+        return 0.0
+    last = min(int(ranks[-1]), k)
+    return float((ranks <= last).sum() / last)
 
 
 def loc_score(
@@ -288,6 +305,7 @@ def summary(rankings: Sequence[Ranking], k: int = 1000, ranks: Sequence[int] = (
     }
     metrics |= {f"top-{n}": partial(hit_at, k=n) for n in ranks}
     metrics |= {f"P@{n}": partial(precision_at, k=n) for n in ranks}
+    metrics |= {f"mP@{n}": partial(revisited_precision_at, k=n) for n in ranks}
     if all(ranking.boxed == ranking.positives for ranking in rankings):
         metrics["LocScore(continuous)"] = partial(loc_score, definition="continuous")
         for definition in DEFINITIONS[1:]:

@@ -3,25 +3,26 @@
 import json
 import logging
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from ..errors import PatchseekError
+from ..errors import EngineError, PatchseekError
 from ._encoder import EncoderChoice, encoder_options
 from ._log import say
 
 if TYPE_CHECKING:
-    from ..datasets import Dataset, Shard
+    from ..datasets import Shard
 
 _COUNT = click.IntRange(0)
 _EXCLUDE_COPIES = click.option(
     "--exclude-copies", is_flag=True, help="Leave out gallery pictures that are byte for byte the query's."
 )
 _LEVEL = click.IntRange(0, 15)  # regions.MAX_LEVEL, which is not imported for a --help
+_MANY = 1_000_000  # pictures, as many as train any engine
 
 
 @click.command("eval")
@@ -38,7 +39,10 @@ _LEVEL = click.IntRange(0, 15)  # regions.MAX_LEVEL, which is not imported for a
 @click.option("--overwrite", is_flag=True, help="Remove the files of another run from --out.")
 @click.option("--cache", type=click.Path(path_type=Path), default="features", show_default=True, help="Kept features.")
 @click.option(
-    "--distractors", multiple=True, type=click.Path(path_type=Path), help="A tar of more pictures; repeatable."
+    "--distractors",
+    multiple=True,
+    type=click.Path(path_type=Path, exists=True),
+    help="A tar of more pictures; repeatable.",
 )
 @click.option("--keep", type=click.Path(path_type=Path), help="A file of the keys wanted from those tars (mini-ILIAS).")
 @_EXCLUDE_COPIES
@@ -75,7 +79,7 @@ def evaluate_command(
     from .._run_folder import RunFolder
     from ..compression import compress_report
     from ..datasets import open_dataset, read_keys, write_similarities
-    from ..indexes import EXACT
+    from ..indexes import EXACT, judge_engine
     from ..regions import Pyramid
     from ..report import Unwritten, write_report
     from ..rerank import Refiner
@@ -85,14 +89,28 @@ def evaluate_command(
 
     check_folder(out)
     check_folder(cache)
+    if keep is not None and not distractors:
+        raise click.UsageError("--keep says which pictures of --distractors to take: name those")
+    chosen = sorted(set(levels or (0, 1, 2, 3)))
+    if train_level is not None and train_level > chosen[0]:
+        raise click.UsageError(f"--train-level must lie in 0..{chosen[0]}, the lowest --level, found {train_level}")
     data = open_dataset(dataset)
     say(str(data))
-    _say_notes(data)
+    _say_notes(data.first_notes)
     model = choice.open()
+    made = [
+        ev.EvalSettings(level, query=query, engine=index_engine, train_level=train_level, top=top, refine=refine)
+        for level in chosen
+    ]
+    n_images = _MANY if distractors else len({picture.image for picture in data.gallery})  # how many is not known yet
+    fewest = made[0].pyramid.n_regions, model.identity.dim, made[0].train_regions  # of the lowest level
+    try:
+        judge_engine(index_engine, n_images, *fewest)
+    except EngineError as error:
+        raise EngineError(f"--index at --level {chosen[0]}: {error}") from error
     scores: dict[str, dict[str, object]] = {}
     results = {}
     unwritten: list[PatchseekError] = []
-    chosen = sorted(set(levels or (0, 1, 2, 3)))
     run = {
         "encoder": {**asdict(model.identity), "runs_on": model.runs_on},
         "dataset": {"name": data.name, "hash": data.data_hash},
@@ -112,15 +130,14 @@ def evaluate_command(
         pyramid, keys = Pyramid.up_to(chosen[-1]), read_keys(keep) if keep else None
         whole = ev.encode_gallery(data, model, pyramid, cache, on_progress, distractors, keys)
     _say_shards(whole.shards)
+    if distractors:
+        say(f"with the pictures of --distractors, {len(whole.sizes)} are ranked")
     if exclude_copies:
         data = data.without(whole.copies)
     asked = ev.read_queries(data, model, query)
     features = np.array([each.feature for each in asked])
     refiners = [Refiner(each, model) for each in asked]
-    for level in chosen:
-        settings = ev.EvalSettings(
-            level, query=query, engine=index_engine, train_level=train_level, top=top, refine=refine
-        )
+    for level, settings in zip(chosen, made, strict=True):
         gallery = whole.at_level(level)
         opened = ev.open_engine(gallery, settings, gallery.store.path / "indexes")
         folder.begin()
@@ -129,7 +146,7 @@ def evaluate_command(
         n_distractors = results[label]["dataset"]["n_distractors"]
         file = out / f"results-{label}-{n_distractors}-distractors.json"
         unwritten += attempt(ev.write_results, results[label], file)
-        if index_engine != EXACT:
+        if opened.name != EXACT:
             exact = ev.EvalSettings(level, query=query, top=top)
             plain = ev.run_benchmark(data, gallery, features, opened, replace(settings, refine=0))
             report = compress_report(data, gallery, features, opened, plain, exact)
@@ -162,15 +179,17 @@ def score_command(results: Path, dataset: str, boxes: str, exclude_copies: bool,
     from ._output import print_line
 
     data = open_dataset(dataset)
-    _say_notes(data)
     found = read_results(results)
+    whole = data
     if exclude_copies:
         data = data.without(copies_of(found, data))
-    print_line(json.dumps(score(found, data, boxes=boxes, k=k), indent=2))
+    scored = score(found, data, boxes=boxes, k=k)
+    _say_notes(dict.fromkeys([*whole.first_notes, *scored["notes"]]))
+    print_line(json.dumps(scored, indent=2))
 
 
-def _say_notes(data: "Dataset") -> None:
-    for note in data.first_notes:
+def _say_notes(notes: Iterable[str]) -> None:
+    for note in notes:
         say(note, prefix="note: ")
 
 
@@ -211,5 +230,5 @@ def prepare_command(folder: Path, out: Path | None, allow_missing: bool) -> None
     from ._output import print_line
 
     data = prepare_ilias(folder, out or folder, allow_missing=allow_missing)
-    _say_notes(data)
+    _say_notes(data.first_notes)
     print_line(str(data))

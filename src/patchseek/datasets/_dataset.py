@@ -112,9 +112,20 @@ class Dataset:
 
     @property
     def first_notes(self) -> tuple[str, ...]:
-        """The first of `notes`, and how many there are beside them, a line each, for people."""
+        """The first of `notes`, how many there are beside them, and `unlocated`, a line each, for people."""
         n_more = len(self.notes) - MAX_NOTES
-        return (*self.notes[:MAX_NOTES], *([f"and {n_more} more notes"] if n_more > 0 else []))
+        more = [f"and {n_more} more notes"] if n_more > 0 else []
+        return (*self.notes[:MAX_NOTES], *more, *([self.unlocated] if self.unlocated else []))
+
+    @cached_property
+    def unlocated(self) -> str | None:
+        """Why no LocScore can be had, a line for people; None where the true box of every positive is known."""
+        truths = {id(truth): truth.positives for truth in self.truth.values()}.values()
+        unknown = [key for positives in truths for key, boxes in positives.items() if not boxes]
+        if not unknown:
+            return None
+        n = sum(map(len, truths))
+        return f"LocScore is left out: the true box of {len(unknown)} of {n} positives is not known, first {unknown[0]}"
 
     def ignored(self, query: Query | str) -> set[str]:
         """Gallery ids to leave out of this query's ranking: neither right nor wrong."""
@@ -157,10 +168,14 @@ class Dataset:
         return len({p.id for p in self.gallery} - {key for truth in self.truth.values() for key in truth.positives})
 
     def __str__(self) -> str:
+        return self.describe({"n_gallery": len(self.gallery), "n_distractors": self.n_distractors})
+
+    def describe(self, ranked: Mapping[str, int]) -> str:
+        """What it is, with the gallery that was ranked: n_gallery pictures, n_distractors of them from wherever."""
         n_asked, n_counted = len(self.queries), len(self.counted)
         text = (
             f"{self.name}: {n_counted} queries of {len({query.instance for query in self.counted})} objects, "
-            f"{len(self.gallery)} gallery pictures, {self.n_distractors} of them distractors"
+            f"{ranked['n_gallery']} gallery pictures, {ranked['n_distractors']} of them distractors"
         )
         if n_counted == n_asked:
             return text
