@@ -1,4 +1,4 @@
-"""Whoever sends a secret sends it to the one it is for: the client's token, credentials of a list of URLs."""
+"""Whoever sends a secret sends it to the one it is for, and shows it to nobody: tokens, passwords of URLs."""
 
 import json
 import os
@@ -7,6 +7,7 @@ import subprocess
 import sys
 import threading
 from contextlib import contextmanager
+from functools import partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from io import BytesIO
 from pathlib import Path
@@ -17,11 +18,11 @@ import pytest
 from patchseek.errors import PatchseekError
 from patchseek.server import ServerSettings, _address, create_app, new_token
 from patchseek.server.client import Client, ServerError
-from patchseek.store import FileState
 
 from .conftest import blot
-from .live import listening
+from .live import exchange, form, get, listening, post
 from .test_cli import run
+from .test_distributed_sources import add_here
 
 TOKEN = "a-token-for-tests"
 
@@ -116,20 +117,6 @@ def test_the_command_line_names_where_a_server_leads(elsewhere, tmp_path, monkey
         result = run(tmp_path, *asked, code=1)
     assert f"{elsewhere.url}/login" in result.stderr
     assert elsewhere.heard == []
-
-
-def test_credentials_of_a_url_in_a_list_do_not_follow_a_redirection_to_another_host(elsewhere):
-    from patchseek.distributed._files import fetch
-
-    stream = BytesIO()
-    blot(1).save(stream, "PNG")
-    elsewhere.answer = 200, {"content-type": "image/png"}, stream.getvalue()
-    with answering(302, {"Location": f"{elsewhere.url}/a.png"}) as server:
-        url = server.url.replace("http://", "http://me:my-password@") + "/a.png"
-        fetch(url, "a.png", 0, None, FileState(0, 0))
-    assert any("Authorization" in headers for _, _, headers, _ in server.heard)
-    assert elsewhere.heard
-    assert not [headers for _, _, headers, _ in elsewhere.heard if "Authorization" in headers or "Cookie" in headers]
 
 
 # ---- proxies, plain HTTP
@@ -277,3 +264,43 @@ def test_the_token_of_an_address_goes_before_that_of_the_environment(tmp_path, m
             asked = ["search", str(tmp_path / "a.png"), "--server", address]
             run(tmp_path, *asked, code=4)
             assert server.heard[-1][2]["Authorization"] == f"Bearer {token}"
+
+
+# ---- pictures at a URL
+
+
+def test_a_server_tells_no_password_of_the_urls_of_its_pictures(server_collection, tmp_path):
+    stream = BytesIO()
+    blot(77).save(stream, "PNG")
+    with answering(200, {"content-type": "image/png", "content-length": stream.tell()}, stream.getvalue()) as pictures:
+        place = pictures.url.replace("//", "//me:hidden-1@")
+        gone = "http://me:hidden-2@127.0.0.1:9"
+        (tmp_path / "list.csv").write_text(f"url\n{place}/a.png?token=hidden-3\n{gone}/b.png?sig=hidden-4\n")
+        report = add_here(server_collection, tmp_path / "list.csv")
+        assert (report.added, len(report.failed)) == (1, 1)
+    shown = f"{place.replace('hidden-1', '***')}/a.png?token=***"
+    app = create_app(server_collection, ServerSettings())
+    with listening(app) as port:
+        ask = partial(exchange, port)
+        number = json.loads(ask(get("/api/images?name=a.png%3Ftoken"))[2])["images"][0]["image_id"]
+        assert json.loads(ask(get(f"/api/images/{number}"))[2])["image"] == shown
+        found = json.loads(ask(post("/api/search", *form(image=("a.png", stream.getvalue()), top=1, refine=0)))[2])
+        assert found["results"][0]["image"] == shown
+        assert json.loads(ask(get("/api/images?name=hidden"))[2])["total"] == 0
+        results = [{"image_id": number, "box": [0, 0, 9, 9]}]
+        judged = {"objects": [{"name": "a", "query": {"image_id": 1}, "right": results}]}
+        told = [
+            ask(get("/api/collection")),
+            ask(get("/api/images?limit=100")),
+            ask(get(f"/api/images/{number}/picture")),
+            ask(post("/api/search", *form(image_id=number))),
+            ask(post("/api/search", *form(image_id=1, top=100))),
+            ask(post("/api/search", *form(image_id=1, under="a.png"))),
+            ask(post("/api/sheet", json.dumps({"results": results}).encode(), "application/json")),
+            ask(post("/api/judgements", json.dumps(judged).encode(), "application/json")),
+            ask(get(f"/api/images/{number}", method="DELETE")),
+            ask(get("/api/jobs")),
+        ]
+    assert b"me:***@" in told[0][2]
+    for answer in told:
+        assert b"hidden" not in answer[2]

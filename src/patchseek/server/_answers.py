@@ -11,6 +11,7 @@ from ..errors import QueryError
 from ..images import Picture
 from ..records import collection_record, match_record, query_record
 from ..rerank import OnStep
+from ._responses import told
 
 OPTIONS = {
     "refine": "how many of the first results get finer boxes, 0 for none",
@@ -79,6 +80,7 @@ def answer(collection: Collection, request: SearchRequest, on_step: OnStep) -> d
         _one_or_all(pictures), box=_one_or_all(boxes), top=request.skip + request.top, on_step=on_step, **options
     )
     results = [match_record(rank, match) for rank, match in enumerate(matches, 1)]
+    results = [result | {"image": told(result["image"])} for result in results]
     queries = [_record(query) for query in request.queries]
     return {
         "query": queries[0] if queries else {"text": request.text},
@@ -119,4 +121,4 @@ def _one_or_all(values: Sequence[Any]) -> Any:
 def _record(query: QueryPicture) -> dict[str, Any]:
     picture = query.picture
     inner = None if query.box is None else from_pixels(query.box, picture.width, picture.height)
-    return query_record(query.name, picture, inner)
+    return query_record(told(query.name), picture, inner)

@@ -7,6 +7,7 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, File, HTTPException, Path, Query, Request, Response, UploadFile
 
+from .._addresses import is_url
 from ..encode import AddReport, OnProgress
 from ..patterns import plain
 from ..records import collection_record
@@ -45,7 +46,7 @@ def image_routes(services: Services) -> APIRouter:
 
         def run() -> dict[str, Any]:
             wanted = plain(name).casefold()
-            ids = [i for i, _, path in collection.store.paths() if wanted in plain(path).casefold()]
+            ids = [i for i, _, path in collection.store.paths() if wanted in plain(told(path)).casefold()]
             images = collection.store.images(ids[skip : skip + limit])
             return {"total": len(ids), "images": [_record(services, image) for image in images if image is not None]}
 
@@ -93,7 +94,7 @@ def image_routes(services: Services) -> APIRouter:
             on_progress(1, 1)
             return AddReport(removed=removed)
 
-        return services.jobs.start("remove", image.path, work).record()
+        return services.jobs.start("remove", told(image.path), work).record()
 
     @router.post("/images/{image_id}/reveal", status_code=204, response_class=Response)
     async def reveal(image_id: ImageId) -> None:
@@ -120,7 +121,7 @@ def _describe(services: Services) -> dict[str, Any]:
         "runs_on": collection.encoder.runs_on,
         "bytes": collection.store.n_bytes(),
         "n_failures": len(failures),
-        "failures": [{"image": f.path, "reason": f.reason} for f in failures[:_FAILURES]],
+        "failures": [{"image": told(f.path), "reason": f.reason} for f in failures[:_FAILURES]],
         "folders": [
             {
                 "folder_id": number,
@@ -139,10 +140,10 @@ def _describe(services: Services) -> dict[str, Any]:
 def _record(services: Services, image: Image) -> dict[str, Any]:
     return {
         "image_id": image.id,
-        "image": image.path,
+        "image": told(image.path),
         "width": image.width,
         "height": image.height,
-        "file": told(image.file) if services.settings.is_local else None,
+        "file": told(image.file) if services.settings.is_local and not is_url(image.path) else None,
     }
 
 

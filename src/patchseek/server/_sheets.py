@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from PIL import Image as PillowImage
 
+from .._addresses import is_url
 from ..boxes import from_pixels
 from ..collection import Collection
 from ..draw import Tile, contact_sheet
@@ -18,6 +19,7 @@ from ..draw.thumbnails import thumbnail
 from ..images import Picture
 from ..rerank import OnStep
 from ..store import Image
+from ._responses import told
 
 MOST_TILES = 100
 
@@ -66,7 +68,7 @@ def _tiles(results: Sequence[Shown], on_step: OnStep) -> Iterator[Tile]:
         on_step()
         image = shown.image
         boxes = np.array([from_pixels(shown.box, image.width, image.height)])
-        yield Tile(thumbnail(image), image.path, boxes, score=shown.score)
+        yield Tile(thumbnail(image), told(image.path), boxes, score=shown.score)
 
 
 def judged_set(collection: Collection, objects: Sequence[Judged], on_step: OnStep, *, show_paths: bool) -> bytes:
@@ -97,7 +99,8 @@ def judged_set(collection: Collection, objects: Sequence[Judged], on_step: OnSte
         gallery = []
         for image_id, root, path in collection.store.paths():
             found = labels.get(image_id, [])
-            row: dict[str, Any] = {"id": f"g-{image_id}", "image": str(root / path) if show_paths else path}
+            place = str(root / path) if show_paths and not is_url(path) else told(path)
+            row: dict[str, Any] = {"id": f"g-{image_id}", "image": place}
             row["instance"] = [name for name, _ in found] or None
             row["bbox"] = [box for _, box in found] or None
             if image_id in ignored:
