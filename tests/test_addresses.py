@@ -278,6 +278,7 @@ def test_passwords_and_tokens_are_masked():
         ),
         ("http://host/a?q=key&keyword=cup&author=me", "http://host/a?q=key&keyword=cup&author=me"),
         ("/home/a:b@c.jpg", "/home/a:b@c.jpg"),
+        ("http:/user:secret@host/a.jpg", "http:/user:***@host/a.jpg"),
     ):
         assert masked(text) == shown
 

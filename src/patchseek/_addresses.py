@@ -5,7 +5,7 @@ from pathlib import PurePosixPath
 
 _URL = re.compile(r"(?:[A-Za-z][\w+.-]*::)*[A-Za-z][\w+.-]*://")
 _SECRETS = r"[\w.-]*(?:token|secret|sig|signature|passw(?:or)?d|pwd|credential|auth|key|session(?:id)?)"
-_PASSWORD = re.compile(r"(://[^/\s:@?#]*:)[^/\s?#]*(?=@)")
+_PASSWORD = re.compile(r"(:/{1,2}[^/\s:@?#]*:)[^/\s?#]*(?=@)")
 _PARAMETER = re.compile(rf"([?&;]{_SECRETS}=)[^&#;\s'\"]+", re.IGNORECASE)
 _INNER = {
     *("zip", "tar", "libarchive", "reference", "dir"),
@@ -44,5 +44,8 @@ def without_fragment(url: str) -> str:
 
 
 def masked(text: str) -> str:
-    """A text to be shown: what the URLs in it hold of passwords, and of tokens by name, becomes ***."""
-    return _PARAMETER.sub(r"\1***", _PASSWORD.sub(r"\1***", text)) if "://" in text else text
+    """A text to be shown: what the URLs in it hold of passwords, and of tokens by name, becomes ***.
+
+    A URL that went through a path has one slash.
+    """
+    return _PARAMETER.sub(r"\1***", _PASSWORD.sub(r"\1***", text)) if ":/" in text else text
