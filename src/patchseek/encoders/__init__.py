@@ -10,6 +10,9 @@ from numpy.typing import ArrayLike, NDArray
 
 from ..errors import EncoderError
 from ..patches import Feed, Patches
+from ._answers import check_answer as check_answer
+from ._answers import flaw as flaw
+from ._answers import flawed as flawed
 
 Features = NDArray[np.float32]
 """(B, D) float32, each row of unit length."""
@@ -27,6 +30,13 @@ class Cells:
     def __getitem__(self, index: slice | NDArray[np.intp]) -> "Cells":
         """Those of some of the patches."""
         return Cells(self.coarse[index], self.fine[index])
+
+    @property
+    def are_finite(self) -> NDArray[np.bool_]:
+        """(B,) False for the patches that have cells of NaN or infinity. Cells of zeros are of what shows nothing."""
+        with np.errstate(invalid="ignore", over="ignore"):  # a sum is of unit vectors, and finite where each number is
+            sums = self.coarse.sum(axis=(1, 2, 3)) + self.fine.sum(axis=(1, 2, 3))
+        return np.asarray(np.isfinite(sums))
 
 
 @dataclass(frozen=True)
@@ -74,7 +84,8 @@ class Encoder(Protocol):
     def encode(self, patches: Patches) -> Features:
         """Features (B, D) float32 of unit length, in order, of patches (B, S, S, 3) uint8 RGB, B >= 0.
 
-        Raises EncoderError when the patches have another shape or type.
+        A picture of which one is no number or zero fails to be indexed; see `flaw`. Raises EncoderError when the
+        patches have another shape or type.
         """
         ...
 

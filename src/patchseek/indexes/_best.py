@@ -3,6 +3,7 @@
 import numpy as np
 from numpy.typing import NDArray
 
+from ..errors import EngineError
 from ..store import Snapshot
 from . import Hits
 
@@ -67,8 +68,10 @@ def best_columns(scores: NDArray[np.float32], k: int) -> NDArray[np.int64]:
 def group_pictures(snapshot: Snapshot, scores: NDArray[np.float32], rows: NDArray[np.int64], k: int) -> Hits:
     """The first k distinct live pictures among rows (Q, n), which come best first and are -1 where nothing was found.
 
-    Ties in order of position.
+    Ties in order of position. Raises EngineError for a score that is no number.
     """
+    if not np.isfinite(scores[rows >= 0]).all():
+        raise EngineError("the engine answers with scores that are no numbers; build it anew, or run: patchseek verify")
     shape = (len(rows), k)
     hits = Hits(np.full(shape, -1, np.int64), np.full(shape, -1, np.int64), np.full(shape, -np.inf, np.float32))
     for q, (query_scores, query_rows) in enumerate(zip(scores, rows, strict=True)):

@@ -19,6 +19,7 @@ from ..store import Half, Snapshot
 from . import EXACT_BYTES, Hits, check_query, n_cores
 from ._best import Best, group_pictures
 from ._scan import HalfPiece, can_scan
+from ._sound import require_sound
 
 BLOCK_BYTES = 32 << 20
 """float32 features converted at a time, and about the bytes of their scores."""
@@ -43,12 +44,16 @@ class ExactIndex:
     def search(self, queries: Features, k: int, among: NDArray[np.bool_] | None = None) -> Hits:
         """See Index. Memory: a few BLOCK_BYTES, plus 28 bytes for each of _PRUNE_AT candidates and of Q * k hits."""
         check_query(queries, k, self._snapshot.dim)
-        if among is not None:
-            part, positions = self._snapshot.only(among)
-            hits = ExactIndex(part, self._pool).search(queries, k)
-            found = hits.positions >= 0
-            hits.positions[found] = positions[hits.positions[found]]
-            return hits
+        require_sound(self._snapshot, among, self._map)
+        if among is None:
+            return self._search(queries, k)
+        part, positions = self._snapshot.only(among)
+        hits = ExactIndex(part, self._pool)._search(queries, k)
+        found = hits.positions >= 0
+        hits.positions[found] = positions[hits.positions[found]]
+        return hits
+
+    def _search(self, queries: Features, k: int) -> Hits:
         k = max(min(k, self._snapshot.n_live), 1)
         queries = np.ascontiguousarray(queries, np.float32)
         if len(queries) <= _SCANNED and self._pieces:
