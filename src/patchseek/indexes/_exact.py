@@ -106,7 +106,8 @@ class ExactIndex:
             live = np.flatnonzero(snapshot.live[start : start + len(block)])
             self._convert(block, features)
             n_rows = len(block) * snapshot.n_regions
-            np.matmul(features.reshape(-1, snapshot.dim)[:n_rows], queries.T, out=scores[:n_rows])
+            with np.errstate(invalid="ignore"):  # removed pictures may have features that are no numbers
+                np.matmul(features.reshape(-1, snapshot.dim)[:n_rows], queries.T, out=scores[:n_rows])
             tops, winners = self._winners(scores[:n_rows].reshape(*block.shape[:2], -1))
             best.offer(live + start, winners[live].T, tops[live].T)
         return best.hits()

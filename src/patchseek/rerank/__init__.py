@@ -143,7 +143,7 @@ class Refiner:
             return likeness, likeness, np.empty((len(patches), 0, 0, 0), np.float32)
         answer, cells = encoder.encode_cells(patches)
         features = check_answer(answer, shape, identity.name)
-        lost: NDArray[np.bool_] = np.logical_or(flawed(features), ~cells.are_finite)
+        lost = flawed(features) | ~cells.are_finite
         if lost.any():
             cells = Cells(*(np.where(lost[:, None, None, None], 0, part) for part in (cells.coarse, cells.fine)))
         likeness = self._likeness(features, lost)
@@ -210,7 +210,7 @@ class Refiner:
         maps = encoder.encode_map(
             np.concatenate(self._in_threads(lambda i: crop(pictures[i], windows[i : i + 1], feed, _GAP), indices))
         )
-        finite = np.isfinite(maps).all(axis=(1, 2, 3))
+        finite = [bool(np.isfinite(each).all()) for each in maps]
         found = self._in_threads(
             lambda i: propose(maps[i], power, target, n, max_iou)[0] if finite[i] else np.empty((0, 4)), indices
         )
