@@ -13,7 +13,7 @@ from ._home import expanded
 from .answers import Searched, SearchOptions, answer
 from .boxes import WHOLE, from_pixels
 from .confidence import MIN_REGIONS, Background, measure_background
-from .encode import AddReport, OnProgress, add_file, add_folder, is_file
+from .encode import AddReport, OnProgress, add_file, add_folder, is_file, require_own
 from .encoders import Encoder, open_encoder
 from .errors import ImageChanged, ImageError, PatchseekError, QueryError, StoreError
 from .images import Picture
@@ -73,7 +73,10 @@ class Collection:
             _log.warning("%s: %s", path, own.outdated)
         if isinstance(encoder, str):
             encoder = None if encoder == own.encoder.name else open_encoder(encoder, weights=weights)
-        store.require(Settings(encoder.identity if encoder else own.encoder, pyramid or own.pyramid))
+        if encoder:
+            require_own(store, encoder, pyramid or own.pyramid)
+        else:
+            store.require(Settings(own.encoder, pyramid or own.pyramid))
         return cls(store, encoder, weights)
 
     @property
@@ -92,7 +95,7 @@ class Collection:
             if self._encoder is None:
                 encoder = open_encoder(own.encoder.name, weights=self.weights)
                 if not own.outdated:
-                    self.store.require(Settings(encoder.identity, own.pyramid))
+                    require_own(self.store, encoder, own.pyramid)
                 self._encoder = encoder
             return self._encoder
 

@@ -29,6 +29,7 @@ from ._load import (
     load_page,
     read_file,
 )
+from ._own import require_own
 from ._pipeline import encode_stream, map_ahead
 from ._place import Walked, find_pictures, find_place, visit
 from ._plan import Missing, Plan
@@ -69,6 +70,7 @@ __all__ = [
     "load_content",
     "map_ahead",
     "read_file",
+    "require_own",
     "take_leave",
     "visit",
 ]

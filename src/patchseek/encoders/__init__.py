@@ -50,7 +50,7 @@ class EncoderIdentity:
     dim: int
     # D, numbers in a feature
     weights: str
-    # SHA-256 (hex) of the weights
+    # SHA-256 (hex) of the weights; of a model of several files that of its first one, a plus, and that of the others
     preprocessing: str
     # how pixels are fed, in words: fit, interpolation, normalisation
 

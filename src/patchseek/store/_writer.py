@@ -11,7 +11,7 @@ import numpy as np
 
 from ..errors import PatchseekError, QueryError, StoreError
 from ._lock import may_remove, take_lock
-from ._records import Failure, Move, NewPicture, Root
+from ._records import Failure, Move, NewPicture, Root, Settings
 from ._rows import (
     columns,
     forget_failure,
@@ -225,6 +225,11 @@ class Writer:
     def set_option(self, key: str, value: str) -> None:
         """Remember a choice; see Store.option."""
         self._catalogue.set(f"option.{key}", value)
+
+    def renew(self, settings: Settings) -> None:
+        """Say more of what the collection is; its features are those of before."""
+        self._catalogue.set("settings", settings.to_json())
+        self.store.settings = settings
 
     def repair(self) -> int:
         """Drop shards that are not what was committed, and pictures whose features are no numbers.
