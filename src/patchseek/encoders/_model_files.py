@@ -65,22 +65,31 @@ def _weights_of(model: Path) -> list[Path]:
 
 def _check(model: Path, location: str, end: int) -> Path:
     """The file of a location. Raises EncoderError unless it is in the model's folder and has so many bytes."""
-    for path in (PurePosixPath(location), PureWindowsPath(location)):
-        if path.anchor or ".." in path.parts or not path.parts:
-            raise EncoderError(
-                f"{model}: asks for weights in {location!r}, outside its folder, which is not looked into; "
-                "save the model with its weights beside it"
-            )
-    file = model.parent / location
-    if not file.is_file():
+    file, said = model.parent / location, (PurePosixPath(location), PureWindowsPath(location))
+    is_inside = all(path.parts and not path.anchor and ".." not in path.parts for path in said)
+    if is_inside and not _is_file(file):
         raise _missing(model, location)
+    folders = model.parent.resolve(), model.resolve().parent  # in the hub's cache, both are links to one folder
+    if not is_inside or not any(file.resolve().is_relative_to(folder) for folder in folders):
+        raise EncoderError(
+            f"{model}: asks for weights in {location!r}, outside its folder, which is not looked into; "
+            "save the model with its weights beside it"
+        )
     if file.stat().st_size < end:
         raise EncoderError(f"{file}: {file.stat().st_size} bytes, {model.name} needs {end}; bring the whole file")
     return file
 
 
+def _is_file(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except OSError:  # a name that no file can have
+        return False
+
+
 def _missing(model: Path, name: str) -> EncoderError:
-    return EncoderError(f"{model}: its weights lie in {name}, which is not beside it; bring that file, too")
+    said = name if name.isprintable() else ascii(name)
+    return EncoderError(f"{model}: its weights lie in {said}, which is not beside it; bring that file, too")
 
 
 def _external_data(model: memoryview) -> dict[str, int]:
