@@ -44,12 +44,10 @@ def place(model: str, folder: Path | None = None) -> Path:
 
 
 def check_file(path: Path) -> Path:
-    """The path, made absolute. Raises EncoderError unless it is a file of a kind that holds tensors."""
-    path = expanded(path).resolve()
-    if not path.is_file():
+    """The path, made absolute; links are not followed, since shards lie beside them. Raises EncoderError for none."""
+    path = expanded(path).absolute()
+    if not (path.is_file() or path.is_dir()):
         raise EncoderError(f"{path}: no such file")
-    if path.suffix not in (_SUFFIX, ".pt", ".pth", ".bin"):
-        raise EncoderError(f"{path}: weights are a .safetensors, .pt, .pth or .bin file")
     return path
 
 
