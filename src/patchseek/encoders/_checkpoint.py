@@ -71,8 +71,9 @@ def read_checkpoint(path: Path) -> Any:
     try:
         if is_safetensors(path):
             return safetensors.torch.load_file(path)
-        with torch.serialization.safe_globals([argparse.Namespace]):  # plain values, which many programs save beside
-            return torch.load(path, map_location="cpu", weights_only=True)
+        allowed = torch.serialization.safe_globals([argparse.Namespace])  # plain values, which many programs save
+        with allowed, path.open("rb") as file:  # of a path, torch judges by its name
+            return torch.load(file, map_location="cpu", weights_only=True)
     except Exception as error:  # of either library, many kinds
         raise EncoderError(f"{path}: cannot be read as weights: {_reason(path, error)}") from error
 
