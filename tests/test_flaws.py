@@ -524,6 +524,17 @@ def test_an_old_collection_says_what_to_do_when_it_is_searched(collection, folde
         collection.search(folder / "3.png")
 
 
+def test_indexing_goes_on_beside_them_and_says_so(tmp_path, make_folder, caplog):
+    folder = make_folder(*(f"{i}.png" for i in range(20)))
+    opened = Collection.open(tmp_path / "collection", encoder=TinyEncoder(), pyramid=PYRAMID)
+    opened.add(folder)
+    spoil(opened.store, "2.png")
+    for i in range(20, 40):
+        blot(i).save(folder / f"{i}.png")
+    assert opened.add(folder).added == 20
+    assert "1 pictures or more have features that are no numbers: `patchseek verify` names them" in caplog.text
+
+
 # ---- scores
 
 

@@ -15,7 +15,7 @@ from .boxes import WHOLE, from_pixels
 from .confidence import MIN_REGIONS, Background, measure_background
 from .encode import AddReport, OnProgress, add_file, add_folder, is_file, require_own
 from .encoders import Encoder, open_encoder
-from .errors import ImageChanged, ImageError, PatchseekError, QueryError, StoreError
+from .errors import EngineError, ImageChanged, ImageError, PatchseekError, QueryError, StoreError
 from .images import Picture
 from .indexes import EXACT, Index, lasting, open_index
 from .originals import open_original
@@ -154,7 +154,11 @@ class Collection:
         if n < MIN_REGIONS or (known and known.is_of(n)):
             return
         snapshot, engine = self._open_index(EXACT)  # the truth, and no engine has to be trained for it
-        measured = measure_background(engine, snapshot, self.store, self.encoder)
+        try:
+            measured = measure_background(engine, snapshot, self.store, self.encoder)
+        except EngineError as error:  # what is there is no reason to lose what has been added
+            _log.warning("%s: %s", self.path, error)
+            return
         if measured:
             with Writer(self.store) as writer:
                 writer.set_option("background", measured.to_json())

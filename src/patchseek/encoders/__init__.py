@@ -175,10 +175,10 @@ def open_encoder(
 ) -> Encoder:
     """Open the encoder of this name. Loads its library only now.
 
-    weights: their file; by default the models folder, the hub's cache and the network are looked through. engine: auto,
-    openvino, torch or onnxruntime, as far as the encoder has it. precision: auto, f32, bf16 or int8. device: auto,
-    cuda, mps or cpu. batch: patches in a call; the embedded encoder keeps its own. calibration: a folder of pictures,
-    for int8.
+    weights: their file, a folder or an index of several; by default the models folder, the hub's cache and the network
+    are looked through. engine: auto, openvino, torch or onnxruntime, as far as the encoder has it. precision: auto,
+    f32, bf16 or int8. device: auto, cuda, mps or cpu. batch: patches in a call; the embedded encoder keeps its own.
+    calibration: a folder of pictures, for int8.
     Raises EncoderError for a name nobody knows or what cannot be opened as asked, MissingExtra.
     """
     if batch is not None and batch < 1:

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path, PurePosixPath, PureWindowsPath
 
 from ..errors import EncoderError
+from ._weights import hash_file
 
 _PARTS = {
     "model": {7: "graph", 20: "training", 25: "function"},
@@ -48,9 +49,9 @@ def list_files(model: Path) -> list[Path]:
 def hash_files(model: Path, others: list[Path]) -> str:
     """SHA-256 (hex) of a model's first file; where there are others, a plus and that of their names and hashes."""
     if not others:
-        return _sha256(model)
-    said = [f"{other.relative_to(model.parent).as_posix()} {_sha256(other)}\n" for other in others]
-    return f"{_sha256(model)}+{hashlib.sha256(''.join(said).encode()).hexdigest()}"
+        return hash_file(model)
+    said = [f"{other.relative_to(model.parent).as_posix()} {hash_file(other)}\n" for other in others]
+    return f"{hash_file(model)}+{hashlib.sha256(''.join(said).encode()).hexdigest()}"
 
 
 def _weights_of(model: Path) -> list[Path]:
@@ -161,8 +162,3 @@ def _varint(message: memoryview, at: int) -> tuple[int, int]:
             return number, at
         if shift > 63:
             raise ValueError("not a number")
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
