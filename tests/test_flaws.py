@@ -482,7 +482,7 @@ def test_what_was_removed_is_no_problem(collection, folder):
     assert collection.search(folder / "3.png", refine=0)[0].image.path == "3.png"
 
 
-ENGINES = ["exact", "Flat", "SQfp16", "IVF4,Flat", "PQ4x4"]
+ENGINES = ["exact", "Flat", "SQfp16", "IVF4,Flat", "PQ4x4", "PQ4x4;rerank=300"]
 
 
 @pytest.mark.parametrize("engine", ENGINES)
@@ -499,6 +499,20 @@ def test_no_engine_takes_them_in(engine, n_queries, value):
     hits = open_index(engine, removed).search(queries, 3)
     assert np.isfinite(hits.scores).all()
     assert len(snapshot.arrays[0]) + 2 not in hits.positions
+
+
+def test_what_is_added_to_an_index_is_looked_at_and_what_it_holds_is_not_again(tmp_path, monkeypatch):
+    snapshot = make_snapshot()
+    first = replace(
+        snapshot, arrays=snapshot.arrays[:1], shards=snapshot.shards[:1], ids=snapshot.ids[:18], live=snapshot.live[:18]
+    )
+    open_index("Flat", first, tmp_path)
+    looked = []
+    monkeypatch.setattr("patchseek.indexes._sound.flawed", lambda block: looked.append(len(block)) or flawed(block))
+    snapshot.arrays[2][0, 0] = np.nan
+    with pytest.raises(EngineError, match="`patchseek verify` names them"):
+        open_index("Flat", snapshot, tmp_path)
+    assert looked == [len(array) for array in snapshot.arrays[1:]]
 
 
 def test_an_index_that_answers_with_what_is_no_number_is_an_error():

@@ -171,7 +171,7 @@ def _build(cache: Path | None, recipe: Recipe, snapshot: Snapshot, saved: Saved 
     n_known = saved.n_shards if saved else 0
     start = sum(len(array) for array in snapshot.arrays[:n_known])
     if is_new:
-        require_sound(snapshot)
+        require_sound(snapshot, np.arange(snapshot.n_positions) >= start)
     blocks = without_flaws(snapshot.blocks(_BLOCK_IMAGES, start), snapshot.dim)
     n_rows = snapshot.n_positions * snapshot.n_regions
     n_most = _TRIED_ROWS if saved else _TRAIN_ROWS
