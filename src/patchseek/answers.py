@@ -180,7 +180,10 @@ def _with_copies(query: Query, row: tuple[Match, int, int], searched: Searched) 
         return match
     heat: NDArray[np.float32] = searched.snapshot.features(np.array([position], np.int64))[0] @ query.feature
     regions = searched.store.settings.pyramid.boxes_of(match.image.width, match.image.height)[: len(heat)]
-    first, *others = refiner.find_copies(picture, heat, regions)
+    found = refiner.find_copies(picture, heat, regions)
+    if not found:
+        return match
+    first, *others = found
     known = searched.background
     sure = [each for each in others if known is None or known.confidence(each.likeness, each.evidence) >= DOUBTFUL]
     return replace(match, box=first.box, boxes=(first, *sure))

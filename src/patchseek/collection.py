@@ -13,9 +13,9 @@ from ._home import expanded
 from .answers import Searched, SearchOptions, answer
 from .boxes import WHOLE, from_pixels
 from .confidence import MIN_REGIONS, Background, measure_background
-from .encode import AddReport, OnProgress, add_file, add_folder, is_file
+from .encode import AddReport, OnProgress, add_file, add_folder, is_file, require_own
 from .encoders import Encoder, open_encoder
-from .errors import ImageChanged, ImageError, PatchseekError, QueryError, StoreError
+from .errors import EngineError, ImageChanged, ImageError, PatchseekError, QueryError, StoreError
 from .images import Picture
 from .indexes import EXACT, Index, lasting, open_index
 from .originals import open_original
@@ -74,7 +74,10 @@ class Collection:
             _log.warning("%s: %s", path, own.outdated)
         if isinstance(encoder, str):
             encoder = None if encoder == own.encoder.name else open_encoder(encoder, weights=weights)
-        store.require(Settings(encoder.identity if encoder else own.encoder, pyramid or own.pyramid))
+        if encoder:
+            require_own(store, encoder, pyramid or own.pyramid)
+        else:
+            store.require(Settings(own.encoder, pyramid or own.pyramid))
         return cls(store, encoder, weights)
 
     @property
@@ -93,7 +96,7 @@ class Collection:
             if self._encoder is None:
                 encoder = open_encoder(own.encoder.name, weights=self.weights)
                 if not own.outdated:
-                    self.store.require(Settings(encoder.identity, own.pyramid))
+                    require_own(self.store, encoder, own.pyramid)
                 self._encoder = encoder
             return self._encoder
 
@@ -152,7 +155,11 @@ class Collection:
         if n < MIN_REGIONS or (known and known.is_of(n)):
             return
         snapshot, engine = self._open_index(EXACT)  # the truth, and no engine has to be trained for it
-        measured = measure_background(engine, snapshot, self.store, self.encoder)
+        try:
+            measured = measure_background(engine, snapshot, self.store, self.encoder)
+        except EngineError as error:  # what is there is no reason to lose what has been added
+            _log.warning("%s: %s", self.path, error)
+            return
         if measured:
             with Writer(self.store) as writer:
                 writer.set_option("background", measured.to_json())

@@ -24,7 +24,7 @@ from .boxes import WHOLE, to_pixels
 from .datasets import Dataset, corners
 from .encode import map_ahead
 from .encoders import Encoder, EncoderIdentity, Features
-from .errors import DatasetError, PatchseekError
+from .errors import DatasetError, PatchseekError, QueryError
 from .images import read
 from .indexes import AUTO, EXACT, Hits, Index, choose_engine, open_index, open_repeatable
 from .metrics import Ranking, make_ranking, summary
@@ -90,13 +90,19 @@ def encode_queries(dataset: Dataset, encoder: Encoder, query: str = "box") -> Fe
 
 
 def read_queries(dataset: Dataset, encoder: Encoder, query: str = "box") -> list[Query]:
-    """A benchmark's queries, in order; query is one of QUERY_CROPS."""
+    """A benchmark's queries, in order; query is one of QUERY_CROPS.
+
+    Raises DatasetError for one that the encoder has no numbers for.
+    """
     asked: list[Query] = []
     for entry in dataset.queries:
         picture, box = read(entry.image), WHOLE
         if query == "box" and entry.box is not None:
             box = corners(entry.box, picture.width, picture.height, entry.image)
-        asked.append(encode_query(picture, encoder, box))
+        try:
+            asked.append(encode_query(picture, encoder, box))
+        except QueryError as error:
+            raise DatasetError(f"{dataset.name}: query {entry.id}: {error}") from error
     return asked
 
 
@@ -181,11 +187,11 @@ def _refined(ranked: list[list[Any]], n: int, files: Mapping[str, Path], refiner
     pictures = list(map_ahead(lambda entry: read(files[entry[0]], need=side), first, 2, 8))
     boxes = [corners(e[2], p.width, p.height, files[e[0]]) for e, p in zip(first, pictures, strict=True)]
     finer = list(refiner.refine(pictures, np.array(boxes, np.float64).reshape(-1, 4)))
-    done = [
-        [name, round(found.score, 6), list(to_pixels(found.box, picture.width, picture.height))]
-        for (name, *_), picture, found in zip(first, pictures, finer, strict=True)
-        if found is not None
-    ]
+    done = []
+    for (name, *_), picture, found in zip(first, pictures, finer, strict=True):
+        if found is None:
+            raise DatasetError(f"{name}: the encoder {refiner.encoder.identity.name} has no numbers for its boxes")
+        done.append([name, round(found.score, 6), list(to_pixels(found.box, picture.width, picture.height))])
     done = _sorted(done)
     too_high = max(0.0, rest[0][1] - done[-1][1] + _ROUNDED) if done and rest else 0.0
     return done + [[name, round(score - too_high, 6), box] for name, score, box in rest]

@@ -8,6 +8,7 @@ from public descriptions, hence its four definitions; revisited Oxford and Paris
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property, partial
+from numbers import Real
 from typing import Literal, get_args
 
 import numpy as np
@@ -73,12 +74,11 @@ def make_ranking(
     positives: picture -> its true boxes of this object (N, 4), or None where they are unknown. ignored: pictures that
     are neither right nor wrong; they leave the list and the positives. All boxes are x0 y0 x1 y1 in one unit of the
     caller's choice. boxes: with several true boxes in a picture, the IoU is that with the nearest one (`best`) or that
-    with the box around all of them (`enclosing`). Raises PatchseekError when a score is nan or a picture comes twice,
-    BoxError when a true box, or the predicted box of a positive, is inverted (x y w h, perhaps) or not finite.
+    with the box around all of them (`enclosing`). Raises PatchseekError when a score is no finite number or a picture
+    comes twice, BoxError when a true box, or the predicted box of a positive, is inverted (x y w h, perhaps) or not
+    finite.
     """
-    scores = np.array([score for _, score, _ in results], np.float64)
-    if np.isnan(scores).any():
-        raise PatchseekError(f"the score of {results[int(np.isnan(scores).argmax())][0]} is not a number")
+    scores = _scores(results)
     if boxes not in ("best", "enclosing"):
         raise PatchseekError(f"boxes must be best or enclosing, found {boxes}")
     ignored = frozenset(ignored)
@@ -316,6 +316,18 @@ def summary(rankings: Sequence[Ranking], k: int = 1000, ranks: Sequence[int] = (
     if len(pooled_overlaps(rankings)):
         figures |= {"mean IoU": mean_iou(rankings), "IoU@0.5": share_located(rankings, 0.5)}
     return figures
+
+
+def _scores(results: Sequence[tuple[str, float, object]]) -> NDArray[np.float64]:
+    """The scores (K,). Raises PatchseekError for one that is no finite number."""
+    given = np.array([score for _, score, _ in results])
+    if given.dtype.kind not in "fiu":  # there are texts or gaps among them
+        given = np.array([score if isinstance(score, Real) else np.nan for _, score, _ in results], np.float64)
+    if len(wrong := np.flatnonzero(~np.isfinite(given))):
+        name, score, _ = results[int(wrong[0])]
+        what = "infinite" if np.isinf(given[wrong[0]]) else "not a number"
+        raise PatchseekError(f"the score of {name} is {what}, found {score!r}")
+    return given.astype(np.float64)
 
 
 def _boxes(name: str, given: ArrayLike | None) -> Boxes:

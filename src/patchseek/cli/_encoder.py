@@ -69,7 +69,7 @@ class EncoderChoice:
 
 _OPTIONS = (
     click.option("--encoder", help="Which model; see `patchseek encoders`.  [default: the collection's, or embedded]"),
-    click.option("--weights", type=_PATH, help="The encoder's file, where it is not found by itself."),
+    click.option("--weights", type=_PATH, help="The encoder's file, folder or index of files, if not found by itself."),
     click.option(
         "--fit", type=click.Choice(["squash", "center-crop", "pad"]), help="How patches become square.  [squash]"
     ),

@@ -30,6 +30,7 @@ from ._load import (
     load_page,
     read_file,
 )
+from ._own import require_own
 from ._pipeline import encode_stream, map_ahead
 from ._place import Walked, find_pictures, find_place, visit
 from ._plan import Missing, Plan
@@ -83,6 +84,7 @@ __all__ = [
     "load_content",
     "map_ahead",
     "read_file",
+    "require_own",
     "suffix_of",
     "take_leave",
     "visit",

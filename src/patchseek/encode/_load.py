@@ -16,7 +16,7 @@ import numpy as np
 
 from .._files import MAX_FILE_BYTES as MAX_FILE_BYTES
 from .._files import open_regular, too_large
-from ..encoders import DenseEncoder, Encoder, Features
+from ..encoders import DenseEncoder, Encoder, Features, flaw
 from ..errors import ImageError
 from ..images import Picture, count_pages, read
 from ..patches import Feed, Patches, cut, decodings, need_of
@@ -157,10 +157,11 @@ def encode_tasks(
 ) -> Generator[tuple[Loaded, Features], None, None]:
     """(picture without its patches, features (R * D) or (R, D) float32) of every task that `load` makes a picture of.
 
-    load: called in n_workers threads, by default one a core. on_other: hears, in order, of what is not to be encoded.
+    load: called in n_workers threads, by default one a core. on_other: hears of what is not to be encoded, and of what
+    the encoder has no features for: a failure that passes, since another way of computing may have some.
     The pages of a file are loaded a few at a time, its first one last, so that where that is there all are.
     """
-    feed, cuts = encoder.feed, pyramid
+    feed, cuts, name = encoder.feed, pyramid, encoder.identity.name
     if isinstance(encoder, DenseEncoder):
         encoder, cuts = WholePictures(encoder, pyramid.boxes), Pyramid((0,))
     n_workers = n_workers or os.cpu_count() or 1
@@ -186,4 +187,10 @@ def encode_tasks(
         closing(map_ahead(lambda task: load(task, cuts, feed), tasks, n_workers, 2 * n_workers)) as loaded,
         closing(encode_stream(patches(loaded), encoder)) as encoded,
     ):
-        yield from encoded
+        for picture, features in encoded:
+            problem = flaw(features.reshape(pyramid.n_regions, -1))
+            if problem is None:
+                yield picture, features
+                continue
+            new, reason = picture.picture, f"the encoder {name} answers with {problem}"
+            on_other(Failure(new.path, new.state, reason, passing=True, sha256=new.sha256))

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .._home import expanded
-from ..encoders import Features
+from ..encoders import Features, flaw
 from ..errors import EngineError, QueryError
 from ..store import Snapshot
 
@@ -168,8 +168,10 @@ def n_cores() -> int:
 
 
 def check_query(queries: Features, k: int, dim: int) -> None:
-    """Raise QueryError unless queries are (Q, dim) and k >= 1."""
+    """Raise QueryError unless queries are (Q, dim), numbers and none of them zero, and k >= 1."""
     if queries.ndim != 2 or queries.shape[1] != dim:
         raise QueryError(f"queries must be (Q, {dim}), found {queries.shape}; another encoder?")
     if k < 1:
         raise QueryError(f"the number of pictures asked for must be at least 1, found {k}")
+    if problem := flaw(queries):
+        raise QueryError(f"a query must be of numbers that are not all zero, found {problem}")

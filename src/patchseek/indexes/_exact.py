@@ -19,6 +19,7 @@ from ..store import Half, Snapshot
 from . import EXACT_BYTES, Hits, check_query, n_cores
 from ._best import Best, group_pictures
 from ._scan import HalfPiece, can_scan
+from ._sound import require_sound
 
 BLOCK_BYTES = 32 << 20
 """float32 features converted at a time, and about the bytes of their scores."""
@@ -46,12 +47,16 @@ class ExactIndex:
     def search(self, queries: Features, k: int, among: NDArray[np.bool_] | None = None) -> Hits:
         """See Index. Memory: a few BLOCK_BYTES, plus 28 bytes for each of _PRUNE_AT candidates and of Q * k hits."""
         check_query(queries, k, self._snapshot.dim)
-        if among is not None:
-            part, positions = self._snapshot.only(among)
-            hits = ExactIndex(part, self._pool, repeatable=self._repeatable).search(queries, k)
-            found = hits.positions >= 0
-            hits.positions[found] = positions[hits.positions[found]]
-            return hits
+        require_sound(self._snapshot, among, self._map)
+        if among is None:
+            return self._search(queries, k)
+        part, positions = self._snapshot.only(among)
+        hits = ExactIndex(part, self._pool, repeatable=self._repeatable)._search(queries, k)
+        found = hits.positions >= 0
+        hits.positions[found] = positions[hits.positions[found]]
+        return hits
+
+    def _search(self, queries: Features, k: int) -> Hits:
         k = max(min(k, self._snapshot.n_live), 1)
         queries = np.ascontiguousarray(queries, np.float32)
         if len(queries) <= _SCANNED and not self._repeatable and self._pieces:
@@ -106,9 +111,10 @@ class ExactIndex:
             live = np.flatnonzero(snapshot.live[start : start + len(block)])
             self._convert(block, features)
             n_rows = len(block) * snapshot.n_regions
-            np.matmul(features.reshape(-1, snapshot.dim)[:n_rows], columns, out=scores[:n_rows])
-            if self._repeatable:
-                np.round(scores[:n_rows], _DIGITS, out=scores[:n_rows])
+            with np.errstate(invalid="ignore"):  # removed pictures may have features that are no numbers
+                np.matmul(features.reshape(-1, snapshot.dim)[:n_rows], columns, out=scores[:n_rows])
+                if self._repeatable:
+                    np.round(scores[:n_rows], _DIGITS, out=scores[:n_rows])
             tops, winners = self._winners(scores[:n_rows].reshape(*block.shape[:2], -1))
             best.offer(live + start, winners[live].T, tops[live].T.astype(np.float32, copy=False))
         return best.hits()

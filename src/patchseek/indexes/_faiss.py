@@ -18,7 +18,7 @@ from uuid import uuid4
 import numpy as np
 from numpy.typing import NDArray
 
-from ..encoders import Features
+from ..encoders import Features, flawed
 from ..errors import EngineError
 from ..store import Snapshot
 from . import Hits, check_query, n_cores
@@ -28,6 +28,7 @@ from ._faiss_child import AnewError, BuildError, Job, build, load, own_words, se
 from ._faiss_recipe import Recipe, parse
 from ._faiss_saved import Saved, find_saved, keep, note_tried
 from ._rescore import rescore
+from ._sound import require_sound, without_flaws
 
 _log = logging.getLogger(__name__)
 
@@ -183,10 +184,13 @@ def _build(cache: Path | None, recipe: Recipe, snapshot: Snapshot, saved: Saved 
     is_new = saved is None or saved.n_shards < len(snapshot.shards)  # else it is only to be searched in a new way
     n_known = saved.n_shards if saved else 0
     start = sum(len(array) for array in snapshot.arrays[:n_known])
-    blocks = (block.reshape(-1, snapshot.dim) for _, block in snapshot.blocks(_BLOCK_IMAGES, start))
+    if is_new:
+        require_sound(snapshot, np.arange(snapshot.n_positions) >= start)
+    blocks = without_flaws(snapshot.blocks(_BLOCK_IMAGES, start), snapshot.dim)
     n_rows = snapshot.n_positions * snapshot.n_regions
     n_most = _TRIED_ROWS if saved else _TRAIN_ROWS
     training = snapshot.rows(recipe.training_rows(snapshot.n_positions, snapshot.n_regions, n_most))
+    training = training[~flawed(training)]
     with _places(cache, recipe) as places:
         job = Job(
             *(recipe.factory, snapshot.dim, recipe.is_l2, recipe.parameters, len(training), n_rows),
