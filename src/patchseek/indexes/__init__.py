@@ -43,6 +43,31 @@ class Hits:
     # (Q, k) inner product of unit vectors in [-1, 1], -inf likewise
 
 
+@dataclass(frozen=True)
+class Held:
+    """What a database holds of a snapshot."""
+
+    n_pictures: int
+    # live ones of the snapshot
+    n_missing: int
+    # of these, not there as they should be: the next search sends them
+    n_lost: int
+    # of these, that had been sent once, and are gone or other ones now
+
+    def __str__(self) -> str:
+        n = self.n_pictures - self.n_missing
+        others = f"; the next search sends the other {self.n_missing}" if self.n_missing else ""
+        return f"{n} of {self.n_pictures} pictures{others}"
+
+
+class StaleEngine(EngineError):
+    """A database that no longer holds what was sent to it. is_altered: what is there differs."""
+
+    def __init__(self, message: str, *, is_altered: bool = False) -> None:
+        super().__init__(message)
+        self.is_altered = is_altered
+
+
 class Index(Protocol):
     """A search engine over a snapshot. Searches may run in several threads."""
 
@@ -93,6 +118,34 @@ def open_index(
     from ._faiss import open_faiss
 
     return open_faiss(engine, snapshot, cache, train_regions)
+
+
+def compare(engine: str, snapshot: Snapshot, cache: Path | None, *, every: bool = False) -> Held | None:
+    """What a database holds of a snapshot; None for an engine that keeps nothing in one. Changes nothing there.
+
+    every: compare every feature with the collection's, and not only some. Raises EngineError where it does not answer.
+    """
+    if engine.startswith(MILVUS):
+        from ._milvus import compare_milvus
+
+        return compare_milvus(engine, snapshot, cache, every=every)
+    if engine.startswith(POSTGRES):
+        from ._postgres import compare_postgres
+
+        return compare_postgres(engine, snapshot, cache, every=every)
+    return None
+
+
+def ping(engine: str, seconds: int) -> None:
+    """Raise EngineError unless the server that an engine needs, if any, answers within some seconds."""
+    if engine.startswith(MILVUS):
+        from ._milvus import ping_milvus
+
+        ping_milvus(engine, seconds)
+    if engine.startswith(POSTGRES):
+        from ._postgres import ping_postgres
+
+        ping_postgres(engine, seconds)
 
 
 def lasting(engine: str) -> str:

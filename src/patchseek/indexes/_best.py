@@ -4,7 +4,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..store import Snapshot
-from . import Hits
+from . import Hits, StaleEngine
+
+_CHECKED = 100
+# pictures of an answer whose scores are compared with the collection's own
+_ROUNDING = 1e-3
+# by which two ways of computing an inner product of unit vectors may differ, generously
 
 
 class Best:
@@ -82,6 +87,15 @@ def group_pictures(snapshot: Snapshot, scores: NDArray[np.float32], rows: NDArra
         hits.regions[q, : len(best)] = regions[best]
         hits.scores[q, : len(best)] = query_scores[found][best]
     return hits
+
+
+def check_scores(snapshot: Snapshot, query: NDArray[np.float32], hits: Hits) -> None:
+    """Raise StaleEngine unless the first scores of a query (D,) are those of the collection's own features, (1, k)."""
+    rows = (hits.positions * snapshot.n_regions + hits.regions)[0, :_CHECKED]
+    rows = rows[hits.positions[0, :_CHECKED] >= 0]
+    unlike = ~(np.abs(snapshot.rows(rows).astype(np.float32) @ query - hits.scores[0, : len(rows)]) <= _ROUNDING)
+    if unlike.any():
+        raise StaleEngine(f"{int(unlike.sum())} scores are not those of the collection's features", is_altered=True)
 
 
 def known_rows(
