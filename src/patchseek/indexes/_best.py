@@ -7,7 +7,7 @@ from ..store import Snapshot
 from . import Hits, StaleEngine
 
 _CHECKED = 100
-# pictures of an answer whose scores are compared with the collection's own
+# rows of an answer whose scores are compared with the collection's own
 _ROUNDING = 1e-3
 # by which two ways of computing an inner product of unit vectors may differ, generously
 
@@ -89,13 +89,15 @@ def group_pictures(snapshot: Snapshot, scores: NDArray[np.float32], rows: NDArra
     return hits
 
 
-def check_scores(snapshot: Snapshot, query: NDArray[np.float32], hits: Hits) -> None:
-    """Raise StaleEngine unless the first scores of a query (D,) are those of the collection's own features, (1, k)."""
-    rows = (hits.positions * snapshot.n_regions + hits.regions)[0, :_CHECKED]
-    rows = rows[hits.positions[0, :_CHECKED] >= 0]
-    unlike = ~(np.abs(snapshot.rows(rows).astype(np.float32) @ query - hits.scores[0, : len(rows)]) <= _ROUNDING)
-    if unlike.any():
-        raise StaleEngine(f"{int(unlike.sum())} scores are not those of the collection's features", is_altered=True)
+def check_scores(
+    snapshot: Snapshot, query: NDArray[np.float32], scores: NDArray[np.float32], rows: NDArray[np.int64]
+) -> None:
+    """Raise StaleEngine unless the first scores (n,) of a query (D,) are those of the collection's own rows (n,)."""
+    scores, rows = scores[:_CHECKED], rows[:_CHECKED]
+    exact = snapshot.rows(rows).astype(np.float32) @ query
+    n_unlike = len(rows) - int((np.abs(exact - scores) <= _ROUNDING).sum())
+    if n_unlike:
+        raise StaleEngine(f"{n_unlike} scores are not those of the collection's own features", is_altered=True)
 
 
 def known_rows(

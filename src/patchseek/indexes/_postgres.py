@@ -166,9 +166,10 @@ class PostgresIndex:
         while True:
             db.execute(self._recipe.settings(depth, self._n_rows))
             found = db.execute(select, {**values, "depth": depth}, binary=True).fetchall()
-            hits = group_pictures(snapshot, *self._columns(found), k)
+            scores, rows = self._columns(found)
+            check_scores(snapshot, query, scores[0], rows[0])
+            hits = group_pictures(snapshot, scores, rows, k)
             if len(found) < depth or hits.positions[0, -1] >= 0:
-                check_scores(snapshot, query, hits)
                 return hits
             depth *= 2
 
