@@ -5,7 +5,7 @@ from contextlib import suppress
 
 import numpy as np
 import pytest
-from pymilvus import MilvusClient
+from pymilvus import MilvusClient, MilvusException
 
 from patchseek.errors import EngineError, QueryError
 from patchseek.indexes import Held, _exact, _milvus, _milvus_rows, compare, open_index, ping
@@ -188,6 +188,8 @@ class MilvusContract:
         client, name = MilvusClient(place.removeprefix("milvus:")), index._collection
         assert compare(place, snapshot, tmp_path, every=True) == Held(59, 0, 0)
         FAULTS[fault](client, name)
+        with suppress(MilvusException):  # which waits until everybody sees it
+            client.query(name, filter="", output_fields=["count(*)"], consistency_level="Strong")
         if fault != "let go of" and not (is_open and fault.startswith("others")):
             n = {"pictures deleted": 4, "one row deleted": 1, "features exchanged": 2}.get(fault, 59)
             n = 0 if fault in ("without its index", "others beside them", "others under its shards") else n

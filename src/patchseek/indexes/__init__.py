@@ -86,7 +86,12 @@ class Index(Protocol):
 
 
 def open_index(
-    engine: str, snapshot: Snapshot, cache: Path | None = None, train_regions: Sequence[int] | None = None
+    engine: str,
+    snapshot: Snapshot,
+    cache: Path | None = None,
+    train_regions: Sequence[int] | None = None,
+    *,
+    is_altered: bool = False,
 ) -> Index:
     """Open an engine over a snapshot: "exact", "auto", a FAISS factory such as "IVF256,PQ64", Milvus or PostgreSQL.
 
@@ -98,6 +103,7 @@ def open_index(
     "postgresql://USER@HOST/DATABASE[;type=HNSW][;ef=100]" keeps them in PostgreSQL with pgvector; see docs/postgres.md.
     train_regions: the regions whose features train a FAISS index, all by default. FAISS builds and tries an index in a
     process of its own, since some strings crash it; one that is saved and was tried before is only read.
+    is_altered: a database is known to hold what is not the collection's, which is then looked for in every row.
     Raises EngineError when it cannot be built.
     """
     engine = lasting(engine)
@@ -110,11 +116,11 @@ def open_index(
     if engine.startswith(MILVUS):
         from ._milvus import open_milvus
 
-        return open_milvus(engine, snapshot, cache)
+        return open_milvus(engine, snapshot, cache, is_altered=is_altered)
     if engine.startswith(POSTGRES):
         from ._postgres import open_postgres
 
-        return open_postgres(engine, snapshot, cache)
+        return open_postgres(engine, snapshot, cache, is_altered=is_altered)
     from ._faiss import open_faiss
 
     return open_faiss(engine, snapshot, cache, train_regions)

@@ -229,11 +229,11 @@ def _stretches(ids: NDArray[np.int64]) -> str:
     return " or ".join(f"(image >= {a} and image <= {b})" for a, b in zip(firsts, lasts, strict=True))
 
 
-def open_milvus(engine: str, snapshot: Snapshot, cache: Path | None) -> MilvusIndex:
+def open_milvus(engine: str, snapshot: Snapshot, cache: Path | None, *, is_altered: bool) -> MilvusIndex:
     """The engine over a snapshot, with Milvus brought up to date. See indexes.open_index."""
     recipe = parse(engine)
     index = MilvusIndex(recipe, owner_of(snapshot, cache, _ENGINE), snapshot)
-    index.update()
+    index.update(is_altered=is_altered)
     return index
 
 

@@ -71,6 +71,7 @@ class Rows:
 
     def held(self, *, every: bool) -> Held:
         """What is there. every: compare the features of every row, and not of some."""
+        self._count("", wait=True)  # what was written before is seen from here on
         every = every or self._is_altered()
         n_there = n_missing = n_lost = 0
         for places, tag in self._places():

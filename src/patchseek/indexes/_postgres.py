@@ -187,10 +187,10 @@ def _index(engine: str, owner: str, snapshot: Snapshot) -> PostgresIndex:
     return PostgresIndex(parse(engine), f"patchseek_{owner}_{snapshot.n_regions}", snapshot)
 
 
-def open_postgres(engine: str, snapshot: Snapshot, cache: Path | None) -> PostgresIndex:
+def open_postgres(engine: str, snapshot: Snapshot, cache: Path | None, *, is_altered: bool) -> PostgresIndex:
     """The engine over a snapshot, with the database brought up to date. See indexes.open_index."""
     index = _index(engine, owner_of(snapshot, cache, _OWNER), snapshot)
-    index.update()
+    index.update(is_altered=is_altered)
     return index
 
 

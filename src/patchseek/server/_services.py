@@ -8,6 +8,7 @@ from ..images import Picture
 from ..store import Image
 from ._batching import batching
 from ._decode import Decoder
+from ._health import Health
 from ._jobs import Jobs
 from ._lru import BoundedCache
 from ._metrics import Metrics
@@ -41,6 +42,7 @@ class Services:
         self._members: BoundedCache[str, Picture] = BoundedCache(_MEMBER_BYTES)
         self.thumbnails = Thumbnails()
         self.jobs = Jobs(self.discreet)
+        self.health = Health(self.collection)
         watch = self.metrics.watch
         watch("search_queue", "Searches under way or waiting", lambda: self.searches.n_calls)
         watch("decode_queue", "Uploads being decoded or waiting", lambda: self.decodes.n_calls)
@@ -108,6 +110,7 @@ class Services:
         self.jobs.close()
         for queue in (self.searches, self.decodes, self.pictures, self.catalogue):
             queue.close()
+        self.health.close()
         self.decoder.close()
 
 
