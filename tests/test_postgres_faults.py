@@ -6,6 +6,9 @@ asked what it holds then.
 
 import contextlib
 import logging
+import shutil
+import signal
+import subprocess
 
 import numpy as np
 import psycopg
@@ -15,6 +18,7 @@ from patchseek.errors import EngineError
 from patchseek.indexes import Held, _postgres, compare, open_index, ping
 from patchseek.indexes._postgres_rows import Rows
 
+from .conftest import wait_for
 from .test_indexes import make_snapshot
 from .test_postgres import FORCED, check, part, server, started, written  # noqa: F401  fixtures
 
@@ -323,6 +327,42 @@ def test_who_may_not_write_is_told_what_is_missing(server, tmp_path, reader, opt
             check(index, snapshot)
     check(open_index(server.url, snapshot, tmp_path), snapshot)
     check(index, snapshot)
+
+
+def test_a_replica_searches_what_has_reached_it(server, tmp_path):  # noqa: F811
+    rules, socket = server.folder / "rows" / "pg_hba.conf", server.folder / "socket"
+    rules.write_text("local replication all trust\n" + rules.read_text())
+    server.run("SELECT pg_reload_conf()")
+    snapshot = make_snapshot()
+    writer = open_index(server.url, part(snapshot, 2), tmp_path)
+    copy = ["pg_basebackup", "-D", "replica", "-R", "-h", str(server.folder), "-U", "postgres", "--checkpoint=fast"]
+    subprocess.run(**server._command(*copy), check=True)
+    socket.mkdir()
+    shutil.chown(socket, server.folder.owner())
+    options = ["-D", "replica", "-c", f"unix_socket_directories={socket}", "-c", "listen_addresses="]
+    process = subprocess.Popen(**server._command("postgres", *options), stderr=subprocess.DEVNULL)
+    url = f"postgresql://postgres@/postgres?host={socket}"
+
+    def answers(statement, expected):
+        with contextlib.suppress(psycopg.Error), psycopg.connect(url) as db:
+            return db.execute(statement).fetchall() == [(expected,)]
+
+    try:
+        wait_for(lambda: answers("SELECT pg_is_in_recovery()", True))
+        check(open_index(url, part(snapshot, 2), tmp_path), part(snapshot, 2))
+        with pytest.raises(EngineError, match=r"30 of 60 pictures are missing .* in a read-only transaction"):
+            open_index(url, snapshot, tmp_path)
+        open_index(server.url, snapshot, tmp_path)
+        wait_for(lambda: answers(f"SELECT count(*) FROM {writer._table}_pictures", 60))
+        index = open_index(url, snapshot, tmp_path)
+        check(index, snapshot)
+        server.run(f"DELETE FROM {writer._table} WHERE {SOME}")
+        wait_for(lambda: answers(f"SELECT count(*) FROM {writer._table}", 56 * 5))
+        with pytest.raises(EngineError, match="4 of 60 pictures are missing"):
+            check(index, snapshot)
+    finally:
+        process.send_signal(signal.SIGINT)
+        process.wait()
 
 
 def test_who_may_not_build_an_index_searches_without(server, tmp_path, reader, caplog):  # noqa: F811

@@ -13,6 +13,13 @@ from ..errors import EngineError, MissingExtra
 from . import StaleEngine
 from ._milvus_recipe import TOKEN, Recipe
 
+_PROMPT = {
+    "grpc.use_local_subchannel_pool": 1,
+    "grpc.initial_reconnect_backoff_ms": 200,
+    "grpc.max_reconnect_backoff_ms": 1000,
+}
+# a server that was away is tried again soon: by default that takes up to two minutes, and new connections wait along
+
 
 @contextmanager
 def one_line(uri: str) -> Iterator[None]:
@@ -44,7 +51,7 @@ def connect(uri: str, *, anew: bool = False) -> Any:
 
             server_manager_instance.release_server(uri)
         try:
-            return MilvusClient(uri, token=os.environ.get(TOKEN, ""), timeout=10)
+            return MilvusClient(uri, token=os.environ.get(TOKEN, ""), timeout=10, grpc_options=_PROMPT)
         except ValueError as error:  # an address that is none
             raise EngineError(f"Milvus at {uri}: {error}") from error
 
@@ -73,11 +80,12 @@ def ping(recipe: Recipe, seconds: int) -> None:
     except ImportError as error:
         raise MissingExtra("pymilvus", "milvus") from error
     try:
-        place = urlsplit(recipe.uri)
+        place, own = urlsplit(recipe.uri), list(_PROMPT.items())
         if place.scheme == "https":
-            channel = grpc.secure_channel(f"{place.hostname}:{place.port or 443}", grpc.ssl_channel_credentials())
+            address = f"{place.hostname}:{place.port or 443}"
+            channel = grpc.secure_channel(address, grpc.ssl_channel_credentials(), own)
         else:
-            channel = grpc.insecure_channel(f"{place.hostname}:{place.port or 19530}")
+            channel = grpc.insecure_channel(f"{place.hostname}:{place.port or 19530}", own)
         with channel:
             grpc.channel_ready_future(channel).result(timeout=seconds)
     except (grpc.FutureTimeoutError, ValueError) as error:

@@ -98,7 +98,7 @@ class PostgresIndex:
             said = f"PostgreSQL at {self._recipe.url}: {lack or 'not quite up to date'}"
             said += f", and this role may not write there: {error.reason}"
             if lack:
-                raise EngineError(f"{said}; let one that may write search once, it sends what is missing") from error
+                raise EngineError(f"{said}; a search by one that may write sends it") from error
             _log.warning("%s; it answers all the same", said)
 
     def held(self, *, every: bool) -> Held:
