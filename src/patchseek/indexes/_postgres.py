@@ -36,7 +36,7 @@ from ._postgres_server import NotAllowed, Server
 _log = logging.getLogger(__name__)
 
 _OWNER = "postgres"
-_WAIT = 60  # seconds for another process that is loading the same collection
+_WAIT = 60  # seconds for another process that is loading the same collection, or holds its tables
 _COUNTED = 1 << 16  # rows that are looked at again whenever anything was written in the server
 
 
@@ -138,7 +138,7 @@ class PostgresIndex:
             is_changed = signs != self._signs
             if is_changed:
                 self._check(db, self._find_place(db), signs)
-            db.execute(place.settings)
+            db.execute(f"{place.settings}; SET LOCAL lock_timeout = '{_WAIT}s'")
             for q, query in enumerate(queries):
                 best = self._best(db, snapshot, query, k, allowed)
                 hits.positions[q], hits.regions[q], hits.scores[q] = best.positions, best.regions, best.scores
