@@ -22,6 +22,7 @@ from .originals import open_original
 from .patterns import Given, plain
 from .queries import Asked, as_id, paired, read_query
 from .regions import Pyramid
+from .rerank import OnStep, go_on
 from .search import Match, Query, encode_query, encode_words, join
 from .store import Choice, Settings, Snapshot, Store, Writer, back_up, restore, same_tags
 
@@ -165,6 +166,7 @@ class Collection:
         exclude: Asked | Sequence[Asked] = (),
         index: str | None = None,
         on_progress: OnProgress | None = None,
+        on_step: OnStep = go_on,
         **options: Any,
     ) -> list[Match]:
         """The pictures that hold the query's object, best first, each with the box where it is.
@@ -176,21 +178,24 @@ class Collection:
         whole picture by default; a list of boxes or None, one a picture, for several. text: words instead of a picture,
         or beside one. exclude: pictures of what is not wanted. index: "exact" or a FAISS factory string, by default
         what `use_index` chose. options: the fields of SearchOptions, such as top=10, refine=20, under="holidays/2024".
+        on_step: called between pictures and between batches, from any thread; what it raises ends the search.
         Raises ImageError for a query that is no picture, BoxError, QueryError.
         """
         asked = SearchOptions(**options)
-        wanted = [self._encode(picture, inner) for picture, inner in paired(query, box)]
+        wanted = [self._encode(picture, inner, on_step) for picture, inner in paired(query, box)]
         if text is not None:
             wanted.append(encode_words(text, self.encoder))
         if not wanted:
             raise QueryError("nothing to search for: give a picture or words")
-        joined = join(wanted, [self._encode(picture, None) for picture, _ in paired(exclude, None)])
+        joined = join(wanted, [self._encode(picture, None, on_step) for picture, _ in paired(exclude, None)])
         snapshot, engine = self._open_index(index)
         if not snapshot.n_live:
             return []
-        return answer(joined, asked, Searched(engine, snapshot, self.store, self.encoder, self.background), on_progress)
+        searched = Searched(engine, snapshot, self.store, self.encoder, self.background, on_step=on_step)
+        return answer(joined, asked, searched, on_progress)
 
-    def _encode(self, asked: Asked, box: Sequence[float] | None) -> Query:
+    def _encode(self, asked: Asked, box: Sequence[float] | None, on_step: OnStep) -> Query:
+        on_step()
         picture = self.read(asked)
         inner = WHOLE if box is None else from_pixels(box, picture.width, picture.height)
         return encode_query(picture, self.encoder, inner)

@@ -18,8 +18,8 @@ from .._files import MAX_FILE_BYTES as MAX_FILE_BYTES
 from .._files import open_regular, too_large
 from ..encoders import DenseEncoder, Encoder, Features
 from ..errors import ImageError
-from ..images import count_pages, read
-from ..patches import Feed, Patches, cut
+from ..images import Picture, count_pages, read
+from ..patches import Feed, Patches, cut, decodings, need_of
 from ..regions import Pyramid
 from ..store import Failure, FileState, NewPicture, may_have_pages, page_path
 from ._pipeline import WholePictures, encode_stream, map_ahead
@@ -131,15 +131,20 @@ def load_content(given: Content, same: Same | None, pyramid: Pyramid, feed: Feed
 
 def load_page(given: Content, pyramid: Pyramid, feed: Feed, page: int = 1, n_pages: int | None = None) -> Loaded:
     """Decode a picture and cut it. Raises ImageError."""
-    need = None if feed.exact else (pyramid.levels[-1] + 1) * feed.size
     path = page_path(given.path, page)
-    picture = read(given.content or given.file or b"", need=need, name=path, page=page)
+    picture: Picture | None = None
+    patches: list[Patches] = []
+    for part in decodings(pyramid):
+        if picture is None or picture.is_shrunk:
+            picture = read(given.content or given.file or b"", need=need_of(part, feed), name=path, page=page)
+        try:
+            patches.append(cut(picture, part, feed))
+        except MemoryError as error:
+            raise ImageError(path, "too little memory to cut it", passing=True) from error
+    assert picture is not None  # a pyramid has a level
     size = picture.width, picture.height
     new = NewPicture(path, given.state, given.sha256, *size, n_pages if page == 1 else None)
-    try:
-        return Loaded(new, cut(picture, pyramid, feed), picture.note)
-    except MemoryError as error:
-        raise ImageError(path, "too little memory to cut it", passing=True) from error
+    return Loaded(new, patches[0] if len(patches) == 1 else np.concatenate(patches), picture.note)
 
 
 def encode_tasks(

@@ -152,6 +152,9 @@ Options may follow a name: ?fit=pad&interpolation=bilinear&mode=dense&pool=gem&s
 """
 
 
+_EMBEDDED = ("embedded", "embedded-fast")
+
+
 def open_encoder(
     name: str = "embedded",
     *,
@@ -172,8 +175,12 @@ def open_encoder(
     """
     if batch is not None and batch < 1:
         raise EncoderError(f"a batch is of at least one patch, found {batch}")
-    if name in ("embedded", "embedded-fast"):
+    head, _, options = name.partition("?")
+    if head in _EMBEDDED:
         from ._embedded import open_embedded
+
+        if options:
+            raise EncoderError(f"{head} takes no options, as it has one size and one way of answering: {options!r}")
 
         if weights is not None or device not in ("auto", "cpu") or calibration is not None:
             raise EncoderError("the embedded encoder has its own weights and runs on the CPU: leave out the options")
@@ -214,6 +221,16 @@ def open_encoder(
             raise EncoderError("an ONNX file holds its weights and runs on the CPU: leave out the options")
         return OnnxEncoder(parse_spec(name, OPTIONS), engine=engine, precision=precision, batch=batch)
     raise EncoderError(f"no encoder is called {name!r}; known: {', '.join(ENCODERS)}")
+
+
+def options_of(name: str) -> tuple[str, ...]:
+    """The options that the encoder of this name takes behind a question mark; all of them for a name nobody knows."""
+    from ._spec import FEED_OPTIONS, OPTIONS
+
+    head = name.partition("?")[0]
+    if head in _EMBEDDED:
+        return ()
+    return FEED_OPTIONS if head.partition(":")[0] in ("openclip", "onnx") else OPTIONS
 
 
 def check_patches(patches: Patches, size: int) -> None:

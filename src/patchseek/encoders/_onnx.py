@@ -25,9 +25,9 @@ from ._onnxruntime import OnnxRuntimeNetwork
 from ._onnxruntime import describe_input as describe_for_onnxruntime
 from ._openvino import OpenVinoNetwork
 from ._openvino import describe_input as describe_for_openvino
-from ._spec import INTERPOLATIONS, Spec
+from ._spec import FEED_OPTIONS, INTERPOLATIONS, Spec
 
-OPTIONS = ("fit", "interpolation", "size")
+OPTIONS = FEED_OPTIONS
 DEFAULTS: dict[str, Any] = {
     "mean": [0.485, 0.456, 0.406],
     "std": [0.229, 0.224, 0.225],

@@ -14,7 +14,7 @@ from ..patches import Feed
 from . import EncoderIdentity, Features
 from ._calibration import read_calibration, words_for
 from ._network import NetworkEncoder
-from ._spec import Spec
+from ._spec import FEED_OPTIONS, Spec
 from ._torch import Pixels, hash_weights, measure, open_network, torch, unit
 from ._weights import Source, check_file, locate
 
@@ -23,7 +23,7 @@ try:
 except ImportError as error:
     raise MissingExtra("open_clip_torch", "openclip") from error
 
-OPTIONS = ("fit", "interpolation", "size")
+OPTIONS = FEED_OPTIONS
 
 
 class OpenClipEncoder(NetworkEncoder):

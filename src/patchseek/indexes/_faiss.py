@@ -144,6 +144,20 @@ def open_faiss(
     return FaissIndex(engine, index, snapshot)
 
 
+def judge_faiss(
+    engine: str, n_images: int, n_regions: int, dim: int, train_regions: Sequence[int] | None = None
+) -> None:
+    """Raise EngineError for a string that cannot become an index of so many features; see indexes.judge_engine."""
+    recipe, n_rows = parse(engine, train_regions), n_images * n_regions
+    n_training = len(recipe.training_rows(n_images, n_regions, _TRAIN_ROWS))
+    recipe.check(n_rows, n_training, dim)
+    job = Job(recipe.factory, dim, recipe.is_l2, recipe.parameters, n_training, n_rows, 1, only_looks=True)
+    try:
+        build(job, np.empty((0, dim), np.float16), ())
+    except BuildError as error:
+        raise EngineError(f"FAISS cannot build {recipe.text!r} from {n_training} features: {error}") from error
+
+
 def _is_l2(index: Any) -> bool:
     """Whether smaller is better: some kinds of index are always so, whatever was asked for."""
     import faiss

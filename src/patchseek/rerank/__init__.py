@@ -22,12 +22,19 @@ from ..images import Picture
 from ..originals import find_original
 from ..patches import Feed, Patches, crop
 from ..search import FoundBox, Match, Query
+from ..store import Image
 from ._agreement import agreement
 from ._geometry import fit, locate
 from ._neighbourhoods import propose, surround
 
 T = TypeVar("T")
 U = TypeVar("U")
+OnStep = Callable[[], None]
+"""Called, in any thread, before a picture is opened or cut and a batch encoded; what it raises ends the work."""
+
+
+def go_on() -> None:
+    """The OnStep of work that nothing ends."""
 
 
 @dataclass(frozen=True)
@@ -74,6 +81,7 @@ class Refiner:
     query: Query
     encoder: Encoder
     recipe: Recipe = Recipe()
+    on_step: OnStep = go_on
 
     def refine(self, pictures: Iterable[Picture | None], regions: Boxes) -> Iterator[FoundBox | None]:
         """A finer box for each picture, starting from its region (N, 4), in order; None for None.
@@ -90,8 +98,13 @@ class Refiner:
 
     def refine_matches(self, matches: Sequence[Match]) -> Iterator[FoundBox | None]:
         """A finer box for each match, from its own, in order; None where its file has gone or holds another picture."""
-        pictures = map_ahead(lambda match: find_original(match.image, need=need(self.encoder)), matches, 2, 8)
+        pictures = map_ahead(lambda match: self.open(match.image), matches, 2, 8)
         return self.refine(pictures, np.array([match.box for match in matches]).reshape(-1, 4))
+
+    def open(self, image: Image) -> Picture | None:
+        """The picture as it was indexed, as large as is needed here; None where there is none."""
+        self.on_step()
+        return find_original(image, need=need(self.encoder))
 
     def find_copies(self, picture: Picture, heat: NDArray[np.float32], regions: Boxes) -> list[FoundBox]:
         """All places of a picture that answer the query about as well as the best does, best first, at least one.
@@ -126,6 +139,7 @@ class Refiner:
 
     def _score(self, patches: Patches) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]]:
         """What `score` gives (B,), likenesses (B,), and fine cells (B, h, h, E), with h = 0 where there are none."""
+        self.on_step()
         if not isinstance(self.encoder, CellEncoder) or not self._has_cells:
             likeness = np.asarray(self.encoder.encode(patches) @ self.query.feature, np.float32)
             return likeness, likeness, np.empty((len(patches), 0, 0, 0), np.float32)
@@ -181,9 +195,9 @@ class Refiner:
             target /= max(float(np.linalg.norm(target)), 1e-12)
         windows, feed = surround(regions), Feed(encoder.window, encoder.feed.fit, encoder.feed.interpolation)
         indices = range(len(pictures))
-        maps = encoder.encode_map(
-            np.concatenate(self._in_threads(lambda i: crop(pictures[i], windows[i : i + 1], feed, _GAP), indices))
-        )
+        seen = np.concatenate(self._in_threads(lambda i: crop(pictures[i], windows[i : i + 1], feed, _GAP), indices))
+        self.on_step()
+        maps = encoder.encode_map(seen)
         found = self._in_threads(lambda i: propose(maps[i], power, target, n, max_iou)[0], indices)
         low, sides = windows[:, :2], windows[:, 2:] - windows[:, :2]
         return [clip(np.tile(low[i], 2) + boxes * np.tile(sides[i], 2)) for i, boxes in enumerate(found)]
@@ -210,7 +224,12 @@ class Refiner:
 
     def _in_threads(self, function: Callable[[T], U], items: Sequence[T]) -> list[U]:
         """function(item) for all items, on as many threads as the encoder has streams."""
-        return list(map_ahead(function, items, self.encoder.streams, 2 * self.encoder.streams))
+
+        def step(item: T) -> U:
+            self.on_step()
+            return function(item)
+
+        return list(map_ahead(step, items, self.encoder.streams, 2 * self.encoder.streams))
 
 
 @dataclass(frozen=True, eq=False)
