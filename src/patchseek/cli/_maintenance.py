@@ -86,7 +86,8 @@ def verify_command(collection: Path | None, repair: bool) -> None:
     for problem in problems:
         print_line(problem)
     if problems and repair:
-        say(f"repaired: {opened.repair()} pictures to be encoded again; run: patchseek index FOLDER")
+        n = opened.repair()
+        say(f"repaired: {n} pictures to be encoded again; run: patchseek index FOLDER" if n else "repaired")
     elif problems:
         raise StoreError(f"{opened.path}: {len(problems)} problems; run: patchseek verify --repair")
     else:

@@ -61,17 +61,13 @@ class MilvusIndex:
         self._nlist = recipe.build.get("nlist", n_clusters(self._n_rows, 3, 16))
         self._by_id = np.argsort(snapshot.ids)
 
-    @property
-    def _rows(self) -> Rows:
-        return Rows(self._client, self._collection, self._snapshot)
-
     def update(self, *, is_opening: bool = True, is_altered: bool = False) -> None:
         """Bring Milvus up to date with the snapshot; see Rows.update."""
         with one_line(self._recipe.uri):
             self._require_ours(f"{self._owner} D={self._snapshot.dim} R={self._snapshot.n_regions}")
             self._require_index()
             self._client.load_collection(self._collection)
-            self._rows.update(is_opening=is_opening, is_altered=is_altered)
+            Rows(self._client, self._collection, self._snapshot).update(is_opening=is_opening, is_altered=is_altered)
         self._n_updates += 1
 
     def _mend(self, *, is_altered: bool) -> None:
@@ -91,7 +87,7 @@ class MilvusIndex:
             if not self._client.has_collection(self._collection):
                 return Held(self._snapshot.n_live, self._snapshot.n_live, self._snapshot.n_live)
             self._client.load_collection(self._collection)
-            return self._rows.held(every=every)
+            return Rows(self._client, self._collection, self._snapshot).held(every=every)
 
     def _require_ours(self, identity: str) -> None:
         if self._client.has_collection(self._collection):
@@ -168,7 +164,7 @@ class MilvusIndex:
         )
 
     def _require_whole(self) -> None:
-        if lack := self._rows.lack():
+        if lack := Rows(self._client, self._collection, self._snapshot, _TIMEOUT).lack():
             raise StaleEngine(f"Milvus at {self._recipe.uri}: {lack}")
 
     def _ask(self, queries: Features, depth: int, condition: str) -> list[Ranked]:

@@ -34,8 +34,9 @@ Ids = NDArray[np.int64]
 class Rows:
     """What one collection of Milvus holds of a snapshot."""
 
-    def __init__(self, client: Any, collection: str, snapshot: Snapshot) -> None:
+    def __init__(self, client: Any, collection: str, snapshot: Snapshot, timeout: float | None = None) -> None:
         self._client, self._collection, self._snapshot = client, collection, snapshot
+        self._timeout = timeout or TIMEOUT
         self._n_rows, self._tags = snapshot.n_live * snapshot.n_regions, [shard_tag(shard) for shard in snapshot.shards]
 
     def update(self, *, is_opening: bool = True, is_altered: bool = False) -> None:
@@ -146,13 +147,13 @@ class Rows:
             for image, regions in zip(ids, features, strict=True)
             for r, feature in enumerate(regions)
         ]
-        self._client.upsert(self._collection, rows, timeout=TIMEOUT)
+        self._client.upsert(self._collection, rows, timeout=self._timeout)
 
     def _delete(self, condition: str) -> int:
         """Delete rows of a condition; how many there were."""
         n = self._count(condition)
         if n:
-            self._client.delete(self._collection, filter=condition, timeout=TIMEOUT)
+            self._client.delete(self._collection, filter=condition, timeout=self._timeout)
         return n
 
     def _count(self, condition: str, *, wait: bool = False) -> int:
@@ -162,7 +163,7 @@ class Rows:
     def _query(self, condition: str, *fields: str, wait: bool = False) -> Any:
         level = "Strong" if wait else "Eventually"
         return self._client.query(
-            self._collection, filter=condition, output_fields=[*fields], consistency_level=level, timeout=TIMEOUT
+            self._collection, filter=condition, output_fields=[*fields], consistency_level=level, timeout=self._timeout
         )
 
 

@@ -36,6 +36,7 @@ from ._postgres_server import NotAllowed, Server
 _log = logging.getLogger(__name__)
 
 _OWNER = "postgres"
+_OF_ONE_MOMENT = "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY"
 _WAIT = 60  # seconds for another process that is loading the same collection, or holds its tables
 _COUNTED = 1 << 16  # rows that are looked at again whenever anything was written in the server
 
@@ -103,7 +104,8 @@ class PostgresIndex:
 
     def held(self, *, every: bool) -> Held:
         """What the database holds of the snapshot. every: compare every feature, see Rows.look."""
-        with self._server.connection() as db:
+        with self._server.connection() as db, db.transaction():
+            db.execute(_OF_ONE_MOMENT)
             rows = Rows(db, self._place, self._snapshot)
             rows.look(every=every)
             return rows.held()
@@ -133,7 +135,7 @@ class PostgresIndex:
         shape = (len(queries), k)
         hits = Hits(np.full(shape, -1, np.int64), np.full(shape, -1, np.int64), np.full(shape, -np.inf, np.float32))
         with self._server.connection() as db, db.transaction():
-            db.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
+            db.execute(_OF_ONE_MOMENT)
             place, signs = self._place, self._signs_of(db, self._place)
             is_changed = signs != self._signs
             if is_changed:
