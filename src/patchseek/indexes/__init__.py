@@ -43,6 +43,31 @@ class Hits:
     # (Q, k) inner product of unit vectors in [-1, 1], -inf likewise
 
 
+@dataclass(frozen=True)
+class Held:
+    """What a database holds of a snapshot."""
+
+    n_pictures: int
+    # live ones of the snapshot
+    n_missing: int
+    # of these, not there as they should be: the next search sends them
+    n_lost: int
+    # of these, that had been sent once, and are gone or other ones now
+
+    def __str__(self) -> str:
+        n = self.n_pictures - self.n_missing
+        others = f"; the next search sends the other {self.n_missing}" if self.n_missing else ""
+        return f"{n} of {self.n_pictures} pictures{others}"
+
+
+class StaleEngine(EngineError):
+    """A database that no longer holds what was sent to it. is_altered: what is there differs."""
+
+    def __init__(self, message: str, *, is_altered: bool = False) -> None:
+        super().__init__(message)
+        self.is_altered = is_altered
+
+
 class Index(Protocol):
     """A search engine over a snapshot. Searches may run in several threads."""
 
@@ -61,7 +86,12 @@ class Index(Protocol):
 
 
 def open_index(
-    engine: str, snapshot: Snapshot, cache: Path | None = None, train_regions: Sequence[int] | None = None
+    engine: str,
+    snapshot: Snapshot,
+    cache: Path | None = None,
+    train_regions: Sequence[int] | None = None,
+    *,
+    is_altered: bool = False,
 ) -> Index:
     """Open an engine over a snapshot: "exact", "auto", a FAISS factory such as "IVF256,PQ64", Milvus or PostgreSQL.
 
@@ -73,6 +103,7 @@ def open_index(
     "postgresql://USER@HOST/DATABASE[;type=HNSW][;ef=100]" keeps them in PostgreSQL with pgvector; see docs/postgres.md.
     train_regions: the regions whose features train a FAISS index, all by default. FAISS builds and tries an index in a
     process of its own, since some strings crash it; one that is saved and was tried before is only read.
+    is_altered: a database is known to hold what is not the collection's, which is then looked for in every row.
     Raises EngineError when it cannot be built.
     """
     engine = lasting(engine)
@@ -85,14 +116,42 @@ def open_index(
     if engine.startswith(MILVUS):
         from ._milvus import open_milvus
 
-        return open_milvus(engine, snapshot, cache)
+        return open_milvus(engine, snapshot, cache, is_altered=is_altered)
     if engine.startswith(POSTGRES):
         from ._postgres import open_postgres
 
-        return open_postgres(engine, snapshot, cache)
+        return open_postgres(engine, snapshot, cache, is_altered=is_altered)
     from ._faiss import open_faiss
 
     return open_faiss(engine, snapshot, cache, train_regions)
+
+
+def compare(engine: str, snapshot: Snapshot, cache: Path | None, *, every: bool = False) -> Held | None:
+    """What a database holds of a snapshot; None for an engine that keeps nothing in one. Changes nothing there.
+
+    every: compare every feature with the collection's, and not only some. Raises EngineError where it does not answer.
+    """
+    if engine.startswith(MILVUS):
+        from ._milvus import compare_milvus
+
+        return compare_milvus(engine, snapshot, cache, every=every)
+    if engine.startswith(POSTGRES):
+        from ._postgres import compare_postgres
+
+        return compare_postgres(engine, snapshot, cache, every=every)
+    return None
+
+
+def ping(engine: str, seconds: int) -> None:
+    """Raise EngineError unless the server that an engine needs, if any, answers within some seconds."""
+    if engine.startswith(MILVUS):
+        from ._milvus import ping_milvus
+
+        ping_milvus(engine, seconds)
+    if engine.startswith(POSTGRES):
+        from ._postgres import ping_postgres
+
+        ping_postgres(engine, seconds)
 
 
 def judge_engine(
