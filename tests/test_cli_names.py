@@ -117,11 +117,11 @@ def test_standard_input_goes_to_a_server_too(tmp_path, tiny, make_folder, monkey
     collection.add(folder)
     with TestClient(create_app(collection, ServerSettings()), base_url="http://127.0.0.1:8765") as client:
 
-        def open_there(request, **_):
+        def open_there(_opener, request, **_):
             asked = client.post(request.selector, content=request.data, headers=dict(request.header_items()))
             return BytesIO(asked.content)
 
-        monkeypatch.setattr("urllib.request.urlopen", open_there)
+        monkeypatch.setattr("urllib.request.OpenerDirector.open", open_there)
         command = ["search", "-", "--server", "http://127.0.0.1:8765", "--json"]
         done = CliRunner().invoke(cli, command, input=(folder / "2.png").read_bytes(), catch_exceptions=False)
     answer = json.loads(done.stdout)
