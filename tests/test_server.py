@@ -196,6 +196,20 @@ def test_a_thumbnail_is_a_new_jpeg_that_a_browser_may_keep(client):
     assert client.get("/api/images/1/picture").status_code == 200
 
 
+def test_a_thumbnail_of_a_changed_file_is_kept_by_nobody(client, tmp_path):
+    file = tmp_path / "pictures" / "3.png"
+    number = client.get("/api/images", params={"name": "3.png"}).json()["images"][0]["image_id"]
+    before = file.read_bytes()
+    Image.new("RGB", Image.open(file).size, "red").save(file)
+    changed = client.get(f"/api/images/{number}/thumbnail")
+    assert Image.open(BytesIO(changed.content)).getpixel((10, 10))[1:] < (10, 10)
+    assert (changed.headers["cache-control"], changed.headers.get("etag")) == ("no-store", None)
+    file.write_bytes(before)
+    again = client.get(f"/api/images/{number}/thumbnail")
+    assert again.content != changed.content
+    assert again.headers["etag"]
+
+
 def test_a_picture_that_is_gone_from_its_folder_is_told_in_words(client, tmp_path):
     (tmp_path / "pictures" / "3.png").unlink()
     number = client.get("/api/images", params={"name": "3.png"}).json()["images"][0]["image_id"]

@@ -3,12 +3,14 @@
 import shutil
 import subprocess
 import sys
+from functools import partial
 from typing import Annotated, Any
 
 from fastapi import APIRouter, File, HTTPException, Path, Query, Request, Response, UploadFile
 
 from .._addresses import is_url
 from ..encode import AddReport, OnProgress
+from ..originals import has_changed
 from ..patterns import plain
 from ..records import collection_record
 from ..store import Image, Writer
@@ -149,10 +151,14 @@ def _record(services: Services, image: Image) -> dict[str, Any]:
 
 async def _jpeg(services: Services, request: Request, image_id: int, size: int) -> Response:
     image = await services.catalogue.run(services.image, image_id)
+    asker, make = Asker(request), services.thumbnails.jpeg
+    if await services.pictures.run_for(asker, has_changed, image):  # what it shows is not the picture of that hash
+        content = await services.pictures.run_for(asker, partial(make, keep=False), image, size)
+        return Jpeg(content, headers={"cache-control": "no-store"})
     headers = {"etag": f'"{image.sha256[:32]}-{image.page}-{size}"', "cache-control": "private, max-age=3600"}
     if request.headers.get("if-none-match") == headers["etag"]:
         return Response(status_code=304, headers=headers)
-    return Jpeg(await services.pictures.run_for(Asker(request), services.thumbnails.jpeg, image, size), headers=headers)
+    return Jpeg(await services.pictures.run_for(asker, make, image, size), headers=headers)
 
 
 def _opener() -> str | None:

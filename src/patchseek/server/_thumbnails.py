@@ -29,14 +29,18 @@ class Thumbnails:
     def __init__(self, max_bytes: int = 64 << 20) -> None:
         self._kept: BoundedCache[tuple[str, int, int], bytes] = BoundedCache(max_bytes)
 
-    def jpeg(self, image: Image, size: int) -> bytes:
-        """The JPEG of a picture at one of SIZES. Raises ImageError when its file is gone or damaged."""
+    def jpeg(self, image: Image, size: int, *, keep: bool = True) -> bytes:
+        """The JPEG of a picture at one of SIZES. Raises ImageError when its file is gone or damaged.
+
+        keep: whether the file holds what was indexed, so that others may be shown the same.
+        """
         key = image.sha256, image.page, size
-        made = self._kept.get(key)
+        made = self._kept.get(key) if keep else None
         if made is None:
             # A picture is decoded no smaller than 1.5 x need on its shorter side: enough for any shape up to 3:1.
             made = to_jpeg(read(image.file, page=image.page, need=max(1, size // 3), name=image.path), size)
-            self._kept.put(key, made, len(made))
+            if keep:
+                self._kept.put(key, made, len(made))
         return made
 
     @property
