@@ -24,7 +24,7 @@ from .encode import OnProgress, add_files, add_stream, map_ahead
 from .encoders import Encoder, EncoderIdentity, Features
 from .errors import DatasetError, PatchseekError
 from .images import read
-from .indexes import EXACT, Hits, Index, open_index
+from .indexes import EXACT, Hits, Index, Refit, open_index
 from .metrics import Ranking, make_ranking, summary
 from .regions import Pyramid
 from .rerank import Refiner, need
@@ -153,8 +153,8 @@ def read_queries(dataset: Dataset, encoder: Encoder, query: str = "box") -> list
 
 
 def open_engine(gallery: Gallery, settings: EvalSettings, cache: Path | None = None) -> Index:
-    """The search engine that the settings name, over the gallery."""
-    return open_index(settings.engine, gallery.snapshot, cache, settings.train_regions)
+    """The search engine that the settings name, over the gallery, and trained on that and on nothing else."""
+    return open_index(settings.engine, gallery.snapshot, cache, settings.train_regions, refit=Refit.WHERE_CHANGED)
 
 
 def run_benchmark(

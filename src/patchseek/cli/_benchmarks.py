@@ -63,7 +63,7 @@ def evaluate_command(
     from .. import evaluate as ev
     from ..compression import compress_report
     from ..datasets import open_dataset, read_keys, write_similarities
-    from ..indexes import EXACT
+    from ..indexes import EXACT, judge_engine
     from ..regions import Pyramid
     from ..report import Unwritten, write_report
     from ..rerank import Refiner
@@ -71,6 +71,7 @@ def evaluate_command(
     from ._progress import progress_bar
     from ._targets import attempt, check_folder
 
+    judge_engine(index_engine)
     check_folder(out)
     check_folder(cache)
     data = open_dataset(dataset)

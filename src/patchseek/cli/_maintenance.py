@@ -34,6 +34,8 @@ def info_command(collection: Path | None, as_json: bool) -> None:
     }
     if opened.store.settings.outdated:
         record["outdated"] = opened.store.settings.outdated
+    if outgrown := opened.why_outgrown():
+        record["outgrown"] = f"{outgrown}; mend it with: {opened.use_index_command()}"
     if as_json:
         _output.print_line(json.dumps(record, indent=2))
         return

@@ -8,8 +8,9 @@ import math
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
+from enum import Enum
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,6 +19,9 @@ from .._home import expanded
 from ..encoders import Features
 from ..errors import EngineError, QueryError
 from ..store import Snapshot
+
+if TYPE_CHECKING:
+    from ._trial import Trial
 
 EXACT = "exact"
 """The engine that compares a query with every feature."""
@@ -43,8 +47,19 @@ class Hits:
     # (Q, k) inner product of unit vectors in [-1, 1], -inf likewise
 
 
+class Refit(Enum):
+    """When an engine that trains is trained anew on the pictures of now."""
+
+    WHERE_SOON_DONE = "where it no longer fits and that is soon done"
+    WHERE_OUTGROWN = "where it no longer fits"
+    WHERE_CHANGED = "where it was trained on other pictures"
+
+
 class Index(Protocol):
     """A search engine over a snapshot. Searches may run in several threads."""
+
+    outgrown: str | None
+    # why it no longer fits the pictures that it searches and should be trained anew, in a clause; None where it fits
 
     @property
     def name(self) -> str:
@@ -61,7 +76,13 @@ class Index(Protocol):
 
 
 def open_index(
-    engine: str, snapshot: Snapshot, cache: Path | None = None, train_regions: Sequence[int] | None = None
+    engine: str,
+    snapshot: Snapshot,
+    cache: Path | None = None,
+    train_regions: Sequence[int] | None = None,
+    *,
+    refit: Refit = Refit.WHERE_SOON_DONE,
+    kept: bool = False,
 ) -> Index:
     """Open an engine over a snapshot: "exact", "auto", a FAISS factory such as "IVF256,PQ64", Milvus or PostgreSQL.
 
@@ -73,11 +94,10 @@ def open_index(
     "postgresql://USER@HOST/DATABASE[;type=HNSW][;ef=100]" keeps them in PostgreSQL with pgvector; see docs/postgres.md.
     train_regions: the regions whose features train a FAISS index, all by default. FAISS builds and tries an index in a
     process of its own, since some strings crash it; one that is saved and was tried before is only read.
-    Raises EngineError when it cannot be built.
+    refit: see there; what is not trained anew says so, see Index.outgrown. kept: the string was chosen earlier, and is
+    judged mildly. Raises EngineError when it cannot be built.
     """
-    engine = lasting(engine)
-    if engine == AUTO:
-        engine = choose_engine(snapshot.n_positions * snapshot.n_regions, snapshot.dim)
+    engine = resolved(engine, snapshot)
     if engine == EXACT:
         from ._exact import ExactIndex
 
@@ -85,14 +105,65 @@ def open_index(
     if engine.startswith(MILVUS):
         from ._milvus import open_milvus
 
-        return open_milvus(engine, snapshot, cache)
+        return open_milvus(engine, snapshot, cache, kept=kept)
     if engine.startswith(POSTGRES):
         from ._postgres import open_postgres
 
-        return open_postgres(engine, snapshot, cache)
+        return open_postgres(engine, snapshot, cache, refit=refit, kept=kept)
     from ._faiss import open_faiss
 
-    return open_faiss(engine, snapshot, cache, train_regions)
+    return open_faiss(engine, snapshot, cache, train_regions, refit=refit, kept=kept)
+
+
+def judge_engine(engine: str) -> None:
+    """Raise EngineError for an engine's string that is wrong whatever is searched: its parameters, and their numbers.
+
+    Opens, builds and connects to nothing; what depends on the features is found out by open_index.
+    """
+    engine = lasting(engine)
+    if engine in (EXACT, AUTO):
+        return
+    if engine.startswith(MILVUS):
+        from ._milvus_recipe import parse as parse_milvus
+
+        parse_milvus(engine)
+    elif engine.startswith(POSTGRES):
+        from ._postgres_recipe import parse as parse_postgres
+
+        parse_postgres(engine)
+    else:
+        from ._faiss_recipe import parse as parse_faiss
+
+        parse_faiss(engine)
+
+
+def why_outgrown(engine: str, snapshot: Snapshot, cache: Path) -> str | None:
+    """Why the engine that is kept in the cache folder no longer fits, see Index.outgrown; None where none is there.
+
+    Builds nothing. Databases bring themselves up to date when they are opened.
+    """
+    engine = resolved(engine, snapshot)
+    if engine == EXACT or engine.startswith((MILVUS, *POSTGRES)):
+        return None
+    from ._faiss import why_saved_is_outgrown
+
+    return why_saved_is_outgrown(engine, snapshot, cache)
+
+
+def try_engine(index: Index, snapshot: Snapshot) -> "Trial | None":
+    """Search for features of the collection itself; what came of it, None where there are no pictures.
+
+    Raises EngineError for an engine that loses most of them, or that cannot answer.
+    """
+    from ._trial import try_on_own
+
+    return try_on_own(index, snapshot)
+
+
+def resolved(engine: str, snapshot: Snapshot) -> str:
+    """The engine that a string means for a snapshot: what "auto" chooses, else as `lasting` has it."""
+    engine = lasting(engine)
+    return choose_engine(snapshot.n_positions * snapshot.n_regions, snapshot.dim) if engine == AUTO else engine
 
 
 def lasting(engine: str) -> str:

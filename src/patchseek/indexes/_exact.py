@@ -35,6 +35,7 @@ class ExactIndex:
     """Compares every query with every feature."""
 
     name = "exact"
+    outgrown: str | None = None
 
     def __init__(self, snapshot: Snapshot, pool: ThreadPoolExecutor | None = None) -> None:
         self._snapshot = snapshot

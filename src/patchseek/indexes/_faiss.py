@@ -1,12 +1,14 @@
 """Compressed and approximate search with FAISS. Answers in pictures by over-fetching.
 
-Three files import FAISS: this one, `_scan`, and the program `_faiss_child` that builds what is searched here.
+Four files import FAISS: this one, `_scan`, `_faiss_fit`, and the program `_faiss_child` that builds what is searched
+here.
 
 FAISS ranks rows, and one picture may own many of the first rows. So we ask for more rows than pictures and double the
 depth until every query has k distinct live pictures or the index has no more to give.
 """
 
 import logging
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import replace
@@ -21,18 +23,19 @@ from numpy.typing import NDArray
 from ..encoders import Features
 from ..errors import EngineError
 from ..store import Snapshot
-from . import Hits, check_query, n_cores
+from . import Hits, Refit, check_query, n_cores
 from ._best import group_pictures
 from ._exact import search_few
 from ._faiss_child import AnewError, BuildError, Job, build, load, own_words, set_parameters
+from ._faiss_fit import trains
 from ._faiss_recipe import Recipe, parse
-from ._faiss_saved import Saved, find_saved, keep, note_tried
+from ._faiss_saved import find_saved, keep, note_tried
+from ._faiss_trained import TRAIN_ROWS, Held, describe, judged, read_saved, training_rows, usable
 from ._rescore import rescore
 
 _log = logging.getLogger(__name__)
 
 _BLOCK_IMAGES = 512
-_TRAIN_ROWS = 262_144  # at most; k-means gains little from more than a few hundred rows a centroid
 _TRIED_ROWS = 64  # to try a saved index with
 _SMALL = 1 << 20  # rows scored; a compressed index of that size answers one query in a few milliseconds
 
@@ -40,12 +43,15 @@ _SMALL = 1 << 20  # rows scored; a compressed index of that size answers one que
 class FaissIndex:
     """A trained FAISS index over the rows of a snapshot."""
 
-    def __init__(self, engine: str, index: Any, snapshot: Snapshot) -> None:
+    def __init__(
+        self, engine: str, index: Any, snapshot: Snapshot, rerank: int = 0, outgrown: str | None = None
+    ) -> None:
         self.name = f"faiss {engine}"
+        self.outgrown = outgrown
         self._index = index
         self._snapshot = snapshot
         self._is_l2 = _is_l2(index)
-        self._rerank = parse(engine, None).rerank
+        self._rerank = rerank
 
     def search(self, queries: Features, k: int, among: NDArray[np.bool_] | None = None) -> Hits:
         """See Index. Scores are the engine's own estimates: exact for Flat, approximate where it compresses.
@@ -124,24 +130,40 @@ def _usable(
 
 
 def open_faiss(
-    engine: str, snapshot: Snapshot, cache: Path | None, train_regions: Sequence[int] | None = None
+    engine: str,
+    snapshot: Snapshot,
+    cache: Path | None,
+    train_regions: Sequence[int] | None = None,
+    *,
+    refit: Refit = Refit.WHERE_SOON_DONE,
+    kept: bool = False,
 ) -> FaissIndex:
     """The engine over a snapshot: read from the cache, brought up to date, or built. See indexes.open_index.
 
     What is built or searched in a new way is first built and searched by a child process, since it may crash FAISS.
     """
-
-    recipe = parse(engine, train_regions)
-    n_training = len(recipe.training_rows(snapshot.n_positions, snapshot.n_regions, _TRAIN_ROWS))
-    recipe.check(snapshot.n_positions * snapshot.n_regions, n_training, snapshot.dim)
+    recipe = parse(engine, train_regions, kept=kept)
+    recipe.check(snapshot.n_positions * snapshot.n_regions, len(training_rows(recipe, snapshot)), snapshot.dim)
     saved = None if cache is None else find_saved(cache, recipe, snapshot)
+    held = Held() if saved is None else usable(saved, recipe, snapshot, refit)
     index = None
-    if saved is not None and saved.is_whole(snapshot, recipe):
-        index = _read_saved(saved, recipe)
+    if held.saved is not None and held.saved.is_whole(snapshot, recipe):
+        index = read_saved(held.saved, recipe) if held.index is None else held.index
+        held = Held() if index is None else held
     if index is None:
-        index = _build(cache, recipe, snapshot, saved)
+        held = replace(held, index=None)  # before it is there twice
+        index, held = _build(cache, recipe, snapshot, held)
     set_parameters(index, recipe.parameters)
-    return FaissIndex(engine, index, snapshot)
+    return FaissIndex(engine, index, snapshot, recipe.rerank, held.outgrown)
+
+
+def why_saved_is_outgrown(engine: str, snapshot: Snapshot, cache: Path) -> str | None:
+    """See indexes.why_outgrown."""
+    recipe = parse(engine, kept=True)
+    saved = find_saved(cache, recipe, snapshot)
+    if saved is None or not snapshot.n_live or not trains(recipe.factory, snapshot.dim):
+        return None
+    return judged(saved, recipe, snapshot).outgrown
 
 
 def _is_l2(index: Any) -> bool:
@@ -156,23 +178,18 @@ def _n_threads(n_scored: int) -> int:
     return n_cores() if n_scored > _SMALL else 1
 
 
-def _read_saved(saved: Saved, recipe: Recipe) -> Any:
-    try:
-        return load(saved.path)
-    except (OSError, RuntimeError) as error:
-        _log.warning("the saved index of %s cannot be read (%s); building it anew", recipe.factory, error)
-        return None
+def _build(cache: Path | None, recipe: Recipe, snapshot: Snapshot, held: Held) -> tuple[Any, Held]:
+    """Build, extend or only try the index in a child process, keep it in the cache where that can be, and read it.
 
-
-def _build(cache: Path | None, recipe: Recipe, snapshot: Snapshot, saved: Saved | None) -> Any:
-    """Build, extend or only try the index in a child process, keep it in the cache where that can be, and read it."""
+    Returned with it: what is held now, nothing where it was built anew.
+    """
+    saved, began = held.saved, time.monotonic()
     is_new = saved is None or saved.n_shards < len(snapshot.shards)  # else it is only to be searched in a new way
     n_known = saved.n_shards if saved else 0
     start = sum(len(array) for array in snapshot.arrays[:n_known])
     blocks = (block.reshape(-1, snapshot.dim) for _, block in snapshot.blocks(_BLOCK_IMAGES, start))
     n_rows = snapshot.n_positions * snapshot.n_regions
-    n_most = _TRIED_ROWS if saved else _TRAIN_ROWS
-    training = snapshot.rows(recipe.training_rows(snapshot.n_positions, snapshot.n_regions, n_most))
+    training = snapshot.rows(training_rows(recipe, snapshot, _TRIED_ROWS if saved else TRAIN_ROWS))
     with _places(cache, recipe) as places:
         job = Job(
             *(recipe.factory, snapshot.dim, recipe.is_l2, recipe.parameters, len(training), n_rows),
@@ -184,7 +201,7 @@ def _build(cache: Path | None, recipe: Recipe, snapshot: Snapshot, saved: Saved 
             build(job, training, blocks if is_new else ())
         except AnewError:
             _log.info("the index %s cannot be added to; building it anew", recipe.factory)
-            return _build(cache, recipe, snapshot, None)
+            return _build(cache, recipe, snapshot, Held())
         except BuildError as error:
             for place in places:
                 _remove(place)
@@ -192,12 +209,14 @@ def _build(cache: Path | None, recipe: Recipe, snapshot: Snapshot, saved: Saved 
             raise EngineError(f"FAISS cannot build {recipe.text!r} from {made_of}: {error}") from error
         if saved is not None and not is_new:
             note_tried(saved, recipe)
-            return load(saved.path)
+            return load(saved.path), held
         written = next(place for place in places if place.exists())
         index = load(written)
         if written.parent == cache:
-            keep(written, cache, recipe, snapshot)
-        return index
+            seconds = time.monotonic() - began
+            trained = saved.training if saved else describe(index, recipe, snapshot, seconds)
+            keep(written, cache, recipe, snapshot, trained, held.outgrown)
+        return index, held
 
 
 def _remove(path: Path) -> None:

@@ -24,8 +24,8 @@ from ..store import Snapshot
 from . import Hits, check_query, n_clusters
 from ._best import group_pictures, known_rows
 from ._exact import search_few, search_store
-from ._milvus_recipe import TOKEN, Recipe, parse, really_built
-from ._milvus_rows import LIMIT, Rows, chunks
+from ._milvus_recipe import LIMIT, TOKEN, Recipe, parse, really_built, require_dividing
+from ._milvus_rows import Rows, chunks
 from ._owner import owner_of
 from ._rescore import rescore
 
@@ -53,6 +53,8 @@ def _one_line(uri: str) -> Iterator[None]:
 
 class MilvusIndex:
     """The rows of a snapshot in one collection of Milvus. Raises EngineError whenever Milvus cannot be used."""
+
+    outgrown: str | None = None  # Milvus trains each segment on that segment's own rows
 
     def __init__(self, client: Any, recipe: Recipe, collection: str, snapshot: Snapshot) -> None:
         self._client, self._recipe, self._collection, self._snapshot = client, recipe, collection, snapshot
@@ -196,9 +198,10 @@ def _stretches(ids: NDArray[np.int64]) -> str:
     return " or ".join(f"(image >= {a} and image <= {b})" for a, b in zip(firsts, lasts, strict=True))
 
 
-def open_milvus(engine: str, snapshot: Snapshot, cache: Path | None) -> MilvusIndex:
+def open_milvus(engine: str, snapshot: Snapshot, cache: Path | None, *, kept: bool = False) -> MilvusIndex:
     """The engine over a snapshot, with Milvus brought up to date. See indexes.open_index."""
-    recipe = parse(engine)
+    recipe = parse(engine, kept=kept)
+    require_dividing(recipe, snapshot.dim)
     before = set(sys.modules)
     try:
         from pymilvus import MilvusClient

@@ -15,12 +15,11 @@ from numpy.typing import NDArray
 from ..encoders import Features
 from ..errors import EngineError
 from ..store import Snapshot
+from ._milvus_recipe import LIMIT
 from ._owner import shard_tag
 
 TIMEOUT = 60
 """Seconds for one message."""
-LIMIT = 16384
-"""Rows that a search or a query may return, Milvus's own bound."""
 BATCH_BYTES = 8 << 20
 """Of features in one message; a server takes 64 MB."""
 

@@ -24,10 +24,11 @@ from numpy.typing import NDArray
 from ..encoders import Features
 from ..errors import EngineError, MissingExtra
 from ..store import Half, Snapshot
-from . import Hits, check_query
+from . import Hits, Refit, check_query
 from ._best import group_pictures, known_rows
 from ._exact import search_few
 from ._owner import owner_of, shard_tag
+from ._postgres_fit import build_index, refit_index
 from ._postgres_recipe import Recipe, parse
 
 _WAIT = 60  # seconds for another process that is loading the same collection
@@ -65,8 +66,10 @@ def _place(url: str) -> dict[str, Any]:
 class PostgresIndex:
     """The rows of a snapshot in one table. Raises EngineError whenever the database cannot be used."""
 
-    def __init__(self, recipe: Recipe, table: str, snapshot: Snapshot) -> None:
-        self._recipe, self._table, self._snapshot = recipe, table, snapshot
+    outgrown: str | None = None
+
+    def __init__(self, recipe: Recipe, table: str, snapshot: Snapshot, refit: Refit = Refit.WHERE_SOON_DONE) -> None:
+        self._recipe, self._table, self._snapshot, self._refit = recipe, table, snapshot, refit
         self._place = _place(recipe.url)
         self._by_id = np.argsort(snapshot.ids)
         self._n_rows = snapshot.n_live * snapshot.n_regions
@@ -141,8 +144,11 @@ class PostgresIndex:
         with db.transaction():
             for other in built - {wanted}:
                 db.execute(f"DROP INDEX {other}")
-            if wanted not in built and self._recipe.kind != "FLAT":
-                db.execute(f"CREATE INDEX {wanted} ON {self._table} USING {self._recipe.build(self._n_rows)}")
+            if wanted in built:
+                known = wanted, self._table, self._recipe, self._snapshot
+                self.outgrown = refit_index(db, *known, self._refit)
+            elif self._recipe.kind != "FLAT":
+                build_index(db, wanted, self._table, self._recipe, self._snapshot)
 
     def _update_shard(self, db: Any, low: int, array: Half, tag: str, held: NDArray[np.int64]) -> None:
         """Send the live pictures of a shard but those held; rows of theirs that came from another shard go."""
@@ -229,13 +235,20 @@ def _close(idle: "SimpleQueue[Any]") -> None:
         idle.get_nowait().close()
 
 
-def open_postgres(engine: str, snapshot: Snapshot, cache: Path | None) -> PostgresIndex:
+def open_postgres(
+    engine: str,
+    snapshot: Snapshot,
+    cache: Path | None,
+    *,
+    refit: Refit = Refit.WHERE_SOON_DONE,
+    kept: bool = False,
+) -> PostgresIndex:
     """The engine over a snapshot, with the database brought up to date. See indexes.open_index."""
     try:
         import psycopg  # noqa: F401
     except ImportError as error:
         raise MissingExtra("psycopg", "postgres") from error
     table = f"patchseek_{owner_of(snapshot, cache, 'postgres')}_{snapshot.n_regions}"
-    index = PostgresIndex(parse(engine), table, snapshot)
+    index = PostgresIndex(parse(engine, kept=kept), table, snapshot, refit)
     index.update()
     return index

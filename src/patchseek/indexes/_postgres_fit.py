@@ -1,0 +1,60 @@
+"""Are the clusters of a PostgreSQL index still those of the pictures of now? Is given its connection.
+
+IVFFLAT finds its clusters when it is built and keeps them. So a comment on the index notes of what it was built, and
+later pictures are held against those; see `_outgrown`. PostgreSQL does not tell where its clusters are.
+"""
+
+import json
+import time
+from typing import Any
+
+import numpy as np
+
+from ..store import Snapshot
+from . import Refit, n_clusters
+from ._outgrown import DISTANCE, Sample, Trained, is_soon_done, sample, strangeness, why_outgrown
+from ._postgres_recipe import Recipe
+
+_MOST_ROWS = 1 << 40  # PostgreSQL takes a sample of all rows, however many
+
+
+def build_index(db: Any, name: str, table: str, recipe: Recipe, snapshot: Snapshot) -> None:
+    """Build an index over the rows of a table, and note of which pictures."""
+    began = time.monotonic()
+    db.execute(f"CREATE INDEX {name} ON {table} USING {recipe.build(snapshot.n_live * snapshot.n_regions)}")
+    ids = snapshot.ids[snapshot.live]
+    built = {"n_live": len(ids), "last": int(ids.max(initial=0)), "seconds": round(time.monotonic() - began, 1)}
+    db.execute(f"COMMENT ON INDEX {name} IS '{json.dumps(built)}'")
+
+
+def refit_index(db: Any, name: str, table: str, recipe: Recipe, snapshot: Snapshot, refit: Refit) -> str | None:
+    """Build an index anew where that is due; else why it no longer fits, None where it does."""
+    if recipe.kind != "IVFFLAT":
+        return None
+    (comment,) = db.execute("SELECT obj_description(to_regclass(%s), 'pg_class')", [name]).fetchone()
+    try:
+        built = json.loads(comment)
+        outgrown = _why_outgrown(built["n_live"], built["last"], recipe, snapshot)
+        seconds = float(built["seconds"])
+    except (TypeError, ValueError, KeyError):
+        built, outgrown, seconds = {}, "nothing says which pictures its clusters are of", 0.0
+    ids = snapshot.ids[snapshot.live]
+    is_of_now = built.get("n_live") == len(ids) and built.get("last") == int(ids.max(initial=0))
+    is_due = outgrown is not None and (refit is not Refit.WHERE_SOON_DONE or is_soon_done(snapshot, seconds))
+    if not is_due and (is_of_now or refit is not Refit.WHERE_CHANGED):
+        return outgrown
+    db.execute(f"DROP INDEX {name}")
+    build_index(db, name, table, recipe, snapshot)
+    return None
+
+
+def _why_outgrown(n_live: int, last: int, recipe: Recipe, snapshot: Snapshot) -> str | None:
+    """n_live, last: how many pictures it was built of, and the highest id among them."""
+    live = np.flatnonzero(snapshot.live)
+    own, new = live[snapshot.ids[live] <= last], live[snapshot.ids[live] > last]
+    n_lists = recipe.numbers.get("lists", n_clusters(n_live * snapshot.n_regions, 3, 15))
+    errors = strangeness(sample(snapshot, own, None), sample(snapshot, new, None)) if len(own) else ()
+    samples = [Sample(len(part), {DISTANCE: e}) for part, e in zip((own, new), errors, strict=False)]
+    own_sample, new_sample = samples or (Sample(0, {}), Sample(len(new), {}))
+    trained = Trained(n_live, n_live * snapshot.n_regions, {})
+    return why_outgrown(trained, own_sample, new_sample, snapshot.n_regions, n_lists, _MOST_ROWS)
