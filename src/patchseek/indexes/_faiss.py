@@ -1,6 +1,6 @@
 """Compressed and approximate search with FAISS. Answers in pictures by over-fetching.
 
-Four files import FAISS: this one, `_scan`, `_faiss_fit`, and the program `_faiss_child` that builds what is searched
+Three files import FAISS: this one, `_scan`, and `_faiss_program`, which builds in a process of its own what is searched
 here.
 
 FAISS ranks rows, and one picture may own many of the first rows. So we ask for more rows than pictures and double the
@@ -9,7 +9,7 @@ depth until every query has k distinct live pictures or the index has no more to
 
 import logging
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
@@ -22,15 +22,15 @@ from numpy.typing import NDArray
 
 from ..encoders import Features
 from ..errors import EngineError
-from ..store import Snapshot
+from ..store import Half, Snapshot
 from . import Hits, Refit, check_query, n_cores
 from ._best import group_pictures
 from ._exact import search_few
-from ._faiss_child import AnewError, BuildError, Job, build, load, own_words, set_parameters
-from ._faiss_fit import trains
+from ._faiss_child import AnewError, BuildError, UnseenError, build
+from ._faiss_program import Job, load, own_words, set_parameters
 from ._faiss_recipe import Recipe, parse
-from ._faiss_saved import find_saved, keep, note_tried
-from ._faiss_trained import TRAIN_ROWS, Held, describe, judged, read_saved, training_rows, usable
+from ._faiss_saved import Saved, find_saved, keep, note_judged, note_tried
+from ._faiss_trained import TRAIN_ROWS, Look, OutgrownError, is_wanted, training_rows
 from ._rescore import rescore
 
 _log = logging.getLogger(__name__)
@@ -145,25 +145,32 @@ def open_faiss(
     recipe = parse(engine, train_regions, kept=kept)
     recipe.check(snapshot.n_positions * snapshot.n_regions, len(training_rows(recipe, snapshot)), snapshot.dim)
     saved = None if cache is None else find_saved(cache, recipe, snapshot)
-    held = Held() if saved is None else usable(saved, recipe, snapshot, refit)
-    index = None
-    if held.saved is not None and held.saved.is_whole(snapshot, recipe):
-        index = read_saved(held.saved, recipe) if held.index is None else held.index
-        held = Held() if index is None else held
+    if saved is not None and not is_wanted(saved, recipe, snapshot, refit):
+        saved = None
+    index = outgrown = None
+    if saved is not None and saved.is_whole(snapshot, recipe) and (known := saved.judged(snapshot)):
+        index, outgrown = _read_saved(saved, recipe), known[0]
+        saved = saved if index is not None else None
     if index is None:
-        held = replace(held, index=None)  # before it is there twice
-        index, held = _build(cache, recipe, snapshot, held)
+        index, outgrown = _build(cache, Look(recipe, snapshot, saved, refit))
     set_parameters(index, recipe.parameters)
-    return FaissIndex(engine, index, snapshot, recipe.rerank, held.outgrown)
+    return FaissIndex(engine, index, snapshot, recipe.rerank, outgrown)
 
 
 def why_saved_is_outgrown(engine: str, snapshot: Snapshot, cache: Path) -> str | None:
     """See indexes.why_outgrown."""
     recipe = parse(engine, kept=True)
     saved = find_saved(cache, recipe, snapshot)
-    if saved is None or not snapshot.n_live or not trains(recipe.factory, snapshot.dim):
+    if saved is None:
         return None
-    return judged(saved, recipe, snapshot).outgrown
+    if known := saved.judged(snapshot):
+        return known[0]
+    look = Look(recipe, snapshot, saved, Refit.WHERE_OUTGROWN)
+    with suppress(BuildError, OutgrownError):
+        n_rows = sum(len(array) for array in snapshot.arrays[: saved.n_shards]) * snapshot.n_regions
+        _run(look, n_rows, (), ())
+        note_judged(saved, snapshot, look.outgrown)
+    return look.outgrown
 
 
 def _is_l2(index: Any) -> bool:
@@ -178,45 +185,72 @@ def _n_threads(n_scored: int) -> int:
     return n_cores() if n_scored > _SMALL else 1
 
 
-def _build(cache: Path | None, recipe: Recipe, snapshot: Snapshot, held: Held) -> tuple[Any, Held]:
+def _read_saved(saved: Saved, recipe: Recipe) -> Any:
+    try:
+        return load(saved.path)
+    except (OSError, RuntimeError) as error:
+        _log.warning("the saved index of %s cannot be read (%s); building it anew", recipe.factory, error)
+        return None
+
+
+def _build(cache: Path | None, look: Look) -> tuple[Any, str | None]:
     """Build, extend or only try the index in a child process, keep it in the cache where that can be, and read it.
 
-    Returned with it: what is held now, nothing where it was built anew.
+    Returned with it: why it no longer fits, see Index.
     """
-    saved, began = held.saved, time.monotonic()
-    is_new = saved is None or saved.n_shards < len(snapshot.shards)  # else it is only to be searched in a new way
+    saved, recipe, snapshot, began = look.saved, look.recipe, look.snapshot, time.monotonic()
     n_known = saved.n_shards if saved else 0
+    is_new = saved is None or n_known < len(snapshot.shards)  # else only to be searched in a new way, or looked at
     start = sum(len(array) for array in snapshot.arrays[:n_known])
-    blocks = (block.reshape(-1, snapshot.dim) for _, block in snapshot.blocks(_BLOCK_IMAGES, start))
     n_rows = snapshot.n_positions * snapshot.n_regions
-    training = snapshot.rows(training_rows(recipe, snapshot, _TRIED_ROWS if saved else TRAIN_ROWS))
     with _places(cache, recipe) as places:
-        job = Job(
-            *(recipe.factory, snapshot.dim, recipe.is_l2, recipe.parameters, len(training), n_rows),
-            n_threads=_n_threads(10 * n_rows),
-            saved=str(saved.path) if saved else None,
-            targets=[str(place) for place in places] if is_new else (),
-        )
         try:
-            build(job, training, blocks if is_new else ())
-        except AnewError:
-            _log.info("the index %s cannot be added to; building it anew", recipe.factory)
-            return _build(cache, recipe, snapshot, Held())
+            blocks = snapshot.blocks(_BLOCK_IMAGES, start) if is_new else ()
+            _run(look, n_rows, blocks, places if is_new else ())
+        except (AnewError, OutgrownError) as error:
+            if isinstance(error, AnewError):
+                _log.info("the index %s cannot be added to; building it anew", recipe.factory)
+            return _build(cache, Look(recipe, snapshot, None, look.refit))
         except BuildError as error:
             for place in places:
                 _remove(place)
-            made_of = f"{len(training)} features of {snapshot.dim} numbers"
+            made_of = f"{len(training_rows(recipe, snapshot)):,} features of {snapshot.dim} numbers"
             raise EngineError(f"FAISS cannot build {recipe.text!r} from {made_of}: {error}") from error
         if saved is not None and not is_new:
-            note_tried(saved, recipe)
-            return load(saved.path), held
+            note_judged(note_tried(saved, recipe), snapshot, look.outgrown)
+            return load(saved.path), look.outgrown
         written = next(place for place in places if place.exists())
         index = load(written)
         if written.parent == cache:
-            seconds = time.monotonic() - began
-            trained = saved.training if saved else describe(index, recipe, snapshot, seconds)
-            keep(written, cache, recipe, snapshot, trained, held.outgrown)
-        return index, held
+            trained = look.trained(time.monotonic() - began)
+            keep(written, cache, recipe, snapshot, trained, look.outgrown)
+        return index, look.outgrown
+
+
+def _run(look: Look, n_rows: int, blocks: Iterable[tuple[int, Half]], places: Sequence[Path]) -> None:
+    """Start the child; see `_faiss_child.build`. blocks: what is added, see Snapshot.blocks."""
+    saved, recipe, snapshot = look.saved, look.recipe, look.snapshot
+    training = snapshot.rows(training_rows(recipe, snapshot, _TRIED_ROWS if saved else TRAIN_ROWS))
+    is_known = saved is not None and saved.judged(snapshot)
+    job = Job(
+        *(recipe.factory, snapshot.dim, recipe.is_l2, recipe.parameters, len(training), n_rows),
+        n_own=0 if is_known else len(look.own),
+        n_others=0 if is_known else len(look.others),
+        n_threads=_n_threads(10 * n_rows),
+        saved=str(saved.path) if saved else None,
+        targets=tuple(str(place) for place in places),
+    )
+    rows = (block.reshape(-1, snapshot.dim) for _, block in blocks)
+    if not job.n_own:
+        if not is_known:
+            look.take_in(None)
+        build(job, training, rows)
+        return
+    try:
+        build(job, training, rows, np.concatenate([look.own, look.others]), look.take_in)
+    except UnseenError:
+        look.take_in(None)
+        build(replace(job, n_own=0, n_others=0), training, rows)
 
 
 def _remove(path: Path) -> None:

@@ -37,11 +37,18 @@ class Training:
     # features that trained it
     seconds: float
     # that building it took
+    trains: bool
+    # whether it matters what it was trained on
     errors: dict[str, tuple[float, float]]
     # see _outgrown.Trained
 
+    @property
+    def is_known(self) -> bool:
+        """False for an index of a version that did not note it."""
+        return self.n_rows > 0
 
-_UNKNOWN = Training({"n_shards": 1, "n_live": 0}, 0, 0.0, {})
+
+_UNKNOWN = Training({"n_shards": 1, "n_live": 0}, 0, 0.0, True, {})
 """Of an index that does not say: at least the first shard is known to be among it."""
 
 
@@ -72,6 +79,8 @@ class Saved:
 
     def judged(self, snapshot: Snapshot) -> tuple[str | None, ...]:
         """Why it no longer fits, or None where it does; nothing where that was not looked at for these pictures."""
+        if not self.training.trains or not snapshot.n_live:
+            return (None,)
         judged = self.manifest.get("judged", {"state": self.training.state, "outgrown": None})
         return (judged["outgrown"],) if judged["state"] == state_of(snapshot) else ()
 
@@ -114,9 +123,11 @@ def keep(
         written.unlink(missing_ok=True)
 
 
-def note_tried(saved: Saved, recipe: Recipe) -> None:
+def note_tried(saved: Saved, recipe: Recipe) -> Saved:
     """Note that the index was searched with these parameters; where that cannot be written, it is tried again."""
-    _note(saved, {"tried": [*saved.tried, recipe.parameters]})
+    if recipe.parameters in ("", *saved.tried):
+        return saved
+    return _note(saved, {"tried": [*saved.tried, recipe.parameters]})
 
 
 def note_judged(saved: Saved, snapshot: Snapshot, outgrown: str | None) -> Saved:

@@ -1,21 +1,17 @@
-"""Is a saved FAISS index still trained well enough for the pictures of now? Looks at a sample; see `_outgrown`."""
+"""Is a saved FAISS index still trained well enough for the pictures of now? Chooses a sample; see `_outgrown`."""
 
 import logging
-from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ..encoders import Features
 from ..store import Snapshot
 from . import Refit
-from ._faiss_child import load
-from ._faiss_fit import measure, trains
+from ._faiss_child import Report
 from ._faiss_recipe import Recipe
-from ._faiss_saved import Saved, Training, note_judged, state_of
-from ._outgrown import Sample, Trained, is_soon_done, sample, summaries, why_outgrown
+from ._faiss_saved import Saved, Training, state_of
+from ._outgrown import DISTANCE, Sample, Trained, is_soon_done, sample, strangeness, summaries, why_outgrown
 
 _log = logging.getLogger(__name__)
 
@@ -23,88 +19,88 @@ TRAIN_ROWS = 262_144
 """Features that train an index at most; k-means gains little from more than a few hundred a centroid."""
 
 
-@dataclass(frozen=True)
-class Held:
-    """What of a saved index can be used."""
-
-    saved: Saved | None = None
-    index: Any = None
-    # read already, where looking at it took that
-    outgrown: str | None = None
-    # see Index
+class OutgrownError(Exception):
+    """The saved index no longer fits, and another shall be trained."""
 
 
-def training_rows(recipe: Recipe, snapshot: Snapshot, n_most: int = TRAIN_ROWS) -> NDArray[np.int64]:
-    """The rows that train an index, n_most at most: of live pictures, unless there are none."""
-    return recipe.training_rows(_live(snapshot), snapshot.n_regions, n_most)
-
-
-def _live(snapshot: Snapshot) -> NDArray[np.int64]:
+def live_positions(snapshot: Snapshot) -> NDArray[np.int64]:
     """Positions of live pictures; of all where none is."""
     live = np.flatnonzero(snapshot.live)
     return live if len(live) else np.arange(snapshot.n_positions)
 
 
-def usable(saved: Saved, recipe: Recipe, snapshot: Snapshot, refit: Refit) -> Held:
-    """The saved index, judged; nothing where another shall be trained."""
-    if not snapshot.n_live or not trains(recipe.factory, snapshot.dim):
-        return Held(saved)
-    if refit is Refit.WHERE_CHANGED and saved.training.state != state_of(snapshot):
+def training_rows(recipe: Recipe, snapshot: Snapshot, n_most: int = TRAIN_ROWS) -> NDArray[np.int64]:
+    """The rows that train an index, n_most at most: of live pictures, unless there are none."""
+    return recipe.training_rows(live_positions(snapshot), snapshot.n_regions, n_most)
+
+
+def is_wanted(saved: Saved, recipe: Recipe, snapshot: Snapshot, refit: Refit) -> bool:
+    """Whether a saved index may be used, as far as its manifest tells."""
+    training = saved.training
+    if refit is Refit.WHERE_CHANGED and training.is_known and training.trains and training.state != state_of(snapshot):
         _log.info("the index %s was trained on other pictures; building it anew", recipe.factory)
-        return Held()
-    held = judged(saved, recipe, snapshot)
-    is_due = refit is not Refit.WHERE_SOON_DONE or is_soon_done(snapshot, saved.training.seconds)
-    if held.outgrown and is_due:
-        _log.info("the index %s no longer fits: %s; building it anew", recipe.factory, held.outgrown)
-        return Held()
-    return held
+        return False
+    return not any(is_due(reason, saved, recipe, snapshot, refit) for reason in saved.judged(snapshot))
 
 
-def judged(saved: Saved, recipe: Recipe, snapshot: Snapshot) -> Held:
-    """The saved index, and why it no longer fits. Nothing where it cannot be read."""
-    if known := saved.judged(snapshot):
-        return Held(saved, None, known[0])
-    index = read_saved(saved, recipe)
-    if index is None:
-        return Held()
-    outgrown = _judge(index, saved.training, recipe, snapshot)
-    return Held(note_judged(saved, snapshot, outgrown), index, outgrown)
+def is_due(reason: str | None, saved: Saved, recipe: Recipe, snapshot: Snapshot, refit: Refit) -> bool:
+    """Whether an index that no longer fits for a reason, or fits, shall be built anew; says so."""
+    may = refit is not Refit.WHERE_SOON_DONE or is_soon_done(snapshot, saved.training.seconds)
+    if reason and may:
+        _log.info("the index %s no longer fits: %s; building it anew", recipe.factory, reason)
+    return bool(reason and may)
 
 
-def read_saved(saved: Saved, recipe: Recipe) -> Any:
-    """The saved index; None, with a warning, where it cannot be read."""
-    try:
-        return load(saved.path)
-    except (OSError, RuntimeError) as error:
-        _log.warning("the saved index of %s cannot be read (%s); building it anew", recipe.factory, error)
-        return None
+@dataclass
+class Look:
+    """A look at how well an index keeps pictures: of those that trained it, and of later ones. What came of it."""
 
+    recipe: Recipe
+    snapshot: Snapshot
+    saved: Saved | None
+    # None: it is being trained
+    refit: Refit
+    training: Training | None = None
+    # of an index that is being trained
+    outgrown: str | None = None
+    # see Index
 
-def _judge(index: Any, training: Training, recipe: Recipe, snapshot: Snapshot) -> str | None:
-    n_known = sum(len(array) for array in snapshot.arrays[: training.state["n_shards"]])
-    live = np.flatnonzero(snapshot.live)
-    own, new = live[live < n_known], live[live >= n_known]
-    errors: Sequence[dict[str, NDArray[np.float32]]] = ({}, {})
-    if len(own):
-        errors = measure(index, _sample(recipe, snapshot, own), _sample(recipe, snapshot, new))
-    return why_outgrown(
-        Trained(training.state["n_live"], training.n_rows, training.errors),
-        Sample(len(own), errors[0]),
-        Sample(len(new), errors[1]),
-        snapshot.n_regions,
-        recipe.n_centroids,
-        TRAIN_ROWS,
-    )
+    def __post_init__(self) -> None:
+        live, snapshot = live_positions(self.snapshot), self.snapshot
+        if self.saved is not None and (known := self.saved.judged(snapshot)):
+            live, self.outgrown = live[:0], known[0]
+        n_shards = self.saved.training.state["n_shards"] if self.saved else len(snapshot.arrays)
+        n_known = sum(len(array) for array in snapshot.arrays[:n_shards])
+        self._positions = live[live < n_known], live[live >= n_known]
+        self.own, self.others = (sample(snapshot, part, self.recipe.train_regions) for part in self._positions)
 
+    def take_in(self, report: Report | None) -> None:
+        """Judge by what the index says of the two samples; by the samples alone where it says nothing.
 
-def _sample(recipe: Recipe, snapshot: Snapshot, positions: NDArray[np.int64]) -> Features:
-    return sample(snapshot, positions, recipe.train_regions)
+        Raises OutgrownError for a saved one that shall be replaced.
+        """
+        n_own, errors = len(self.own), report.errors if report else {}
+        own, others = (
+            {kind: np.array(each[part], np.float32) for kind, each in errors.items()}
+            for part in (slice(0, n_own), slice(n_own, None))
+        )
+        if (report is None or not report.is_told) and n_own:
+            own[DISTANCE], others[DISTANCE] = strangeness(self.own, self.others)
+        if self.saved is None:
+            n_rows = len(training_rows(self.recipe, self.snapshot))
+            trains = report is None or report.trains
+            self.training = Training(state_of(self.snapshot), n_rows, 0.0, trains, summaries(own))
+            return
+        then, n = self.saved.training, tuple(map(len, self._positions))
+        trained = Trained(then.state["n_live"], then.n_rows, then.errors)
+        samples, sizes = (Sample(n[0], own), Sample(n[1], others)), (self.snapshot.n_regions, self.recipe.n_centroids)
+        self.outgrown = why_outgrown(trained, *samples, *sizes, TRAIN_ROWS)
+        if is_due(self.outgrown, self.saved, self.recipe, self.snapshot, self.refit):
+            raise OutgrownError
 
-
-def describe(index: Any, recipe: Recipe, snapshot: Snapshot, seconds: float) -> Training:
-    """What an index was just trained on, and how well it keeps that. seconds: that building it took."""
-    errors: dict[str, tuple[float, float]] = {}
-    if trains(recipe.factory, snapshot.dim):
-        own = _sample(recipe, snapshot, _live(snapshot))
-        errors = summaries(measure(index, own, own[:0])[0])
-    return Training(state_of(snapshot), len(training_rows(recipe, snapshot)), round(seconds, 1), errors)
+    def trained(self, seconds: float) -> Training:
+        """What the index is trained on. seconds: that building it took, where it was trained now."""
+        if self.saved is not None:
+            return self.saved.training
+        assert self.training is not None, "an index that is trained is looked at"
+        return replace(self.training, seconds=round(seconds, 1))

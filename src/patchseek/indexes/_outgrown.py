@@ -89,7 +89,7 @@ def summaries(errors: Mapping[str, NDArray[np.float32]]) -> dict[str, tuple[floa
     return {kind: _summary(each) for kind, each in errors.items() if len(each)}
 
 
-def sample(snapshot: Snapshot, positions: NDArray[np.int64], regions: Sequence[int] | None) -> NDArray[np.float32]:
+def sample(snapshot: Snapshot, positions: NDArray[np.int64], regions: Sequence[int] | None) -> NDArray[np.float16]:
     """Features (n, D) of a few regions, all may be meant, of pictures evenly spread among positions (m,).
 
     In turn of every picture one, and of an even number of pictures where there are several.
@@ -100,17 +100,17 @@ def sample(snapshot: Snapshot, positions: NDArray[np.int64], regions: Sequence[i
     chosen = positions[np.linspace(0, len(positions) - 1, n_pictures).astype(np.int64)]
     n_each = min(len(allowed), -(-SAMPLE // max(n_pictures, 1)))
     turns = (np.arange(n_each)[:, None] * len(allowed) // n_each + np.arange(n_pictures)) % len(allowed)
-    return snapshot.rows((chosen * snapshot.n_regions + allowed[turns]).ravel()).astype(np.float32)
+    return snapshot.rows((chosen * snapshot.n_regions + allowed[turns]).ravel())
 
 
-def strangeness(own: NDArray[np.float32], others: NDArray[np.float32]) -> tuple[NDArray[np.float32], ...]:
+def strangeness(own: NDArray[np.float16], others: NDArray[np.float16]) -> tuple[NDArray[np.float32], ...]:
     """How far features are from the nearest of every other one of own (n, D): of the rest of own, and of others (m, D).
 
     In squared lengths. For engines that do not tell where their clusters are.
     """
-    anchors = own[::2]  # of every other picture, see sample
+    anchors = own[::2].astype(np.float32)  # of every other picture, see sample
     half = (anchors * anchors).sum(axis=1)
-    rests = (own[1::2] if len(own) > 1 else own, others)
+    rests = [part.astype(np.float32) for part in (own[1::2] if len(own) > 1 else own, others)]
     return tuple(((x * x).sum(axis=1) + (half - 2 * x @ anchors.T).min(axis=1, initial=np.inf)) for x in rests)
 
 
