@@ -3,7 +3,7 @@
 import hashlib
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -109,17 +109,17 @@ def parse(engine: str, train_regions: Sequence[int] | None = None, *, kept: bool
         raise EngineError(f"{engine!r}: metric must be L2, or left out for the inner product")
     asked = {"rerank": said.pop("rerank", "0")}
     rerank = int(read_numbers(engine, asked, {"rerank": _RERANK}, of="an engine", kept=kept)["rerank"])
-    ranges = _ranges(factory)
+    ranges = _ranges(factory, said)
     judged = {name: value for name, value in said.items() if name in ranges or not kept}
     read_numbers(engine, judged, ranges, of="FAISS", kept=kept)
     parameters = ",".join(f"{name}={value}" for name, value in said.items())
     return Recipe(factory, parameters, is_l2, None if train_regions is None else tuple(map(int, train_regions)), rerank)
 
 
-def _ranges(factory: str) -> dict[str, Range]:
+def _ranges(factory: str, said: Iterable[str]) -> dict[str, Range]:
     """What may be said of an index; no more clusters are looked into than there are."""
-    ranges = dict(_RANGES)
+    ranges = {**_RANGES, "rerank": _RERANK}
     for n_lists in _lists(factory)[:1]:
         ranges["nprobe"] = Range(1, n_lists, f"the clusters of IVF{n_lists}")
-    inner = {f"{_INNER}{name}": allowed for name, allowed in _RANGES.items()}
-    return {**ranges, **inner, "rerank": _RERANK}
+    inner = {name: _RANGES.get(name.removeprefix(_INNER)) for name in said if name.startswith(_INNER)}
+    return ranges | {name: allowed for name, allowed in inner.items() if allowed}

@@ -21,6 +21,8 @@ WORSE = 1.25
 """Times the error of its training that an engine may come to."""
 SLACK = 0.01
 """Error that counts as none, in squared lengths of features of unit length."""
+SURE = 0.1
+"""Error by which newcomers must stand out where nobody noted what trained an engine: it may have been they, too."""
 FEW = 0.01
 """Share of newcomers, in all that is searched, below which their own error is not looked at."""
 SAMPLE = 512
@@ -43,7 +45,7 @@ class Trained:
     n_rows: int
     # features that trained it; 0 where nobody noted it
     errors: Mapping[str, tuple[float, float]]
-    # by what was measured: mean, and what 99 of 100 of its own features do not exceed
+    # by what was measured: mean, and what 99 of 100 of its own features do not exceed; empty where nobody noted it
 
 
 @dataclass(frozen=True)
@@ -63,6 +65,8 @@ def why_outgrown(
     """
     if not own.n_live:
         return "no picture that it was trained on is left"
+    if not trained.errors and 2 * own.n_live < trained.n_live:  # what is left cannot be held against that
+        return f"of {trained.n_live:,} pictures that it was trained on {own.n_live:,} are left"
     n_live = own.n_live + new.n_live
     if trained.n_rows and trained.n_rows < min(ENOUGH * n_centroids, n_most) and n_live > GROWN * trained.n_live:
         n_then, n_now = trained.n_live * n_regions, n_live * n_regions
@@ -72,6 +76,10 @@ def why_outgrown(
         later = new.errors.get(kind, errors[:0])
         mean_new = float(later.mean()) if len(later) else 0.0
         mean_now = (float(errors.mean()) * own.n_live + mean_new * new.n_live) / n_live
+        if not trained.n_rows:
+            if mean_new > 2 * high_own + SURE:
+                return f"the error of its {kind} is {mean_new:.2f} for newer pictures, and {mean_own:.2f} for the first"
+            continue
         if mean_now > WORSE * mean_own + SLACK:
             return f"the error of its {kind} is {mean_now:.2f}, and was {mean_own:.2f} when it was trained"
         if new.n_live > FEW * n_live and mean_new > WORSE * high_own + SLACK:

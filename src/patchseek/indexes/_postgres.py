@@ -248,7 +248,8 @@ def open_postgres(
         import psycopg  # noqa: F401
     except ImportError as error:
         raise MissingExtra("psycopg", "postgres") from error
+    recipe = parse(engine, kept=kept)
     table = f"patchseek_{owner_of(snapshot, cache, 'postgres')}_{snapshot.n_regions}"
-    index = PostgresIndex(parse(engine, kept=kept), table, snapshot, refit)
+    index = PostgresIndex(recipe, table, snapshot, refit)
     index.update()
     return index
