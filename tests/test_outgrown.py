@@ -11,6 +11,7 @@ from click.testing import CliRunner
 from PIL import Image
 
 from patchseek import Collection
+from patchseek import evaluate as ev
 from patchseek.cli import cli
 from patchseek.encode import add_folder
 from patchseek.indexes import Refit, _faiss, _faiss_saved, _outgrown, open_index, why_outgrown
@@ -232,10 +233,12 @@ def info(collection):
     return done.output
 
 
-def test_a_search_trains_a_small_collection_s_engine_anew(library, caplog):
+def test_a_search_trains_a_small_collection_s_engine_anew(library, built, caplog):
     caplog.set_level("INFO", "patchseek")
     collection, folder = library
-    assert "outgrown       the error of its codes is " in info(collection)
+    for _ in range(2):
+        assert "outgrown       the error of its codes is " in info(collection)
+    assert built == [built[0]] and "building" not in caplog.text, "looked at once, and noted"
     assert first(collection, folder) == 1
     assert "the index SQ8 no longer fits: the error of its codes is " in caplog.text
     assert collection.outgrown is None
@@ -305,3 +308,11 @@ def test_a_look_costs_little_beside_adding(library):
     assert len(sample) <= 2 * _outgrown.SAMPLE
     many = dataclasses.replace(snapshot, arrays=[np.zeros((900, 30, 13), np.float16)], ids=np.arange(900))
     assert len(_outgrown.sample(many, np.arange(900), None)) == _outgrown.SAMPLE
+
+
+def test_a_benchmark_s_engine_is_trained_on_the_very_gallery(tmp_path, built):
+    parts = [scenes(60, seed) for seed in (10, 11)]
+    for n in (1, 2, 2):
+        gallery = ev.Gallery(None, snapshot_of(*parts[:n]), {}, {})
+        ev.open_engine(gallery, ev.EvalSettings(engine="PQ8x4"), tmp_path)
+    assert [(job.saved, job.n_training) for job in built] == [(None, 1800), (None, 3600)]

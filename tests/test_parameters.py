@@ -124,8 +124,10 @@ def test_an_engine_chosen_before_ranges_were_judged_goes_on_where_it_worked(tmp_
             collection.search(folder / "3.png", index=engine)
     for engine in ("IVF4,Flat;nprobe=0", "HNSW16;efSearch=0"):
         collection.store.catalogue.set("option.index", engine)
-        with pytest.raises(EngineError, match="must be a whole number from 1"):
+        with pytest.raises(EngineError, match=r"found '0'; choose another engine with: patchseek use-index$"):
             collection.search(folder / "3.png")
+        done = CliRunner().invoke(cli, ["info", "-c", str(collection.path)])
+        assert done.exit_code == 0 and f"unusable       '{engine}': " in done.output
 
 
 @pytest.mark.parametrize("engine", ["IVF16,Flat;nprobe=0", "HNSW16;efSearch=0", f"{PG};probes=0"])

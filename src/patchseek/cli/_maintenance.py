@@ -5,7 +5,7 @@ from pathlib import Path
 
 import click
 
-from ..errors import StoreError
+from ..errors import EngineError, StoreError
 from ._collection import collection_option, open_collection
 from ._log import say
 
@@ -34,8 +34,11 @@ def info_command(collection: Path | None, as_json: bool) -> None:
     }
     if opened.store.settings.outdated:
         record["outdated"] = opened.store.settings.outdated
-    if outgrown := opened.why_outgrown():
-        record["outgrown"] = f"{outgrown}; mend it with: {opened.use_index_command()}"
+    try:
+        if outgrown := opened.why_outgrown():
+            record["outgrown"] = f"{outgrown}; mend it with: {opened.use_index_command()}"
+    except EngineError as error:
+        record["unusable"] = str(error)
     if as_json:
         _output.print_line(json.dumps(record, indent=2))
         return

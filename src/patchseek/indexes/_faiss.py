@@ -165,8 +165,8 @@ def why_saved_is_outgrown(engine: str, snapshot: Snapshot, cache: Path) -> str |
         return None
     if known := saved.judged(snapshot):
         return known[0]
-    look = Look(recipe, snapshot, saved, Refit.WHERE_OUTGROWN)
-    with suppress(BuildError, OutgrownError):
+    look = Look(recipe, snapshot, saved, None)
+    with suppress(BuildError):  # one that cannot be read is built anew by the next search
         n_rows = sum(len(array) for array in snapshot.arrays[: saved.n_shards]) * snapshot.n_regions
         _run(look, n_rows, (), ())
         note_judged(saved, snapshot, look.outgrown)

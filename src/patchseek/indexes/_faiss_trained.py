@@ -43,9 +43,11 @@ def is_wanted(saved: Saved, recipe: Recipe, snapshot: Snapshot, refit: Refit) ->
     return not any(is_due(reason, saved, recipe, snapshot, refit) for reason in saved.judged(snapshot))
 
 
-def is_due(reason: str | None, saved: Saved, recipe: Recipe, snapshot: Snapshot, refit: Refit) -> bool:
+def is_due(reason: str | None, saved: Saved, recipe: Recipe, snapshot: Snapshot, refit: Refit | None) -> bool:
     """Whether an index that no longer fits for a reason, or fits, shall be built anew; says so."""
-    may = refit is not Refit.WHERE_SOON_DONE or is_soon_done(snapshot, saved.training.seconds)
+    may = refit is not None
+    if refit is Refit.WHERE_SOON_DONE:
+        may = is_soon_done(snapshot, saved.training.seconds)
     if reason and may:
         _log.info("the index %s no longer fits: %s; building it anew", recipe.factory, reason)
     return bool(reason and may)
@@ -59,7 +61,8 @@ class Look:
     snapshot: Snapshot
     saved: Saved | None
     # None: it is being trained
-    refit: Refit
+    refit: Refit | None
+    # None: only look
     training: Training | None = None
     # of an index that is being trained
     outgrown: str | None = None

@@ -80,7 +80,8 @@ def _number(engine: str, name: str, text: str, allowed: Range, *, kept: bool) ->
     is_right = allowed.least <= number <= allowed.most and is_written_well
     if is_right or (kept and allowed.least <= number < math.inf):
         return number
-    raise EngineError(f"{_short(engine)}: {name} must be {allowed}, found {_short(text)}")
+    advice = "; choose another engine with: patchseek use-index" if kept else ""
+    raise EngineError(f"{_short(engine)}: {name} must be {allowed}, found {_short(text)}{advice}")
 
 
 def _short(text: str) -> str:
