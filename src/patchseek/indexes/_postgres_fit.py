@@ -32,16 +32,16 @@ def refit_index(db: Any, name: str, table: str, recipe: Recipe, snapshot: Snapsh
     if recipe.kind != "IVFFLAT":
         return None
     (comment,) = db.execute("SELECT obj_description(to_regclass(%s), 'pg_class')", [name]).fetchone()
+    ids = snapshot.ids[snapshot.live]
     try:
         built = json.loads(comment)
-        outgrown = _why_outgrown(built["n_live"], built["last"], recipe, snapshot)
-        seconds = float(built["seconds"])
+        if (built["n_live"], built["last"]) == (len(ids), int(ids.max(initial=0))):
+            return None
+        outgrown, seconds = _why_outgrown(built["n_live"], built["last"], recipe, snapshot), float(built["seconds"])
     except (TypeError, ValueError, KeyError):
-        built, outgrown, seconds = {}, "nothing says which pictures its clusters are of", 0.0
-    ids = snapshot.ids[snapshot.live]
-    is_of_now = built.get("n_live") == len(ids) and built.get("last") == int(ids.max(initial=0))
+        outgrown, seconds = "nothing says which pictures its clusters are of", 0.0
     is_due = outgrown is not None and (refit is not Refit.WHERE_SOON_DONE or is_soon_done(snapshot, seconds))
-    if not is_due and (is_of_now or refit is not Refit.WHERE_CHANGED):
+    if not is_due and refit is not Refit.WHERE_CHANGED:
         return outgrown
     db.execute(f"DROP INDEX {name}")
     build_index(db, name, table, recipe, snapshot)
