@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, NoReturn
 import click
 
 from .. import __version__
+from .._addresses import masked
 from ..errors import PatchseekError
 from ._benchmarks import dataset_command, evaluate_command, score_command
 from ._collection import remember
@@ -114,12 +115,12 @@ def index(
     A single picture as SOURCE is added to the collection of its folder, or brought up to date, and nothing else is.
     """
     from ..collection import Collection, find_collection
-    from ..indexes import Refit, judge_engine, lasting
+    from ..indexes import Refit, judge_parameters, lasting
     from ..store import Store
     from ._progress import progress_bar
 
     if index_engine is not None:
-        judge_engine(index_engine)
+        judge_parameters(index_engine)
         index_engine = lasting(index_engine)
     if report:
         check_file(report)
@@ -225,7 +226,7 @@ def _end(exit_code: int | None) -> None:
 
 
 def _fail(text: str, exit_code: int, error: BaseException, prefix: str = _ERROR) -> NoReturn:
-    line = text if logs_json() else printable(text)
+    line = masked(text) if logs_json() else printable(text)
     say(line, level=logging.ERROR, prefix=prefix, error=type(error).__name__, exit_code=exit_code)
     flush_results()
     sys.exit(exit_code)

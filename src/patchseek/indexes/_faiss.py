@@ -20,7 +20,7 @@ from uuid import uuid4
 import numpy as np
 from numpy.typing import NDArray
 
-from ..encoders import Features
+from ..encoders import Features, flawed
 from ..errors import EngineError
 from ..store import Half, Snapshot
 from . import Hits, Refit, check_query, n_cores
@@ -32,6 +32,7 @@ from ._faiss_recipe import Recipe, parse
 from ._faiss_saved import Saved, find_saved, keep, note_judged, note_tried
 from ._faiss_trained import TRAIN_ROWS, Look, OutgrownError, is_wanted, training_rows
 from ._rescore import rescore
+from ._sound import require_sound, without_flaws
 
 _log = logging.getLogger(__name__)
 
@@ -173,6 +174,20 @@ def why_saved_is_outgrown(engine: str, snapshot: Snapshot, cache: Path) -> str |
     return look.outgrown
 
 
+def judge_faiss(
+    engine: str, n_images: int, n_regions: int, dim: int, train_regions: Sequence[int] | None = None
+) -> None:
+    """Raise EngineError for a string that cannot become an index of so many features; see indexes.judge_engine."""
+    recipe, n_rows = parse(engine, train_regions), n_images * n_regions
+    n_training = len(recipe.training_rows(np.arange(n_images), n_regions, TRAIN_ROWS))
+    recipe.check(n_rows, n_training, dim)
+    job = Job(recipe.factory, dim, recipe.is_l2, recipe.parameters, n_training, n_rows, 1, only_looks=True)
+    try:
+        build(job, np.empty((0, dim), np.float16), ())
+    except BuildError as error:
+        raise EngineError(f"FAISS cannot build {recipe.text!r} from {n_training} features: {error}") from error
+
+
 def _is_l2(index: Any) -> bool:
     """Whether smaller is better: some kinds of index are always so, whatever was asked for."""
     import faiss
@@ -202,6 +217,8 @@ def _build(cache: Path | None, look: Look) -> tuple[Any, str | None]:
     n_known = saved.n_shards if saved else 0
     is_new = saved is None or n_known < len(snapshot.shards)  # else only to be searched in a new way, or looked at
     start = sum(len(array) for array in snapshot.arrays[:n_known])
+    if is_new:
+        require_sound(snapshot, np.arange(snapshot.n_positions) >= start)
     n_rows = snapshot.n_positions * snapshot.n_regions
     with _places(cache, recipe) as places:
         try:
@@ -231,6 +248,7 @@ def _run(look: Look, n_rows: int, blocks: Iterable[tuple[int, Half]], places: Se
     """Start the child; see `_faiss_child.build`. blocks: what is added, see Snapshot.blocks."""
     saved, recipe, snapshot = look.saved, look.recipe, look.snapshot
     training = snapshot.rows(training_rows(recipe, snapshot, _TRIED_ROWS if saved else TRAIN_ROWS))
+    training = training[~flawed(training)]
     is_known = saved is not None and saved.judged(snapshot)
     job = Job(
         *(recipe.factory, snapshot.dim, recipe.is_l2, recipe.parameters, len(training), n_rows),
@@ -240,7 +258,7 @@ def _run(look: Look, n_rows: int, blocks: Iterable[tuple[int, Half]], places: Se
         saved=str(saved.path) if saved else None,
         targets=tuple(str(place) for place in places),
     )
-    rows = (block.reshape(-1, snapshot.dim) for _, block in blocks)
+    rows = without_flaws(blocks, snapshot.dim)
     if not job.n_own:
         if not is_known:
             look.take_in(None)

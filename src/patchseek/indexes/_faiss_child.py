@@ -70,13 +70,13 @@ def build(
         try:
             with suppress(BrokenPipeError), child.stdin as pipe:  # a child that died: its exit code says why
                 pipe.write(json.dumps([asdict(job), job.cpu_seconds, job.n_bytes]).encode() + b"\n")
-                for rows in (training, *([] if sample is None else [sample])):
+                for rows in filter(len, (training, *([] if sample is None else [sample]))):
                     _send(pipe, rows)
                 pipe.flush()
                 report = None if judge is None else _report(seen)
                 if report is not None and judge is not None:
                     judge(report)
-                for rows in blocks if judge is None or report is not None else ():
+                for rows in filter(len, blocks) if judge is None or report is not None else ():
                     _send(pipe, rows)
             code = child.wait()
         finally:

@@ -51,6 +51,8 @@ class Job:
     # an index to begin with; None: train a new one
     targets: Sequence[str] = ()
     # where to save it: the first of these that can be written; none: only try it
+    only_looks: bool = False
+    # whether there are no features yet, so that only the strings and the counts are judged
 
     @property
     def cpu_seconds(self) -> int:
@@ -80,14 +82,14 @@ def _serve(pipe: BinaryIO) -> None:
     import faiss
 
     faiss.omp_set_num_threads(job.n_threads)
+    if job.only_looks:
+        _judge(_untrained(job), job)
+        return
     training = _read(pipe, job.n_training, job.dim)
     sample = _read(pipe, job.n_own + job.n_others, job.dim)
     trains = True
     if job.saved is None:
-        metric = faiss.METRIC_L2 if job.is_l2 else faiss.METRIC_INNER_PRODUCT
-        index: Any = faiss.index_factory(job.dim, job.factory, metric)
-        _tune_training(index)
-        _set_parameters(index, job.parameters)  # a wrong name is told before the training, which may take hours
+        index = _untrained(job)
         trains = not index.is_trained
         if trains:
             index.train(training)
@@ -111,6 +113,29 @@ def _serve(pipe: BinaryIO) -> None:
         del index  # before it is there twice
         index = load(written)  # as it will be
     _try(index, job, training)
+
+
+def _untrained(job: Job) -> Any:
+    """The index of the job's strings. A wrong parameter is told here, before the training, which may take hours."""
+    import faiss
+
+    metric = faiss.METRIC_L2 if job.is_l2 else faiss.METRIC_INNER_PRODUCT
+    index: Any = faiss.index_factory(job.dim, job.factory, metric)
+    _tune_training(index)
+    _set_parameters(index, job.parameters)
+    return index
+
+
+def _judge(index: Any, job: Job) -> None:
+    """Raise SystemExit where so few features as there will be cannot train the index."""
+    import faiss
+
+    ivf = faiss.try_extract_index_ivf(index)
+    inner: Any = faiss.downcast_index(ivf or index)
+    n_words = int(getattr(getattr(inner, "pq", None), "ksub", 0))
+    for n, what in ((int(getattr(ivf, "nlist", 0)), "clusters"), (n_words, "code words")):
+        if job.n_training < n:
+            sys.exit(f"{n} {what} need as many training features, there will be {job.n_training}")
 
 
 def _limit(cpu_seconds: int, n_bytes: int) -> None:

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from ..encoders import flawed
 from ..store import Snapshot
 from . import Refit
 from ._faiss_child import Report
@@ -75,7 +76,8 @@ class Look:
         n_shards = self.saved.training.state["n_shards"] if self.saved else len(snapshot.arrays)
         n_known = sum(len(array) for array in snapshot.arrays[:n_shards])
         self._positions = live[live < n_known], live[live >= n_known]
-        self.own, self.others = (sample(snapshot, part, self.recipe.train_regions) for part in self._positions)
+        samples = (sample(snapshot, part, self.recipe.train_regions) for part in self._positions)
+        self.own, self.others = (part[~flawed(part)] for part in samples)
 
     def take_in(self, report: Report | None) -> None:
         """Judge by what the index says of the two samples; by the samples alone where it says nothing.
