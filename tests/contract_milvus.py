@@ -1,13 +1,14 @@
 """What holds for Milvus Lite and for a server alike, against brute force. A class is given `place`, a `milvus:URI`."""
 
 import dataclasses
+from contextlib import suppress
 
 import numpy as np
 import pytest
-from pymilvus import MilvusClient
+from pymilvus import MilvusClient, MilvusException
 
 from patchseek.errors import EngineError, QueryError
-from patchseek.indexes import _exact, _milvus, _milvus_rows, open_index
+from patchseek.indexes import Held, _exact, _milvus, _milvus_rows, compare, open_index, ping
 from patchseek.store import Snapshot
 
 from .test_indexes import assert_brute_force, make_snapshot, unit
@@ -47,6 +48,41 @@ def sent(monkeypatch):
 
     monkeypatch.setattr(MilvusClient, "upsert", counted)
     return messages
+
+
+def rows_of(client, name, n=2):
+    """The first rows of n pictures from 110 on, as they were sent."""
+    fields = ["row", "image", "region", "shard", "feature"]
+    found = client.query(name, filter=f"image >= 110 and image < {110 + n}", output_fields=fields)
+    return [{key: row[key] for key in fields} for row in found]
+
+
+def drop_index(client, name):
+    client.release_collection(name)
+    client.drop_index(name, "feature")
+
+
+def exchange(client, name):
+    """Each of two pictures gets the features of the other."""
+    rows = sorted(rows_of(client, name), key=lambda row: row["row"])
+    client.upsert(name, [row | {"feature": rows[n - 5]["feature"]} for n, row in enumerate(rows)])
+
+
+FAULTS = {
+    "dropped": lambda client, name: client.drop_collection(name),
+    "emptied": lambda client, name: client.delete(name, filter="row >= 0"),
+    "let go of": lambda client, name: client.release_collection(name),
+    "without its index": drop_index,
+    "pictures deleted": lambda client, name: client.delete(name, filter="image in [100, 117, 118, 159]"),
+    "one row deleted": lambda client, name: client.delete(name, filter="image == 131 and region == 4"),
+    "features exchanged": exchange,
+    "others beside them": lambda client, name: client.upsert(
+        name, [row | {"row": row["row"] + 10_000, "image": row["image"] + 2000} for row in rows_of(client, name)]
+    ),
+    "others under its shards": lambda client, name: client.upsert(
+        name, [row | {"row": row["row"] + 10_000} for row in rows_of(client, name)]
+    ),
+}
 
 
 class MilvusContract:
@@ -143,6 +179,37 @@ class MilvusContract:
         index = open_index(place, yesterday, tmp_path)
         open_index(place, snapshot, tmp_path)
         assert sorted(index.search(query, 30).positions[0].tolist()) == list(range(30))
+
+    @pytest.mark.parametrize("fault", FAULTS)
+    @pytest.mark.parametrize("is_open", [True, False], ids=["open", "closed"])
+    def test_what_becomes_of_its_rows_is_mended_by_the_next_search(self, place, tmp_path, fault, is_open):
+        snapshot, queries = make_snapshot(removed=[5]), unit(np.random.default_rng(1), 3, 16)
+        index = open_index(place, snapshot, tmp_path)
+        client, name = MilvusClient(place.removeprefix("milvus:")), index._collection
+        assert compare(place, snapshot, tmp_path, every=True) == Held(59, 0, 0)
+        FAULTS[fault](client, name)
+        with suppress(MilvusException):  # which waits until everybody sees it
+            client.query(name, filter="", output_fields=["count(*)"], consistency_level="Strong")
+        if fault != "let go of" and not (is_open and fault.startswith("others")):
+            n = {"pictures deleted": 4, "one row deleted": 1, "features exchanged": 2}.get(fault, 59)
+            n = 0 if fault in ("without its index", "others beside them", "others under its shards") else n
+            with suppress(EngineError):  # without an index it cannot say
+                assert compare(place, snapshot, tmp_path, every=True) == Held(59, n, n)
+        if not is_open:
+            index = open_index(place, snapshot, tmp_path)
+        assert_brute_force(index.search(queries, 1), snapshot, queries, 1)
+        assert_brute_force(index.search(queries, 500), snapshot, queries, 500)
+        assert compare(place, snapshot, tmp_path, every=True) == Held(59, 0, 0)
+
+    def test_what_was_never_sent_is_not_lost(self, place, tmp_path):
+        snapshot = make_snapshot()
+        assert compare(place, snapshot, tmp_path) == Held(60, 60, 0)
+        assert list(tmp_path.glob("*owner")) == []
+        open_index(place, part(snapshot, 2), tmp_path)
+        assert compare(place, snapshot, tmp_path) == Held(60, 30, 0)
+
+    def test_a_ping_asks_for_no_rows(self, place):
+        ping(place, 2)
 
     def test_wrong_queries_are_an_error(self, place, tmp_path):
         index = open_index(place, make_snapshot(), tmp_path)

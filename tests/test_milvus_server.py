@@ -6,6 +6,8 @@ machine.
 
 import socket
 import subprocess
+import threading
+from contextlib import closing, suppress
 from pathlib import Path
 
 import numpy as np
@@ -13,11 +15,11 @@ import pytest
 from pymilvus import MilvusClient
 
 from patchseek.errors import EngineError
-from patchseek.indexes import _milvus_rows, open_index
+from patchseek.indexes import _milvus, _milvus_rows, open_index, ping
 
 from .conftest import wait_for
 from .contract_milvus import MilvusContract, check, sent  # noqa: F401  a fixture
-from .test_indexes import make_snapshot, unit
+from .test_indexes import assert_brute_force, make_snapshot, unit
 
 ROOT = Path(__file__).parent.parent
 PYTHON = ROOT / ".venv-milvus" / "bin" / "python"
@@ -38,7 +40,7 @@ def start(folder):
 
 
 def test_a_server_that_dies_in_mid_load_is_an_error_of_one_line_and_the_next_load_goes_on(tmp_path, monkeypatch):
-    """It stands before all others, which share one server: a second one would not start."""
+    """It and the next stand before all others, which share one server: a second one would not start."""
     monkeypatch.setattr(_milvus_rows, "BATCH_BYTES", 4 * 4 * 16 * 5)  # four pictures a message
     process, address = start(tmp_path / "data")
     send, calls = _milvus_rows.Rows._send, []
@@ -62,6 +64,60 @@ def test_a_server_that_dies_in_mid_load_is_an_error_of_one_line_and_the_next_loa
         check(f"milvus:{address}", make_snapshot(), tmp_path / "cache")
         assert len(calls) - 14 < 16  # messages for 60 pictures are 16; those that had arrived are not sent again
         again.communicate()
+
+
+class Relay:
+    """An address that stays while the server behind it comes back elsewhere: its own port is not free at once."""
+
+    def __init__(self):
+        self.port = None
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self.address = f"http://127.0.0.1:{self._listener.getsockname()[1]}"
+        threading.Thread(target=self._accept, daemon=True).start()
+
+    def _accept(self):
+        with suppress(OSError):  # closed by the test
+            while True:
+                client, _ = self._listener.accept()
+                try:
+                    server = socket.create_connection(("127.0.0.1", self.port))
+                except OSError:
+                    client.close()
+                    continue
+                for ends in ((client, server), (server, client)):
+                    threading.Thread(target=self._pump, args=ends, daemon=True).start()
+
+    def _pump(self, source, target):
+        with suppress(OSError):
+            while some := source.recv(1 << 16):
+                target.sendall(some)
+        for each in (source, target):
+            with suppress(OSError):
+                each.shutdown(socket.SHUT_RDWR)
+            each.close()
+
+    def close(self):
+        self._listener.close()
+
+
+def test_an_open_index_goes_on_when_its_server_is_back_with_its_rows_or_without(tmp_path, monkeypatch):
+    monkeypatch.setattr(_milvus, "_TIMEOUT", 5)
+    snapshot, queries = make_snapshot(), unit(np.random.default_rng(1), 3, 16)
+    with closing(Relay()) as relay:
+        place, index = f"milvus:{relay.address}", None
+        for folder in (tmp_path / "data", tmp_path / "data", tmp_path / "other"):
+            process, address = start(folder)
+            relay.port = int(address.rpartition(":")[2])
+            with process:
+                ping(place, 60)
+                index = index or open_index(place, snapshot, tmp_path / "cache")
+                assert_brute_force(index.search(queries, 7), snapshot, queries, 7)
+                process.communicate()
+            with pytest.raises(EngineError, match=f"Milvus at {relay.address}: ") as caught:
+                index.search(queries, 7)
+            assert "\n" not in str(caught.value)
+            with pytest.raises(EngineError, match="no answer within 2 s"):
+                ping(place, 2)
 
 
 @pytest.fixture(scope="module")

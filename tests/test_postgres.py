@@ -20,7 +20,7 @@ import pytest
 
 from patchseek import Collection
 from patchseek.errors import EngineError, QueryError
-from patchseek.indexes import _exact, _postgres, open_index
+from patchseek.indexes import _exact, _postgres, _postgres_load, open_index
 from patchseek.store import Snapshot
 
 from .conftest import blot, wait_for
@@ -192,7 +192,7 @@ def test_many_threads_may_search(server, tmp_path):
 
 def dies_at(n, act):
     """`_copied` that acts at its n-th call."""
-    copied, calls = _postgres._copied, []
+    copied, calls = _postgres_load._copied, []
 
     def counted(*rows):
         calls.append(rows)
@@ -204,10 +204,10 @@ def dies_at(n, act):
 
 
 def test_a_server_killed_in_mid_load_loses_nothing(server, tmp_path, monkeypatch):
-    monkeypatch.setattr(_postgres, "_BATCH_BYTES", 4 * 2 * 16 * 5)  # four pictures a message
+    monkeypatch.setattr(_postgres_load, "_BATCH_BYTES", 4 * 2 * 16 * 5)  # four pictures a message
     snapshot = make_snapshot()  # 5, 3 and 8 messages
     with monkeypatch.context() as during:
-        during.setattr(_postgres, "_copied", dies_at(10, server.kill))
+        during.setattr(_postgres_load, "_copied", dies_at(10, server.kill))
         with pytest.raises(EngineError, match="nothing is lost") as caught:
             open_index(server.url, snapshot, tmp_path)
     assert "\n" not in str(caught.value)
@@ -233,7 +233,7 @@ def test_a_patchseek_killed_in_mid_load_loses_nothing(server, tmp_path):
 
 def load_and_die(url, cache):
     """What the killed process runs."""
-    _postgres._copied = dies_at(3, lambda: os.kill(os.getpid(), signal.SIGKILL))
+    _postgres_load._copied = dies_at(3, lambda: os.kill(os.getpid(), signal.SIGKILL))
     open_index(url, make_snapshot(), Path(cache))
 
 

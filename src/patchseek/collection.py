@@ -18,7 +18,19 @@ from .encode import AddReport, OnProgress, add_file, add_folder, is_file, requir
 from .encoders import Encoder, open_encoder
 from .errors import EngineError, ImageChanged, ImageError, PatchseekError, QueryError, StoreError
 from .images import Picture
-from .indexes import EXACT, Index, Refit, judge_parameters, lasting, open_index, try_engine, why_outgrown
+from .indexes import (
+    EXACT,
+    Held,
+    Index,
+    Refit,
+    compare,
+    judge_parameters,
+    lasting,
+    open_index,
+    ping,
+    try_engine,
+    why_outgrown,
+)
 from .originals import open_original
 from .patterns import Given, plain
 from .queries import Asked, as_id, paired, read_query
@@ -43,7 +55,7 @@ class Collection:
         self.store = store
         self._encoder = encoder
         self.weights = weights
-        self._opened: tuple[tuple[int, int], str, Snapshot, Index] | None = None
+        self._opened: tuple[tuple[int, ...], str, Snapshot, Index] | None = None
         self._lock = threading.Lock()
 
     @classmethod
@@ -261,25 +273,41 @@ class Collection:
         return f"patchseek use-index {shlex.quote(engine or self.index)} -c {shlex.quote(str(self.path))}"
 
     @property
-    def _indexes(self) -> Path:
-        return self.path / "indexes"
-
-    @property
     def index(self) -> str:
         """The collection's choice of search engine."""
         return self.store.option("index") or EXACT
 
     def _open_index(self, engine: str | None, refit: Refit = Refit.WHERE_SOON_DONE) -> tuple[Snapshot, Index]:
         """Vectors and engine of the moment, opened again when the catalogue has changed."""
-        status, kept = self.store.catalogue.path.stat(), engine is None
-        state, engine = (status.st_mtime_ns, status.st_size), lasting(engine or self.index)
+        state, kept = self.store.catalogue.state(), engine is None
+        engine = lasting(engine or self.index)
         with self._lock:
             is_as_asked = refit is Refit.WHERE_SOON_DONE
             if self._opened is None or self._opened[:2] != (state, engine) or not is_as_asked:
+                self.store.require_unchanged()
                 snapshot = self.store.snapshot()
                 index = open_index(engine, snapshot, self._indexes, refit=refit, kept=kept)
                 self._opened = (state, engine, snapshot, index)
             return self._opened[2:]
+
+    def ping(self, seconds: int = 2) -> None:
+        """Raise PatchseekError unless the collection is there and the server of its engine, if any, answers in time.
+
+        Asks for no picture and sends nothing.
+        """
+        self.store.require_unchanged()
+        ping(self.index, seconds)
+
+    def held(self, *, every: bool = False) -> Held | None:
+        """What the database of the engine holds of the collection; None for an engine that is none.
+
+        every: compare every feature, and not only some. Raises EngineError where it does not answer.
+        """
+        return compare(self.index, self.store.snapshot(), self._indexes, every=every)
+
+    @property
+    def _indexes(self) -> Path:
+        return self.path / "indexes"
 
     def remove(self, *places: str | Path) -> list[str]:
         """Take pictures out by path, folder or pattern (see `patterns`); returns the paths taken out.
@@ -313,13 +341,32 @@ class Collection:
         return ids
 
     def verify(self) -> list[str]:
-        """What is wrong with the collection on disk, a line each; empty when every byte is as committed."""
-        return self.store.problems()
+        """What is wrong, a line each: with the collection on disk, or else with what its engine keeps in a database.
+
+        Empty when every byte is as committed, and the database holds what was sent to it.
+        """
+        problems = self.store.problems()
+        if problems:
+            return problems
+        try:
+            held = self.held(every=True)
+        except PatchseekError as error:
+            return [str(error)]
+        if held is None or not held.n_lost:
+            return []
+        return [f"{self.index}: {held.n_lost} of {held.n_pictures} pictures are gone there or differ"]
 
     def repair(self) -> int:
-        """Drop damaged shards; returns how many pictures the next `add` must encode again."""
+        """Drop damaged shards, and send to a database what it has lost.
+
+        Returns how many pictures the next `add` must encode again.
+        """
         with Writer(self.store) as writer:
-            return writer.repair()
+            n_dropped = writer.repair()
+        held = self.held(every=True)
+        if held is not None and held.n_lost:
+            open_index(self.index, self.store.snapshot(), self._indexes, is_altered=True, kept=True)
+        return n_dropped
 
     def compact(self) -> int:
         """Free the space of pictures that were removed, replaced, or set aside 30 days ago; returns the bytes freed."""

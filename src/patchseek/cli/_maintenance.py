@@ -2,12 +2,16 @@
 
 import json
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
-from ..errors import EngineError, StoreError
+from ..errors import EngineError, PatchseekError, StoreError
 from ._collection import collection_option, open_collection
 from ._log import say
+
+if TYPE_CHECKING:
+    from ..collection import Collection
 
 
 @click.command("info")
@@ -32,6 +36,8 @@ def info_command(collection: Path | None, as_json: bool) -> None:
         "exclude": all_exclusions(opened.store),
         "failures": [{"image": f.path, "reason": f.reason} for f in failures],
     }
+    if holds := _held(opened):
+        record["index_holds"] = holds
     if opened.store.settings.outdated:
         record["outdated"] = opened.store.settings.outdated
     try:
@@ -53,6 +59,15 @@ def info_command(collection: Path | None, as_json: bool) -> None:
         _output.print_line(f"  {_output.printable(failure.path)}: {failure.reason}")
 
 
+def _held(opened: "Collection") -> str:
+    """What the database of the engine holds, or why that cannot be said; empty where there is none."""
+    try:
+        held = opened.held()
+    except PatchseekError as error:
+        return str(error)
+    return "" if held is None else str(held)
+
+
 @click.command("remove")
 @click.argument("patterns", nargs=-1, required=True)
 @collection_option
@@ -68,7 +83,7 @@ def remove_command(patterns: tuple[str, ...], collection: Path | None) -> None:
 @collection_option
 @click.option("--repair", is_flag=True, help="Drop what is damaged, so that the next `index` encodes it again.")
 def verify_command(collection: Path | None, repair: bool) -> None:
-    """Check every byte of a collection against what was committed."""
+    """Check every byte of a collection against what was committed, and a database against what was sent to it."""
     from ._output import print_line, printable
 
     opened = open_collection(collection)
@@ -76,10 +91,13 @@ def verify_command(collection: Path | None, repair: bool) -> None:
     for problem in problems:
         print_line(printable(problem))
     if problems and repair:
-        say(f"repaired: {opened.repair()} pictures to be encoded again; run: patchseek index FOLDER")
+        n = opened.repair()
+        say(f"repaired: {n} pictures to be encoded again; run: patchseek index FOLDER" if n else "repaired")
     elif problems:
         raise StoreError(f"{opened.path}: {len(problems)} problems; run: patchseek verify --repair")
     else:
+        if holds := _held(opened):
+            print_line(f"{opened.index}: {holds}")
         print_line(f"{opened.path}: sound, {len(opened)} pictures")
 
 

@@ -47,6 +47,31 @@ class Hits:
     # (Q, k) inner product of unit vectors in [-1, 1], -inf likewise
 
 
+@dataclass(frozen=True)
+class Held:
+    """What a database holds of a snapshot."""
+
+    n_pictures: int
+    # live ones of the snapshot
+    n_missing: int
+    # of these, not there as they should be: the next search sends them
+    n_lost: int
+    # of these, that had been sent once, and are gone or other ones now
+
+    def __str__(self) -> str:
+        n = self.n_pictures - self.n_missing
+        others = f"; the next search sends the other {self.n_missing}" if self.n_missing else ""
+        return f"{n} of {self.n_pictures} pictures{others}"
+
+
+class StaleEngine(EngineError):
+    """A database that no longer holds what was sent to it. is_altered: what is there differs."""
+
+    def __init__(self, message: str, *, is_altered: bool = False) -> None:
+        super().__init__(message)
+        self.is_altered = is_altered
+
+
 class Refit(Enum):
     """When an engine that trains is trained anew on the pictures of now."""
 
@@ -81,6 +106,7 @@ def open_index(
     cache: Path | None = None,
     train_regions: Sequence[int] | None = None,
     *,
+    is_altered: bool = False,
     refit: Refit = Refit.WHERE_SOON_DONE,
     kept: bool = False,
 ) -> Index:
@@ -94,6 +120,7 @@ def open_index(
     "postgresql://USER@HOST/DATABASE[;type=HNSW][;ef=100]" keeps them in PostgreSQL with pgvector; see docs/postgres.md.
     train_regions: the regions whose features train a FAISS index, all by default. FAISS builds and tries an index in a
     process of its own, since some strings crash it; one that is saved and was tried before is only read.
+    is_altered: a database is known to hold what is not the collection's, which is then looked for in every row.
     refit: see there; what is not trained anew says so, see Index.outgrown. kept: the string was chosen earlier, and is
     judged mildly. Raises EngineError when it cannot be built.
     """
@@ -105,11 +132,11 @@ def open_index(
     if engine.startswith(MILVUS):
         from ._milvus import open_milvus
 
-        return open_milvus(engine, snapshot, cache, kept=kept)
+        return open_milvus(engine, snapshot, cache, is_altered=is_altered, kept=kept)
     if engine.startswith(POSTGRES):
         from ._postgres import open_postgres
 
-        return open_postgres(engine, snapshot, cache, refit=refit, kept=kept)
+        return open_postgres(engine, snapshot, cache, is_altered=is_altered, refit=refit, kept=kept)
     from ._faiss import open_faiss
 
     return open_faiss(engine, snapshot, cache, train_regions, refit=refit, kept=kept)
@@ -142,6 +169,34 @@ def resolved(engine: str, snapshot: Snapshot) -> str:
     """The engine that a string means for a snapshot: what "auto" chooses, else as `lasting` has it."""
     engine = lasting(engine)
     return choose_engine(snapshot.n_positions * snapshot.n_regions, snapshot.dim) if engine == AUTO else engine
+
+
+def compare(engine: str, snapshot: Snapshot, cache: Path | None, *, every: bool = False) -> Held | None:
+    """What a database holds of a snapshot; None for an engine that keeps nothing in one. Changes nothing there.
+
+    every: compare every feature with the collection's, and not only some. Raises EngineError where it does not answer.
+    """
+    if engine.startswith(MILVUS):
+        from ._milvus import compare_milvus
+
+        return compare_milvus(engine, snapshot, cache, every=every)
+    if engine.startswith(POSTGRES):
+        from ._postgres import compare_postgres
+
+        return compare_postgres(engine, snapshot, cache, every=every)
+    return None
+
+
+def ping(engine: str, seconds: int) -> None:
+    """Raise EngineError unless the server that an engine needs, if any, answers within some seconds."""
+    if engine.startswith(MILVUS):
+        from ._milvus import ping_milvus
+
+        ping_milvus(engine, seconds)
+    if engine.startswith(POSTGRES):
+        from ._postgres import ping_postgres
+
+        ping_postgres(engine, seconds)
 
 
 def judge_parameters(engine: str) -> None:

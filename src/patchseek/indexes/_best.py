@@ -5,7 +5,12 @@ from numpy.typing import NDArray
 
 from ..errors import EngineError
 from ..store import Snapshot
-from . import Hits
+from . import Hits, StaleEngine
+
+_CHECKED = 100
+# rows of an answer whose scores are compared with the collection's own
+_ROUNDING = 1e-3
+# by which two ways of computing an inner product of unit vectors may differ, generously
 
 
 class Best:
@@ -85,6 +90,17 @@ def group_pictures(snapshot: Snapshot, scores: NDArray[np.float32], rows: NDArra
         hits.regions[q, : len(best)] = regions[best]
         hits.scores[q, : len(best)] = query_scores[found][best]
     return hits
+
+
+def check_scores(
+    snapshot: Snapshot, query: NDArray[np.float32], scores: NDArray[np.float32], rows: NDArray[np.int64]
+) -> None:
+    """Raise StaleEngine unless the first scores (n,) of a query (D,) are those of the collection's own rows (n,)."""
+    scores, rows = scores[:_CHECKED], rows[:_CHECKED]
+    exact = snapshot.rows(rows).astype(np.float32) @ query
+    n_unlike = len(rows) - int((np.abs(exact - scores) <= _ROUNDING).sum())
+    if n_unlike:
+        raise StaleEngine(f"{n_unlike} scores are not those of the collection's own features", is_altered=True)
 
 
 def known_rows(

@@ -1,35 +1,41 @@
-"""Search in Milvus, embedded (Lite) or a server. The only file that imports pymilvus.
+"""Search in Milvus, embedded (Lite) or a server.
 
-The collection on disk is the truth and Milvus a cache of it, see `_milvus_rows`. Milvus ranks rows, and one picture may
+The collection on disk is the truth and Milvus a cache of it, see `_milvus_rows`. Opening compares the two and sends
+what is missing. A search does so again where Milvus does not answer it, where it found fewer pictures than there are,
+where a score is not that of the collection's own feature, and, while rows are few, where Milvus counts fewer.
+
+Milvus ranks rows, and one picture may
 own many of the first. Its grouping search is not used: server 2.3.5 ignores the wish without a word. So we ask for more
 rows than pictures and double the depth, as `_faiss` does, up to Milvus's own limit; what would take more rows than that
 is searched exactly in the store. Where only some pictures may answer, stretches of their ids are Milvus's condition.
 """
 
 import logging
-import os
-import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
+import threading
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ..encoders import Features
-from ..errors import EngineError, MissingExtra
+from ..errors import EngineError
 from ..store import Snapshot
-from . import Hits, check_query, n_clusters
-from ._best import group_pictures, known_rows
+from . import Held, Hits, StaleEngine, check_query, n_clusters
+from ._best import check_scores, group_pictures, known_rows
 from ._exact import search_few, search_store
-from ._milvus_recipe import LIMIT, TOKEN, Recipe, parse, really_built, require_dividing
+from ._milvus_recipe import LIMIT, Recipe, parse, really_built, require_dividing
 from ._milvus_rows import Rows, chunks
-from ._owner import owner_of
+from ._milvus_server import connect, make_collection, one_line, ping
+from ._owner import known_owner, owner_of
 from ._rescore import rescore
 
+_log = logging.getLogger(__name__)
+
+_ENGINE = "milvus"
 _TIMEOUT = 30  # seconds for a search
+_SECONDS = 5  # that a server has to answer at all
+_COUNTED = 1 << 16  # rows that are counted for each search
 _QUERIES = 32  # in one message
 _STRETCHES = 64  # of ids in one condition
 _OWNER = "patchseek.owner"
@@ -38,44 +44,54 @@ Ranked = tuple[NDArray[np.int64], NDArray[np.float32]]
 """Keys (n,) and scores (n,), best first."""
 
 
-@contextmanager
-def _one_line(uri: str) -> Iterator[None]:
-    """Whatever Milvus or the connection raises becomes one EngineError."""
-    import grpc
-    from pymilvus.exceptions import MilvusException
-
-    try:
-        yield
-    except (MilvusException, grpc.RpcError, OSError) as error:
-        reason = " ".join(str(getattr(error, "message", "") or error).split())[:300]
-        raise EngineError(f"Milvus at {uri}: {reason}; nothing is lost, the next try goes on from here") from error
-
-
 class MilvusIndex:
     """The rows of a snapshot in one collection of Milvus. Raises EngineError whenever Milvus cannot be used."""
 
     outgrown: str | None = None  # Milvus trains each segment on that segment's own rows
 
-    def __init__(self, client: Any, recipe: Recipe, collection: str, snapshot: Snapshot) -> None:
-        self._client, self._recipe, self._collection, self._snapshot = client, recipe, collection, snapshot
-        with _one_line(recipe.uri):
-            version = str(client.get_server_version())
+    def __init__(self, recipe: Recipe, owner: str, snapshot: Snapshot) -> None:
+        self._recipe, self._owner, self._snapshot = recipe, owner, snapshot
+        name = recipe.name or f"patchseek_{owner}"
+        self._collection = f"{name}_{snapshot.n_regions}"  # levels stand beside each other
+        self._n_rows = snapshot.n_live * snapshot.n_regions
+        self._n_updates, self._updating = 0, threading.Lock()
+        self._client = connect(recipe.uri)
+        with one_line(recipe.uri):
+            version = str(self._client.get_server_version())
         self._kind = really_built(recipe.kind, version)
         self.name = f"milvus {version} {self._kind}"
-        self._nlist = recipe.build.get("nlist", n_clusters(snapshot.n_live * snapshot.n_regions, 3, 16))
+        self._nlist = recipe.build.get("nlist", n_clusters(self._n_rows, 3, 16))
         self._by_id = np.argsort(snapshot.ids)
 
-    def update(self, owner: str) -> None:
-        """Bring Milvus up to date with the snapshot; owner tells whose the collection is."""
-        with _one_line(self._recipe.uri):
-            self._require_ours(f"{owner} D={self._snapshot.dim} R={self._snapshot.n_regions}")
+    def update(self, *, is_opening: bool = True, is_altered: bool = False) -> None:
+        """Bring Milvus up to date with the snapshot; see Rows.update."""
+        with one_line(self._recipe.uri):
+            self._require_ours(f"{self._owner} D={self._snapshot.dim} R={self._snapshot.n_regions}")
             self._require_index()
             self._client.load_collection(self._collection)
-            Rows(self._client, self._collection, self._snapshot).update()
+            Rows(self._client, self._collection, self._snapshot).update(is_opening=is_opening, is_altered=is_altered)
+        self._n_updates += 1
+
+    def _mend(self, *, is_altered: bool) -> None:
+        """Bring Milvus up to date once more; Lite is opened anew where that cannot be done as it is."""
+        ping(self._recipe, _SECONDS)  # else a server that is down is waited for again and again
+        try:
+            self.update(is_opening=False, is_altered=is_altered)
+        except StaleEngine:
+            if self._recipe.is_server:
+                raise
+            self._client = connect(self._recipe.uri, anew=True)
+            self.update(is_opening=False, is_altered=is_altered)
+
+    def held(self, *, every: bool) -> Held:
+        """What Milvus holds of the snapshot. every: compare the features of every row."""
+        with one_line(self._recipe.uri):
+            if not self._client.has_collection(self._collection):
+                return Held(self._snapshot.n_live, self._snapshot.n_live, self._snapshot.n_live)
+            self._client.load_collection(self._collection)
+            return Rows(self._client, self._collection, self._snapshot).held(every=every)
 
     def _require_ours(self, identity: str) -> None:
-        from pymilvus import DataType
-
         if self._client.has_collection(self._collection):
             found = self._client.describe_collection(self._collection)["properties"].get(_OWNER)
             if found != identity:
@@ -84,15 +100,7 @@ class MilvusIndex:
                     f"({found or 'not made by patchseek'}; ours: {identity}); choose a name with ;name=NAME"
                 )
             return
-        schema = self._client.create_schema(auto_id=False, enable_dynamic_field=False)
-        schema.add_field("row", DataType.INT64, is_primary=True)
-        schema.add_field("image", DataType.INT64)
-        schema.add_field("region", DataType.INT64)
-        schema.add_field("shard", DataType.VARCHAR, max_length=32)
-        schema.add_field("feature", DataType.FLOAT_VECTOR, dim=self._snapshot.dim)
-        self._client.create_collection(
-            self._collection, schema=schema, properties={_OWNER: identity}, consistency_level="Strong"
-        )
+        make_collection(self._client, self._collection, self._snapshot.dim, {_OWNER: identity})
 
     def _require_index(self) -> None:
         """An index of the type and with the parameters asked for; another one makes room."""
@@ -128,19 +136,38 @@ class MilvusIndex:
                 return few
             snapshot = replace(snapshot, live=snapshot.live & among)
             condition = _stretches(np.sort(snapshot.ids[snapshot.live]))
+        queries, n_updates = np.ascontiguousarray(queries, np.float32), self._n_updates
+        try:
+            return self._answer(snapshot, queries, k, condition)
+        except StaleEngine as error:
+            _log.warning("%s; looking what is missing there", error)
+            with self._updating:
+                if self._n_updates == n_updates:  # else another thread has done it meanwhile
+                    self._mend(is_altered=error.is_altered)
+        return self._answer(snapshot, queries, k, condition)
+
+    def _answer(self, snapshot: Snapshot, queries: Features, k: int, condition: str) -> Hits:
+        """The answers to queries. Raises StaleEngine where Milvus is not up to date."""
         k = max(min(k, snapshot.n_live), 1)
-        queries = np.ascontiguousarray(queries, np.float32)
         depth = min(max(4 * k, 64, self._recipe.rerank), LIMIT)
         found = [Hits(np.empty((0, k), np.int64), np.empty((0, k), np.int64), np.empty((0, k), np.float32))]
-        with _one_line(self._recipe.uri):
+        with one_line(self._recipe.uri):
+            if self._n_rows <= _COUNTED:
+                self._require_whole()
             for some in chunks(queries, _QUERIES):
                 for query, rows in zip(some, self._ask(some, depth, condition), strict=True):
                     found.append(self._deepen(snapshot, query[None], k, depth, rows, condition))
+            if self._n_rows > _COUNTED and any((hits.positions < 0).any() for hits in found) and k <= snapshot.n_live:
+                self._require_whole()
         return Hits(
             np.concatenate([hits.positions for hits in found]),
             np.concatenate([hits.regions for hits in found]),
             np.concatenate([hits.scores for hits in found]),
         )
+
+    def _require_whole(self) -> None:
+        if lack := Rows(self._client, self._collection, self._snapshot, _TIMEOUT).lack():
+            raise StaleEngine(f"Milvus at {self._recipe.uri}: {lack}")
 
     def _ask(self, queries: Features, depth: int, condition: str) -> list[Ranked]:
         params = dict(self._recipe.search)
@@ -184,6 +211,8 @@ class MilvusIndex:
         images, regions = np.divmod(ranked[0], snapshot.n_regions)
         rows, known = known_rows(snapshot, self._by_id, images, regions)
         scores, rows = ranked[1][known][None], rows[known][None]
+        if self._kind == "FLAT":
+            check_scores(snapshot, query[0], scores[0], rows[0])
         if self._recipe.rerank:
             scores, rows = rescore(snapshot, query, scores, rows, self._recipe.rerank)
         return group_pictures(snapshot, scores, rows, k)
@@ -198,26 +227,25 @@ def _stretches(ids: NDArray[np.int64]) -> str:
     return " or ".join(f"(image >= {a} and image <= {b})" for a, b in zip(firsts, lasts, strict=True))
 
 
-def open_milvus(engine: str, snapshot: Snapshot, cache: Path | None, *, kept: bool = False) -> MilvusIndex:
+def open_milvus(
+    engine: str, snapshot: Snapshot, cache: Path | None, *, is_altered: bool, kept: bool = False
+) -> MilvusIndex:
     """The engine over a snapshot, with Milvus brought up to date. See indexes.open_index."""
     recipe = parse(engine, kept=kept)
     require_dividing(recipe, snapshot.dim)
-    before = set(sys.modules)
-    try:
-        from pymilvus import MilvusClient
-    except ImportError as error:
-        raise MissingExtra("pymilvus", "milvus") from error
-    # they print tracebacks of the errors that we report; a program that had imported them already has its own way
-    for name in ("pymilvus", "milvus_lite", "grpc"):
-        if name not in before:
-            logging.getLogger(name).setLevel(logging.CRITICAL)
-    owner = owner_of(snapshot, cache, "milvus")
-    with _one_line(recipe.uri):
-        try:
-            client = MilvusClient(recipe.uri, token=os.environ.get(TOKEN, ""), timeout=10)
-        except ValueError as error:  # an address that is none
-            raise EngineError(f"Milvus at {recipe.uri}: {error}") from error
-    name = f"{recipe.name or f'patchseek_{owner}'}_{snapshot.n_regions}"  # levels stand beside each other
-    index = MilvusIndex(client, recipe, name, snapshot)
-    index.update(owner)
+    index = MilvusIndex(recipe, owner_of(snapshot, cache, _ENGINE), snapshot)
+    index.update(is_altered=is_altered)
     return index
+
+
+def compare_milvus(engine: str, snapshot: Snapshot, cache: Path | None, *, every: bool) -> Held:
+    """What Milvus holds. See indexes.compare."""
+    owner = known_owner(snapshot, cache, _ENGINE)
+    if owner is None:
+        return Held(snapshot.n_live, snapshot.n_live, 0)
+    return MilvusIndex(parse(engine, kept=True), owner, snapshot).held(every=every)
+
+
+def ping_milvus(engine: str, seconds: int) -> None:
+    """Raise EngineError unless Milvus answers. See indexes.ping."""
+    ping(parse(engine, kept=True), seconds)

@@ -40,6 +40,11 @@ class Recipe:
     search: dict[str, int]
     # parameters that were given, under Milvus's own names
 
+    @property
+    def is_server(self) -> bool:
+        """Whether it is a server, and not a file of Lite."""
+        return "://" in self.uri
+
 
 def parse(engine: str, *, kept: bool = False) -> Recipe:
     """The recipe of "milvus:URI;...". Raises EngineError for anything else. kept: see `_parameters`."""

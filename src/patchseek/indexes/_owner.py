@@ -25,7 +25,7 @@ def owner_of(snapshot: Snapshot, cache: Path | None, engine: str) -> str:
     path, home = cache / f"{engine}-owner", str(cache.resolve())
     try:
         while True:
-            owner, _, kept_for = path.read_text(**_NAMES).partition("\n") if path.exists() else ("", "", "")
+            owner, kept_for = _read(path)
             if kept_for == home:
                 return owner
             cache.mkdir(exist_ok=True)
@@ -35,6 +35,20 @@ def owner_of(snapshot: Snapshot, cache: Path | None, engine: str) -> str:
             _put(partial, path, is_first=not owner)
     except OSError as error:
         raise EngineError(f"{path}: cannot be written ({error.strerror}); it says whose rows these are") from error
+
+
+def known_owner(snapshot: Snapshot, cache: Path | None, engine: str) -> str | None:
+    """The same, but where none has been drawn for this folder, None."""
+    if cache is None:
+        return owner_of(snapshot, cache, engine)
+    owner, kept_for = _read(cache / f"{engine}-owner")
+    return owner if kept_for == str(cache.resolve()) else None
+
+
+def _read(path: Path) -> tuple[str, str]:
+    """The owner in a file and the folder that it was drawn for; empty ones where there is none."""
+    owner, _, kept_for = path.read_text(**_NAMES).partition("\n") if path.exists() else ("", "", "")
+    return owner, kept_for
 
 
 def shard_tag(shard: str) -> str:

@@ -5,7 +5,6 @@ later pictures are held against those; see `_outgrown`. PostgreSQL does not tell
 """
 
 import json
-import time
 from typing import Any
 
 import numpy as np
@@ -18,34 +17,28 @@ from ._postgres_recipe import Recipe
 _MOST_ROWS = 1 << 40  # PostgreSQL takes a sample of all rows, however many
 
 
-def build_index(db: Any, name: str, table: str, recipe: Recipe, snapshot: Snapshot) -> None:
-    """Build an index over the rows of a table, and note of which pictures."""
-    began = time.monotonic()
-    db.execute(f"CREATE INDEX {name} ON {table} USING {recipe.build(snapshot.n_live * snapshot.n_regions)}")
+def note(db: Any, name: str, snapshot: Snapshot, seconds: float) -> None:
+    """Note of which pictures an index was just built, and how long that took."""
     ids = snapshot.ids[snapshot.live]
-    built = {"n_live": len(ids), "last": int(ids.max(initial=0)), "seconds": round(time.monotonic() - began, 1)}
+    built = {"n_live": len(ids), "last": int(ids.max(initial=0)), "seconds": round(seconds, 1)}
     db.execute(f"COMMENT ON INDEX {name} IS '{json.dumps(built)}'")
 
 
-def refit_index(db: Any, name: str, table: str, recipe: Recipe, snapshot: Snapshot, refit: Refit) -> str | None:
-    """Build an index anew where that is due; else why it no longer fits, None where it does."""
+def judge(db: Any, name: str, recipe: Recipe, snapshot: Snapshot, refit: Refit) -> tuple[str | None, bool]:
+    """Why an index no longer fits, None where it does, and whether to build it anew."""
     if recipe.kind != "IVFFLAT":
-        return None
+        return None, False
     (comment,) = db.execute("SELECT obj_description(to_regclass(%s), 'pg_class')", [name]).fetchone()
     ids = snapshot.ids[snapshot.live]
     try:
         built = json.loads(comment)
         if (built["n_live"], built["last"]) == (len(ids), int(ids.max(initial=0))):
-            return None
+            return None, False
         outgrown, seconds = _why_outgrown(built["n_live"], built["last"], recipe, snapshot), float(built["seconds"])
     except (TypeError, ValueError, KeyError):
         outgrown, seconds = "nothing says which pictures its clusters are of", 0.0
-    is_due = outgrown is not None and (refit is not Refit.WHERE_SOON_DONE or is_soon_done(snapshot, seconds))
-    if not is_due and refit is not Refit.WHERE_CHANGED:
-        return outgrown
-    db.execute(f"DROP INDEX {name}")
-    build_index(db, name, table, recipe, snapshot)
-    return None
+    may = refit is not Refit.WHERE_SOON_DONE or is_soon_done(snapshot, seconds)
+    return outgrown, refit is Refit.WHERE_CHANGED or (outgrown is not None and may)
 
 
 def _why_outgrown(n_live: int, last: int, recipe: Recipe, snapshot: Snapshot) -> str | None:

@@ -14,7 +14,7 @@ from starlette.staticfiles import StaticFiles
 
 from .. import __version__
 from ..collection import Collection
-from ..errors import BoxError, ImageError, PatchseekError, QueryError, StoreLocked
+from ..errors import BoxError, EngineError, ImageError, PatchseekError, QueryError, StoreError, StoreLocked
 from ._askers import Gone
 from ._guard import Guard
 from ._methods import HeadAsGet, allowed
@@ -28,6 +28,11 @@ from ._services import Services
 from ._settings import ServerSettings
 
 WEB = Path(str(files(__package__) / "web"))
+_STATUS = (
+    ((ImageError, BoxError, QueryError), 422),
+    (StoreLocked, 409),
+    ((StoreError, EngineError), 503),  # what may be well again without this server
+)
 _FRESH = {"cache-control": "no-cache"}
 _GONE = 499
 """Whoever asked has gone. Nobody hears it; it is counted in the metrics, under nginx's number."""
@@ -66,7 +71,8 @@ def build(collection: Collection, settings: ServerSettings) -> FastAPI:
 def _add_pages(app: FastAPI, services: Services) -> None:
     @app.get("/healthz", responses=PROBLEMS, tags=["server"])
     async def health() -> dict[str, str]:
-        """Says that the server answers."""
+        """Says that the server can answer, or in a sentence why it cannot: its collection, or its search engine."""
+        await services.health.check()
         return {"status": "ok"}
 
     @app.get("/metrics", response_class=Prometheus, responses=PROBLEMS, tags=["server"])
@@ -116,8 +122,7 @@ def _add_errors(app: FastAPI, services: Services) -> None:
 
     @app.exception_handler(PatchseekError)
     async def ours(_: Request, error: PatchseekError) -> Response:
-        ours_to_mend = not isinstance(error, ImageError | BoxError | QueryError)
-        status = 409 if isinstance(error, StoreLocked) else 500 if ours_to_mend else 422
+        status = next((status for kinds, status in _STATUS if isinstance(error, kinds)), 500)
         return _problem(status, services.discreet(str(error)))
 
 

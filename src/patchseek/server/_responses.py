@@ -17,6 +17,7 @@ _WORDS = {
     421: "Not a name of this server",
     422: "What was asked cannot be answered",
     429: "Too many at once; Retry-After says when to come back",
+    503: "The collection or its search engine cannot be used now",
 }
 PROBLEMS: dict[int | str, dict[str, Any]] = {
     status: {"description": words, "content": {"application/json": {"schema": _SENTENCE}}}

@@ -9,6 +9,7 @@ from ..store import Image
 from ._askers import Asker
 from ._batching import batching
 from ._decode import Decoder
+from ._health import Health
 from ._jobs import Jobs
 from ._lru import BoundedCache
 from ._metrics import Metrics
@@ -42,6 +43,7 @@ class Services:
         self._members: BoundedCache[str, Picture] = BoundedCache(_MEMBER_BYTES)
         self.thumbnails = Thumbnails()
         self.jobs = Jobs(self.discreet)
+        self.health = Health(self.collection)
         watch = self.metrics.watch
         watch("search_queue", "Searches under way or waiting", lambda: self.searches.n_calls)
         watch("decode_queue", "Uploads being decoded or waiting", lambda: self.decodes.n_calls)
@@ -111,6 +113,7 @@ class Services:
         self.jobs.close()
         for queue in (self.searches, self.decodes, self.pictures, self.catalogue):
             queue.close()
+        self.health.close()
         self.decoder.close()
 
 

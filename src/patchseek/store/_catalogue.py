@@ -109,6 +109,8 @@ class Catalogue:
             except sqlite3.Error as error:
                 if _is_locked(error):
                     raise self._locked() from error
+                if not self.path.exists():
+                    raise self._gone() from error
                 if mode == "ro" or (isinstance(error, sqlite3.DatabaseError) and "not a database" in str(error)):
                     raise StoreDamaged(f"{self.path}: cannot be read as a catalogue ({error})") from error
         try:
@@ -144,6 +146,20 @@ class Catalogue:
         finally:
             if db is not None:
                 db.close()  # an open transaction is rolled back
+
+    def state(self) -> tuple[int, ...]:
+        """What is another once the catalogue has been changed, or another one put in its place. Raises StoreError.
+
+        The file is not opened: to close it again would take SQLite's locks off it.
+        """
+        try:
+            status = self.path.stat()
+        except OSError as error:
+            raise self._gone() from error
+        return status.st_dev, status.st_ino, status.st_mtime_ns, status.st_ctime_ns, status.st_size
+
+    def _gone(self) -> StoreError:
+        return StoreError(f"{self.path.parent}: the collection that was here is gone, or may not be looked at")
 
     def _locked(self) -> StoreLocked:
         return StoreLocked(f"{self.path}: another program holds the catalogue; nothing was changed, try again later")

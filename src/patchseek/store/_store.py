@@ -77,6 +77,13 @@ class Store:
         if difference:
             raise StoreMismatch(f"{self.path}: {difference}; use the collection's own, or another --collection")
 
+    def require_unchanged(self) -> None:
+        """Raise StoreError unless a collection of these settings is still here: another may have taken its place."""
+        found = Store.open(self.path).settings
+        if found != self.settings:
+            difference = found.difference(self.settings) or "its settings are others"
+            raise StoreMismatch(f"{self.path}: another collection is here now ({difference}); open it anew")
+
     def require_current(self) -> None:
         """Raise StoreMismatch unless there is an encoder today whose features can be added."""
         if self.settings.outdated:

@@ -43,6 +43,7 @@ class Writer:
         self._catalogue, self._folder, self._clock = store.catalogue, store.folder, clock
         self._lock: IO[str] = take_lock(store.path / "lock")
         try:
+            store.require_unchanged()
             self._folder.mkdir(exist_ok=True)
             self._catalogue.extend()
             self._remove_orphans()
