@@ -354,8 +354,8 @@ def test_features_that_are_no_numbers_are_not_sent(server, tmp_path, value):
         ("postgresql://me@host/db?pass%77ord=secret", "PGPASSWORD"),
         ("postgresql://me:sec%ret@host/db", "postgresql://USER@HOST"),
         ("postgresql://host/db;type=DISKANN", "no index 'DISKANN'"),
-        ("postgresql://host/db;type=HNSW;ef=many", "ef=many is no parameter"),
-        ("postgresql://host/db;ef=9", "ef=9 is no parameter of PostgreSQL's FLAT; there are none"),
+        ("postgresql://host/db;type=HNSW;ef=many", "ef must be a whole number from 1 to 1,000, found 'many'"),
+        ("postgresql://host/db;ef=9", "'ef' is no parameter of PostgreSQL's FLAT; there are none"),
         ("postgresql://nobody.invalid/db", "PostgreSQL at postgresql://nobody.invalid/db: "),
     ],
 )

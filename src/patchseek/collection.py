@@ -4,6 +4,7 @@ It joins the write path and the read path and owns what is costly to open: encod
 """
 
 import logging
+import shlex
 import threading
 from collections.abc import Sequence
 from pathlib import Path
@@ -17,7 +18,19 @@ from .encode import AddReport, OnProgress, add_file, add_folder, is_file, requir
 from .encoders import Encoder, open_encoder
 from .errors import EngineError, ImageChanged, ImageError, PatchseekError, QueryError, StoreError
 from .images import Picture
-from .indexes import EXACT, Held, Index, compare, lasting, open_index, ping
+from .indexes import (
+    EXACT,
+    Held,
+    Index,
+    Refit,
+    compare,
+    judge_parameters,
+    lasting,
+    open_index,
+    ping,
+    try_engine,
+    why_outgrown,
+)
 from .originals import open_original
 from .patterns import Given, plain
 from .queries import Asked, as_id, paired, read_query
@@ -189,6 +202,8 @@ class Collection:
         Raises ImageError for a query that is no picture, BoxError, QueryError.
         """
         asked = SearchOptions(**options)
+        if index is not None:
+            judge_parameters(index)
         wanted = [self._encode(picture, inner, on_step) for picture, inner in paired(query, box)]
         if text is not None:
             wanted.append(encode_words(text, self.encoder))
@@ -196,6 +211,9 @@ class Collection:
             raise QueryError("nothing to search for: give a picture or words")
         joined = join(wanted, [self._encode(picture, None, on_step) for picture, _ in paired(exclude, None)])
         snapshot, engine = self._open_index(index)
+        if engine.outgrown:
+            text = "%s no longer fits: %s; it finds less than it could until it is built anew: %s"
+            _log.warning(text, engine.name, engine.outgrown, self.use_index_command(index))
         if not snapshot.n_live:
             return []
         searched = Searched(engine, snapshot, self.store, self.encoder, self.background, on_step=on_step)
@@ -224,31 +242,52 @@ class Collection:
                 image.file, f"{error.reason}; the collection is older than the file, index again"
             ) from error
 
-    def use_index(self, engine: str) -> Index:
-        """Build a search engine, make it the collection's choice and return it.
+    def use_index(self, engine: str, refit: Refit = Refit.WHERE_CHANGED) -> Index:
+        """Build a search engine, try it, make it the collection's choice and return it.
 
-        engine: see indexes.open_index. Nothing is encoded. Raises EngineError for one that cannot be built, and then
-        the choice is what it was.
+        engine: see indexes.open_index. Nothing is encoded. refit: by default an engine that is kept from before is
+        trained anew where it was trained on other pictures than there are now. Raises EngineError for one that cannot
+        be built or does not find the collection's own features, and then the choice is what it was.
         """
+        judge_parameters(engine)
         engine = lasting(engine)
         with Writer(self.store) as writer:
-            _, index = self._open_index(engine)
+            snapshot, index = self._open_index(engine, refit)
+            if index.name != EXACT and (trial := try_engine(index, snapshot)):
+                _log.info("%s: %s", index.name, trial)
             writer.set_option("index", engine)
         return index
+
+    @property
+    def outgrown(self) -> str | None:
+        """Why the engine that searched last no longer fits the collection, see Index; None where it does."""
+        opened = self._opened
+        return opened[-1].outgrown if opened else None
+
+    def why_outgrown(self) -> str | None:
+        """The same of the collection's choice, without a search: looks at what is kept of it on disk."""
+        return why_outgrown(self.index, self.store.snapshot(), self._indexes)
+
+    def use_index_command(self, engine: str | None = None) -> str:
+        """The command that builds an engine, by default the collection's choice, anew."""
+        return f"patchseek use-index {shlex.quote(engine or self.index)} -c {shlex.quote(str(self.path))}"
 
     @property
     def index(self) -> str:
         """The collection's choice of search engine."""
         return self.store.option("index") or EXACT
 
-    def _open_index(self, engine: str | None) -> tuple[Snapshot, Index]:
+    def _open_index(self, engine: str | None, refit: Refit = Refit.WHERE_SOON_DONE) -> tuple[Snapshot, Index]:
         """Vectors and engine of the moment, opened again when the catalogue has changed."""
-        state, engine = self.store.catalogue.state(), lasting(engine or self.index)
+        state, kept = self.store.catalogue.state(), engine is None
+        engine = lasting(engine or self.index)
         with self._lock:
-            if self._opened is None or self._opened[:2] != (state, engine):
+            is_as_asked = refit is Refit.WHERE_SOON_DONE
+            if self._opened is None or self._opened[:2] != (state, engine) or not is_as_asked:
                 self.store.require_unchanged()
                 snapshot = self.store.snapshot()
-                self._opened = (state, engine, snapshot, open_index(engine, snapshot, self._indexes))
+                index = open_index(engine, snapshot, self._indexes, refit=refit, kept=kept)
+                self._opened = (state, engine, snapshot, index)
             return self._opened[2:]
 
     def ping(self, seconds: int = 2) -> None:
@@ -326,7 +365,7 @@ class Collection:
             n_dropped = writer.repair()
         held = self.held(every=True)
         if held is not None and held.n_lost:
-            open_index(self.index, self.store.snapshot(), self._indexes, is_altered=True)
+            open_index(self.index, self.store.snapshot(), self._indexes, is_altered=True, kept=True)
         return n_dropped
 
     def compact(self) -> int:

@@ -26,7 +26,7 @@ from .encode import map_ahead
 from .encoders import Encoder, EncoderIdentity, Features
 from .errors import DatasetError, PatchseekError, QueryError
 from .images import read
-from .indexes import AUTO, EXACT, Hits, Index, choose_engine, open_index, open_repeatable
+from .indexes import AUTO, EXACT, Hits, Index, Refit, choose_engine, open_index, open_repeatable
 from .metrics import Ranking, make_ranking, summary
 from .regions import MAX_LEVEL, Pyramid
 from .rerank import Refiner, need
@@ -107,13 +107,13 @@ def read_queries(dataset: Dataset, encoder: Encoder, query: str = "box") -> list
 
 
 def open_engine(gallery: Gallery, settings: EvalSettings, cache: Path | None = None) -> Index:
-    """The search engine that the settings name, over the gallery; exact search is the repeatable one."""
+    """The search engine that the settings name, over the gallery and trained on that; exact is the repeatable one."""
     engine, snapshot = settings.engine, gallery.snapshot
     if engine == AUTO:
         engine = choose_engine(snapshot.n_positions * snapshot.n_regions, snapshot.dim)
     if engine == EXACT:
         return open_repeatable(snapshot)
-    return open_index(engine, snapshot, cache, settings.train_regions)
+    return open_index(engine, snapshot, cache, settings.train_regions, refit=Refit.WHERE_CHANGED)
 
 
 def run_benchmark(

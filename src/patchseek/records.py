@@ -52,9 +52,9 @@ def query_record(name: str, picture: Picture, box: Sequence[float] | None) -> di
 
 
 def collection_record(collection: Collection) -> dict[str, Any]:
-    """What was searched, as a JSON object."""
+    """What was searched, as a JSON object. "outgrown" is there, and why, where the engine no longer fits."""
     settings = collection.store.settings
-    return {
+    record = {
         "path": str(collection.path),
         "encoder": settings.encoder.name,
         "levels": list(settings.pyramid.levels),
@@ -63,3 +63,4 @@ def collection_record(collection: Collection) -> dict[str, Any]:
         "index": collection.index,
         "doubtful_below": DOUBTFUL,
     }
+    return record | ({"outgrown": collection.outgrown} if collection.outgrown else {})

@@ -115,11 +115,12 @@ def index(
     A single picture as SOURCE is added to the collection of its folder, or brought up to date, and nothing else is.
     """
     from ..collection import Collection, find_collection
-    from ..indexes import lasting
+    from ..indexes import Refit, judge_parameters, lasting
     from ..store import Store
     from ._progress import progress_bar
 
     if index_engine is not None:
+        judge_parameters(index_engine)
         index_engine = lasting(index_engine)
     if report:
         check_file(report)
@@ -148,7 +149,7 @@ def index(
     if report:
         write_run_report(report, opened, done)
     if index_engine is not None:
-        opened.use_index(index_engine)
+        opened.use_index(index_engine, Refit.WHERE_OUTGROWN)
     if done.failed or done.missing:
         sys.exit(EXIT_INCOMPLETE)
 

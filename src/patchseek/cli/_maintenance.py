@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from ..errors import PatchseekError, StoreError
+from ..errors import EngineError, PatchseekError, StoreError
 from ._collection import collection_option, open_collection
 from ._log import say
 
@@ -40,6 +40,11 @@ def info_command(collection: Path | None, as_json: bool) -> None:
         record["index_holds"] = holds
     if opened.store.settings.outdated:
         record["outdated"] = opened.store.settings.outdated
+    try:
+        if outgrown := opened.why_outgrown():
+            record["outgrown"] = f"{outgrown}; mend it with: {opened.use_index_command()}"
+    except EngineError as error:
+        record["unusable"] = str(error)
     if as_json:
         _output.print_line(json.dumps(record, indent=2))
         return

@@ -8,8 +8,9 @@ import math
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
+from enum import Enum
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,6 +19,9 @@ from .._home import expanded
 from ..encoders import Features, flaw
 from ..errors import EngineError, QueryError
 from ..store import Snapshot
+
+if TYPE_CHECKING:
+    from ._trial import Trial
 
 EXACT = "exact"
 """The engine that compares a query with every feature."""
@@ -68,8 +72,19 @@ class StaleEngine(EngineError):
         self.is_altered = is_altered
 
 
+class Refit(Enum):
+    """When an engine that trains is trained anew on the pictures of now."""
+
+    WHERE_SOON_DONE = "where it no longer fits and that is soon done"
+    WHERE_OUTGROWN = "where it no longer fits"
+    WHERE_CHANGED = "where it was trained on other pictures"
+
+
 class Index(Protocol):
     """A search engine over a snapshot. Searches may run in several threads."""
+
+    outgrown: str | None
+    # why it no longer fits the pictures that it searches and should be trained anew, in a clause; None where it fits
 
     @property
     def name(self) -> str:
@@ -92,6 +107,8 @@ def open_index(
     train_regions: Sequence[int] | None = None,
     *,
     is_altered: bool = False,
+    refit: Refit = Refit.WHERE_SOON_DONE,
+    kept: bool = False,
 ) -> Index:
     """Open an engine over a snapshot: "exact", "auto", a FAISS factory such as "IVF256,PQ64", Milvus or PostgreSQL.
 
@@ -104,11 +121,10 @@ def open_index(
     train_regions: the regions whose features train a FAISS index, all by default. FAISS builds and tries an index in a
     process of its own, since some strings crash it; one that is saved and was tried before is only read.
     is_altered: a database is known to hold what is not the collection's, which is then looked for in every row.
-    Raises EngineError when it cannot be built.
+    refit: see there; what is not trained anew says so, see Index.outgrown. kept: the string was chosen earlier, and is
+    judged mildly. Raises EngineError when it cannot be built.
     """
-    engine = lasting(engine)
-    if engine == AUTO:
-        engine = choose_engine(snapshot.n_positions * snapshot.n_regions, snapshot.dim)
+    engine = resolved(engine, snapshot)
     if engine == EXACT:
         from ._exact import ExactIndex
 
@@ -116,14 +132,43 @@ def open_index(
     if engine.startswith(MILVUS):
         from ._milvus import open_milvus
 
-        return open_milvus(engine, snapshot, cache, is_altered=is_altered)
+        return open_milvus(engine, snapshot, cache, is_altered=is_altered, kept=kept)
     if engine.startswith(POSTGRES):
         from ._postgres import open_postgres
 
-        return open_postgres(engine, snapshot, cache, is_altered=is_altered)
+        return open_postgres(engine, snapshot, cache, is_altered=is_altered, refit=refit, kept=kept)
     from ._faiss import open_faiss
 
-    return open_faiss(engine, snapshot, cache, train_regions)
+    return open_faiss(engine, snapshot, cache, train_regions, refit=refit, kept=kept)
+
+
+def why_outgrown(engine: str, snapshot: Snapshot, cache: Path) -> str | None:
+    """Why the engine that is kept in the cache folder no longer fits, see Index.outgrown; None where none is there.
+
+    Builds nothing. Databases bring themselves up to date when they are opened.
+    """
+    engine = resolved(engine, snapshot)
+    if engine == EXACT or engine.startswith((MILVUS, *POSTGRES)):
+        return None
+    from ._faiss import why_saved_is_outgrown
+
+    return why_saved_is_outgrown(engine, snapshot, cache)
+
+
+def try_engine(index: Index, snapshot: Snapshot) -> "Trial | None":
+    """Search for features of the collection itself; what came of it, None where there are no pictures.
+
+    Raises EngineError for an engine that loses most of them, or that cannot answer.
+    """
+    from ._trial import try_on_own
+
+    return try_on_own(index, snapshot)
+
+
+def resolved(engine: str, snapshot: Snapshot) -> str:
+    """The engine that a string means for a snapshot: what "auto" chooses, else as `lasting` has it."""
+    engine = lasting(engine)
+    return choose_engine(snapshot.n_positions * snapshot.n_regions, snapshot.dim) if engine == AUTO else engine
 
 
 def compare(engine: str, snapshot: Snapshot, cache: Path | None, *, every: bool = False) -> Held | None:
@@ -154,12 +199,10 @@ def ping(engine: str, seconds: int) -> None:
         ping_postgres(engine, seconds)
 
 
-def judge_engine(
-    engine: str, n_images: int, n_regions: int, dim: int, train_regions: Sequence[int] | None = None
-) -> None:
-    """Raise EngineError for an engine that cannot be built over so many pictures, before there are features of them.
+def judge_parameters(engine: str) -> None:
+    """Raise EngineError for an engine's string that is wrong whatever is searched: its parameters, and their numbers.
 
-    Only what its string says is judged: whether a database answers is seen when it is opened.
+    Opens, builds and connects to nothing; see judge_engine for what depends on the features.
     """
     engine = lasting(engine)
     if engine in (EXACT, AUTO):
@@ -173,6 +216,21 @@ def judge_engine(
 
         parse_postgres(engine)
     else:
+        from ._faiss_recipe import parse as parse_faiss
+
+        parse_faiss(engine)
+
+
+def judge_engine(
+    engine: str, n_images: int, n_regions: int, dim: int, train_regions: Sequence[int] | None = None
+) -> None:
+    """Raise EngineError for an engine that cannot be built over so many pictures, before there are features of them.
+
+    Only what its string says is judged: whether a database answers is seen when it is opened.
+    """
+    judge_parameters(engine)
+    engine = lasting(engine)
+    if engine not in (EXACT, AUTO) and not engine.startswith((MILVUS, *POSTGRES)):
         from ._faiss import judge_faiss
 
         judge_faiss(engine, n_images, n_regions, dim, train_regions)

@@ -38,6 +38,7 @@ class ExactIndex:
     """Compares every query with every feature."""
 
     name = "exact"
+    outgrown: str | None = None
 
     def __init__(self, snapshot: Snapshot, pool: ThreadPoolExecutor | None = None, *, repeatable: bool = False) -> None:
         """repeatable: see indexes.open_repeatable."""

@@ -1,13 +1,15 @@
 """Compressed and approximate search with FAISS. Answers in pictures by over-fetching.
 
-Three files import FAISS: this one, `_scan`, and the program `_faiss_child` that builds what is searched here.
+Three files import FAISS: this one, `_scan`, and `_faiss_program`, which builds in a process of its own what is searched
+here.
 
 FAISS ranks rows, and one picture may own many of the first rows. So we ask for more rows than pictures and double the
 depth until every query has k distinct live pictures or the index has no more to give.
 """
 
 import logging
-from collections.abc import Iterator, Sequence
+import time
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
@@ -20,20 +22,21 @@ from numpy.typing import NDArray
 
 from ..encoders import Features, flawed
 from ..errors import EngineError
-from ..store import Snapshot
-from . import Hits, check_query, n_cores
+from ..store import Half, Snapshot
+from . import Hits, Refit, check_query, n_cores
 from ._best import group_pictures
 from ._exact import search_few
-from ._faiss_child import AnewError, BuildError, Job, build, load, own_words, set_parameters
+from ._faiss_child import AnewError, BuildError, UnseenError, build
+from ._faiss_program import Job, load, own_words, set_parameters
 from ._faiss_recipe import Recipe, parse
-from ._faiss_saved import Saved, find_saved, keep, note_tried
+from ._faiss_saved import Saved, find_saved, keep, note_judged, note_tried
+from ._faiss_trained import TRAIN_ROWS, Look, OutgrownError, is_wanted, training_rows
 from ._rescore import rescore
 from ._sound import require_sound, without_flaws
 
 _log = logging.getLogger(__name__)
 
 _BLOCK_IMAGES = 512
-_TRAIN_ROWS = 262_144  # at most; k-means gains little from more than a few hundred rows a centroid
 _TRIED_ROWS = 64  # to try a saved index with
 _SMALL = 1 << 20  # rows scored; a compressed index of that size answers one query in a few milliseconds
 
@@ -41,12 +44,15 @@ _SMALL = 1 << 20  # rows scored; a compressed index of that size answers one que
 class FaissIndex:
     """A trained FAISS index over the rows of a snapshot."""
 
-    def __init__(self, engine: str, index: Any, snapshot: Snapshot) -> None:
+    def __init__(
+        self, engine: str, index: Any, snapshot: Snapshot, rerank: int = 0, outgrown: str | None = None
+    ) -> None:
         self.name = f"faiss {engine}"
+        self.outgrown = outgrown
         self._index = index
         self._snapshot = snapshot
         self._is_l2 = _is_l2(index)
-        self._rerank = parse(engine, None).rerank
+        self._rerank = rerank
 
     def search(self, queries: Features, k: int, among: NDArray[np.bool_] | None = None) -> Hits:
         """See Index. Scores are the engine's own estimates: exact for Flat, approximate where it compresses.
@@ -125,24 +131,47 @@ def _usable(
 
 
 def open_faiss(
-    engine: str, snapshot: Snapshot, cache: Path | None, train_regions: Sequence[int] | None = None
+    engine: str,
+    snapshot: Snapshot,
+    cache: Path | None,
+    train_regions: Sequence[int] | None = None,
+    *,
+    refit: Refit = Refit.WHERE_SOON_DONE,
+    kept: bool = False,
 ) -> FaissIndex:
     """The engine over a snapshot: read from the cache, brought up to date, or built. See indexes.open_index.
 
     What is built or searched in a new way is first built and searched by a child process, since it may crash FAISS.
     """
-
-    recipe = parse(engine, train_regions)
-    n_training = len(recipe.training_rows(snapshot.n_positions, snapshot.n_regions, _TRAIN_ROWS))
-    recipe.check(snapshot.n_positions * snapshot.n_regions, n_training, snapshot.dim)
+    recipe = parse(engine, train_regions, kept=kept)
+    recipe.check(snapshot.n_positions * snapshot.n_regions, len(training_rows(recipe, snapshot)), snapshot.dim)
     saved = None if cache is None else find_saved(cache, recipe, snapshot)
-    index = None
-    if saved is not None and saved.is_whole(snapshot, recipe):
-        index = _read_saved(saved, recipe)
+    if saved is not None and not is_wanted(saved, recipe, snapshot, refit):
+        saved = None
+    index = outgrown = None
+    if saved is not None and saved.is_whole(snapshot, recipe) and (known := saved.judged(snapshot)):
+        index, outgrown = _read_saved(saved, recipe), known[0]
+        saved = saved if index is not None else None
     if index is None:
-        index = _build(cache, recipe, snapshot, saved)
+        index, outgrown = _build(cache, Look(recipe, snapshot, saved, refit))
     set_parameters(index, recipe.parameters)
-    return FaissIndex(engine, index, snapshot)
+    return FaissIndex(engine, index, snapshot, recipe.rerank, outgrown)
+
+
+def why_saved_is_outgrown(engine: str, snapshot: Snapshot, cache: Path) -> str | None:
+    """See indexes.why_outgrown."""
+    recipe = parse(engine, kept=True)
+    saved = find_saved(cache, recipe, snapshot)
+    if saved is None:
+        return None
+    if known := saved.judged(snapshot):
+        return known[0]
+    look = Look(recipe, snapshot, saved, None)
+    with suppress(BuildError):  # one that cannot be read is built anew by the next search
+        n_rows = sum(len(array) for array in snapshot.arrays[: saved.n_shards]) * snapshot.n_regions
+        _run(look, n_rows, (), ())
+        note_judged(saved, snapshot, look.outgrown)
+    return look.outgrown
 
 
 def judge_faiss(
@@ -150,7 +179,7 @@ def judge_faiss(
 ) -> None:
     """Raise EngineError for a string that cannot become an index of so many features; see indexes.judge_engine."""
     recipe, n_rows = parse(engine, train_regions), n_images * n_regions
-    n_training = len(recipe.training_rows(n_images, n_regions, _TRAIN_ROWS))
+    n_training = len(recipe.training_rows(np.arange(n_images), n_regions, TRAIN_ROWS))
     recipe.check(n_rows, n_training, dim)
     job = Job(recipe.factory, dim, recipe.is_l2, recipe.parameters, n_training, n_rows, 1, only_looks=True)
     try:
@@ -179,43 +208,67 @@ def _read_saved(saved: Saved, recipe: Recipe) -> Any:
         return None
 
 
-def _build(cache: Path | None, recipe: Recipe, snapshot: Snapshot, saved: Saved | None) -> Any:
-    """Build, extend or only try the index in a child process, keep it in the cache where that can be, and read it."""
-    is_new = saved is None or saved.n_shards < len(snapshot.shards)  # else it is only to be searched in a new way
+def _build(cache: Path | None, look: Look) -> tuple[Any, str | None]:
+    """Build, extend or only try the index in a child process, keep it in the cache where that can be, and read it.
+
+    Returned with it: why it no longer fits, see Index.
+    """
+    saved, recipe, snapshot, began = look.saved, look.recipe, look.snapshot, time.monotonic()
     n_known = saved.n_shards if saved else 0
+    is_new = saved is None or n_known < len(snapshot.shards)  # else only to be searched in a new way, or looked at
     start = sum(len(array) for array in snapshot.arrays[:n_known])
     if is_new:
         require_sound(snapshot, np.arange(snapshot.n_positions) >= start)
-    blocks = without_flaws(snapshot.blocks(_BLOCK_IMAGES, start), snapshot.dim)
     n_rows = snapshot.n_positions * snapshot.n_regions
-    n_most = _TRIED_ROWS if saved else _TRAIN_ROWS
-    training = snapshot.rows(recipe.training_rows(snapshot.n_positions, snapshot.n_regions, n_most))
-    training = training[~flawed(training)]
     with _places(cache, recipe) as places:
-        job = Job(
-            *(recipe.factory, snapshot.dim, recipe.is_l2, recipe.parameters, len(training), n_rows),
-            n_threads=_n_threads(10 * n_rows),
-            saved=str(saved.path) if saved else None,
-            targets=[str(place) for place in places] if is_new else (),
-        )
         try:
-            build(job, training, blocks if is_new else ())
-        except AnewError:
-            _log.info("the index %s cannot be added to; building it anew", recipe.factory)
-            return _build(cache, recipe, snapshot, None)
+            blocks = snapshot.blocks(_BLOCK_IMAGES, start) if is_new else ()
+            _run(look, n_rows, blocks, places if is_new else ())
+        except (AnewError, OutgrownError) as error:
+            if isinstance(error, AnewError):
+                _log.info("the index %s cannot be added to; building it anew", recipe.factory)
+            return _build(cache, Look(recipe, snapshot, None, look.refit))
         except BuildError as error:
             for place in places:
                 _remove(place)
-            made_of = f"{len(training)} features of {snapshot.dim} numbers"
+            made_of = f"{len(training_rows(recipe, snapshot)):,} features of {snapshot.dim} numbers"
             raise EngineError(f"FAISS cannot build {recipe.text!r} from {made_of}: {error}") from error
         if saved is not None and not is_new:
-            note_tried(saved, recipe)
-            return load(saved.path)
+            note_judged(note_tried(saved, recipe), snapshot, look.outgrown)
+            return load(saved.path), look.outgrown
         written = next(place for place in places if place.exists())
         index = load(written)
         if written.parent == cache:
-            keep(written, cache, recipe, snapshot)
-        return index
+            trained = look.trained(time.monotonic() - began)
+            keep(written, cache, recipe, snapshot, trained, look.outgrown)
+        return index, look.outgrown
+
+
+def _run(look: Look, n_rows: int, blocks: Iterable[tuple[int, Half]], places: Sequence[Path]) -> None:
+    """Start the child; see `_faiss_child.build`. blocks: what is added, see Snapshot.blocks."""
+    saved, recipe, snapshot = look.saved, look.recipe, look.snapshot
+    training = snapshot.rows(training_rows(recipe, snapshot, _TRIED_ROWS if saved else TRAIN_ROWS))
+    training = training[~flawed(training)]
+    is_known = saved is not None and saved.judged(snapshot)
+    job = Job(
+        *(recipe.factory, snapshot.dim, recipe.is_l2, recipe.parameters, len(training), n_rows),
+        n_own=0 if is_known else len(look.own),
+        n_others=0 if is_known else len(look.others),
+        n_threads=_n_threads(10 * n_rows),
+        saved=str(saved.path) if saved else None,
+        targets=tuple(str(place) for place in places),
+    )
+    rows = without_flaws(blocks, snapshot.dim)
+    if not job.n_own:
+        if not is_known:
+            look.take_in(None)
+        build(job, training, rows)
+        return
+    try:
+        build(job, training, rows, np.concatenate([look.own, look.others]), look.take_in)
+    except UnseenError:
+        look.take_in(None)
+        build(replace(job, n_own=0, n_others=0), training, rows)
 
 
 def _remove(path: Path) -> None:

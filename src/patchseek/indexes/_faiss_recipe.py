@@ -2,23 +2,32 @@
 
 import hashlib
 import json
-import math
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import EngineError
+from ._parameters import Range, read_numbers, require_once, split_parts
 
-_L2 = "metric=L2"
-_RERANK = "rerank="
 _LONGEST = 300  # characters of an engine string
-_MOST_ROWS = 1 << 30
 _MOST_OF_ANYTHING = 1 << 24
 _LEAST_LINKS = {"HNSW": 2, "NSG": 6}  # fewer crash FAISS, or it never ends
-_COUNTS = ("efSearch", "efConstruction", "nprobe", "k_factor", "k_factor_rf")  # search parameters that are counts
+_INNER = "quantizer_"  # in front of a parameter: that of the index which finds the cluster
+_BUILT_WITH = ("efConstruction", f"{_INNER}efConstruction")  # parameters that change what is built
+_RANGES = {
+    "nprobe": Range(1, _MOST_OF_ANYTHING),
+    "max_codes": Range(0, _MOST_OF_ANYTHING, "0 for no limit"),
+    "efSearch": Range(1, 1 << 20),
+    "efConstruction": Range(1, 1 << 16),
+    "k_factor": Range(1, 10_000, is_whole=False),
+    "k_factor_rf": Range(1, 10_000, is_whole=False),
+    "ht": Range(1, 1 << 16),
+}
+"""FAISS's search parameters. Which of them an index has, FAISS says."""
+_RERANK = Range(0, _MOST_OF_ANYTHING)
 
 
 @dataclass(frozen=True)
@@ -36,8 +45,9 @@ class Recipe:
 
     @property
     def stem(self) -> str:
-        """A file name that no other recipe has. Search parameters change no byte of an index."""
-        text = json.dumps([self.factory, self.is_l2, self.train_regions])
+        """A file name that no other recipe has. Other search parameters change no byte of an index."""
+        built_with = [part for part in self.parameters.split(",") if part.startswith(_BUILT_WITH)]
+        text = json.dumps([self.factory, self.is_l2, self.train_regions, *([built_with] if built_with else [])])
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 
     @property
@@ -45,11 +55,17 @@ class Recipe:
         """What is built and tried, for people."""
         return f"{self.factory};{self.parameters}" if self.parameters else self.factory
 
-    def training_rows(self, n_positions: int, n_regions: int, n_most: int) -> NDArray[np.int64]:
-        """The rows of the training regions of as many pictures as have at most n_most of them, evenly spread."""
+    @property
+    def n_centroids(self) -> int:
+        """The most centroids, or code words, that one training finds; 1 where it finds none."""
+        bits = re.findall(r"(?:PQ|RQ|LSQ)\d+(?:x\d+)??(?:x(\d+))?(?!\d|x\d)", self.factory)
+        return max([1, *_lists(self.factory), *(1 << min(int(found or 8), 24) for found in bits)])
+
+    def training_rows(self, positions: NDArray[np.int64], n_regions: int, n_most: int) -> NDArray[np.int64]:
+        """The rows of the training regions of as many of the positions (n,) as have at most n_most, evenly spread."""
         regions = np.arange(n_regions) if self.train_regions is None else np.array(self.train_regions)
-        n = min(n_positions, max(n_most // len(regions), 1))
-        chosen = np.linspace(0, n_positions - 1, n).astype(np.int64)
+        n = min(len(positions), max(n_most // len(regions), 1))
+        chosen = positions[np.linspace(0, len(positions) - 1, n).astype(np.int64)]
         rows: NDArray[np.int64] = (chosen[:, None] * n_regions + regions).ravel()
         return rows
 
@@ -72,30 +88,38 @@ class Recipe:
             if n_training < n_numbers:
                 text = f"{n_training} features are too few to rotate {n_numbers} numbers, it takes as many"
                 raise EngineError(f"{self.factory!r}: {text}")
-        for name, value in re.findall(r"([A-Za-z_]+)=([^,]*)", self.parameters):
-            if name.endswith(_COUNTS) and not 1 <= _number(value) <= _MOST_ROWS:
-                raise EngineError(f"{self.text!r}: {name} must be a number from 1 to {_MOST_ROWS}, found {value!r}")
 
 
-def _number(text: str) -> float:
-    """The number that a text is, not a number where it is none."""
-    try:
-        return float(text)
-    except ValueError:
-        return math.nan
+def _lists(factory: str) -> list[int]:
+    """The clusters of each IVF in a factory, the outer one first; 4k are 4096, 1M are 1048576."""
+    return [int(n) << {"": 0, "k": 10, "M": 20}[unit] for n, unit in re.findall(r"IVF(\d+)([kM]?)", factory)]
 
 
-def parse(engine: str, train_regions: Sequence[int] | None) -> Recipe:
-    """The recipe of "FACTORY;...". Raises EngineError for what cannot be one; most of it is FAISS's to judge."""
+def parse(engine: str, train_regions: Sequence[int] | None = None, *, kept: bool = False) -> Recipe:
+    """The recipe of "FACTORY;...". Raises EngineError for what cannot be one; of the factory, most is FAISS's to judge.
+
+    kept: it was chosen before, see `_parameters`.
+    """
     if len(engine) > _LONGEST or not (engine.isascii() and engine.isprintable()):
-        raise EngineError(f"{engine[:40]!r}: an engine is at most {_LONGEST} letters and digits of ASCII")
+        raise EngineError(f"{engine[:40]!a}: an engine is at most {_LONGEST} letters and digits of ASCII")
     factory, *rest = (part.strip() for part in engine.split(";"))
-    try:
-        rerank = sum(int(part.removeprefix(_RERANK)) for part in rest if part.startswith(_RERANK))
-        if not 0 <= rerank <= _MOST_ROWS:
-            raise ValueError
-    except ValueError as error:
-        raise EngineError(f"{engine!r}: {_RERANK}N takes a whole number of rows, such as {_RERANK}400") from error
-    parameters = ",".join(part for part in rest if part and part != _L2 and not part.startswith(_RERANK))
-    regions = None if train_regions is None else tuple(map(int, train_regions))
-    return Recipe(factory, parameters, _L2 in rest, regions, rerank)
+    said = require_once(engine, split_parts(engine, ",".join(rest).split(",")), kept=kept)
+    is_l2 = "metric" in said
+    if said.pop("metric", "L2") != "L2":
+        raise EngineError(f"{engine!r}: metric must be L2, or left out for the inner product")
+    asked = {"rerank": said.pop("rerank", "0")}
+    rerank = int(read_numbers(engine, asked, {"rerank": _RERANK}, of="an engine", kept=kept)["rerank"])
+    ranges = _ranges(factory, said)
+    judged = {name: value for name, value in said.items() if name in ranges or not kept}
+    read_numbers(engine, judged, ranges, of="FAISS", kept=kept)
+    parameters = ",".join(f"{name}={value}" for name, value in said.items())
+    return Recipe(factory, parameters, is_l2, None if train_regions is None else tuple(map(int, train_regions)), rerank)
+
+
+def _ranges(factory: str, said: Iterable[str]) -> dict[str, Range]:
+    """What may be said of an index; no more clusters are looked into than there are."""
+    ranges = {**_RANGES, "rerank": _RERANK}
+    for n_lists in _lists(factory)[:1]:
+        ranges["nprobe"] = Range(1, n_lists, f"the clusters of IVF{n_lists}")
+    inner = {name: _RANGES.get(name.removeprefix(_INNER)) for name in said if name.startswith(_INNER)}
+    return ranges | {name: allowed for name, allowed in inner.items() if allowed}

@@ -1,20 +1,55 @@
 """FAISS indexes on disk: each is a cache. A manifest beside it says what it was built from, and its SHA-256.
 
-One that does not match is built anew, so a stale or damaged file can cost time but never a wrong answer.
+One that does not match is built anew, so a stale or damaged file can cost time but never a wrong answer. Nor is one
+believed that was trained on other features than it would be today: see `_outgrown`.
 """
 
+import hashlib
 import json
 import logging
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
+
+import numpy as np
 
 from ..store import Snapshot, hash_file
 from ._faiss_recipe import Recipe
 
 _log = logging.getLogger(__name__)
+
+
+def state_of(snapshot: Snapshot) -> dict[str, Any]:
+    """Which pictures there are to be found, as a manifest keeps it."""
+    live = hashlib.sha256(np.packbits(snapshot.live).tobytes()).hexdigest()[:16]
+    return {"n_shards": len(snapshot.shards), "n_live": snapshot.n_live, "live": live}
+
+
+@dataclass(frozen=True)
+class Training:
+    """What an index was trained on, and how that went."""
+
+    state: dict[str, Any]
+    # see state_of
+    n_rows: int
+    # features that trained it
+    seconds: float
+    # that building it took
+    trains: bool
+    # whether it matters what it was trained on
+    errors: dict[str, tuple[float, float]]
+    # see _outgrown.Trained
+
+    @property
+    def is_known(self) -> bool:
+        """False for an index of a version that did not note it."""
+        return self.n_rows > 0
+
+
+_UNKNOWN = Training({"n_shards": 1, "n_live": 0}, 0, 0.0, True, {})
+"""Of an index that does not say: at least the first shard is known to be among it."""
 
 
 @dataclass(frozen=True)
@@ -33,6 +68,21 @@ class Saved:
     def is_whole(self, snapshot: Snapshot, recipe: Recipe) -> bool:
         """Whether it can be searched as it is."""
         return self.n_shards == len(snapshot.shards) and recipe.parameters in ("", *self.tried)
+
+    @property
+    def training(self) -> Training:
+        """What it was trained on."""
+        try:
+            return Training(**self.manifest["trained"])
+        except (KeyError, TypeError):
+            return _UNKNOWN
+
+    def judged(self, snapshot: Snapshot) -> tuple[str | None, ...]:
+        """Why it no longer fits, or None where it does; nothing where that was not looked at for these pictures."""
+        if not self.training.trains or not snapshot.n_live:
+            return (None,)
+        judged = self.manifest.get("judged", {"state": self.training.state, "outgrown": None})
+        return (judged["outgrown"],) if judged["state"] == state_of(snapshot) else ()
 
 
 def find_saved(cache: Path, recipe: Recipe, snapshot: Snapshot) -> Saved | None:
@@ -54,12 +104,16 @@ def find_saved(cache: Path, recipe: Recipe, snapshot: Snapshot) -> Saved | None:
     return None
 
 
-def keep(written: Path, cache: Path, recipe: Recipe, snapshot: Snapshot) -> None:
+def keep(
+    written: Path, cache: Path, recipe: Recipe, snapshot: Snapshot, training: Training, outgrown: str | None
+) -> None:
     """Give an index file its name and its manifest; a reader finds both or rebuilds. A failure costs only the cache."""
     path, manifest_path = _paths(cache, recipe, snapshot.n_regions)
     try:
         tried = ["", *([recipe.parameters] if recipe.parameters else [])]
-        manifest = {"factory": recipe.factory, "shards": snapshot.shards, "sha256": hash_file(written), "tried": tried}
+        manifest: dict[str, Any] = {"factory": recipe.factory, "shards": snapshot.shards, "tried": tried}
+        manifest |= {"sha256": hash_file(written)}
+        manifest |= {"trained": asdict(training), "judged": {"state": state_of(snapshot), "outgrown": outgrown}}
         manifest_path.unlink(missing_ok=True)
         written.replace(path)
         _write(manifest_path, manifest)
@@ -69,12 +123,27 @@ def keep(written: Path, cache: Path, recipe: Recipe, snapshot: Snapshot) -> None
         written.unlink(missing_ok=True)
 
 
-def note_tried(saved: Saved, recipe: Recipe) -> None:
+def note_tried(saved: Saved, recipe: Recipe) -> Saved:
     """Note that the index was searched with these parameters; where that cannot be written, it is tried again."""
+    if recipe.parameters in ("", *saved.tried):
+        return saved
+    return _note(saved, {"tried": [*saved.tried, recipe.parameters]})
+
+
+def note_judged(saved: Saved, snapshot: Snapshot, outgrown: str | None) -> Saved:
+    """Note why the index no longer fits these pictures, or that it does; the same index with that note."""
+    return _note(saved, {"judged": {"state": state_of(snapshot), "outgrown": outgrown}})
+
+
+def _note(saved: Saved, fields: dict[str, Any]) -> Saved:
+    path = saved.path.with_suffix(".json")
+    noted = replace(saved, manifest=saved.manifest | fields)
     try:
-        _write(saved.path.with_suffix(".json"), saved.manifest | {"tried": [*saved.tried, recipe.parameters]})
-    except OSError as error:
-        _log.info("the index %s will be tried again next time (%s)", recipe.factory, error)
+        if json.loads(path.read_text()).get("sha256") == saved.manifest["sha256"]:  # else another process built one
+            _write(path, noted.manifest)
+    except (OSError, ValueError) as error:
+        _log.info("what was found out of the index %s cannot be kept (%s)", saved.manifest["factory"], error)
+    return noted
 
 
 def _write(path: Path, manifest: dict[str, Any]) -> None:

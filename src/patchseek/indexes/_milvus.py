@@ -24,8 +24,8 @@ from ..store import Snapshot
 from . import Held, Hits, StaleEngine, check_query, n_clusters
 from ._best import check_scores, group_pictures, known_rows
 from ._exact import search_few, search_store
-from ._milvus_recipe import Recipe, parse, really_built
-from ._milvus_rows import LIMIT, Rows, chunks
+from ._milvus_recipe import LIMIT, Recipe, parse, really_built, require_dividing
+from ._milvus_rows import Rows, chunks
 from ._milvus_server import connect, make_collection, one_line, ping
 from ._owner import known_owner, owner_of
 from ._rescore import rescore
@@ -46,6 +46,8 @@ Ranked = tuple[NDArray[np.int64], NDArray[np.float32]]
 
 class MilvusIndex:
     """The rows of a snapshot in one collection of Milvus. Raises EngineError whenever Milvus cannot be used."""
+
+    outgrown: str | None = None  # Milvus trains each segment on that segment's own rows
 
     def __init__(self, recipe: Recipe, owner: str, snapshot: Snapshot) -> None:
         self._recipe, self._owner, self._snapshot = recipe, owner, snapshot
@@ -225,9 +227,12 @@ def _stretches(ids: NDArray[np.int64]) -> str:
     return " or ".join(f"(image >= {a} and image <= {b})" for a, b in zip(firsts, lasts, strict=True))
 
 
-def open_milvus(engine: str, snapshot: Snapshot, cache: Path | None, *, is_altered: bool) -> MilvusIndex:
+def open_milvus(
+    engine: str, snapshot: Snapshot, cache: Path | None, *, is_altered: bool, kept: bool = False
+) -> MilvusIndex:
     """The engine over a snapshot, with Milvus brought up to date. See indexes.open_index."""
-    recipe = parse(engine)
+    recipe = parse(engine, kept=kept)
+    require_dividing(recipe, snapshot.dim)
     index = MilvusIndex(recipe, owner_of(snapshot, cache, _ENGINE), snapshot)
     index.update(is_altered=is_altered)
     return index
@@ -238,9 +243,9 @@ def compare_milvus(engine: str, snapshot: Snapshot, cache: Path | None, *, every
     owner = known_owner(snapshot, cache, _ENGINE)
     if owner is None:
         return Held(snapshot.n_live, snapshot.n_live, 0)
-    return MilvusIndex(parse(engine), owner, snapshot).held(every=every)
+    return MilvusIndex(parse(engine, kept=True), owner, snapshot).held(every=every)
 
 
 def ping_milvus(engine: str, seconds: int) -> None:
     """Raise EngineError unless Milvus answers. See indexes.ping."""
-    ping(parse(engine), seconds)
+    ping(parse(engine, kept=True), seconds)

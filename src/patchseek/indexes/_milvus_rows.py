@@ -17,13 +17,12 @@ from ..encoders import Features
 from ..errors import EngineError
 from ..store import Snapshot
 from . import Held
+from ._milvus_recipe import LIMIT
 from ._owner import shard_tag
 from ._sound import require_numbers
 
 TIMEOUT = 60
 """Seconds for one message."""
-LIMIT = 16384
-"""Rows that a search or a query may return, Milvus's own bound."""
 BATCH_BYTES = 8 << 20
 """Of features in one message; a server takes 64 MB."""
 _SAMPLED = 256  # rows whose features are compared with the collection's each time

@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 from ..encoders import Features
 from ..errors import EngineError
 from ..store import Snapshot
-from . import Held, Hits, StaleEngine, check_query
+from . import Held, Hits, Refit, StaleEngine, check_query
 from ._best import check_scores, group_pictures, known_rows
 from ._exact import search_few
 from ._owner import known_owner, owner_of
@@ -44,8 +44,10 @@ _COUNTED = 1 << 16  # rows that are looked at again whenever anything was writte
 class PostgresIndex:
     """The rows of a snapshot in one table. Raises EngineError whenever the database cannot be used."""
 
-    def __init__(self, recipe: Recipe, table: str, snapshot: Snapshot) -> None:
-        self._recipe, self._table, self._snapshot = recipe, table, snapshot
+    outgrown: str | None = None
+
+    def __init__(self, recipe: Recipe, table: str, snapshot: Snapshot, refit: Refit = Refit.WHERE_SOON_DONE) -> None:
+        self._recipe, self._table, self._snapshot, self._refit = recipe, table, snapshot, refit
         self._server = Server(recipe.url)
         self._by_id = np.argsort(snapshot.ids)
         self._n_rows = snapshot.n_live * snapshot.n_regions
@@ -80,10 +82,18 @@ class PostgresIndex:
                 self._write(lambda: load.remove(rows.needless))
             if lack:
                 self._write(lambda: load.send(rows.missing), lack)
-            self._write(lambda: load.require_index(self._recipe))
+            self._write(lambda: self._require_index(load))
             self._place, self._signs = self._find_place(db), signs
             db.execute("SELECT pg_advisory_unlock_all()")
         self._n_updates += 1
+
+    def _require_index(self, load: Load) -> None:
+        """The index asked for, built anew where it was of other pictures and that is due."""
+        load.require_index(self._recipe)
+        self.outgrown, is_due = load.judge_index(self._recipe, self._refit)
+        if is_due:
+            load.require_index(self._recipe, anew=True)
+            self.outgrown = None
 
     def _make_tables(self, db: Any) -> None:
         if self._find_place(db).extension is None:
@@ -185,13 +195,22 @@ class PostgresIndex:
         return scores[order][None], rows[order][None]
 
 
-def _index(engine: str, owner: str, snapshot: Snapshot) -> PostgresIndex:
-    return PostgresIndex(parse(engine), f"patchseek_{owner}_{snapshot.n_regions}", snapshot)
+def _index(recipe: Recipe, owner: str, snapshot: Snapshot, refit: Refit = Refit.WHERE_SOON_DONE) -> PostgresIndex:
+    return PostgresIndex(recipe, f"patchseek_{owner}_{snapshot.n_regions}", snapshot, refit)
 
 
-def open_postgres(engine: str, snapshot: Snapshot, cache: Path | None, *, is_altered: bool) -> PostgresIndex:
+def open_postgres(
+    engine: str,
+    snapshot: Snapshot,
+    cache: Path | None,
+    *,
+    is_altered: bool,
+    refit: Refit = Refit.WHERE_SOON_DONE,
+    kept: bool = False,
+) -> PostgresIndex:
     """The engine over a snapshot, with the database brought up to date. See indexes.open_index."""
-    index = _index(engine, owner_of(snapshot, cache, _OWNER), snapshot)
+    recipe = parse(engine, kept=kept)
+    index = _index(recipe, owner_of(snapshot, cache, _OWNER), snapshot, refit)
     index.update(is_altered=is_altered)
     return index
 
@@ -201,9 +220,9 @@ def compare_postgres(engine: str, snapshot: Snapshot, cache: Path | None, *, eve
     owner = known_owner(snapshot, cache, _OWNER)
     if owner is None:
         return Held(snapshot.n_live, snapshot.n_live, 0)
-    return _index(engine, owner, snapshot).held(every=every)
+    return _index(parse(engine, kept=True), owner, snapshot).held(every=every)
 
 
 def ping_postgres(engine: str, seconds: int) -> None:
     """Raise EngineError unless the database lets us in. See indexes.ping."""
-    Server(parse(engine).url).ping(seconds)
+    Server(parse(engine, kept=True).url).ping(seconds)

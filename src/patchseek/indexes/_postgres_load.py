@@ -3,6 +3,7 @@
 Each step leaves the tables in order, so that a load that broke off goes on at the shard where it stopped.
 """
 
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -11,7 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..store import Half, Snapshot
+from . import Refit
 from ._owner import shard_tag
+from ._postgres_fit import judge, note
 from ._postgres_place import Place, quoted
 from ._postgres_recipe import Recipe
 from ._sound import require_numbers
@@ -83,8 +86,24 @@ class Load:
         for table in (self._place.rows, self._place.pictures):
             self._db.execute(f"DELETE FROM {table} WHERE image = ANY(%s::bigint[])", [ids.tolist()])
 
-    def require_index(self, recipe: Recipe) -> None:
-        """An index as asked for and no other. It is built after the first load: to grow one takes longer."""
+    def _has_index(self, recipe: Recipe) -> bool:
+        return bool(self._snapshot.n_live) and self._place.rows.kind == "r" and recipe.kind != "FLAT"
+
+    def judge_index(self, recipe: Recipe, refit: Refit) -> tuple[str | None, bool]:
+        """Why the index no longer fits the pictures of now, None where it does, and whether to build it anew."""
+        if not self._has_index(recipe):
+            return None, False
+        with self._transaction():
+            return judge(self._db, self._index_name(recipe), recipe, self._snapshot, refit)
+
+    def _index_name(self, recipe: Recipe) -> str:
+        return f"{quoted(self._place.rows.schema)}.{quoted(f'{self._place.rows.name}_{recipe.suffix}')}"
+
+    def require_index(self, recipe: Recipe, *, anew: bool = False) -> None:
+        """An index as asked for and no other. It is built after the first load: to grow one takes longer.
+
+        anew: drop the one that is there first.
+        """
         n_rows, rows = self._snapshot.n_live * self._snapshot.n_regions, self._place.rows
         if not n_rows or rows.kind != "r":
             return
@@ -94,10 +113,12 @@ class Load:
             found = self._db.execute(select, [str(rows)]).fetchall()
             built = {name: is_valid for name, is_primary, is_valid in found if not is_primary}
             for other, is_valid in built.items():
-                if other != wanted or not is_valid:
+                if other != wanted or not is_valid or anew:
                     self._db.execute(f"DROP INDEX {quoted(rows.schema)}.{quoted(other)}")
-            if not built.get(wanted) and recipe.kind != "FLAT":
+            if (not built.get(wanted) or anew) and recipe.kind != "FLAT":
+                began = time.monotonic()
                 self._db.execute(f"CREATE INDEX {wanted} ON {rows} USING {recipe.build(n_rows)}")
+                note(self._db, self._index_name(recipe), self._snapshot, time.monotonic() - began)
             if not any(is_primary for _, is_primary, _ in found):  # some restored dumps have none
                 self._db.execute(f"ALTER TABLE {rows} ADD PRIMARY KEY (image, region)")
 

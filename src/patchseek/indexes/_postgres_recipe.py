@@ -4,10 +4,17 @@ from dataclasses import dataclass
 
 from ..errors import EngineError
 from . import n_clusters
+from ._parameters import Range, read_numbers, require_once, said_number, split_parts
 
-_BUILD = {"FLAT": (), "HNSW": ("m", "ef_construction"), "IVFFLAT": ("lists",)}
-_SEARCH = {"FLAT": (), "HNSW": ("ef",), "IVFFLAT": ("probes",)}
 _MOST = 1000  # candidates that HNSW may look at in one go, pgvector's own bound
+_LISTS = Range(1, 32_768)
+_BUILD: dict[str, dict[str, Range]] = {
+    "FLAT": {},
+    "HNSW": {"m": Range(2, 100), "ef_construction": Range(4, 1000)},
+    "IVFFLAT": {"lists": _LISTS},
+}
+_SEARCH = {"FLAT": {}, "HNSW": {"ef": Range(1, _MOST)}, "IVFFLAT": {"probes": _LISTS}}
+_M, _EF_CONSTRUCTION = 16, 64  # of HNSW unless said, pgvector's own
 
 
 @dataclass(frozen=True)
@@ -55,16 +62,28 @@ class Recipe:
         return self.numbers.get("lists", n_clusters(n_rows, 3, 15))
 
 
-def parse(engine: str) -> Recipe:
-    """The recipe of "postgresql://...;...". Raises EngineError for parameters that its kind of index does not have."""
+def parse(engine: str, *, kept: bool = False) -> Recipe:
+    """The recipe of "postgresql://...;...". Raises EngineError for parameters that its kind of index does not have.
+
+    kept: see `_parameters`. Errors do not quote the URL: it may hold a password.
+    """
     url, *rest = engine.split(";")
-    said = dict(part.partition("=")[::2] for part in rest)
+    what = ";".join(rest)
+    said = require_once(what, split_parts(what, rest), kept=kept)
     kind = said.pop("type", "FLAT")
     if kind not in _BUILD:
-        raise EngineError(f"PostgreSQL has no index {kind!r}; there are {', '.join(_BUILD)}")
-    known = (*_BUILD[kind], *_SEARCH[kind])
-    for key, value in said.items():
-        if key not in known or not value.isdecimal():
-            offered = f"{', '.join(known)}, whole numbers" if known else "none"
-            raise EngineError(f"{key}={value} is no parameter of PostgreSQL's {kind}; there are {offered}")
-    return Recipe(url, kind, {key: int(value) for key, value in said.items()})
+        raise EngineError(f"PostgreSQL has no index {kind[:40]!r}; there are {', '.join(_BUILD)}")
+    ranges = _BUILD[kind] | _SEARCH[kind]
+    if kind == "HNSW":
+        ranges |= _links(said)
+    if kind == "IVFFLAT" and (n := said_number(said, "lists", 0)):
+        ranges["probes"] = Range(1, min(n, _LISTS.most), "the clusters of lists")
+    numbers = read_numbers(what, said, ranges, of=f"PostgreSQL's {kind}", kept=kept)
+    return Recipe(url, kind, {key: int(number) for key, number in numbers.items()})
+
+
+def _links(said: dict[str, str]) -> dict[str, Range]:
+    """What HNSW's parameters may be beside each other."""
+    if "ef_construction" not in said:
+        return {"m": Range(2, _EF_CONSTRUCTION // 2, f"half of ef_construction, {_EF_CONSTRUCTION} unless said")}
+    return {"ef_construction": Range(2 * min(said_number(said, "m", _M), 100), 1000, "at least twice m")}

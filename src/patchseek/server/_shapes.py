@@ -96,6 +96,7 @@ class CollectionShape(BaseModel):
     overlap: float
     images: int
     index: str
+    outgrown: str | None = None
     doubtful_below: float
     bytes: int
     n_failures: int

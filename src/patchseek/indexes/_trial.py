@@ -1,0 +1,89 @@
+"""Try an engine on features of the very collection that it shall search, before it becomes the choice.
+
+A feature of a picture is searched for, and the picture should come first, since nothing is more like it. What else
+should come, exact search says. An engine that compresses much may confuse pictures that are alike, and one that looks
+into few clusters misses some: that is a choice, and the figure is told. An engine that loses most is broken.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..encoders import Features
+from ..errors import EngineError
+from ..store import Snapshot
+from . import Hits, Index
+from ._exact import search_store
+
+N_QUERIES = 64
+"""Features that are searched for."""
+BEST = 10
+"""Pictures that are asked for."""
+LEAST_OWN = 0.5
+"""Share of features that must find their own picture among the best. With 4 bytes a row, nine of ten do."""
+LEAST_RECALL = 0.2
+"""Share of exact search's pictures that must be found. Who finds a feature's own picture and no other has a tenth."""
+_ALIKE = 0.01  # pictures whose exact scores differ by less are as good as each other
+
+
+@dataclass(frozen=True)
+class Trial:
+    """What an engine found of a collection's own features."""
+
+    n_queries: int
+    own: float
+    # share of features that found their own picture among the best BEST, or as many that are as good
+    first: float
+    # share of features whose own picture came first, or one that is as good
+    recall: float
+    # share of exact search's best BEST pictures that were found, or others that are as good
+
+    def __str__(self) -> str:
+        return (
+            f"tried with {self.n_queries} features of the collection itself: {self.first:.0%} find their own picture "
+            f"first, recall@{BEST} is {self.recall:.2f} beside exact search"
+        )
+
+
+def try_on_own(index: Index, snapshot: Snapshot, seed: int = 0) -> Trial | None:
+    """See indexes.try_engine. seed: decides which features of live pictures are searched for."""
+    live = np.flatnonzero(snapshot.live)
+    if not len(live):
+        return None
+    rng = np.random.default_rng(seed)
+    own = rng.choice(live, min(N_QUERIES, len(live) * snapshot.n_regions))
+    queries = snapshot.rows(own * snapshot.n_regions + rng.integers(0, snapshot.n_regions, len(own))).astype(np.float32)
+    truth, found = search_store(snapshot, queries, BEST), index.search(queries, BEST)
+    trial = _compare(snapshot, queries, own, truth, found)
+    if trial.own < LEAST_OWN:
+        what = f"only {trial.own:.0%} of {trial.n_queries} features of the collection itself find their own picture"
+        raise EngineError(f"{index.name} is of no use here: {what} among the best {BEST}; choose another engine")
+    if trial.recall < LEAST_RECALL:
+        what = f"of the best {BEST} pictures that exact search finds it finds only {trial.recall:.0%}"
+        raise EngineError(f"{index.name} is of no use here: {what}; choose another engine")
+    return trial
+
+
+def _compare(snapshot: Snapshot, queries: Features, own: NDArray[np.int64], truth: Hits, found: Hits) -> Trial:
+    scores = _exact_scores(snapshot, queries, truth, found)
+    right = scores >= truth.scores[:, -1:] - _ALIKE  # as good as the last of the best
+    mine = (found.positions == own[:, None]) | (scores >= truth.scores[:, :1] - _ALIKE)
+    n = truth.positions.shape[1]
+    return Trial(len(own), float(mine.any(axis=1).mean()), float(mine[:, 0].mean()), float(right.sum() / len(own) / n))
+
+
+def _exact_scores(snapshot: Snapshot, queries: Features, truth: Hits, found: Hits) -> NDArray[np.float32]:
+    """Exact scores (Q, k) of the pictures found, -inf where there is none; those that exact search found are known."""
+    scores = np.full(found.positions.shape, -np.inf, np.float32)
+    for q, positions in enumerate(found.positions):
+        known = dict(zip(truth.positions[q].tolist(), truth.scores[q].tolist(), strict=True))
+        for i, position in enumerate(positions.tolist()):
+            if position >= 0:
+                scores[q, i] = known.get(position) or _score(snapshot, queries[q], position)
+    return scores
+
+
+def _score(snapshot: Snapshot, query: NDArray[np.float32], position: int) -> float:
+    """The exact score of a picture."""
+    return float((snapshot.features(np.array([position]))[0] @ query).max())
