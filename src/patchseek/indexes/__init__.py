@@ -21,6 +21,8 @@ from ..store import Snapshot
 
 EXACT = "exact"
 """The engine that compares a query with every feature."""
+ON_DEVICE = "exact;device="
+"""What the string of exact search on a GPU begins with; a device as torch calls it follows, such as cuda or cuda:1."""
 AUTO = "auto"
 """The engine that suits the collection's size; see choose_engine."""
 MILVUS = "milvus:"
@@ -73,6 +75,7 @@ def open_index(
     "postgresql://USER@HOST/DATABASE[;type=HNSW][;ef=100]" keeps them in PostgreSQL with pgvector; see docs/postgres.md.
     train_regions: the regions whose features train a FAISS index, all by default. FAISS builds and tries an index in a
     process of its own, since some strings crash it; one that is saved and was tried before is only read.
+    "exact;device=cuda" is exact search in a GPU's memory, with torch: as many shards as fit, the others as ever.
     Raises EngineError when it cannot be built.
     """
     engine = lasting(engine)
@@ -82,6 +85,10 @@ def open_index(
         from ._exact import ExactIndex
 
         return ExactIndex(snapshot)
+    if engine.startswith(ON_DEVICE):
+        from ._device import DeviceIndex
+
+        return DeviceIndex(snapshot, engine.removeprefix(ON_DEVICE))
     if engine.startswith(MILVUS):
         from ._milvus import open_milvus
 

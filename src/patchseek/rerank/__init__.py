@@ -8,7 +8,7 @@ part by part: likeness alone prefers fragments. Of the best box of each picture,
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 from typing import TypeVar
 
@@ -20,7 +20,7 @@ from ..encode import map_ahead
 from ..encoders import CellEncoder, Encoder
 from ..images import Picture
 from ..originals import find_original
-from ..patches import Feed, Patches, crop
+from ..patches import Patches, crop, joined
 from ..search import FoundBox, Match, Query
 from ._agreement import agreement
 from ._geometry import fit, locate
@@ -179,10 +179,10 @@ class Refiner:
             cells = np.concatenate([own.coarse.reshape(-1, own.coarse.shape[-1]) for own in self.query.cells])
             power, target = 1.0, cells.mean(axis=0)
             target /= max(float(np.linalg.norm(target)), 1e-12)
-        windows, feed = surround(regions), Feed(encoder.window, encoder.feed.fit, encoder.feed.interpolation)
+        windows, feed = surround(regions), replace(encoder.feed, size=encoder.window, keep=1.0, exact=False)
         indices = range(len(pictures))
         maps = encoder.encode_map(
-            np.concatenate(self._in_threads(lambda i: crop(pictures[i], windows[i : i + 1], feed, _GAP), indices))
+            joined(self._in_threads(lambda i: crop(pictures[i], windows[i : i + 1], feed, _GAP), indices))
         )
         found = self._in_threads(lambda i: propose(maps[i], power, target, n, max_iou)[0], indices)
         low, sides = windows[:, :2], windows[:, 2:] - windows[:, :2]
@@ -192,7 +192,7 @@ class Refiner:
         """The best of the boxes (n_i, 4) of each picture. All are encoded in one call."""
         items, gap = list(zip(pictures, boxes, strict=True)), _GAP if self._has_cells else 2.0
         patches = self._in_threads(lambda item: crop(item[0], item[1], self.encoder.feed, gap), items)
-        scores, likeness, fine = self._score(np.concatenate(patches))
+        scores, likeness, fine = self._score(joined(patches))
         starts = np.cumsum([0] + [len(each) for each in boxes[:-1]])
         winners = starts + [int(each.argmax()) for each in np.split(scores, starts[1:])]
         return _Best(np.concatenate(boxes)[winners], scores[winners], likeness[winners], fine[winners])

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ..encoders import CellEncoder, Cells, DenseEncoder, Encoder, EncoderIdentity, Features, TextEncoder
-from ..patches import Feed, Patches
+from ..patches import Feed, Patches, joined
 
 WAIT_SECONDS = 0.002
 """How long a batch waits for company, and only when the batch before it had some."""
@@ -108,7 +108,7 @@ class BatchingEncoder:
     def _encode(self, calls: list[_Call]) -> None:
         self._on_batch(len(calls))
         try:
-            features = self.encoder.encode(np.concatenate([call.patches for call in calls]))
+            features = self.encoder.encode(joined([call.patches for call in calls]))
         except Exception as error:
             if len(calls) == 1:
                 calls[0].error = error
