@@ -165,13 +165,19 @@ def open_encoder(
     """Open the encoder of this name. Loads its library only now.
 
     weights: their file; by default the models folder, the hub's cache and the network are looked through. engine: auto,
-    openvino, torch or onnxruntime, as far as the encoder has it. precision: auto, f32, bf16 or int8. device: auto,
-    cuda, mps or cpu. batch: patches in a call; the embedded encoder keeps its own. calibration: a folder of pictures,
-    for int8.
+    openvino, torch or onnxruntime, as far as the encoder has it. precision: auto, f32, bf16, f16 or int8. device: auto,
+    cuda, mps or cpu; cuda:1 is the second of several, and with commas between them (cuda:0,cuda:1) each is a process of
+    its own. batch: patches in a call; the embedded encoder keeps its own. calibration: a folder of pictures, for int8.
     Raises EncoderError for a name nobody knows or what cannot be opened as asked, MissingExtra.
     """
     if batch is not None and batch < 1:
         raise EncoderError(f"a batch is of at least one patch, found {batch}")
+    if "," in device:
+        from ._cards import open_cards
+
+        options = {"weights": weights, "engine": engine, "precision": precision, "batch": batch}
+        devices = [each.strip() for each in device.split(",")]
+        return open_cards(name, devices, options | {"calibration": calibration})
     if name in ("embedded", "embedded-fast"):
         from ._embedded import open_embedded
 
