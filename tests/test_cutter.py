@@ -23,6 +23,7 @@ from .contract_encoder import cosines
 from .test_encoder_timm import PLAIN, random_model
 from .test_patches import picture_of
 
+DEVICES = ["cpu", "cuda"] if torch.cuda.is_available() else ["cpu"]
 BOXES = np.array([(0, 0, 1, 1), (0.1, 0.2, 0.35, 0.9), (0.5, 0.5, 0.502, 0.503), (0.71, 0.02, 1, 0.4), (0, 0.9, 1, 1)])
 
 
@@ -34,24 +35,26 @@ def differences(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     return np.abs(a.astype(int) - b.astype(int)).mean(axis=(1, 2, 3))
 
 
+@pytest.mark.parametrize("device", DEVICES)
 @pytest.mark.parametrize("exact", [True, False], ids=["exact", "between pixels"])
 @pytest.mark.parametrize("interpolation", ["bicubic", "bilinear", "lanczos"])
 @pytest.mark.parametrize("fit", ["squash", "center-crop", "pad"])
-def test_patches_are_those_that_pillow_cuts(fit, interpolation, exact):
+def test_patches_are_those_that_pillow_cuts(fit, interpolation, exact, device):
     feed = Feed(96, fit, interpolation, 0.9 if fit == "center-crop" else 1.0, exact)
     for picture in (picture_of(data.coffee()), picture_of(data.chelsea()[:40, :90])):
         expected = crop(picture, BOXES, feed, gap=1e9)  # nothing is averaged beforehand
-        found = Cutter("cpu")(crop(picture, BOXES, late(feed))).numpy()
+        found = Cutter(device)(crop(picture, BOXES, late(feed))).cpu().numpy()
         assert found.shape == expected.shape
         assert differences(found, expected).max() < 0.3
 
 
+@pytest.mark.parametrize("device", DEVICES)
 @pytest.mark.parametrize("pyramid", [Pyramid(), Pyramid((0, 2), 0.5)])
-def test_a_pyramid_is_cut_as_by_pillow(pyramid):
+def test_a_pyramid_is_cut_as_by_pillow(pyramid, device):
     feed = Feed(64, exact=True)
     for pixels in (data.coffee(), data.rocket()[:, :200], np.tile(data.astronaut(), (1, 4, 1))):
         picture = picture_of(pixels)
-        found = Cutter("cpu")(cut(picture, pyramid, late(feed))).numpy()
+        found = Cutter(device)(cut(picture, pyramid, late(feed))).cpu().numpy()
         assert differences(found, cut(picture, pyramid, feed)).max() < 0.3
 
 
@@ -88,14 +91,15 @@ def test_a_picture_of_very_many_pixels_is_cut_at_once():
     assert isinstance(crop(picture_of(pixels), BOXES, late(Feed(32))), np.ndarray)
 
 
-@pytest.fixture(scope="module")
-def encoders(tmp_path_factory):
+@pytest.fixture(scope="module", params=DEVICES)
+def encoders(request, tmp_path_factory):
     """The same encoder, given patches that Pillow cut, and cutting for itself."""
     path = tmp_path_factory.mktemp("weights") / "weights.safetensors"
     safetensors.torch.save_file(random_model(PLAIN).state_dict(), path)
-    plain, own = (open_encoder(f"timm:{PLAIN}", weights=path, engine="torch") for _ in range(2))
-    assert not plain.feed.late, "on a CPU Pillow is quicker"
-    own.feed = late(own.feed)
+    options = {"weights": path, "engine": "torch", "precision": "f32", "device": request.param}
+    plain, own = (open_encoder(f"timm:{PLAIN}", **options) for _ in range(2))
+    assert plain.feed.late == (request.param != "cpu"), "on a CPU Pillow is quicker"
+    plain.feed, own.feed = replace(plain.feed, late=False), late(own.feed)
     return plain, own
 
 

@@ -10,28 +10,31 @@ from patchseek.indexes._device import DeviceIndex
 
 from .test_indexes import assert_brute_force, make_snapshot, unit
 
+DEVICES = ["cpu", "cuda"] if torch.cuda.is_available() else ["cpu"]
 
+
+@pytest.mark.parametrize("device", DEVICES)
 @pytest.mark.parametrize("n_fit", [0, 17, 18, 31, 60], ids=lambda n: f"{n} fit")
 @pytest.mark.parametrize("n_queries", [1, 40])
-def test_what_does_not_fit_is_searched_as_ever(n_fit, n_queries):
+def test_what_does_not_fit_is_searched_as_ever(n_fit, n_queries, device):
     snapshot = make_snapshot(removed=(3, 20, 59))  # shards of 18, 12 and 30 pictures of 5 regions of 16 numbers
     queries = unit(np.random.default_rng(1), n_queries, 16)
-    index = DeviceIndex(snapshot, "cpu", room=n_fit * 5 * 16 * 2)
-    assert index.name == {0: "exact on cpu, 0% of it there", 17: "exact on cpu, 0% of it there"}.get(
-        n_fit, {18: "exact on cpu, 30% of it there", 31: "exact on cpu, 50% of it there", 60: "exact on cpu"}.get(n_fit)
-    )
+    index = DeviceIndex(snapshot, device, room=n_fit * 5 * 16 * 2)
+    share = {0: ", 0% of it there", 17: ", 0% of it there", 18: ", 30% of it there", 31: ", 50% of it there", 60: ""}
+    assert index.name == f"exact on {device}{share[n_fit]}"
     for k in (1, 9, 100):
         assert_brute_force(index.search(queries, k), snapshot, queries, k)
 
 
-def test_equal_pictures_stand_in_their_order_on_either_side_of_what_fits():
+@pytest.mark.parametrize("device", DEVICES)
+def test_equal_pictures_stand_in_their_order_on_either_side_of_what_fits(device):
     snapshot = make_snapshot(n_images=40)  # shards of 12, 8 and 20
     same = unit(np.random.default_rng(3), 5, 16).astype(np.float16)
     for array in snapshot.arrays:
         array[:] = same
     queries = unit(np.random.default_rng(4), 3, 16)
     for room in (0, 12 * 160, 20 * 160, 1 << 30):
-        hits = DeviceIndex(snapshot, "cpu", room).search(queries, 40)
+        hits = DeviceIndex(snapshot, device, room).search(queries, 40)
         assert hits.positions.tolist() == [list(range(40))] * 3
 
 

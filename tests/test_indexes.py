@@ -5,6 +5,7 @@ import json
 
 import numpy as np
 import pytest
+import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -13,7 +14,7 @@ from patchseek.indexes import _exact, open_index
 from patchseek.indexes._best import best_columns
 from patchseek.store import Snapshot
 
-DEVICE = "exact;device=cpu"
+DEVICE = f"exact;device={'cuda' if torch.cuda.is_available() else 'cpu'}"
 FAITHFUL = ["exact", DEVICE, "Flat", "IVF4,Flat;nprobe=4"]
 COMPRESSED = ["SQfp16", "SQ8", "PQ8", "IVF4,PQ8", "OPQ8_16,IVF4,PQ8", "HNSW16,Flat"]
 
