@@ -15,6 +15,7 @@ Writes results/CARD/gpu.json, which keeps what was measured with other parts; --
 """
 
 import argparse
+import gc
 import json
 import os
 import re
@@ -42,8 +43,9 @@ from patchseek.collection import Collection
 from patchseek.encode import add_files
 from patchseek.encoders import Encoder, open_encoder
 from patchseek.encoders._cutter import Cutter
+from patchseek.encoders._replays import Replays
 from patchseek.encoders._spec import SHORT_NAMES
-from patchseek.encoders._torch import TorchNetwork
+from patchseek.encoders._torch_network import TorchNetwork
 from patchseek.images import Picture, read
 from patchseek.indexes import open_index
 from patchseek.patches import cut
@@ -77,6 +79,7 @@ class Machine:
         self.device, self.folder, self.is_gpu = device, folder, device.startswith("cuda")
         self.pictures = make_pictures(folder / "pictures", SIZE if self.is_gpu else (320, 240), n)
         self.large, self.base = (LARGE, BASE) if self.is_gpu else (TINY, TINY)
+        self._opened: dict[str, Encoder] = {}
 
     @property
     def card(self) -> str:
@@ -98,11 +101,12 @@ class Machine:
             save_file({key: value.cpu().contiguous() for key, value in net.state_dict().items()}, path)
         return path
 
-    def open(self, model: str, **options: Any) -> Encoder:
+    def open(self, model: str) -> Encoder:
         """An encoder on the device, given patches that it cuts itself."""
-        encoder = open_encoder(
-            f"timm:{model}", weights=self.weights(model), engine="torch", device=self.device, **options
-        )
+        if model not in self._opened:
+            weights = self.weights(model)
+            self._opened[model] = open_encoder(f"timm:{model}", weights=weights, engine="torch", device=self.device)
+        encoder = self._opened[model]
         encoder.feed = replace(encoder.feed, late=True)
         return encoder
 
@@ -125,13 +129,15 @@ class Machine:
 
     @contextmanager
     def peak(self, figures: dict[str, Any]) -> Iterator[None]:
-        """Note the most memory that torch held on the device meanwhile, in MB."""
+        """Note the most memory in MB that torch took on the device meanwhile, beside what it had: weights."""
+        gc.collect()
         if self.is_gpu:
             torch.cuda.empty_cache()
             torch.cuda.reset_peak_memory_stats(self.device)
+            before = torch.cuda.memory_reserved(self.device)
         yield
         if self.is_gpu:
-            figures["peak MB on the device"] = torch.cuda.max_memory_reserved(self.device) >> 20
+            figures["peak MB beside weights"] = (torch.cuda.max_memory_reserved(self.device) - before) >> 20
 
     @contextmanager
     def busy(self, figures: dict[str, Any]) -> Iterator[None]:
@@ -166,10 +172,10 @@ def cosines(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     return np.asarray((a.astype(np.float64) * b).sum(axis=1))
 
 
-def agree(here: Machine) -> dict[str, Any]:
+def agree(here: Machine, short_names: list[str]) -> dict[str, Any]:
     """Patches and features of the device beside Pillow's, for every short name's network."""
     figures: dict[str, Any] = {}
-    names = {name: spec.removeprefix("timm:") for name, spec in SHORT_NAMES.items()} if here.is_gpu else {TINY: TINY}
+    names = {name: SHORT_NAMES[name].removeprefix("timm:") for name in short_names} if here.is_gpu else {TINY: TINY}
     picture = photograph()
     for name, model in names.items():
         plain = model.partition(".")[0]
@@ -203,33 +209,49 @@ def photograph() -> Picture:
 
 def stages(here: Machine) -> dict[str, Any]:
     """Milliseconds a picture of 30 patches, stage by stage."""
-    figures: dict[str, Any] = {}
     content = here.pictures[0].read_bytes()
-    figures["decode, one core"] = here.ms(lambda: read(content))
+    figures: dict[str, Any] = {"decode, one core": here.ms(lambda: read(content))}
     for model in dict.fromkeys((here.large, here.base)):
-        found: dict[str, Any] = {}
-        encoder = here.open(model)
-        feed, network = encoder.feed, encoder._network
-        assert isinstance(network, TorchNetwork)
-        picture = read(content)
-        found["cut by Pillow, one core"] = here.ms(lambda: cut(picture, Pyramid(), replace(feed, late=False)), 3)  # noqa: B023
-        found["cut on the device"] = here.ms(lambda: network._cutter(cut(picture, Pyramid(), feed)), 20)  # noqa: B023
-        fresh = [read(content) for _ in range(12)]
-        found["upload and cut on the device"] = here.ms(
-            lambda: network._cutter(cut(fresh.pop(), Pyramid(), feed)),  # noqa: B023
-            10,
-        )
-        for batch in (16, 32, 64, 128) if here.is_gpu else (16,):
-            patches = torch.randint(0, 256, (batch, feed.size, feed.size, 3), dtype=torch.uint8, device=here.device)
-            for precision in ("bf16", "f16", "f32") if here.is_gpu else ("f32",):
-                if precision != "bf16" and batch != 64 and here.is_gpu:
-                    continue
-                network.precision = precision
-                spent = here.ms(lambda: forward(network, patches), 5)  # noqa: B023
-                found[f"network, {precision}, {batch} at once"] = round(spent * REGIONS / batch, 3)
-        figures[model] = found
-        print(model, found, flush=True)
+        figures[model] = stages_of(here, here.open(model), content)
+        print(model, figures[model], flush=True)
     return figures
+
+
+def stages_of(here: Machine, encoder: Encoder, content: bytes) -> dict[str, Any]:
+    """The same with one encoder."""
+    found: dict[str, Any] = {}
+    feed, network, picture = encoder.feed, encoder._network, read(content)
+    by_pillow = replace(feed, late=False)
+    found["cut by Pillow, one core"] = here.ms(lambda: cut(picture, Pyramid(), by_pillow), 3)
+    found["cut on the device"] = here.ms(lambda: network._cutter(cut(picture, Pyramid(), feed)), 20)
+    fresh = [read(content) for _ in range(12)]
+    found["upload and cut on the device"] = here.ms(lambda: network._cutter(cut(fresh.pop(), Pyramid(), feed)), 10)
+    if not here.is_gpu:
+        return found | {"network": network_ms(here, network, feed.size, encoder.batch)}
+    large = Picture(np.tile(picture.pixels, (4, 4, 1))[:3000, :4000], 4000, 3000)
+    found["12 megapixels: cut by Pillow, one core"] = here.ms(lambda: cut(large, Pyramid(), by_pillow), 1)
+    found["12 megapixels: cut on the device"] = here.ms(lambda: network._cutter(cut(large, Pyramid(), feed)), 10)
+    own = network.precision
+    for precision in ("f32", "f16", "bf16"):
+        network.precision = precision
+        found[f"network, {precision}, 64 at once"] = network_ms(here, network, feed.size, 64)
+    network.precision = own
+    for batch in (16, 32, 64, 128):
+        found[f"network, {own}, {batch} at once, kernel by kernel"] = network_ms(here, network, feed.size, batch)
+        found[f"network, {own}, {batch} at once, replayed"] = network_ms(here, network, feed.size, batch, Replays())
+    return found
+
+
+def network_ms(here: Machine, network: TorchNetwork, size: int, batch: int, replays: Replays | None = None) -> float:
+    """Milliseconds of 30 patches that are on the device already, a batch at a time, kernel by kernel or replayed."""
+    patches = torch.randint(0, 256, (batch, size, size, 3), dtype=torch.uint8, device=here.device)
+
+    def call() -> None:
+        with torch.inference_mode(), network.autocast():
+            for _ in range(4):
+                network.module(patches) if replays is None else replays(network.module, patches)
+
+    return round(here.ms(call, 3) * REGIONS / batch / 4, 3)
 
 
 def forward(network: TorchNetwork, patches: torch.Tensor) -> torch.Tensor:
@@ -241,7 +263,7 @@ def forward(network: TorchNetwork, patches: torch.Tensor) -> torch.Tensor:
 
 def compiled(here: Machine) -> dict[str, Any]:
     """The network in other ways: torch.compile, attention that is not fused, weights in 16 bits."""
-    network = here.open(here.large, batch=32)._network
+    network = here.open(here.large)._network
     assert isinstance(network, TorchNetwork)
     size = 384 if here.is_gpu else 160
     patches = torch.randint(0, 256, (32, size, size, 3), dtype=torch.uint8, device=here.device)
@@ -279,13 +301,14 @@ def index(here: Machine) -> dict[str, Any]:
     names = [path.name for path in here.pictures]
     for model in dict.fromkeys((here.large, here.base)):
         encoder = here.open(model)
+        network = encoder._network
         found: dict[str, Any] = {"runs on": encoder.runs_on}
         pace = network_pace(here, encoder)
         found["network alone, patches/s"] = round(pace)
         for way, late in (("cut on the device", True), ("cut by Pillow", False)):
             encoder.feed = replace(encoder.feed, late=late)
             once = len(names) if late else max(len(names) // 4, 1)
-            add_files(new_store(here.folder, encoder), here.pictures[0].parent, names[:4], encoder, n_workers=CORES)
+            add_files(new_store(here.folder, encoder), here.pictures[0].parent, names[:8], encoder, n_workers=CORES)
             figures_of: dict[str, Any] = {}
             rates = []
             with here.peak(figures_of), here.busy(figures_of):
@@ -293,6 +316,7 @@ def index(here: Machine) -> dict[str, Any]:
                     store = new_store(here.folder, encoder)
                     done = add_files(store, here.pictures[0].parent, names[:once], encoder, n_workers=CORES)
                     rates.append(once / done.seconds)
+            figures_of["replayed"] = here.is_gpu and network._replays._graph is not None
             figures_of["pictures/s"] = [round(rate, 2) for rate in rates]
             figures_of["of its pace"] = round(max(rates) * REGIONS / pace, 3)
             found[way] = figures_of
@@ -321,10 +345,8 @@ def processes(here: Machine) -> dict[str, Any]:
 
 def network_pace(here: Machine, encoder: Encoder) -> float:
     """Patches a second of the network alone, of patches that are on the device, a batch of the encoder's at a time."""
-    network = encoder._network
-    size = encoder.feed.size
-    patches = torch.randint(0, 256, (encoder.batch, size, size, 3), dtype=torch.uint8, device=here.device)
-    return 10 * encoder.batch / here.ms(lambda: [forward(network, patches) for _ in range(10)], 3) * 1000
+    replays = Replays() if here.is_gpu else None
+    return 1000 * REGIONS / network_ms(here, encoder._network, encoder.feed.size, encoder.batch, replays)
 
 
 def plain(here: Machine, reference: Path) -> dict[str, Any]:
@@ -426,7 +448,7 @@ def refined(here: Machine) -> dict[str, Any]:
         encoder.feed = replace(encoder.feed, late=late)
         found: dict[str, Any] = {}
         with here.peak(found):
-            found["ms"] = here.ms(lambda: collection.search(here.pictures[3], box=box, refine=n), 5)  # noqa: B023
+            found["ms"] = here.ms(lambda: collection.search(here.pictures[-1], box=box, refine=n), 5)  # noqa: B023
         figures[way] = found
         print(way, found, flush=True)
     return figures
@@ -440,6 +462,7 @@ def main() -> None:
     parser.add_argument("--parts", nargs="+", choices=PARTS, default=PARTS)
     parser.add_argument("--pictures", type=int, help="Of one megapixel.  [160; 4 small ones on a CPU]")
     parser.add_argument("--rows", type=int, nargs="+", help="[150000 and 5000000; 6000 on a CPU]")
+    parser.add_argument("--names", nargs="+", choices=SHORT_NAMES, default=list(SHORT_NAMES), help="Of agree.")
     parser.add_argument("--out", type=Path, help="Write there too.")
     arguments = parser.parse_args()
     is_gpu = arguments.device.startswith("cuda")
@@ -459,7 +482,7 @@ def main() -> None:
             "jpeg": lambda: jpeg(here),
             "search": lambda: search(here, arguments.rows or ([150_000, 5_000_000] if is_gpu else [6000])),
             "refined": lambda: refined(here),
-            "agree": lambda: agree(here),
+            "agree": lambda: figures.get("agree", {}) | agree(here, arguments.names),
             "compile": lambda: compiled(here),
         }
         for part, run in runs.items():

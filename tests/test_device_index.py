@@ -49,14 +49,15 @@ def test_answers_do_not_depend_on_how_much_is_computed_at_a_time(size, monkeypat
 def test_too_little_memory_for_the_scores_means_fewer_at_a_time(monkeypatch):
     asked = []
 
-    def scores(_, features, queries):
+    def scores(_, features, queries, n):
         asked.append(len(features))
         if len(features) > 20:
             raise torch.OutOfMemoryError("CUDA out of memory")
+        assert n == 1
         return features.float() @ queries
 
     monkeypatch.setattr(DeviceIndex, "_scores", scores)
-    monkeypatch.setattr(_device, "SCORES_BYTES", 8 * 5 * 60)
+    monkeypatch.setattr(_device, "SCORES_BYTES", 4 * 8 * 5 * 60)
     snapshot = make_snapshot()
     queries = unit(np.random.default_rng(2), 1, 16)
     assert_brute_force(open_index("exact;device=cpu", snapshot).search(queries, 7), snapshot, queries, 7)
@@ -76,6 +77,7 @@ def test_a_query_in_two_halves_is_the_whole_query():
     index = DeviceIndex(make_snapshot(), "cpu")
     index._device = "cuda"  # which multiplies halves
     high, low = index._asked(queries).float().T.chunk(2)
+    assert index._asked(queries[:1]).shape == (64, 8)
     assert (high + low / 2**11 - queries).abs().max() <= 2**-25  # half the last bit of a float32 between 0.5 and 1
 
 

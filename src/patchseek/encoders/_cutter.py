@@ -1,18 +1,18 @@
-"""Cut patches on torch's device: a picture is uploaded once, and its regions resized many at a time.
+"""Cut patches on torch's device: a picture is uploaded once, and its regions resized by two matrix products.
 
-The filters are Pillow's (bicubic, bilinear, lanczos, widened where a region shrinks, each row of weights of sum 1), and
-so are the steps: along x, rounded to whole numbers, then along y. (Pillow 13 begins with y where that is less work: a
-mean difference of up to 0.3 of 255, and of none else.) Each is a matrix product, whose matrix holds the weights of one
-region, mostly zeros: on a GPU that is far cheaper than picking the few that are not. There the products are of 16-bit
-floats, in which pixels are exact and weights are to a 2,000th.
+The filters are Pillow's: bicubic, bilinear, lanczos, widened where a region shrinks, each row of weights of sum 1.
+Along x, and then along y, a product with the matrix of a stretch's weights, mostly zeros, makes S pixels of it;
+stretches that regions have in common, as those of a grid do, are made once. On a GPU zeros are cheaper than picking
+what is not, and few large steps cheaper than many: cutting 30 patches is a dozen of them. The products there are of
+16-bit floats, in which pixels are exact and weights are to a 2,000th. Pillow rounds to whole numbers between the two
+steps, which is not done here: a mean difference of 0.1 to 0.3 of 255.
 
 Features of such patches are features of the same identity: their cosine with those of Pillow's patches is at least
 0.999 (benchmarks/gpu.py prints it for every short name), so that a collection is continued on a GPU or on a CPU alike.
 """
 
-import math
 import threading
-from collections import defaultdict
+from dataclasses import dataclass
 from weakref import WeakKeyDictionary
 
 import numpy as np
@@ -20,10 +20,23 @@ from numpy.typing import NDArray
 
 from ..images import Picture
 from ..patches import GREY, Feed, Uncut
-from ._torch import torch
+from ._torch import send, torch
 
 _REACH = {"bicubic": 2.0, "bilinear": 1.0, "lanczos": 3.0}
 """Pixels from its middle at which a filter ends, where nothing shrinks."""
+
+
+@dataclass(frozen=True, eq=False)
+class _Regions:
+    """Regions of a picture."""
+
+    picture: Picture
+    edges: NDArray[np.float64]
+    # (n, 4), x0 y0 x1 y1 in pixels
+    start: int
+    # where their patches go
+    own: slice
+    # where they are among all regions that are cut at once
 
 
 class Cutter:
@@ -34,83 +47,107 @@ class Cutter:
 
     def __init__(self, device: str) -> None:
         """device: as torch calls it."""
-        self._device, self._pins = device, device.startswith("cuda")
-        self._numbers = torch.float16 if self._pins else torch.float32
+        self._device = device
+        self._numbers = torch.float16 if device.startswith("cuda") else torch.float32
         self._held: WeakKeyDictionary[Picture, torch.Tensor] = WeakKeyDictionary()
         self._lock = threading.Lock()
 
     def __call__(self, patches: Uncut) -> torch.Tensor:
         """The patches (N, S, S, 3) uint8 on the device."""
         size = patches.feed.size
-        out = torch.empty((len(patches), 3, size, size), dtype=torch.uint8, device=self._device)
-        start = 0
+        out = torch.empty((len(patches), size, 3, size), dtype=torch.uint8, device=self._device)
+        pictures: list[_Regions] = []
+        start = n_cut = 0
         for part in patches.parts:
             if isinstance(part, np.ndarray):
-                out[start : start + len(part)] = torch.tensor(part).to(self._device).permute(0, 3, 1, 2)
+                out[start : start + len(part)] = send(part, self._device).permute(0, 1, 3, 2)
                 start += len(part)
             else:
-                picture, edges = part
-                pixels = self._upload(picture)
-                for alike in _alike(edges):
-                    out[torch.from_numpy(start + alike)] = self._resized(pixels, edges[alike], patches.feed)
-                start += len(edges)
-        return out.permute(0, 2, 3, 1)
+                n = len(part[1])
+                pictures.append(_Regions(*part, start, slice(n_cut, n_cut + n)))
+                start, n_cut = start + n, n_cut + n
+        if pictures:
+            self._cut(pictures, patches.feed, out)
+        return out.permute(0, 1, 3, 2)
 
     def _upload(self, picture: Picture) -> torch.Tensor:
-        """The picture's pixels (3, h, w) uint8 on the device, for as long as somebody has the picture."""
+        """The picture's pixels (3 * h, w) on the device, for as long as somebody has the picture."""
         with self._lock:
             held = self._held.get(picture)
             if held is None:
-                pixels = torch.empty(picture.pixels.shape, dtype=torch.uint8, pin_memory=self._pins)
-                pixels.numpy()[...] = picture.pixels
-                held = pixels.to(self._device, non_blocking=True).permute(2, 0, 1).contiguous()
-                self._held[picture] = held
+                pixels = send(picture.pixels, self._device)
+                height, width, _ = pixels.shape
+                held = torch.empty((3, height, width), dtype=self._numbers, device=self._device)
+                held.copy_(pixels.permute(2, 0, 1))
+                self._held[picture] = held = held.view(3 * height, width)
             return held
 
-    def _resized(self, pixels: torch.Tensor, edges: NDArray[np.float64], feed: Feed) -> torch.Tensor:
-        """Patches (n, 3, S, S) of regions (n, 4) of about one size, of pixels (3, h, w)."""
-        across, down = (_Axis.of(edges, axis, int(pixels.shape[2 - axis]), feed, self._device) for axis in (0, 1))
-        n, size = len(edges), feed.size
-        channels = torch.arange(3, device=self._device).view(1, 3, 1, 1)
-        picked = pixels[channels, down.places.view(n, 1, -1, 1), across.places.view(n, 1, 1, -1)].to(self._numbers)
-        wide = _whole(picked.view(n, -1, across.width) @ across.weights.to(self._numbers).transpose(1, 2))
-        patches = _whole(down.weights.to(self._numbers).unsqueeze(1) @ wide.view(n, 3, down.width, size))
-        if feed.fit == "pad":
-            inside = down.inside.view(n, 1, size, 1) & across.inside.view(n, 1, 1, size)
-            patches = torch.where(inside, patches, GREY)
-        return patches.to(torch.uint8)
+    def _cut(self, pictures: list[_Regions], feed: Feed, out: torch.Tensor) -> None:
+        """Write the patches of some pictures' regions into out (N, S, 3, S), from where each of them begins."""
+        across, down = (_Stretches(pictures, axis, feed) for axis in (0, 1))
+        wide, high = (each.weights(self._device).to(self._numbers) for each in (across, down))
+        # what is alike within a picture is made once: which stretches, and which of these each region has
+        columns = [np.unique(across.which[regions.own], return_inverse=True) for regions in pictures]
+        rows = [down.which[regions.own] for regions in pictures]
+        lots = [lot for (distinct, column), row in zip(columns, rows, strict=True) for lot in (distinct, column, row)]
+        places = send(np.concatenate(lots), self._device).split([len(lot) for lot in lots])
+        for i, regions in enumerate(pictures):
+            (height, width), (distinct, column, row) = regions.picture.pixels.shape[:2], places[3 * i : 3 * i + 3]
+            n, size = len(regions.edges), feed.size
+            stretched = self._upload(regions.picture) @ wide[distinct, :, :width].reshape(-1, width).T
+            lines = stretched.view(3, height, -1, size).permute(2, 1, 0, 3).index_select(0, column)
+            patches = high[row, :, :height] @ lines.view(n, height, 3 * size)
+            patches = patches.add_(0.5).clamp_(0, 255).view(n, size, 3, size)  # halves up, as Pillow does
+            if feed.fit == "pad":
+                inside = [each.inside(self._device) for each in (across, down)]
+                is_picture = inside[1][row].view(n, size, 1, 1) & inside[0][distinct][column].view(n, 1, 1, size)
+                patches = torch.where(is_picture, patches, GREY)
+            out[regions.start : regions.start + n] = patches
 
 
-class _Axis:
-    """How n stretches of one axis of a picture become S pixels each."""
+class _Stretches:
+    """The different stretches of one axis that some regions take up, and how each becomes S pixels."""
 
-    def __init__(self, places: torch.Tensor, weights: torch.Tensor, inside: torch.Tensor) -> None:
-        """places (n, m): pixels that are picked; weights (n, S, m) of these; inside (n, S): what is no padding."""
-        self.places, self.weights, self.inside, self.width = places, weights, inside, int(places.shape[1])
+    def __init__(self, pictures: list[_Regions], axis: int, feed: Feed) -> None:
+        """axis: 0 for x, 1 for y."""
+        self._feed = feed
+        columns = []
+        for regions in pictures:
+            sides = regions.edges[:, 2:] - regions.edges[:, :2]
+            length = float(regions.picture.pixels.shape[1 - axis])
+            made = [feed.scaled(*side)[axis] for side in sides.tolist()]
+            columns += [
+                (low, high, length, n) for low, high, n in zip(*regions.edges[:, [axis, axis + 2]].T, made, strict=True)
+            ]
+        found, which = np.unique(np.array(columns), axis=0, return_inverse=True)
+        self._low, self._high, self._length, self._made = found.T
+        self.which: NDArray[np.int64] = which.reshape(-1)
+        # (N,) the stretch of each region
 
-    @classmethod
-    def of(cls, edges: NDArray[np.float64], axis: int, length: int, feed: Feed, device: str) -> "_Axis":
-        """edges (n, 4) of regions in a picture of this length along the axis, 0 for x and 1 for y."""
-        sides = edges[:, 2:] - edges[:, :2]
-        made = np.array([feed.scaled(*side)[axis] for side in sides.tolist()])  # pixels a region becomes, maybe not S
-        skipped = np.round((made - feed.size) / 2)  # of these, cut off at the start; negative where padded
-        scale = sides[:, axis] / made
-        spread = np.maximum(scale, 1.0)  # a filter is widened by this
-        low, high = edges[:, axis], edges[:, axis + 2]
-        reach = 0 if feed.exact else _REACH[feed.interpolation] * spread  # a region that is not exact sees its edges
-        first, last = np.maximum(np.floor(low - reach), 0), np.minimum(np.ceil(high + reach), length)
-        columns = np.stack([first, low - first, scale, skipped, made, spread, last - first], axis=1)
-        first_, low_, scale_, skipped_, made_, spread_, n_own = (
-            torch.from_numpy(columns.astype(np.float32)).to(device).T.unsqueeze(2).unbind(0)
-        )
-        target = torch.arange(feed.size, device=device) + skipped_
-        middle = low_ + (target + 0.5) * scale_
-        taps = torch.arange(int((last - first).max()), device=device)
-        distance = ((taps + 0.5) - middle.unsqueeze(2)).abs() / spread_.unsqueeze(2)
-        weights = torch.where(taps < n_own.unsqueeze(2), _filtered(distance, feed.interpolation), 0)
-        weights = weights / weights.sum(dim=2, keepdim=True).clamp_min(1e-12)
-        places = (first_ + taps).clamp(max=length - 1).long()
-        return cls(places, weights, (target >= 0) & (target < made_))
+    def _targets(self, device: str) -> tuple[torch.Tensor, ...]:
+        """Columns (m, 1): low, pixels of the picture a pixel, first and last seen, made; pixels (m, S) of these."""
+        scale = (self._high - self._low) / self._made
+        reach = 0.0 if self._feed.exact else _REACH[self._feed.interpolation] * np.maximum(scale, 1.0)
+        first, last = np.maximum(self._low - reach, 0), np.minimum(self._high + reach, self._length)
+        skipped = np.round((self._made - self._feed.size) / 2)  # cut off at the start; negative where padded
+        table = np.stack([self._low, scale, first, last, self._made, skipped]).astype(np.float32)
+        low, scales, firsts, lasts, made, skip = send(table, device).unsqueeze(2)
+        return low, scales, firsts, lasts, made, torch.arange(self._feed.size, device=device) + skip
+
+    def weights(self, device: str) -> torch.Tensor:
+        """(m, S, length of the longest picture): what each pixel of a picture has in each pixel that is made."""
+        low, scale, first, last, _, target = self._targets(device)
+        middle = (low + (target + 0.5) * scale).unsqueeze(2)
+        taps = torch.arange(int(self._length.max()), device=device) + 0.5
+        distance = ((taps - middle) / scale.clamp_min(1).unsqueeze(2)).abs_()
+        seen = (taps > first.unsqueeze(2)) & (taps < last.unsqueeze(2))
+        weights = torch.where(seen, _filtered(distance, self._feed.interpolation), 0)
+        return weights / weights.sum(dim=2, keepdim=True).clamp_min(1e-12)
+
+    def inside(self, device: str) -> torch.Tensor:
+        """(m, S): which pixels that are made are no padding."""
+        *_, made, target = self._targets(device)
+        return (target >= 0) & (target < made)
 
 
 def _filtered(distance: torch.Tensor, interpolation: str) -> torch.Tensor:
@@ -122,16 +159,3 @@ def _filtered(distance: torch.Tensor, interpolation: str) -> torch.Tensor:
     near = (1.5 * distance - 2.5) * distance * distance + 1
     far = ((-0.5 * distance + 2.5) * distance - 4) * distance + 2
     return torch.where(distance < 1, near, torch.where(distance < 2, far, 0))
-
-
-def _whole(values: torch.Tensor) -> torch.Tensor:
-    """Rounded to whole numbers in [0, 255], halves up, as Pillow does after each step."""
-    return values.add_(0.5).floor_().clamp_(0, 255)
-
-
-def _alike(edges: NDArray[np.float64]) -> list[NDArray[np.int64]]:
-    """Which regions (n, 4) are of about one size: within a factor of two, since all are picked as the largest is."""
-    groups: defaultdict[tuple[int, int], list[int]] = defaultdict(list)
-    for i, (width, height) in enumerate((edges[:, 2:] - edges[:, :2]).tolist()):
-        groups[math.ceil(math.log2(width)), math.ceil(math.log2(height))].append(i)
-    return [np.array(group, np.int64) for group in groups.values()]

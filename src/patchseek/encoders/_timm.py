@@ -26,7 +26,8 @@ from ._cells import WithCells, takes, with_cells
 from ._dense import attention_pool, cell_shares, gem_pool, mean_pool
 from ._network import Network, NetworkEncoder
 from ._spec import Spec
-from ._torch import Pixels, TorchNetwork, hash_weights, measure, open_network, torch
+from ._torch import Pixels, hash_weights, measure, open_network, torch
+from ._torch_network import TorchNetwork
 from ._weights import Source, check_file, locate
 
 try:

@@ -2,16 +2,14 @@
 
 import hashlib
 import logging
-import threading
 import warnings
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import EncoderError, MissingExtra
-from ..patches import Patches, Uncut
+from ..patches import Patches
 from . import Features
 from ._network import Network
 
@@ -50,141 +48,14 @@ class Pixels(torch.nn.Module):  # type: ignore[misc]  # torch is not followed
         return torch.nn.functional.normalize(answers.float(), dim=-1)
 
 
-class TorchNetwork:
-    """A module on torch; several threads may call it.
-
-    Where the device has too little memory for a batch, half as many patches are tried, and so on. Where the device
-    itself fails, the module goes on on the CPU: what was on its way is computed again, and nothing is lost.
-    """
-
-    def __init__(self, module: torch.nn.Module, batch: int, precision: str, device: str) -> None:
-        """precision: f32, or bf16 or f16 by torch's autocast: sums, positions and lengths stay in float32."""
-        from ._cutter import Cutter
-
-        if precision == "int8":
-            raise EncoderError("precision int8 needs the OpenVINO engine on the CPU, found the torch engine")
-        if precision == "f16" and not device.startswith("cuda"):
-            raise EncoderError(f"precision f16 is for CUDA devices, found device {device}: choose bf16 or f32")
-        if precision == "auto":
-            precision = half_of(device) if device.startswith("cuda") else "f32"
-        self.batch, self.precision, self.device = batch, precision, device
-        self.streams = 2 if device.startswith("cuda") else 1  # on a GPU, one call copies while the other computes
-        self._at_once, self._lock = batch, threading.Lock()
-        self._cutter = Cutter(device)
-        self._spare = [(owner, name, value) for owner in module.modules() for name, value in _own(owner)]
-        self.module = module.to(device)
-
-    @property
-    def cuts(self) -> bool:
-        """Whether it is better at cutting patches than Pillow, which it is on a GPU. It can anywhere."""
-        return self.device.startswith("cuda")
-
-    @property
-    def runs_on(self) -> str:
-        """Engine, device and precision in words."""
-        name = f" ({torch.cuda.get_device_name(self.device)})" if self.device.startswith("cuda") else ""
-        return f"torch {self.device}{name} {self.precision}"
-
-    def __call__(self, inputs: NDArray[Any]) -> NDArray[np.float32]:
-        """Features (n, D) float32 of patches (n, S, S, 3) uint8, any n."""
-        return self.run(inputs, 1)[0]
-
-    def run(self, inputs: NDArray[Any], n_outputs: int | None = None) -> list[NDArray[np.float32]]:
-        """The first answers of the module, by default all, each (n, ...) float32; any n but 0.
-
-        Raises EncoderError where there is too little memory for a single patch.
-        """
-        return self.each(inputs, self.module, n_outputs)
-
-    def each(self, inputs: Patches, module: Any, n_outputs: int | None = None) -> list[NDArray[np.float32]]:
-        """The answers of a module of this device, or of a function of patches on it; see `run`."""
-        columns: list[list[NDArray[np.float32]]] = []
-        start = 0
-        while start < len(inputs):
-            n, device = min(self._at_once, len(inputs) - start), self.device
-            try:
-                with torch.inference_mode(), self.autocast():
-                    answers = module(self.tensor(inputs[start : start + n]))
-                    answers = answers[:n_outputs] if isinstance(answers, tuple) else (answers,)
-                    columns.append([answer.cpu().numpy() for answer in answers])
-                start += n
-                continue
-            except RuntimeError as error:
-                reason = " ".join(str(error).split())[:200]
-                if _is_short_of_memory(error):
-                    problem = self._take_fewer
-                elif isinstance(error, torch.AcceleratorError) and self._spare:
-                    problem = self._leave
-                elif self.device != device:  # another thread has left it while this one was computing
-                    continue
-                else:
-                    raise EncoderError(f"{self.device}: the network cannot be run: {reason}") from error
-            problem(n, device, reason)  # out here, where nothing holds on to what was computed
-        return [np.concatenate(parts) for parts in zip(*columns, strict=True)]
-
-    def _take_fewer(self, n: int, device: str, reason: str) -> None:
-        """Note that n patches at once are too many."""
-        if n == 1:
-            raise EncoderError(
-                f"{device}: too little memory for a single patch ({reason}): end other programs on it, or choose "
-                "another --device"
-            )
-        with self._lock:
-            if self._at_once == self.batch:
-                log.warning("%s: too little memory for %d patches at once; going on with fewer", device, n)
-            self._at_once = min(self._at_once, n // 2)
-        if torch.cuda.is_available():
-            torch.cuda.empty_cache()
-
-    def _leave(self, n: int, device: str, reason: str) -> None:
-        """Go on on the CPU, after a device that n patches were on has failed."""
-        from ._cutter import Cutter
-
-        with self._lock:
-            if self.device != device or not self._spare:  # another thread has gone there already
-                return
-            text = "%s fails (%s); its %d patches are encoded again, and all others, on the CPU, which is far slower"
-            log.warning(text, device, reason, n)
-            for owner, name, value in self._spare:
-                slots = owner._parameters if name in owner._parameters else owner._buffers
-                slots[name] = value
-            self._spare, self._cutter = [], Cutter("cpu")
-            self.device, self.precision = "cpu", "f32"
-
-    def tensor(self, patches: Patches) -> torch.Tensor:
-        """Patches on the device. Those that are Uncut are cut there."""
-        if isinstance(patches, Uncut):
-            return self._cutter(patches)
-        if not patches.flags.writeable:  # torch warns about memory that it could write to and may not
-            patches = patches.copy()
-        return torch.from_numpy(np.ascontiguousarray(patches)).to(self.device)
-
-    def autocast(self) -> Any:
-        """The context in which the network computes."""
-        numbers = torch.float16 if self.precision == "f16" else torch.bfloat16
-        return torch.autocast(self.device.partition(":")[0], numbers, enabled=self.precision in ("bf16", "f16"))
+def send(array: NDArray[Any], device: str) -> torch.Tensor:
+    """A copy on the device. A GPU gets it from pinned memory when its turn comes, and nobody waits for that."""
+    pinned = torch.empty(array.shape, dtype=_KINDS[array.dtype.name], pin_memory=device.startswith("cuda"))
+    pinned.numpy()[...] = array
+    return pinned.to(device, non_blocking=True)
 
 
-def half_of(device: str) -> str:
-    """The numbers of 16 bits that a CUDA device computes with: bf16, f16 before 2020."""
-    return "bf16" if torch.cuda.get_device_capability(device) >= (8, 0) else "f16"
-
-
-def _own(module: torch.nn.Module) -> list[tuple[str, torch.Tensor]]:
-    """A module's own parameters and buffers, without those of modules inside it, as they are now.
-
-    The same memory under new names: `to` moves a parameter by exchanging what is in it.
-    """
-    parameters = [
-        (name, torch.nn.Parameter(value.data, False)) for name, value in module._parameters.items() if value is not None
-    ]
-    return parameters + [(name, value) for name, value in module._buffers.items() if value is not None]
-
-
-def _is_short_of_memory(error: RuntimeError) -> bool:
-    """Whether an error of torch's means that, in whichever words: libraries below it have their own."""
-    text = str(error)
-    return isinstance(error, torch.OutOfMemoryError) or "out of memory" in text or "ALLOC_FAILED" in text
+_KINDS = {"uint8": torch.uint8, "int64": torch.int64, "float32": torch.float32}
 
 
 def choose_device(device: str, engine: str) -> str:
@@ -225,6 +96,8 @@ def open_network(
 
     calibration: (N, S, S, 3) uint8, for int8 alone. Raises EncoderError, MissingExtra.
     """
+    from ._torch_network import TorchNetwork
+
     if engine not in ENGINES or precision not in PRECISIONS:
         asked, known = (engine, ENGINES) if engine not in ENGINES else (precision, PRECISIONS)
         raise EncoderError(f"engine and precision: {asked!r} is none of {', '.join(known)}")
@@ -233,7 +106,7 @@ def open_network(
     module = module.eval().requires_grad_(False)
     chosen = choose_device(device, engine)
     if chosen != "cpu" or engine == "torch":
-        return TorchNetwork(module, batch or (64 if chosen != "cpu" and size <= 256 else 16), precision, chosen)
+        return TorchNetwork(module, batch or (64 if chosen != "cpu" else 16), precision, chosen)
     try:
         return _on_openvino(module, size, precision, batch or 2, calibration)
     except MissingExtra:

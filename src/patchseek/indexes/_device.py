@@ -1,8 +1,9 @@
 """Exact search in a GPU's memory: one matrix product and a maximum over each picture's regions. Imports no library.
 
 The features lie on the device as float16, as many shards as fit; what does not fit is searched as ever, and the answers
-are joined. A query is two float16 vectors there, what it is rounded to and what that lacks, so that products are as
-exact as float32 ones and the features are read once, at full speed. Sums are of float32.
+are joined. A query is two float16 vectors there, what it is rounded to and what that lacks, so that the features are
+read once, at full speed, and products are nearly as exact as float32 ones. What is found so, and SPARE more, is scored
+anew by sums of float64, so that equal rows have equal scores.
 """
 
 import threading
@@ -24,6 +25,10 @@ SCORES_BYTES = 512 << 20
 """Scores that are on the device at a time, about; so few queries are answered in one go."""
 KEPT_FREE = 0.15
 """Share of the device's memory that is left to others: to scores, and to an encoder that was opened before."""
+SPARE = 16
+"""Pictures beyond those asked for that are scored anew: rounding may have put one of them too low."""
+_COLUMNS = 8
+# the least that is multiplied at once: for fewer, the kernels are no faster
 _LOW_BITS = 2.0**11
 # what a query lacks is multiplied by that, so that float16 holds 11 more bits of it
 
@@ -110,30 +115,51 @@ class DeviceIndex:
         torch, features = self._torch, self._features
         n_regions = self._snapshot.n_regions
         asked = self._asked(torch.from_numpy(queries).to(self._device))
-        keys = torch.full((len(queries), k), _NOTHING, dtype=torch.int64, device=self._device)
-        regions = torch.full((len(queries), k), -1, dtype=torch.int64, device=self._device)
+        n_kept = k + SPARE
+        keys = torch.full((len(queries), n_kept), _NOTHING, dtype=torch.int64, device=self._device)
+        regions = torch.full((len(queries), n_kept), -1, dtype=torch.int64, device=self._device)
         start = 0
         while start < len(features):
-            step = max(self._scores_bytes // (8 * n_regions * len(queries)), 1)
+            step = max(self._scores_bytes // (4 * n_regions * max(2 * len(queries), _COLUMNS)), 1)
             block = features[start : start + step]
             try:
-                scores = self._scores(block.reshape(-1, block.shape[2]), asked).view(len(block), n_regions, -1)
+                scores = self._scores(block.view(-1, block.shape[2]), asked, len(queries))
+                scores = scores.view(len(block), n_regions, -1)
                 tops, winners = scores.max(dim=1)  # of equal ones, the first
                 tops = torch.where(allowed[start : start + step, None], tops, -torch.inf)
-                found = _packed(torch, tops.T, start)
+                found = _packed(torch, tops.T, torch.arange(start, start + len(block), device=self._device))
             except torch.OutOfMemoryError as error:
                 if step == 1:
                     raise EngineError(f"{self._device}: too little memory to search: {error}") from error
                 self._scores_bytes //= 2
                 continue
-            best, columns = found.topk(min(k, len(block)), dim=1)
-            keys, order = torch.cat([keys, best], dim=1).topk(k, dim=1)
+            best, columns = found.topk(min(n_kept, len(block)), dim=1)
+            keys, order = torch.cat([keys, best], dim=1).topk(n_kept, dim=1)
             regions = torch.cat([regions, winners.T.gather(1, columns)], dim=1).gather(1, order)
             start += step
+        positions, scores = _unpacked(torch, keys)
+        scores = self._exactly(torch.from_numpy(queries).to(self._device), positions, regions, scores)
+        keys, order = _packed(torch, scores, positions).topk(k, dim=1)
+        regions = regions.gather(1, order)
         positions, scores = _unpacked(torch, keys)
         nothing = scores == -torch.inf
         positions, regions = positions.masked_fill(nothing, -1), regions.masked_fill(nothing, -1)
         return positions.cpu().numpy(), regions.cpu().numpy(), scores.cpu().numpy()
+
+    def _exactly(self, queries: Any, positions: Any, regions: Any, scores: Any) -> Any:
+        """The inner products (Q, n) of queries (Q, D) with single rows, as float32; -inf where scores are."""
+        torch = self._torch
+        if not len(self._features):
+            return scores
+        rows = (positions.clamp_min(0) * self._snapshot.n_regions + regions.clamp_min(0)).reshape(-1)
+        of = torch.arange(len(queries), device=self._device).repeat_interleave(positions.shape[1])
+        features = self._features.view(-1, self._snapshot.dim)
+        step = max(self._scores_bytes // (16 * self._snapshot.dim), 1)
+        exact = [
+            (features[rows[i : i + step]].double() * queries[of[i : i + step]]).sum(dim=1)
+            for i in range(0, len(rows), step)
+        ]
+        return torch.cat(exact).float().view(scores.shape).masked_fill(scores == -torch.inf, -torch.inf)
 
     def _asked(self, queries: Any) -> Any:
         """Queries (Q, D) as the matrix (D, 2 Q) float16 that features are multiplied with, or (D, Q) float32."""
@@ -141,14 +167,15 @@ class DeviceIndex:
             return queries.T
         high = queries.half()
         low = ((queries - high.float()) * _LOW_BITS).half()
-        return self._torch.cat([high, low]).T
+        lacking = high.new_zeros((max(_COLUMNS - 2 * len(queries), 0), high.shape[1]))
+        return self._torch.cat([high, low, lacking]).T
 
-    def _scores(self, features: Any, asked: Any) -> Any:
-        """Inner products (n, Q) float32 of features (n, D) float16."""
+    def _scores(self, features: Any, asked: Any, n: int) -> Any:
+        """Inner products (m, n) float32 of features (m, D) float16 with n queries."""
         if not self._device.startswith("cuda"):
             return features.float() @ asked
-        high, low = self._torch.mm(features, asked, out_dtype=self._torch.float32).chunk(2, dim=1)
-        return self._torch.add(high, low, alpha=1 / _LOW_BITS)
+        both = self._torch.mm(features, asked, out_dtype=self._torch.float32)
+        return self._torch.add(both[:, :n], both[:, n : 2 * n], alpha=1 / _LOW_BITS)
 
     def _joined(self, queries: Features, hits: Hits, others: Hits, k: int) -> Hits:
         """The best k of what was found here and there, scored alike so that equal pictures stay in their order."""
@@ -165,15 +192,14 @@ class DeviceIndex:
 _NOTHING = -(1 << 63)
 
 
-def _packed(torch: Any, scores: Any, start: int) -> Any:
-    """Scores (Q, n) float32 of positions from start on as int64: a larger one is a better one, or is as good and first.
+def _packed(torch: Any, scores: Any, positions: Any) -> Any:
+    """Scores (Q, n) float32 at positions, (n,) or (Q, n), as int64: a larger one is better, or is as good and first.
 
     The bits of a float32 order as the number does once those of negative ones are flipped.
     """
     bits = (scores.contiguous() + 0.0).view(torch.int32)  # + 0 makes one zero of two
     ascending = (bits ^ ((bits >> 31) & 0x7FFFFFFF)).long()
-    places = torch.arange(start, start + scores.shape[1], device=scores.device)
-    return (ascending << 32) | (0xFFFFFFFF - places)
+    return (ascending << 32) | (0xFFFFFFFF - positions)
 
 
 def _unpacked(torch: Any, keys: Any) -> tuple[Any, Any]:

@@ -19,6 +19,7 @@ from ..boxes import Boxes, clip, suppress
 from ..encode import map_ahead
 from ..encoders import CellEncoder, Encoder
 from ..images import Picture
+from ..indexes import n_cores
 from ..originals import find_original
 from ..patches import Patches, crop, joined
 from ..search import FoundBox, Match, Query
@@ -54,6 +55,8 @@ class Recipe:
     # and after that
 
 
+MOST_THREADS = 8
+"""For what is cut and compared on the CPU, beside an encoder that is not there."""
 CHUNK = 32
 """Pictures in memory at a time."""
 _GAP = 1.25  # see `crop`: what is tried a hundred times is cut roughly
@@ -209,8 +212,9 @@ class Refiner:
         return [FoundBox(*column) for column in columns]
 
     def _in_threads(self, function: Callable[[T], U], items: Sequence[T]) -> list[U]:
-        """function(item) for all items, on as many threads as the encoder has streams."""
-        return list(map_ahead(function, items, self.encoder.streams, 2 * self.encoder.streams))
+        """function(item) for all items, on as many threads as there are cores, or the encoder has streams."""
+        n_threads = max(self.encoder.streams, min(n_cores(), MOST_THREADS))
+        return list(map_ahead(function, items, n_threads, 2 * n_threads))
 
 
 @dataclass(frozen=True, eq=False)
