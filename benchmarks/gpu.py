@@ -172,9 +172,8 @@ def cosines(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     return np.asarray((a.astype(np.float64) * b).sum(axis=1))
 
 
-def agree(here: Machine, short_names: list[str]) -> dict[str, Any]:
-    """Patches and features of the device beside Pillow's, for every short name's network."""
-    figures: dict[str, Any] = {}
+def agree(here: Machine, short_names: list[str]) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Patches and features of the device beside Pillow's, for each of these short names' networks."""
     names = {name: SHORT_NAMES[name].removeprefix("timm:") for name in short_names} if here.is_gpu else {TINY: TINY}
     picture = photograph()
     for name, model in names.items():
@@ -186,15 +185,15 @@ def agree(here: Machine, short_names: list[str]) -> dict[str, Any]:
         own = Cutter(here.device)(patches[1]).cpu().numpy().astype(int)  # type: ignore[arg-type]
         apart = np.abs(own - patches[0]).mean(axis=(1, 2, 3))
         features = [encoder.encode(lot) for lot in patches]
-        figures[name] = {
+        found = {
             "runs on": encoder.runs_on,
             "patches, mean and worst difference of 255": [round(float(apart.mean()), 3), round(float(apart.max()), 3)],
             "features, lowest cosine": round(float(cosines(*features).min()), 6),
             "of two patches of the picture, median cosine": round(float(np.median(features[0] @ features[0].T)), 4),
         }
         (here.folder / f"{plain}.safetensors").unlink()
-        print(name, figures[name], flush=True)
-    return figures
+        print(name, found, flush=True)
+        yield name, found
 
 
 def photograph() -> Picture:
@@ -482,17 +481,23 @@ def main() -> None:
             "jpeg": lambda: jpeg(here),
             "search": lambda: search(here, arguments.rows or ([150_000, 5_000_000] if is_gpu else [6000])),
             "refined": lambda: refined(here),
-            "agree": lambda: figures.get("agree", {}) | agree(here, arguments.names),
             "compile": lambda: compiled(here),
         }
+
+        def save() -> None:
+            if arguments.out:
+                arguments.out.write_text(json.dumps(figures, indent=2) + "\n")
+
         for part, run in runs.items():
             if part not in arguments.parts or (part == "plain" and not arguments.reference):
                 continue
             began = time.perf_counter()
             figures[part] = run()
             print(f"[{part}: {time.perf_counter() - began:.0f} s]", flush=True)
-            if arguments.out:
-                arguments.out.write_text(json.dumps(figures, indent=2) + "\n")
+            save()
+        for name, found in agree(here, arguments.names) if "agree" in arguments.parts else ():
+            figures.setdefault("agree", {})[name] = found
+            save()
         print(json.dumps(figures, indent=2))
         if is_gpu:
             keep("gpu", figures, path.parent)

@@ -1,6 +1,7 @@
 """Several devices, each with a process of its own, are one encoder; a process that ends costs a batch."""
 
 import logging
+import multiprocessing
 import os
 import signal
 from concurrent.futures import ThreadPoolExecutor
@@ -11,9 +12,9 @@ import pytest
 import safetensors.torch
 from skimage import data
 
-from patchseek.encoders import CellEncoder, DenseEncoder, open_encoder
+from patchseek.encoders import CellEncoder, DenseEncoder, _cards, open_encoder
 from patchseek.encoders._cards import LANES, RESTARTS, Card, Cards
-from patchseek.errors import EncoderError
+from patchseek.errors import DeviceFailed, EncoderError
 from patchseek.patches import crop, cut
 from patchseek.regions import Pyramid
 
@@ -94,6 +95,29 @@ def test_wrong_patches_are_the_callers_error_and_leave_the_devices_as_they_were(
 def test_what_cannot_be_opened_is_one_error(tmp_path):
     with pytest.raises(EncoderError, match=r"cpu: .*nothing\.safetensors"):
         open_encoder(f"timm:{PLAIN}", weights=tmp_path / "nothing.safetensors", engine="torch", device="cpu,cpu")
+
+
+class Failing:
+    """An encoder whose device is gone."""
+
+    def encode(self, _):
+        raise DeviceFailed("cuda:0 fails")
+
+
+def test_a_process_whose_device_fails_ends_without_an_answer(monkeypatch):
+    ended = []
+
+    def end(code):
+        ended.append(code)
+        raise SystemExit
+
+    monkeypatch.setattr(_cards.os, "_exit", end)
+    ours, theirs = multiprocessing.Pipe()
+    ours.send(("encode", (None,)))
+    with pytest.raises(SystemExit):
+        _cards._answer(theirs, Failing())
+    assert ended == [1]
+    assert not ours.poll()
 
 
 class Ending(Card):

@@ -1,8 +1,9 @@
-"""One encoder open on several devices, each in a process of its own. Knows no library: each process opens by name.
+"""One encoder open on one or several devices, each in a process of its own. Knows no library: each opens by name.
 
-One process could drive several GPUs only as fast as one core starts their kernels. Each process has LANES, connections
-that carry a batch at a time, so that one batch is on its way while another is computed. A process that ends, or whose
-device fails, is begun anew; what was asked of it is asked again, of whichever is free first.
+One process could drive several GPUs only as fast as one core starts their kernels; and a process whose GPU has failed
+can use it no more, even where it is well again. Each process has LANES, connections that carry a batch at a time, so
+that one batch is on its way while another is computed. A process that ends is begun anew; what was asked of it is asked
+again, of whichever is free first.
 """
 
 import logging
@@ -17,9 +18,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from ..errors import EncoderError, PatchseekError
+from ..errors import DeviceFailed, EncoderError, PatchseekError
 from ..patches import Feed, Patches
-from . import CellEncoder, Cells, DenseEncoder, EncoderIdentity, Features, TextEncoder, open_encoder
+from . import CellEncoder, Cells, DenseEncoder, EncoderIdentity, Features, TextEncoder, open_here
 
 log = logging.getLogger(__name__)
 
@@ -181,7 +182,7 @@ _MORE: dict[Any, type] = {DenseEncoder: _WithRegions, CellEncoder: _WithCells, T
 
 
 def open_cards(name: str, devices: Sequence[str], options: dict[str, Any]) -> Cards:
-    """The encoder of this name on each of some devices, such as cuda:0 and cuda:1; options as of `open_encoder`.
+    """The encoder of this name on each of some devices, such as cuda:0 and cuda:1; options as of `open_here`.
 
     Raises EncoderError where one cannot be opened.
     """
@@ -217,21 +218,21 @@ def open_cards(name: str, devices: Sequence[str], options: dict[str, Any]) -> Ca
 def _work(lanes: Sequence[Connection], name: str, options: dict[str, Any]) -> None:
     """What a process does: open the encoder, say what it is, answer calls until nobody asks any more."""
     try:
-        encoder = open_encoder(name, **options)
+        encoder = open_here(name, **options)
     except PatchseekError as error:
         lanes[0].send(EncoderError(str(error)))
         return
     kinds = [protocol.__name__ for protocol in _MORE if isinstance(encoder, protocol)]
     said = {field: getattr(encoder, field) for field in _SAID if hasattr(encoder, field)} | {"kinds": kinds}
     lanes[0].send(said)
-    threads = [threading.Thread(target=_answer, args=(lane, encoder, said["runs_on"])) for lane in lanes]
+    threads = [threading.Thread(target=_answer, args=(lane, encoder)) for lane in lanes]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
 
 
-def _answer(lane: Connection, encoder: Any, runs_on: str) -> None:
+def _answer(lane: Connection, encoder: Any) -> None:
     """Answer the calls of one lane."""
     while True:
         try:
@@ -240,6 +241,8 @@ def _answer(lane: Connection, encoder: Any, runs_on: str) -> None:
             return
         try:
             answer = getattr(encoder, method)(*arguments)
+        except DeviceFailed:
+            os._exit(1)
         except PatchseekError as error:
             answer = EncoderError(str(error))
         except BaseException as error:
@@ -248,5 +251,3 @@ def _answer(lane: Connection, encoder: Any, runs_on: str) -> None:
             lane.send(answer)
         except OSError:
             return
-        if encoder.runs_on != runs_on:  # its device has failed: a new process may find it well again
-            os._exit(1)

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..errors import EncoderError
+from ..errors import DeviceFailed, EncoderError
 from ..patches import Patches, Uncut
 from ._cutter import Cutter
 from ._replays import Replays
@@ -22,7 +22,7 @@ class TorchNetwork:
     """A module on torch; several threads may call it.
 
     Where the device has too little memory for a batch, half as many patches are tried, and so on. Where the device
-    itself fails, the module goes on on the CPU: what was on its way is computed again, and nothing is lost.
+    itself fails, this process can use it no more; see _cards for what can be done then.
     """
 
     def __init__(self, module: torch.nn.Module, batch: int, precision: str, device: str) -> None:
@@ -37,7 +37,6 @@ class TorchNetwork:
         self.streams = 2 if device.startswith("cuda") else 1  # on a GPU, one call copies while the other computes
         self._at_once, self._lock, self._turn = batch, threading.Lock(), threading.Lock()
         self._cutter, self._replays = Cutter(device), Replays()
-        self._spare = [(owner, name, value) for owner in module.modules() for name, value in _own(owner)]
         self.module = module.to(device)
 
     @property
@@ -58,7 +57,7 @@ class TorchNetwork:
     def run(self, inputs: NDArray[Any], n_outputs: int | None = None) -> list[NDArray[np.float32]]:
         """The first answers of the module, by default all, each (n, ...) float32; any n but 0.
 
-        Raises EncoderError where there is too little memory for a single patch.
+        Raises EncoderError where there is too little memory for a single patch, DeviceFailed.
         """
         return self.each(inputs, self.module, n_outputs)
 
@@ -67,9 +66,9 @@ class TorchNetwork:
         columns: list[list[NDArray[np.float32]]] = []
         start = 0
         while start < len(inputs):
-            n, device = min(self._at_once, len(inputs) - start), self.device
+            n = min(self._at_once, len(inputs) - start)
+            turn = self._turn if self.device != "cpu" else nullcontext()
             try:
-                turn = self._turn if device != "cpu" else nullcontext()
                 with torch.inference_mode(), self.autocast(), turn:
                     patches = self.tensor(inputs[start : start + n])
                     answers = self._answers(module, patches, is_full=n == self.batch)
@@ -79,16 +78,12 @@ class TorchNetwork:
                 start += n
                 continue
             except RuntimeError as error:
-                reason = " ".join(str(error).split())[:200]
-                if _is_short_of_memory(error):
-                    problem = self._take_fewer
-                elif isinstance(error, torch.AcceleratorError) and self._spare:
-                    problem = self._leave
-                elif self.device != device:  # another thread has left it while this one was computing
-                    continue
-                else:
-                    raise EncoderError(f"{self.device}: the network cannot be run: {reason}") from error
-            problem(n, device, reason)  # out here, where nothing holds on to what was computed
+                if not _is_short_of_memory(error):
+                    raise self._problem(error) from error
+                if n == 1:
+                    text = f"{self.device}: too little memory for a single patch: end other programs on it, or choose "
+                    raise EncoderError(text + "another --device") from error
+            self._take_fewer(n)  # out here, where nothing holds on to what was computed
         return [np.concatenate(parts) for parts in zip(*columns, strict=True)]
 
     def _answers(self, module: Any, patches: torch.Tensor, *, is_full: bool) -> tuple[torch.Tensor, ...]:
@@ -111,34 +106,26 @@ class TorchNetwork:
         done.record(torch.cuda.current_stream(self.device))
         return fetched, done.synchronize
 
-    def _take_fewer(self, n: int, device: str, reason: str) -> None:
-        """Note that n patches at once are too many."""
-        if n == 1:
-            raise EncoderError(
-                f"{device}: too little memory for a single patch ({reason}): end other programs on it, or choose "
-                "another --device"
+    def _problem(self, error: RuntimeError) -> EncoderError:
+        """What a person is told of an error of torch's."""
+        reason = " ".join(str(error).split())[:200]
+        if isinstance(error, torch.AcceleratorError):
+            return DeviceFailed(
+                f"{self.device} fails ({reason}); what was finished is kept, run the same command again. With a "
+                "number, such as --device cuda:0, it has a process of its own, which is then begun anew"
             )
+        return EncoderError(f"{self.device}: the network cannot be run: {reason}")
+
+    def _take_fewer(self, n: int) -> None:
+        """Note that n patches at once are too many."""
         with self._lock:
             if self._at_once == self.batch:
-                log.warning("%s: too little memory for %d patches at once; going on with fewer", device, n)
+                log.warning("%s: too little memory for %d patches at once; going on with fewer", self.device, n)
             self._at_once = min(self._at_once, n // 2)
         with self._turn:
             self._replays.forget()
         if torch.cuda.is_available():
             torch.cuda.empty_cache()
-
-    def _leave(self, n: int, device: str, reason: str) -> None:
-        """Go on on the CPU, after a device that n patches were on has failed."""
-        with self._lock:
-            if self.device != device or not self._spare:  # another thread has gone there already
-                return
-            text = "%s fails (%s); its %d patches are encoded again, and all others, on the CPU, which is far slower"
-            log.warning(text, device, reason, n)
-            for owner, name, value in self._spare:
-                slots = owner._parameters if name in owner._parameters else owner._buffers
-                slots[name] = value
-            self._spare, self._cutter = [], Cutter("cpu")
-            self.device, self.precision = "cpu", "f32"
 
     def tensor(self, patches: Patches) -> torch.Tensor:
         """Patches on the device. Those that are Uncut are cut there."""
@@ -155,16 +142,6 @@ class TorchNetwork:
 def _half_of(device: str) -> str:
     """The numbers of 16 bits that a CUDA device computes with: bf16, f16 before 2020."""
     return "bf16" if torch.cuda.get_device_capability(device) >= (8, 0) else "f16"
-
-
-def _own(module: torch.nn.Module) -> list[tuple[str, torch.Tensor]]:
-    """A module's own parameters and buffers, without those of modules inside it, on the CPU.
-
-    The same memory under new names, where it is there now: `to` moves a parameter by exchanging what is in it.
-    """
-    given = [(name, value) for name, value in module._parameters.items() if value is not None]
-    parameters = [(name, torch.nn.Parameter(value.data.cpu(), False)) for name, value in given]
-    return parameters + [(name, value.cpu()) for name, value in module._buffers.items() if value is not None]
 
 
 def _is_short_of_memory(error: RuntimeError) -> bool:
