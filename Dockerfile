@@ -20,6 +20,6 @@ USER 10001
 VOLUME /collection
 EXPOSE 8765
 HEALTHCHECK --interval=30s --timeout=5s --start-period=30s \
-    CMD ["python", "-c", "import os, urllib.request as r; r.urlopen(r.Request('http://127.0.0.1:8765/healthz', headers={'Authorization': 'Bearer ' + os.environ['PATCHSEEK_TOKEN']}), timeout=4)"]
+    CMD ["python", "-c", "import os, http.client as h; c = h.HTTPConnection('127.0.0.1', 8765, timeout=4); c.request('GET', '/healthz', headers={'Authorization': 'Bearer ' + os.environ['PATCHSEEK_TOKEN']}); raise SystemExit(c.getresponse().status != 200)"]
 ENTRYPOINT ["patchseek"]
 CMD ["serve", "--create", "--host", "0.0.0.0", "--allow-dir", "/pictures"]

@@ -18,14 +18,30 @@ from typing import Any, NoReturn
 import numpy as np
 
 from patchseek import evaluate, metrics
+from patchseek._copies import describe_copies
 from patchseek.cli._targets import check_folder
-from patchseek.compression import PQ_ENGINES, compress_report, pq_engine
+from patchseek.compression import MOST_BITS, PQ_ENGINES, compress_report, pq_engine
 from patchseek.datasets import Dataset, open_dataset
-from patchseek.encoders import Encoder, open_encoder
-from patchseek.errors import DatasetError, PatchseekError
+from patchseek.encoders import open_encoder, options_of
+from patchseek.errors import DatasetError, EncoderError, PatchseekError
+from patchseek.regions import MAX_LEVEL
 
 ORIGINAL_CONFIG = "src/eval_retrieval.py"
 DATA = Path("ilias")
+TOP_K = ("top-1", "top-5", "top-10")
+"""What the original's table means by top-k."""
+MANY = 1 << 24
+RANGES = {
+    "tile_size_res": (0, MAX_LEVEL),
+    "batch_size": (1, 65_536),
+    "pq_m": (1, MANY),
+    "pq_nlist": (1, MANY),
+    "pq_nprobe": (1, MANY),
+    "pq_nbits": (1, MOST_BITS),
+    "pq_train_res": (-2, MAX_LEVEL),
+}
+"""Option -> least and most; what depends on encoder and data too is judged before the first picture is encoded."""
+SIZES = (8, 4096)
 HELP = {
     "config": "the original's evaluator file, or a TOML file with these settings",
     "model_name": "siglip, dinov2, clip, or any encoder of patchseek",
@@ -34,7 +50,7 @@ HELP = {
     "crop": "True: encode pixel crops; False: one pass a picture, regions pooled from its patch tokens",
     "image_size": "encoder input size, 0 = native",
     "split": "test, or a folder of ilias/",
-    "compute_metrics": "any of mAP, locscore, top-1, top-5, ... separated by commas",
+    "compute_metrics": "any of mAP, locscore, top-1, top-5, ..., separated by commas; top-k: top-1, top-5 and top-10",
     "iou_threshold": "default: 0.4; average: the mean over 0.2, 0.3, 0.4, 0.5, 0.6",
     "visualize": "save pictures of the top results",
     "batch_size": "patches encoded at once",
@@ -47,12 +63,13 @@ HELP = {
     "pq_train_res": "level whose features train the quantizer; -1 the searched level, -2 all levels",
     "weights": "the encoder's file, where it is not found by itself (not in the original)",
     "query": "box or whole: what of a query picture is encoded (not in the original)",
+    "exclude_copies": "True: leave out gallery pictures that are byte for byte the query's (not in the original)",
 }
 
 
 @dataclass(frozen=True)
 class Arguments:
-    """The original's arguments with the original's defaults; the last two are ours."""
+    """The original's arguments with the original's defaults; the last three are ours."""
 
     config: str = ORIGINAL_CONFIG
     model_name: str = "siglip"
@@ -74,6 +91,7 @@ class Arguments:
     pq_train_res: int = -1
     weights: str = ""
     query: str = "whole"
+    exclude_copies: bool = False
 
     def __post_init__(self) -> None:
         allowed: dict[str, Sequence[object]] = {
@@ -86,14 +104,41 @@ class Arguments:
         for name, values in allowed.items():
             if getattr(self, name) not in values:
                 raise PatchseekError(f"--{name} must be one of {', '.join(map(str, values))}: {getattr(self, name)!r}")
+        for name, (low, high) in RANGES.items():
+            if not low <= getattr(self, name) <= high:
+                raise PatchseekError(f"--{name} must lie in {low}..{high}, found {getattr(self, name)}")
+        if self.image_size and not SIZES[0] <= self.image_size <= SIZES[1]:
+            raise PatchseekError(f"--image_size must be 0 or lie in {SIZES[0]}..{SIZES[1]}, found {self.image_size}")
+        if self.pq != "False" and self.pq_train_res > self.tile_size_res:
+            found = f"found {self.pq_train_res}"
+            raise PatchseekError(f"--pq_train_res must lie in -2..{self.tile_size_res} (--tile_size_res), {found}")
         for name in self.metric_names:
             if name not in ("map", "locscore") and not re.fullmatch("(top-)?[1-9][0-9]{0,8}", name):
-                raise PatchseekError(f"--compute_metrics knows mAP, locscore and top-N, not {name!r}")
+                raise PatchseekError(f"--compute_metrics knows mAP, locscore, top-k and top-N from N = 1, not {name!r}")
+        if not self.metric_names:
+            raise PatchseekError(
+                "--compute_metrics names none: it takes any of mAP, locscore, top-k, top-1, top-5, ..."
+            )
 
     @property
     def metric_names(self) -> list[str]:
-        """The metrics asked for, in small letters."""
-        return [name.strip().lower() for name in self.compute_metrics.split(",") if name.strip()]
+        """The metrics asked for, in small letters, each once; top-k as what it stands for."""
+        words = [name.strip().lower() for name in self.compute_metrics.split(",") if name.strip()]
+        return list(dict.fromkeys(name for word in words for name in (TOP_K if word == "top-k" else (word,))))
+
+    @property
+    def encoder(self) -> str:
+        """The encoder's name with its options. Raises EncoderError, naming the flag, for those that it has not."""
+        name, given = self.model_name, {}
+        if not self.crop:
+            given["mode"] = ("dense", "--crop False", "no other way than to encode crops")
+        if self.image_size:
+            given["size"] = (str(self.image_size), f"--image_size {self.image_size}", "no other size than its own")
+        for option, (value, flag, has) in given.items():
+            if option not in options_of(self.model_name):
+                raise EncoderError(f"{flag}: the encoder {self.model_name} has {has}; leave it out")
+            name += f"{'&' if '?' in name else '?'}{option}={value}"
+        return name
 
 
 def parse(words: Sequence[str] | None = None) -> Arguments:
@@ -101,7 +146,9 @@ def parse(words: Sequence[str] | None = None) -> Arguments:
     parser = argparse.ArgumentParser(description="Patchify on ILIAS, by the original's command line.")
     for field in fields(Arguments):
         kind: Any = {int: int, bool: _boolean, str: str}[type(field.default)]  # type: ignore[index]
-        flags = ["--multi-scale", "--multi_scale"] if field.name == "multi_scale" else [f"--{field.name}"]
+        flags = [f"--{field.name}"]
+        if field.name in ("multi_scale", "exclude_copies"):
+            flags.append(f"--{field.name.replace('_', '-')}")
         parser.add_argument(*flags, type=kind, default=None, help=f"{HELP[field.name]}  [{field.default}]")
     given = {name: value for name, value in vars(parser.parse_args(words)).items() if value is not None}
     config = given.get("config", ORIGINAL_CONFIG)
@@ -133,21 +180,30 @@ def _read_toml(path: Path) -> dict[str, Any]:
 
 def run(arguments: Arguments) -> dict[str, float]:
     """Encode, search, score; print the table; the metrics in percent by name."""
+    name = arguments.encoder
     for folder in ("features", "faiss_indices", "logs"):
         check_folder(Path(folder))
     dataset = _open_data(arguments.split)
     say(str(dataset))
     for note in dataset.first_notes:
         sys.stderr.write(f"note: {note}\n")
-    encoder = _open_encoder(arguments)
+    if dataset.unlocated and arguments.metric_names == ["locscore"]:
+        raise DatasetError(f"--compute_metrics locscore: {dataset.unlocated}")
+    weights = Path(arguments.weights) if arguments.weights else None
+    encoder = open_encoder(name, weights=weights, batch=arguments.batch_size)
     say(f"encoder {encoder.identity.name} on {encoder.runs_on}")
     exact_settings = evaluate.EvalSettings(arguments.tile_size_res, follows_shape=False, query=arguments.query)
-    gallery = evaluate.encode_gallery(dataset, encoder, exact_settings.pyramid, Path("features"), _progress)
-    queries = evaluate.encode_queries(dataset, encoder, arguments.query)
     settings, report = exact_settings, None
     if arguments.pq != "False":
-        settings = pq_settings(arguments, exact_settings, encoder.identity.dim, gallery.snapshot.n_live)
+        n_images = len({picture.image for picture in dataset.gallery})
+        settings = pq_settings(arguments, exact_settings, encoder.identity.dim, n_images)
         Path("faiss_indices").mkdir(exist_ok=True)
+    gallery = evaluate.encode_gallery(dataset, encoder, exact_settings.pyramid, Path("features"), _progress)
+    for line in describe_copies(dataset, gallery.copies, are_excluded=arguments.exclude_copies):
+        sys.stderr.write(f"note: {line}\n")
+    if arguments.exclude_copies:
+        dataset = dataset.without(gallery.copies)
+    queries = evaluate.encode_queries(dataset, encoder, arguments.query)
     engine = evaluate.open_engine(gallery, settings, Path("faiss_indices") / gallery.store.path.name)
     results = evaluate.run_benchmark(dataset, gallery, queries, engine, settings)
     if arguments.pq != "False":
@@ -201,19 +257,6 @@ def _open_data(split: str) -> Dataset:
     return open_dataset(DATA, split)
 
 
-def _open_encoder(arguments: Arguments) -> Encoder:
-    options = {"mode": "" if arguments.crop else "dense", "size": arguments.image_size or ""}
-    name = arguments.model_name
-    for key, value in options.items():
-        if value:
-            name += ("&" if "?" in name else "?") + f"{key}={value}"
-    if name == "embedded":
-        return open_encoder(name)
-    return open_encoder(
-        name, weights=Path(arguments.weights) if arguments.weights else None, batch=arguments.batch_size
-    )
-
-
 def _figures(arguments: Arguments, results: Mapping[str, Any], dataset: Dataset) -> dict[str, float]:
     """The metrics asked for, as fractions. `locscore` is the gate definition; method and thresholds are in the name."""
     ranked = evaluate.rankings(results, dataset)
@@ -222,9 +265,9 @@ def _figures(arguments: Arguments, results: Mapping[str, Any], dataset: Dataset)
     for name in arguments.metric_names:
         if name == "map":
             found["mAP"] = metrics.mean_over_queries(ranked, metrics.average_precision)
-        elif name == "locscore":
+        elif name == "locscore" and not dataset.unlocated:
             found["locscore"] = metrics.mean_over_queries(ranked, lambda r: metrics.loc_score(r, "gate", thresholds))
-        else:
+        elif name != "locscore":
             k = int(name.removeprefix("top-"))
             found[name] = metrics.mean_over_queries(ranked, lambda r, k=k: metrics.hit_at(r, k))  # type: ignore[misc]
     return found
@@ -232,10 +275,11 @@ def _figures(arguments: Arguments, results: Mapping[str, Any], dataset: Dataset)
 
 def _log(arguments: Arguments, results: Mapping[str, Any], figures: Mapping[str, float], report: Any) -> None:
     """One log a run: what was run and what came out."""
-    path = (
-        Path("logs") / time.strftime("%Y%m%d-%H%M%S-") / f"{arguments.model_name.replace('/', '_').replace(':', '_')}"
-    )
-    path = Path("logs") / f"{path.parent.name}{path.name}.json"
+    name = f"{time.strftime('%Y%m%d-%H%M%S')}-{arguments.model_name.replace('/', '_').replace(':', '_')}"
+    path, n = Path("logs") / f"{name}.json", 1
+    while path.exists():  # of a run in the same second
+        n += 1
+        path = path.with_name(f"{name}-{n}.json")
     kept = {key: value for key, value in results.items() if key != "results"}
     evaluate.write_results(
         kept | {"arguments": vars(arguments), "metrics_percent": figures, "compression": report}, path

@@ -19,6 +19,7 @@ from typing import Any
 import numpy as np
 
 import patchseek as ps
+from patchseek._ties import in_order
 from patchseek.boxes import WHOLE, from_pixels, to_pixels
 from patchseek.indexes import open_index
 from patchseek.search import encode_query
@@ -59,13 +60,14 @@ def search_all(
     for level in pyramid.levels:
         lower = snapshot.first_regions(int((pyramid.level_of <= level).sum()))
         hits = open_index("exact", lower).search(np.array(features), snapshot.n_live)
-        results[level] = {
-            query["id"]: [
+        results[level] = {}
+        for q, query in enumerate(queries):
+            ranked = [
                 [ids[images[p].path], float(s), list(to_pixels(pyramid.boxes_of(*sizes[p])[r], *sizes[p]))]
                 for p, r, s in zip(hits.positions[q], hits.regions[q], hits.scores[q], strict=True)
             ]
-            for q, query in enumerate(queries)
-        }
+            order = in_order([name for name, *_ in ranked], [score for _, score, _ in ranked])
+            results[level][query["id"]] = [ranked[i] for i in order]  # the scorer takes ties as they stand
     return results
 
 

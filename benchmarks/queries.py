@@ -20,6 +20,7 @@ from PIL import Image
 from turns import keep, machine
 
 from patchseek import evaluate as ev
+from patchseek._ties import in_order
 from patchseek.boxes import WHOLE, from_pixels
 from patchseek.datasets import Dataset, open_dataset
 from patchseek.encoders import Encoder, open_encoder
@@ -75,7 +76,7 @@ class Bench:
     def precision(self, q: int, scores: Vector, without: str = "") -> float:
         """Average precision of query q by the scores (N,) of all pictures."""
         query = self.data.queries[q]
-        order = np.argsort(-scores, kind="stable")
+        order = in_order(self.names, scores)
         ranked = [(self.names[i], float(scores[i]), None) for i in order if self.names[i] != without]
         truth = {name: boxes for name, boxes in self.data.positives(query).items() if name != without}
         return average_precision(make_ranking(ranked, dict.fromkeys(truth), self.data.ignored(query)))

@@ -150,3 +150,14 @@ class MilvusContract:
             index.search(np.zeros((1, 8), np.float32), 3)
         with pytest.raises(QueryError, match="at least 1"):
             index.search(np.zeros((1, 16), np.float32), 0)
+
+    @pytest.mark.parametrize("value", [np.nan, np.inf, 0])
+    def test_features_that_are_no_numbers_are_not_sent(self, place, tmp_path, sent, value):
+        snapshot = make_snapshot()
+        snapshot.arrays[1][2, 4] = value
+        with pytest.raises(EngineError, match=r"1 pictures or more .* `patchseek verify` names them"):
+            open_index(place, snapshot, tmp_path)
+        assert sum(sent) == 5 * len(snapshot.arrays[0])
+        query = unit(np.random.default_rng(0), 1, 16)
+        with pytest.raises(QueryError, match="not all zero"):
+            open_index(place, part(snapshot, 1), tmp_path).search(query * np.float32(value), 3)

@@ -169,10 +169,10 @@ def test_a_box_that_reaches_farther_out_is_refused_by_row_and_id(tmp_path, box):
 
 def test_corners_are_asked_after(tmp_path):
     with pytest.raises(
-        DatasetError, match=r"row 1 \('g0'\): box 32,24,64,48 .*; boxes are x y w h: were these corners\?$"
+        DatasetError, match=r"row 1 \('g0'\): box 32,24,64,48 .*; boxes are x y w h of 0\.png: were these corners\?$"
     ):
         open_dataset(make_set(tmp_path / "a", IN_PHOTO, [32, 24, 64, 48]))
-    with pytest.raises(DatasetError, match=r"boxes are x y w h of the upright picture, in pixels, or shares of 1$"):
+    with pytest.raises(DatasetError, match=r"x y w h of 0\.png, of the upright picture, in pixels, or shares of 1$"):
         open_dataset(make_set(tmp_path / "b", IN_PHOTO, [60, 0, 20, 20]))
     with pytest.raises(DatasetError, match=r"of the upright picture, in pixels, or shares of 1$"):
         open_dataset(make_set(tmp_path / "c", IN_PHOTO, [0, 0, 80, 40]))

@@ -408,7 +408,7 @@ class Bomb:
 def test_a_pickle_is_never_run(oxford, protocol):
     path = oxford / "gnd_roxford5k.pkl"
     path.write_bytes(pickle.dumps(GND | {"extra": Bomb()}, protocol))
-    with pytest.raises(DatasetError, match=r"holds more than lists, dicts, texts and numbers") as error:
+    with pytest.raises(DatasetError, match=r"more than lists, dicts, texts, numbers and arrays") as error:
         open_dataset(f"roxford5k:{oxford}")
     assert str(path) in one_line(error)
 

@@ -39,12 +39,13 @@ def numbered(make_folder, n):
     return make_folder(*(f"{i:03}.png" for i in range(n)))
 
 
-def add_here(collection, source, staging=None, exclude=None, **options):
-    """What `add_source` does, with one worker in this very process instead of a cluster."""
+def add_here(collection, source, staging=None, exclude=None, opening=None, **options):
+    """What `add_source` does, with one worker in this very process instead of a cluster; opening: of the sources."""
     settings, options = collection.store.settings, {"shard_images": 4, "retry": False, "on_progress": None} | options
     with Writer(collection.store) as writer:
         shards = Staging.open(staging or str(collection.path / "staging"), settings)
-        driver = Driver(writer, shards, open_sources(str(source), exclude=exclude), **options)
+        opening = {"exclude": exclude, "roots": collection.store.roots()} | (opening or {})
+        driver = Driver(writer, shards, open_sources(str(source), **opening), **options)
         driver.recover()
         driver.has_work()
         worker = _work.ShardWorker(TinyEncoder, settings, shards, driver.gone(), 2)
@@ -143,12 +144,12 @@ class _RangeHandler(SimpleHTTPRequestHandler):
 
 
 @pytest.fixture
-def serve():
-    """serve(folder) -> the URL of a web server on this machine."""
+def start_server():
+    """start_server(handler) -> the URL of a web server on this machine."""
     servers = []
 
-    def start(folder):
-        server = ThreadingHTTPServer(("127.0.0.1", 0), partial(_RangeHandler, directory=str(folder)))
+    def start(handler):
+        server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
         threading.Thread(target=server.serve_forever, daemon=True).start()
         servers.append(server)
         return f"http://127.0.0.1:{server.server_address[1]}"
@@ -157,6 +158,12 @@ def serve():
     for server in servers:
         server.shutdown()
         server.server_close()
+
+
+@pytest.fixture
+def serve(start_server):
+    """serve(folder) -> the URL of a web server of its files."""
+    return lambda folder: start_server(partial(_RangeHandler, directory=str(folder)))
 
 
 def test_tars_that_are_added_grow_and_shrink_are_followed(collection, make_folder, tmp_path):
@@ -182,8 +189,9 @@ def test_a_damaged_tar_keeps_what_stands_before_the_damage(collection, make_fold
     content = bytearray(tar.read_bytes())
     content[offset + 10] ^= 0xFF
     tar.write_bytes(content)
-    with pytest.raises(PatchseekError, match=r"x\.tar: cannot be read as a tar"):
-        add_here(collection, tar, shard_images=2)
+    (failure,) = add_here(collection, tar, shard_images=2).failed
+    assert failure.path == "x.tar"
+    assert failure.reason.startswith("cannot be read as a tar to its end (")
     assert len(collection) == 4
 
 

@@ -10,7 +10,7 @@ from patchseek import encode
 from patchseek.encode import _load, add_folder
 from patchseek.errors import DiskFull, EncoderError, PatchseekError
 from patchseek.images import read
-from patchseek.patches import cut
+from patchseek.patches import cut, need_of
 from patchseek.regions import Pyramid
 from patchseek.store import FileState, NewPicture, Settings, Store, Writer, hash_file
 
@@ -29,7 +29,7 @@ def check_rows(store, tiny):
     snapshot = store.snapshot()
     for position in np.flatnonzero(snapshot.live):
         image = store.images([snapshot.ids[position]])[0]
-        expected = tiny.encode(cut(read(image.file, need=16), PYRAMID, tiny.feed))
+        expected = tiny.encode(cut(read(image.file, need=need_of(PYRAMID, tiny.feed)), PYRAMID, tiny.feed))
         assert snapshot.features(np.array([position]))[0] == pytest.approx(expected, abs=2e-3), image.path
         assert image.sha256 == hash_file(image.file)
 

@@ -208,12 +208,38 @@ def test_the_originals_names_become_factory_strings():
     ("options", "hint"),
     [
         ({"m": 48}, r"these do: 4, 8, 16"),
-        ({"m": 64, "n_train": 200}, "at most pq_nbits 7 works"),
-        ({"m": 64, "kind": "ivfpq", "nlist": 8192, "n_train": 4885}, "pq_nlist up to 4885 works"),
-        ({"m": 64, "kind": "ivfpq", "nprobe": 300}, "must lie in 1..pq_nlist"),
+        ({"m": 64, "n_train": 200}, "at most --pq_nbits 7 works"),
+        ({"m": 64, "kind": "ivfpq", "nlist": 8192, "n_train": 4885}, r"--pq_nlist must lie in 1\.\.4885"),
+        ({"m": 64, "kind": "ivfpq", "nprobe": 300}, r"--pq_nprobe must lie in 1\.\.256"),
         ({"m": 64, "kind": "opq"}, "must be one of pq, ivfpq"),
     ],
 )
 def test_a_compression_that_cannot_be_trained_says_what_would_work(options, hint):
     with pytest.raises(EngineError, match=hint):
         pq_engine(options.pop("kind", "pq"), 1024, options.pop("n_train", 10**5), **options)
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"level": -1}, r"level must lie in 0\.\.15, found -1"),
+        ({"level": 16}, r"level must lie in 0\.\.15, found 16"),
+        ({"top": -1}, "top must be at least 0, found -1"),
+        ({"refine": -1}, "refine must be at least 0, found -1"),
+    ],
+)
+def test_settings_that_mean_nothing_are_refused(settings, message):
+    with pytest.raises(PatchseekError, match=message):
+        ev.EvalSettings(**settings)
+
+
+@pytest.mark.parametrize("level", [-1, 2])
+def test_a_gallery_has_no_level_that_was_not_encoded(dataset, tiny, tmp_path, level):
+    gallery = ev.encode_gallery(dataset, tiny, ev.EvalSettings(level=1).pyramid, tmp_path)
+    with pytest.raises(PatchseekError, match=f"level must be one of 0, 1, found {level}"):
+        gallery.at_level(level)
+
+
+def test_a_negative_k_is_refused(dataset, tiny, tmp_path):
+    with pytest.raises(PatchseekError, match="k must be at least 0, found -1"):
+        ev.score(run(dataset, tiny, tmp_path)[-1], dataset, k=-1)

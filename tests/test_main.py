@@ -148,7 +148,10 @@ def test_settings_may_stand_in_a_toml_file(ilias):
     ("arguments", "message"),
     [
         (["--pq", "pq", "--pq_m", "7", "--model_name", "embedded"], "these do: "),
-        (["--pq", "ivfpq", "--pq_nlist", "99999", "--model_name", "embedded", "--pq_nbits", "4"], "pq_nlist up to"),
+        (
+            ["--pq", "ivfpq", "--pq_nlist", "99999", "--model_name", "embedded", "--pq_nbits", "4"],
+            "--pq_nlist must lie in 1..",
+        ),
         (["--pq", "opq"], "--pq must be one of"),
         (["--model_name", "nonsense"], "nonsense"),
         (["--compute_metrics", "recall"], "--compute_metrics knows"),

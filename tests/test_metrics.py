@@ -28,6 +28,7 @@ from patchseek.metrics import (
     pooled_overlaps,
     precision_at,
     revisited_average_precision,
+    revisited_precision_at,
     share_located,
     summary,
 )
@@ -77,6 +78,27 @@ def test_the_revisited_average_precision_starts_at_precision_one():
 def test_the_oracle_counts_what_a_better_order_could_reach():
     ranking = ranked("-+-+", 3)
     assert [oracle(ranking, k) for k in (2, 3, 4)] == pytest.approx([1 / 2, 1 / 3, 2 / 3])
+
+
+def test_the_oracle_of_fewer_pictures_than_k_is_that_of_those_there_are():
+    few = ranked("-+-+", 3)
+    assert oracle(few, 1000) == oracle(few, 4) == pytest.approx(2 / 3)
+    assert oracle(ranked("+-", 0), 1000) == 1
+    assert oracle(ranked("", 3), 1000) == 0
+
+
+def test_the_precision_of_revisited_oxford_is_that_at_its_last_positive():
+    """By hand: precision at min(k, rank of the last positive), junk taken out of the list before ranks are counted."""
+    assert [revisited_precision_at(ranked("-++"), k) for k in (1, 2, 3, 10)] == pytest.approx([0, 1 / 2, 2 / 3, 2 / 3])
+    assert [revisited_precision_at(ranked("+---"), k) for k in (1, 5)] == [1, 1]
+    assert [revisited_precision_at(ranked("+-+-", 5), k) for k in (2, 3, 4)] == pytest.approx([1 / 2, 2 / 3, 2 / 3])
+    assert revisited_precision_at(ranked("---", 2), 5) == 0
+    results = [(name, 1 - i / 10, None) for i, name in enumerate(["j1", "a", "j2", "x", "b", "y"])]
+    ranking = make_ranking(results, {"a": None, "b": None}, {"j1", "j2"})
+    assert [revisited_precision_at(ranking, k) for k in (1, 2, 3, 5)] == pytest.approx([1, 1 / 2, 2 / 3, 2 / 3])
+    assert [precision_at(ranking, k) for k in (1, 2, 3, 5)] == pytest.approx([1, 1 / 2, 2 / 3, 2 / 5])
+    with pytest.raises(PatchseekError, match="k must be at least 1"):
+        revisited_precision_at(ranking, 0)
 
 
 def test_top_k_asks_for_any_positive():
@@ -314,6 +336,8 @@ def test_the_summary_of_two_queries_names_every_choice():
             "top-3": 0.5,
             "P@1": 1 / 2,
             "P@3": 2 / 3 / 2,
+            "mP@1": 1 / 2,
+            "mP@3": 2 / 3 / 2,
             "LocScore(continuous)": 0.35 / 2,
             "LocScore(gate, 0.4)": 1 / 3 / 2,
             "LocScore(gate, 0.2..0.6)": (2 * 5 / 6 + 3 * 1 / 3) / 5 / 2,

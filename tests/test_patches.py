@@ -1,13 +1,16 @@
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
+from patchseek.encode import Content, load_content
 from patchseek.errors import BoxError, PatchseekError
 from patchseek.images import Picture
 from patchseek.patches import Feed, crop, cut
 from patchseek.regions import Pyramid
+from patchseek.store import FileState
 
 PYRAMID = Pyramid((0, 1, 2, 3))
 
@@ -83,6 +86,24 @@ def test_overlapping_windows_are_cut_at_the_nearest_pixel(overlap: float) -> Non
 def test_a_pyramid_need_not_begin_at_the_whole_picture() -> None:
     picture, pyramid = photo(500, 400), Pyramid((1, 4))
     assert difference(cut(picture, pyramid, Feed(32)), exact(picture, pyramid.boxes, 32)).mean() < 1
+
+
+@pytest.mark.parametrize("size", [(300, 280), (1900, 1700), (3000, 700)])
+@pytest.mark.parametrize("kind", ["JPEG", "PNG"])
+def test_the_patches_of_a_level_do_not_depend_on_the_levels_beside_it(
+    tmp_path: Path, size: tuple[int, int], kind: str
+) -> None:
+    file, feed = tmp_path / "picture", Feed(32)
+    Image.fromarray(photo(*size).pixels).save(file, kind)
+    content = file.read_bytes()
+
+    def load(levels: tuple[int, ...]) -> np.ndarray:
+        loaded = load_content(Content.of("p", FileState(len(content), 0), content), None, Pyramid(levels), feed)
+        return loaded.patches  # type: ignore[union-attr]
+
+    whole, level_of = load((0, 1, 2, 3, 4, 6)), Pyramid((0, 1, 2, 3, 4, 6)).level_of
+    for levels in [(0,), (1,), (2,), (3,), (4,), (6,), (0, 1), (1, 4), (0, 1, 2, 3)]:
+        np.testing.assert_array_equal(load(levels), whole[np.isin(level_of, levels)], err_msg=str(levels))
 
 
 def test_a_large_picture_is_first_shrunk_without_shifting_anything() -> None:

@@ -335,6 +335,18 @@ def test_wrong_queries_are_an_error(server, tmp_path):
         index.search(np.zeros((1, 16), np.float32), 0)
 
 
+@pytest.mark.parametrize("value", [np.nan, np.inf, 0])
+def test_features_that_are_no_numbers_are_not_sent(server, tmp_path, value):
+    snapshot = make_snapshot()
+    snapshot.arrays[1][2, 4] = value
+    with pytest.raises(EngineError, match=r"1 pictures or more .* `patchseek verify` names them"):
+        open_index(server.url, snapshot, tmp_path)
+    assert list(written(server, tmp_path).values()) == [5 * len(snapshot.arrays[0])]
+    query = unit(np.random.default_rng(0), 1, 16)
+    with pytest.raises(QueryError, match="not all zero"):
+        open_index(server.url, part(snapshot, 1), tmp_path).search(query * np.float32(value), 3)
+
+
 @pytest.mark.parametrize(
     ("engine", "reason"),
     [

@@ -414,6 +414,7 @@ def test_options_travel_to_the_search(client, monkeypatch):
     pictures, options = asked[0]
     assert [picture.width for picture in pictures] == [64, 64]
     assert options.pop("exclude")[0].width == 64
+    options.pop("on_step")()  # somebody waits
     assert options == {
         "box": [(0, 0, 32, 24), None],
         "top": 14,
@@ -424,6 +425,7 @@ def test_options_travel_to_the_search(client, monkeypatch):
         **choice,
     }
     assert client.post("/api/search", data={"text": "a red cup"}).json()["query"] == {"text": "a red cup"}
+    asked[1][1].pop("on_step")()
     assert asked[1] == (None, {"box": None, "top": 10, "text": "a red cup"})
 
 

@@ -729,3 +729,54 @@ def test_a_picture_that_changed_is_shown_without_its_old_boxes(open_page, home):
     first.click()
     page.wait_for_selector(".viewer-sheet")
     assert "changed since it was indexed" in page.locator("#viewer-facts").inner_text()
+
+
+def test_a_new_question_aborts_the_one_before_and_what_else_it_was_asking_for(open_page, home):
+    page = open_page()
+    aborted, held, asks = [], [], []
+    page.on("requestfailed", lambda request: aborted.append((asks.index(request), request.failure)))
+
+    def answer(route):
+        asks.append(route.request)
+        if len(asks) in (2, 3):
+            held.append(route)  # never answered
+            return
+        found = route.fetch().json()
+        found["collection"]["images"] = 100
+        found["results"] = [found["results"][0] | {"rank": rank} for rank in range(1, 25)]
+        route.fulfill(json=found)
+
+    page.route("**/api/search", answer)
+    page.set_input_files("#file", home / "cup.jpg")
+    until(page, lambda: page.locator("#results .cell").count() == 24)
+    page.locator("#more").scroll_into_view_if_needed()
+    until(page, lambda: len(held) == 1)  # more of the first answer
+    draw_box(page, CUP_BOX)
+    until(page, lambda: len(held) == 2)  # a box beside it
+    until(page, lambda: aborted == [(1, "net::ERR_ABORTED")])
+    page.locator("#whole").click()
+    until(page, lambda: aborted == [(1, "net::ERR_ABORTED"), (2, "net::ERR_ABORTED")])
+    until(page, "document.getElementById('answers').getAttribute('aria-busy') === 'false'")
+    assert page.locator("#problem").is_hidden()
+    assert page.locator("#results .cell").count() >= 24
+
+
+def test_a_foreign_cookie_and_a_token_of_any_letters_let_the_browser_in_and_leave_it_there(chromium, home):
+    command = [sys.executable, "-m", "patchseek", "serve", str(home / "collection"), "--port", "0"]
+    server = subprocess.Popen([*command, "--token", "Zm9v+Ym/Fy&=#%20?"], stdout=subprocess.PIPE, text=True)
+    try:
+        address = server.stdout.readline().strip()
+        context = open_context(chromium)
+        for name, value in (("prefs", '{"theme":"dark"}'), ("é", "ü"), ("", "nameless")):
+            page = context.new_page()
+            page.goto(address)
+            page.wait_for_selector("body[data-ready]")
+            page.evaluate("([name, value]) => { document.cookie = name ? `${name}=${value}` : value; }", [name, value])
+            page.reload()
+            page.wait_for_selector("body[data-ready]")
+            assert value in page.evaluate("document.cookie")
+            page.close()
+        context.close()
+    finally:
+        server.terminate()
+        server.communicate()

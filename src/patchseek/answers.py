@@ -11,8 +11,8 @@ from .encode import OnProgress
 from .encoders import Encoder
 from .errors import QueryError
 from .indexes import Index
-from .originals import find_original, has_changed
-from .rerank import Refiner, need
+from .originals import has_changed
+from .rerank import OnStep, Refiner, go_on
 from .search import FoundBox, Match, Query, Rows, find_rows
 from .store import Choice, Moment, Snapshot, Store, Words
 
@@ -72,6 +72,8 @@ class Searched:
     background: Background | None = None
     among: NDArray[np.bool_] | None = None
     # (N,) True at the positions that may answer, None for all
+    on_step: OnStep = go_on
+    # also called before each search and before a file is looked at
 
 
 def answer(
@@ -92,12 +94,13 @@ def answer(
         rows = [row for row in rows if row[0].confidence is None or row[0].confidence >= options.min_confidence]
     rows = rows[:n_wanted]
     matches = [_with_copies(query, row, searched) for row in rows] if options.several else [row[0] for row in rows]
-    return [*map(_checked, matches[:MAX_CHECKED]), *matches[MAX_CHECKED:]]
+    return [*(_checked(match, searched.on_step) for match in matches[:MAX_CHECKED]), *matches[MAX_CHECKED:]]
 
 
 def _find_and_refine(
     query: Query, options: SearchOptions, searched: Searched, n_wanted: int, on_progress: OnProgress | None
 ) -> Rows:
+    searched.on_step()
     n = max(n_wanted * (3 if options.distinct else 1), options.refine)
     rows = find_rows(query.feature, searched.index, searched.snapshot, searched.store, n, searched.among)
     first, rest = rows[: options.refine], rows[options.refine :]
@@ -116,7 +119,7 @@ def _refine(
 ) -> list[FoundBox | None]:
     """A finer box for each match; None where its file has gone, or holds another picture than was indexed."""
     found: list[FoundBox | None] = []
-    for finer in Refiner(query, searched.encoder).refine_matches(matches):
+    for finer in Refiner(query, searched.encoder, on_step=searched.on_step).refine_matches(matches):
         found.append(finer)
         if on_progress:
             on_progress(len(found), len(matches))
@@ -130,9 +133,12 @@ def _settled(match: Match, finer: FoundBox | None, scale: float, background: Bac
     return replace(match, box=box, score=score, confidence=sure, changed=False if finer else match.changed)
 
 
-def _checked(match: Match) -> Match:
+def _checked(match: Match, on_step: OnStep) -> Match:
     """The match held against its file, unless it has been already, which takes reading it where its date is another."""
-    return match if match.changed is not None else replace(match, changed=has_changed(match.image))
+    if match.changed is not None:
+        return match
+    on_step()
+    return replace(match, changed=has_changed(match.image))
 
 
 def below(refined: Sequence[float], plain: Sequence[float]) -> float:
@@ -168,12 +174,16 @@ def _distinct(rows: Rows, snapshot: Snapshot) -> Rows:
 def _with_copies(query: Query, row: tuple[Match, int, int], searched: Searched) -> Match:
     """The match with all copies in its picture: further ones only where they are not doubtful."""
     match, position, _ = row
-    picture = find_original(match.image, need=need(searched.encoder))
+    refiner = Refiner(query, searched.encoder, on_step=searched.on_step)
+    picture = refiner.open(match.image)
     if picture is None:
         return match
     heat: NDArray[np.float32] = searched.snapshot.features(np.array([position], np.int64))[0] @ query.feature
     regions = searched.store.settings.pyramid.boxes_of(match.image.width, match.image.height)[: len(heat)]
-    first, *others = Refiner(query, searched.encoder).find_copies(picture, heat, regions)
+    found = refiner.find_copies(picture, heat, regions)
+    if not found:
+        return match
+    first, *others = found
     known = searched.background
     sure = [each for each in others if known is None or known.confidence(each.likeness, each.evidence) >= DOUBTFUL]
     return replace(match, box=first.box, boxes=(first, *sure))

@@ -48,7 +48,7 @@ def box_facts(
         if name not in sizes:
             raise PatchseekError(f"{name} has boxes, but its width and height are unknown")
         width, height = sizes[name]
-        x, y, w, h = max((clamp(box, width, height) for box in boxes), key=lambda box: box[2] * box[3])
+        x, y, w, h = max((clamp(box, width, height, name) for box in boxes), key=lambda box: box[2] * box[3])
         facts[SIZE][name] = w * h / (width * height)
         away = hypot(x + w / 2 - width / 2, y + h / 2 - height / 2)
         facts[CENTRE_DISTANCE][name] = away / hypot(width / 2, height / 2)

@@ -13,15 +13,16 @@ from ._home import expanded
 from .answers import Searched, SearchOptions, answer
 from .boxes import WHOLE, from_pixels
 from .confidence import MIN_REGIONS, Background, measure_background
-from .encode import AddReport, OnProgress, add_file, add_folder, is_file
+from .encode import AddReport, OnProgress, add_file, add_folder, is_file, require_own
 from .encoders import Encoder, open_encoder
-from .errors import ImageChanged, ImageError, PatchseekError, QueryError, StoreError
+from .errors import EngineError, ImageChanged, ImageError, PatchseekError, QueryError, StoreError
 from .images import Picture
 from .indexes import EXACT, Index, lasting, open_index
 from .originals import open_original
 from .patterns import Given, plain
 from .queries import Asked, as_id, paired, read_query
 from .regions import Pyramid
+from .rerank import OnStep, go_on
 from .search import Match, Query, encode_query, encode_words, join
 from .store import Choice, Settings, Snapshot, Store, Writer, back_up, restore, same_tags
 
@@ -73,7 +74,10 @@ class Collection:
             _log.warning("%s: %s", path, own.outdated)
         if isinstance(encoder, str):
             encoder = None if encoder == own.encoder.name else open_encoder(encoder, weights=weights)
-        store.require(Settings(encoder.identity if encoder else own.encoder, pyramid or own.pyramid))
+        if encoder:
+            require_own(store, encoder, pyramid or own.pyramid)
+        else:
+            store.require(Settings(own.encoder, pyramid or own.pyramid))
         return cls(store, encoder, weights)
 
     @property
@@ -92,7 +96,7 @@ class Collection:
             if self._encoder is None:
                 encoder = open_encoder(own.encoder.name, weights=self.weights)
                 if not own.outdated:
-                    self.store.require(Settings(encoder.identity, own.pyramid))
+                    require_own(self.store, encoder, own.pyramid)
                 self._encoder = encoder
             return self._encoder
 
@@ -151,7 +155,11 @@ class Collection:
         if n < MIN_REGIONS or (known and known.is_of(n)):
             return
         snapshot, engine = self._open_index(EXACT)  # the truth, and no engine has to be trained for it
-        measured = measure_background(engine, snapshot, self.store, self.encoder)
+        try:
+            measured = measure_background(engine, snapshot, self.store, self.encoder)
+        except EngineError as error:  # what is there is no reason to lose what has been added
+            _log.warning("%s: %s", self.path, error)
+            return
         if measured:
             with Writer(self.store) as writer:
                 writer.set_option("background", measured.to_json())
@@ -165,6 +173,7 @@ class Collection:
         exclude: Asked | Sequence[Asked] = (),
         index: str | None = None,
         on_progress: OnProgress | None = None,
+        on_step: OnStep = go_on,
         **options: Any,
     ) -> list[Match]:
         """The pictures that hold the query's object, best first, each with the box where it is.
@@ -176,21 +185,24 @@ class Collection:
         whole picture by default; a list of boxes or None, one a picture, for several. text: words instead of a picture,
         or beside one. exclude: pictures of what is not wanted. index: "exact" or a FAISS factory string, by default
         what `use_index` chose. options: the fields of SearchOptions, such as top=10, refine=20, under="holidays/2024".
+        on_step: called between pictures and between batches, from any thread; what it raises ends the search.
         Raises ImageError for a query that is no picture, BoxError, QueryError.
         """
         asked = SearchOptions(**options)
-        wanted = [self._encode(picture, inner) for picture, inner in paired(query, box)]
+        wanted = [self._encode(picture, inner, on_step) for picture, inner in paired(query, box)]
         if text is not None:
             wanted.append(encode_words(text, self.encoder))
         if not wanted:
             raise QueryError("nothing to search for: give a picture or words")
-        joined = join(wanted, [self._encode(picture, None) for picture, _ in paired(exclude, None)])
+        joined = join(wanted, [self._encode(picture, None, on_step) for picture, _ in paired(exclude, None)])
         snapshot, engine = self._open_index(index)
         if not snapshot.n_live:
             return []
-        return answer(joined, asked, Searched(engine, snapshot, self.store, self.encoder, self.background), on_progress)
+        searched = Searched(engine, snapshot, self.store, self.encoder, self.background, on_step=on_step)
+        return answer(joined, asked, searched, on_progress)
 
-    def _encode(self, asked: Asked, box: Sequence[float] | None) -> Query:
+    def _encode(self, asked: Asked, box: Sequence[float] | None, on_step: OnStep) -> Query:
+        on_step()
         picture = self.read(asked)
         inner = WHOLE if box is None else from_pixels(box, picture.width, picture.height)
         return encode_query(picture, self.encoder, inner)

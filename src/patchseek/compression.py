@@ -20,6 +20,8 @@ from .store import Snapshot
 PQ_ENGINES = ("pq", "ivfpq")
 """Product quantization (Jegou et al. 2011) of the features, or of their residuals to the nearest of nlist centroids."""
 RECALL_AT = 10
+MOST_BITS = 12
+"""Of a code: FAISS makes none of more."""
 
 
 def pq_engine(
@@ -35,20 +37,21 @@ def pq_engine(
 ) -> str:
     """The FAISS factory string of a kind of PQ_ENGINES, with its search parameters.
 
-    dim: numbers in a feature. n_train: features that train it. Raises EngineError, with values that would work, when m
-    does not divide dim or there are fewer training features than centroids or code words.
+    dim: numbers in a feature. n_train: features that train it. Raises EngineError, naming the original's option and
+    values that would work, when m does not divide dim or there are fewer training features than centroids or code
+    words.
     """
     if kind not in PQ_ENGINES:
         raise EngineError(f"compression must be one of {', '.join(PQ_ENGINES)}, found {kind!r}")
     if m < 1 or dim % m:
         works = [str(d) for d in range(1, min(dim, 256) + 1) if dim % d == 0 and d >= 4]
-        raise EngineError(f"pq_m {m} does not divide the dimension {dim}; these do: {', '.join(works)}")
-    if not 1 <= nbits <= 12:
-        raise EngineError(f"pq_nbits must lie in 1..12, found {nbits}")
+        raise EngineError(f"--pq_m {m} does not divide the dimension {dim}; these do: {', '.join(works)}")
+    if not 1 <= nbits <= MOST_BITS:
+        raise EngineError(f"--pq_nbits must lie in 1..{MOST_BITS}, found {nbits}")
     if n_train < 2**nbits:
         raise EngineError(
-            f"{n_train} training features are too few for {2**nbits} code words; at most pq_nbits "
-            f"{max(n_train.bit_length() - 1, 0)} works, or a finer pq_train_res"
+            f"{n_train} training features are too few for the {2**nbits} code words of --pq_nbits {nbits}; at most "
+            f"--pq_nbits {max(n_train.bit_length() - 1, 0)} works, or a finer --pq_train_res"
         )
     codes = f"PQ{m}x{nbits}"
     distance = ";metric=L2" if is_l2 else ""
@@ -56,11 +59,11 @@ def pq_engine(
         return codes + distance
     if nlist < 1 or n_train < nlist:
         raise EngineError(
-            f"{n_train} training features are too few for {nlist} clusters; pq_nlist up to {n_train} works, "
-            "or a finer pq_train_res"
+            f"--pq_nlist must lie in 1..{n_train}, found {nlist}: there are no more training features than that; "
+            "a finer --pq_train_res has more"
         )
     if not 1 <= nprobe <= nlist:
-        raise EngineError(f"pq_nprobe must lie in 1..pq_nlist ({nlist}), found {nprobe}")
+        raise EngineError(f"--pq_nprobe must lie in 1..{nlist} (--pq_nlist), found {nprobe}")
     return f"IVF{nlist},{codes};nprobe={nprobe}{distance}"
 
 
@@ -69,6 +72,8 @@ class CompressionReport:
     """Bytes and losses of a compressed engine; every figure is in `figures`."""
 
     figures: Mapping[str, float]
+    left_out: str | None = None
+    # which figures are not there, and why, a line for people
 
     def table(self) -> str:
         """The figures a line each, for people."""
@@ -76,7 +81,7 @@ class CompressionReport:
         for name, value in self.figures.items():
             unit = "bytes" if name in _BYTES else ""
             lines.append(f"  {name:32} {value:>16,.0f} {unit}" if unit else f"  {name:32} {value:>16.4f}")
-        return "\n".join(lines)
+        return "\n".join([*lines, f"  {self.left_out}"] if self.left_out else lines)
 
 
 _BYTES = ("float32", "codes", "ids", "centroids", "codebooks", "other", "total")
@@ -93,28 +98,29 @@ def compress_report(
     """Compare a compressed engine's results with exact search of the same queries (Q, D).
 
     recall@10: share of the exact best ten pictures of a query that are among the compressed best ten. Losses are in
-    fractions, exact minus compressed; LocScore is the gate definition at 0.4. "compression" is float32 over total.
+    fractions, exact minus compressed; LocScore is the gate definition at 0.4, left out where the dataset does not know
+    every true box. Bytes are told of an engine that keeps its own; "compression" is float32 over total.
     """
     exact = run_benchmark(dataset, gallery, queries, open_engine(gallery, exact_settings), exact_settings)
     figures: dict[str, float] = {
         "float32": 4 * gallery.snapshot.n_live * gallery.snapshot.n_regions * gallery.snapshot.dim
     }
-    figures |= n_bytes(engine)
-    figures["compression"] = figures["float32"] / figures["total"]
+    if parts := n_bytes(engine):
+        figures |= parts
+        figures["compression"] = figures["float32"] / parts["total"]
     figures[f"recall@{RECALL_AT}"] = recall(exact["results"], results["results"])
-    for name, metric in (("mAP", average_precision), ("LocScore(gate, 0.4)", loc_score)):
-        values = [mean_over_queries(rankings(r, dataset), metric) for r in (exact, results)]
+    metrics = {"mAP": average_precision} | ({} if dataset.unlocated else {"LocScore(gate, 0.4)": loc_score})
+    ranked = [rankings(r, dataset) for r in (exact, results)]
+    for name, metric in metrics.items():
+        values = [mean_over_queries(each, metric) for each in ranked]
         figures |= {f"{name} exact": values[0], f"{name} compressed": values[1], f"{name} lost": values[0] - values[1]}
-    return CompressionReport(figures)
+    return CompressionReport(figures, dataset.unlocated)
 
 
 def n_bytes(engine: Index) -> dict[str, int]:
-    """Where the bytes of a FAISS engine go; see FaissIndex.n_bytes. Raises EngineError for one that keeps none."""
+    """Where the bytes of a FAISS engine go; see FaissIndex.n_bytes. Nothing for one that keeps none of its own."""
     measure = getattr(engine, "n_bytes", None)
-    if measure is None:
-        raise EngineError(f"{engine.name} keeps no bytes of its own")
-    parts: dict[str, int] = measure()
-    return parts
+    return {} if measure is None else dict(measure())
 
 
 def recall(exact: Mapping[str, Any], found: Mapping[str, Any], k: int = RECALL_AT) -> float:
@@ -194,7 +200,10 @@ def choose_compression(snapshot: Snapshot, target_loss: float, n_queries: int = 
 
 
 def _answers(hits: Hits, own: Any) -> dict[str, list[tuple[str, float, None]]]:
-    """Query -> its best ten pictures without its own, best first, as `recall` and `make_ranking` take them."""
+    """Query -> its best ten pictures without its own, best first, as `recall` and `make_ranking` take them.
+
+    Ties in order of position, with exact search as with every engine: of equal pictures either is as right.
+    """
     answers: dict[str, list[tuple[str, float, None]]] = {}
     columns = zip(hits.positions.tolist(), hits.scores.tolist(), own.tolist(), strict=True)
     for q, (positions, scores, mine) in enumerate(columns):

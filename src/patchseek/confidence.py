@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .encoders import Encoder
-from .errors import ImageError
+from .errors import ImageError, QueryError
 from .indexes import Index
 from .originals import open_original
 from .rerank import Refiner, need
@@ -103,7 +103,7 @@ def find_strangers(
         try:
             box = store.settings.pyramid.boxes_of(image.width, image.height)[region]
             query = encode_query(open_original(image, need=need(encoder)), encoder, box)
-        except ImageError:  # moved or changed since it was indexed
+        except (ImageError, QueryError):  # moved or changed since it was indexed, or nothing that can be asked for
             continue
         rows = find_rows(query.feature, index, snapshot, store, 2 * 2**ROUNDS)
         stranger = _best_stranger(query, _others(image, rows, snapshot), encoder)

@@ -2,37 +2,40 @@
 
 A results file is JSON: what was searched with what (settings, versions, hashes), and for each query every ranked
 picture with its score and box, in the form that the annotation schema's scorers read. Features are kept in a cache of
-collections, keyed by what they were made from, so that only the first run of an encoder on a set encodes.
+collections, keyed by what they were made from, so that only the first run of an encoder on a set encodes; a lower
+pyramid level is read from the cache of a higher one.
 """
 
-import hashlib
 import json
-import os
 import platform
-from collections.abc import Container, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from .answers import below
+from ._copies import Copies, find_copies_on_disk
+from ._gallery import Gallery as Gallery
+from ._gallery import encode_gallery as encode_gallery
+from ._ties import in_order
 from .boxes import WHOLE, to_pixels
-from .datasets import Dataset, corners, iter_shard
-from .encode import OnProgress, add_files, add_stream, map_ahead
+from .datasets import Dataset, corners
+from .encode import map_ahead
 from .encoders import Encoder, EncoderIdentity, Features
-from .errors import DatasetError, PatchseekError
+from .errors import DatasetError, PatchseekError, QueryError
 from .images import read
-from .indexes import EXACT, Hits, Index, open_index
+from .indexes import AUTO, EXACT, Hits, Index, choose_engine, open_index, open_repeatable
 from .metrics import Ranking, make_ranking, summary
-from .regions import Pyramid
+from .regions import MAX_LEVEL, Pyramid
 from .rerank import Refiner, need
 from .search import Query, encode_query
-from .store import Settings, Snapshot, Store
 
 FORMAT = 1
 """Version of the results file."""
+_ROUNDED = 2e-6
+# scores of a results file are rounded to 6 places: what lies no further apart may tie there
 QUERY_CROPS = ("box", "whole")
 """What of a query picture is encoded: its box where it has one, or all of it."""
 
@@ -53,13 +56,18 @@ class EvalSettings:
     train_level: int | None = None
     # the level (its own grid alone) whose features train a FAISS engine; None: all levels together
     top: int | None = None
-    # pictures ranked for each query; None: all
+    # pictures ranked for each query; None and 0: all
     refine: int = 0
     # of the first so many pictures, boxes are refined and the order is settled anew
 
     def __post_init__(self) -> None:
         if self.query not in QUERY_CROPS:
             raise PatchseekError(f"query must be one of {', '.join(QUERY_CROPS)}, found {self.query!r}")
+        if not 0 <= self.level <= MAX_LEVEL:
+            raise PatchseekError(f"level must lie in 0..{MAX_LEVEL}, found {self.level}")
+        for name, number in (("top", self.top), ("refine", self.refine)):
+            if number is not None and number < 0:
+                raise PatchseekError(f"{name} must be at least 0, found {number}")
         if self.train_level is not None and not 0 <= self.train_level <= self.level:
             raise PatchseekError(f"training level {self.train_level} is not one of the searched levels 0..{self.level}")
 
@@ -76,85 +84,36 @@ class EvalSettings:
         return np.flatnonzero(self.pyramid.level_of == self.train_level).tolist()
 
 
-@dataclass(frozen=True)
-class Gallery:
-    """A benchmark's gallery as features of a cumulative pyramid."""
-
-    store: Store
-    snapshot: Snapshot
-    ids: Mapping[int, tuple[str, ...]]
-    # position -> gallery ids; several where a benchmark lists a picture several times
-    sizes: Mapping[int, tuple[int, int]]
-    # position -> width, height in pixels
-
-    def at_level(self, level: int) -> "Gallery":
-        """The same gallery with the regions of levels 0..level alone."""
-        n_regions = int((self.store.settings.pyramid.level_of <= level).sum())
-        return replace(self, snapshot=self.snapshot.first_regions(n_regions))
-
-
-def encode_gallery(
-    dataset: Dataset,
-    encoder: Encoder,
-    pyramid: Pyramid,
-    cache: Path,
-    on_progress: OnProgress | None = None,
-    distractors: Sequence[Path] = (),
-    keep: Container[str] | None = None,
-) -> Gallery:
-    """The features of a benchmark's gallery, from the cache where they are there already.
-
-    distractors: webdataset tars of further pictures, which are streamed and never unpacked; keep: the keys wanted.
-
-    An interrupted run goes on where it stopped. Raises DatasetError when a picture cannot be read: a figure over a part
-    of a benchmark would not be comparable.
-    """
-    files = [picture.image for picture in dataset.gallery]
-    folder = Path(os.path.commonpath([file.parent for file in files]))
-    settings = Settings.of(encoder, pyramid)
-    made_of = [settings.to_json(), dataset.data_hash, *map(str, files), *map(str, distractors)]
-    key = hashlib.sha256("\n".join(made_of).encode()).hexdigest()[:16]
-    path = cache / f"{dataset.name}-{key}"
-    store = Store.open(path) if Store.exists(path) else Store.create(path, settings)
-    relative = [file.relative_to(folder).as_posix() for file in files]
-    report = add_files(store, folder, dict.fromkeys(relative), encoder, on_progress=on_progress)
-    if report.failed:
-        first = report.failed[0]
-        raise DatasetError(
-            f"{dataset.name}: {len(report.failed)} pictures cannot be read, first {first.path}: {first.reason}"
-        )
-    for tar in distractors:
-        add_stream(store, tar.parent.resolve(), iter_shard(tar, keep), encoder, on_progress=on_progress)
-    snapshot = store.snapshot()
-    names: dict[str, list[str]] = {}
-    for name, picture in zip(relative, dataset.gallery, strict=True):
-        names.setdefault(name, []).append(picture.id)
-    positions = np.flatnonzero(snapshot.live).tolist()
-    images = store.images(snapshot.ids[positions].tolist())
-    found = {position: image for position, image in zip(positions, images, strict=True) if image is not None}
-    ids = {position: tuple(names.get(image.path, [image.path])) for position, image in found.items()}
-    return Gallery(store, snapshot, ids, {p: (image.width, image.height) for p, image in found.items()})
-
-
 def encode_queries(dataset: Dataset, encoder: Encoder, query: str = "box") -> Features:
     """The features (Q, D) of a benchmark's queries, in order; query is one of QUERY_CROPS."""
     return np.array([asked.feature for asked in read_queries(dataset, encoder, query)], np.float32)
 
 
 def read_queries(dataset: Dataset, encoder: Encoder, query: str = "box") -> list[Query]:
-    """A benchmark's queries, in order; query is one of QUERY_CROPS."""
+    """A benchmark's queries, in order; query is one of QUERY_CROPS.
+
+    Raises DatasetError for one that the encoder has no numbers for.
+    """
     asked: list[Query] = []
     for entry in dataset.queries:
         picture, box = read(entry.image), WHOLE
         if query == "box" and entry.box is not None:
-            box = corners(entry.box, picture.width, picture.height)
-        asked.append(encode_query(picture, encoder, box))
+            box = corners(entry.box, picture.width, picture.height, entry.image)
+        try:
+            asked.append(encode_query(picture, encoder, box))
+        except QueryError as error:
+            raise DatasetError(f"{dataset.name}: query {entry.id}: {error}") from error
     return asked
 
 
 def open_engine(gallery: Gallery, settings: EvalSettings, cache: Path | None = None) -> Index:
-    """The search engine that the settings name, over the gallery."""
-    return open_index(settings.engine, gallery.snapshot, cache, settings.train_regions)
+    """The search engine that the settings name, over the gallery; exact search is the repeatable one."""
+    engine, snapshot = settings.engine, gallery.snapshot
+    if engine == AUTO:
+        engine = choose_engine(snapshot.n_positions * snapshot.n_regions, snapshot.dim)
+    if engine == EXACT:
+        return open_repeatable(snapshot)
+    return open_index(engine, snapshot, cache, settings.train_regions)
 
 
 def run_benchmark(
@@ -169,8 +128,8 @@ def run_benchmark(
 
     refiners: one a query, where settings.refine is not 0.
     """
-    hits = engine.search(queries, settings.top or gallery.snapshot.n_live)
-    identity = gallery.store.settings.encoder
+    hits = _search(engine, queries, settings.top, gallery.snapshot.n_live)
+    identity, asked = gallery.store.settings.encoder, dataset.queries
     results: dict[str, Any] = {
         "format": FORMAT,
         "dataset": {
@@ -184,8 +143,9 @@ def run_benchmark(
         "encoder": asdict(identity),
         "engine": engine.name,
         "versions": _versions(),
+        "copies": gallery.copies,
         "bbox_format": "xywh_px",
-        "results": {query.id: _ranked(hits, q, gallery) for q, query in enumerate(dataset.queries)},
+        "results": {query.id: _ranked(hits, q, gallery)[: settings.top or None] for q, query in enumerate(asked)},
     }
     if settings.refine:
         files = {picture.id: picture.image for picture in dataset.gallery}
@@ -193,6 +153,20 @@ def run_benchmark(
             ranked = results["results"][query.id]
             results["results"][query.id] = _refined(ranked, settings.refine, files, refiner)
     return results
+
+
+def _search(engine: Index, queries: Features, top: int | None, n_live: int) -> Hits:
+    """The best `top` pictures of each query (Q, D), all where it is None or 0, and those that tie with the last.
+
+    Engines let the order of the gallery decide who is last; so all that tie are asked for, and `_ranked` decides.
+    """
+    k = min(top or n_live, n_live)
+    n = min(k + 1, n_live)
+    while True:
+        hits = engine.search(queries, n)
+        if n == n_live or not (hits.scores[:, n - 1] > hits.scores[:, k - 1] - _ROUNDED).any():
+            return hits
+        n = min(2 * n, n_live)
 
 
 def _asked(dataset: Dataset) -> dict[str, Any]:
@@ -211,19 +185,20 @@ def _refined(ranked: list[list[Any]], n: int, files: Mapping[str, Path], refiner
     rest = [entry for entry in ranked[:n] if entry[0] not in files] + rest
     side = need(refiner.encoder)
     pictures = list(map_ahead(lambda entry: read(files[entry[0]], need=side), first, 2, 8))
-    boxes = [corners(e[2], p.width, p.height) for e, p in zip(first, pictures, strict=True)]
+    boxes = [corners(e[2], p.width, p.height, files[e[0]]) for e, p in zip(first, pictures, strict=True)]
     finer = list(refiner.refine(pictures, np.array(boxes, np.float64).reshape(-1, 4)))
-    done = [
-        [name, round(found.score, 6), list(to_pixels(found.box, picture.width, picture.height))]
-        for (name, *_), picture, found in zip(first, pictures, finer, strict=True)
-        if found is not None
-    ]
-    scale = below([score for _, score, _ in done], [score for _, score, _ in rest])
-    return sorted(done, key=lambda e: -e[1]) + [[name, round(score * scale, 6), box] for name, score, box in rest]
+    done = []
+    for (name, *_), picture, found in zip(first, pictures, finer, strict=True):
+        if found is None:
+            raise DatasetError(f"{name}: the encoder {refiner.encoder.identity.name} has no numbers for its boxes")
+        done.append([name, round(found.score, 6), list(to_pixels(found.box, picture.width, picture.height))])
+    done = _sorted(done)
+    too_high = max(0.0, rest[0][1] - done[-1][1] + _ROUNDED) if done and rest else 0.0
+    return done + [[name, round(score - too_high, 6), box] for name, score, box in rest]
 
 
 def _ranked(hits: Hits, q: int, gallery: Gallery) -> list[list[Any]]:
-    """[gallery id, score, [x, y, w, h] in pixels] of one query, best first."""
+    """[gallery id, score, [x, y, w, h] in pixels] of one query, best first; scores are rounded, ties in `in_order`."""
     ranked: list[list[Any]] = []
     columns = (hits.positions[q].tolist(), hits.regions[q].tolist(), hits.scores[q].tolist())
     for position, region, score in zip(*columns, strict=True):
@@ -231,7 +206,11 @@ def _ranked(hits: Hits, q: int, gallery: Gallery) -> list[list[Any]]:
             size = gallery.sizes[position]
             box = list(to_pixels(gallery.store.settings.pyramid.boxes_of(*size)[region], *size))
             ranked += [[name, round(score, 6), box] for name in gallery.ids[position]]
-    return ranked
+    return _sorted(ranked)
+
+
+def _sorted(ranked: list[list[Any]]) -> list[list[Any]]:
+    return [ranked[i] for i in in_order([name for name, *_ in ranked], [score for _, score, _ in ranked])]
 
 
 def _versions() -> dict[str, str]:
@@ -272,6 +251,7 @@ def read_results(path: Path) -> dict[str, Any]:
 def rankings(results: Mapping[str, Any], dataset: Dataset, *, boxes: str = "best") -> list[Ranking]:
     """Each counted query's ranked list against the truth, in the dataset's order.
 
+    Pictures of one score are ranked by a hash of their ids, whatever the file's order; see `_ties`.
     boxes: "best" or "enclosing", which true box of several counts; see metrics.make_ranking. Raises DatasetError when
     the results are of another version of the data.
     """
@@ -280,17 +260,49 @@ def rankings(results: Mapping[str, Any], dataset: Dataset, *, boxes: str = "best
     found: list[Ranking] = []
     for query in dataset.counted:
         positives = dataset.positives(query)
-        ranked = [(name, score, box and _corners(box)) for name, score, box in results["results"][query.id]]
+        try:
+            listed = _sorted(results["results"][query.id])
+            ranked = [(name, score, box and _corners(box)) for name, score, box in listed]
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            text = f"the results hold no list of picture, score and box x y w h for query {query.id!r} ({error})"
+            raise DatasetError(f"{dataset.name}: {text}") from error
         truth = {name: None if own is None else [_corners(box) for box in own] for name, own in positives.items()}
         found.append(make_ranking(ranked, truth, dataset.ignored(query), boxes=boxes))  # type: ignore[arg-type]
     return found
 
 
 def score(results: Mapping[str, Any], dataset: Dataset, *, boxes: str = "best", k: int = 1000) -> dict[str, Any]:
-    """All metrics of a results file: {"settings": ..., "metrics": {name: fraction}, ...}, as JSON can hold."""
+    """All metrics of a results file: {"settings": ..., "metrics": {name: fraction}, ...}, as JSON can hold.
+
+    k: of mAP@k; 0 for all that is ranked. "copies" are the gallery pictures that are byte for byte a query's picture,
+    and "exclude_copies" says whether the dataset ignores them all, as `Dataset.without` makes it.
+    "notes": what has to be known to read the figures, a line each.
+    """
+    if k < 0:
+        raise PatchseekError(f"k must be at least 0, found {k}")
     keep = {key: results[key] for key in ("dataset", "settings", "encoder", "engine", "versions")}
     keep["dataset"] = results["dataset"] | _asked(dataset)
-    return keep | {"boxes": boxes, "metrics": summary(rankings(results, dataset, boxes=boxes), k)}
+    copies = copies_of(results, dataset)
+    keep["copies"] = copies
+    keep["exclude_copies"] = bool(copies) and all(set(names) <= dataset.ignored(q) for q, names in copies.items())
+    ranked = rankings(results, dataset, boxes=boxes)
+    n_ranked = max([len(ranking.ids) for ranking in ranked], default=0)
+    k = k or max(1, n_ranked)
+    notes = [dataset.unlocated] if dataset.unlocated else []
+    if n_ranked < k:
+        notes.append(
+            f"mAP@{k} and oracle@{k} are those of the {n_ranked} pictures ranked for a query: there are no {k}"
+        )
+    return keep | {"boxes": boxes, "metrics": summary(ranked, k), "notes": notes}
+
+
+def copies_of(results: Mapping[str, Any], dataset: Dataset) -> Copies:
+    """The gallery pictures that are byte for byte a query's picture.
+
+    Results of an earlier version do not name them: then those of the gallery's own files, without distractors of tars.
+    """
+    found: Copies | None = results.get("copies")
+    return find_copies_on_disk(dataset) if found is None else found
 
 
 def _corners(xywh: Sequence[float]) -> tuple[float, float, float, float]:

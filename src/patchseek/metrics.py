@@ -8,6 +8,7 @@ from public descriptions, hence its four definitions; revisited Oxford and Paris
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property, partial
+from numbers import Real
 from typing import Literal, get_args
 
 import numpy as np
@@ -37,10 +38,13 @@ class Ranking:
     # all in the gallery; those not returned count as missed
     boxed: frozenset[str]
     # the positives whose true box is known
+    scores: NDArray[np.float64] | None = None
+    # (K,) falling; None where they are not known: then no two pictures tie
 
     def __post_init__(self) -> None:
-        if len(self.ids) != len(self.overlaps):
-            raise PatchseekError(f"{len(self.ids)} pictures need as many overlaps, found {len(self.overlaps)}")
+        for what, given in (("overlaps", self.overlaps), ("scores", self.scores)):
+            if given is not None and len(self.ids) != len(given):
+                raise PatchseekError(f"{len(self.ids)} pictures need as many {what}, found {len(given)}")
         if len(set(self.ids)) < len(self.ids):
             twice = next(name for name in self.ids if self.ids.count(name) > 1)
             raise PatchseekError(f"{twice} is ranked twice: give each picture once, with its best score")
@@ -65,15 +69,16 @@ def make_ranking(
 ) -> Ranking:
     """Sort results (picture, score, predicted box or None) into a ranking: larger score first, ties in the given order.
 
+    That order must not know what is right: a list in which positives stand first would let them win every tie; see
+    `evaluate.rankings`.
     positives: picture -> its true boxes of this object (N, 4), or None where they are unknown. ignored: pictures that
     are neither right nor wrong; they leave the list and the positives. All boxes are x0 y0 x1 y1 in one unit of the
     caller's choice. boxes: with several true boxes in a picture, the IoU is that with the nearest one (`best`) or that
-    with the box around all of them (`enclosing`). Raises PatchseekError when a score is nan or a picture comes twice,
-    BoxError when a true box, or the predicted box of a positive, is inverted (x y w h, perhaps) or not finite.
+    with the box around all of them (`enclosing`). Raises PatchseekError when a score is no finite number or a picture
+    comes twice, BoxError when a true box, or the predicted box of a positive, is inverted (x y w h, perhaps) or not
+    finite.
     """
-    scores = np.array([score for _, score, _ in results], np.float64)
-    if np.isnan(scores).any():
-        raise PatchseekError(f"the score of {results[int(np.isnan(scores).argmax())][0]} is not a number")
+    scores = _scores(results)
     if boxes not in ("best", "enclosing"):
         raise PatchseekError(f"boxes must be best or enclosing, found {boxes}")
     ignored = frozenset(ignored)
@@ -84,18 +89,24 @@ def make_ranking(
         if box is not None and len(true := truth.get(name, ())):
             overlaps[i] = iou(_boxes(name, box), true if boxes == "best" else union(true)).max()
     boxed = frozenset(name for name, true in truth.items() if len(true))
-    return Ranking(tuple(name for name, _, _ in kept), overlaps, frozenset(truth), boxed)
+    kept_scores = np.array([score for _, score, _ in kept], np.float64)
+    return Ranking(tuple(name for name, _, _ in kept), overlaps, frozenset(truth), boxed, kept_scores)
 
 
 def average_precision(ranking: Ranking, k: int | None = None) -> float:
     """Average precision of the whole list, or of its first k: the sum of the precisions at the positives' ranks.
 
     Denominator n_relevant, with k min(k, n_relevant): missed positives cost their share, and a perfect list reaches 1.
-    No interpolation; ties as ranked. With k this is ILIAS's AP@k, whose scorer differs for tied scores alone: there,
-    every picture of a tie gets the precision at the end of the tie.
-    `+ - - + -`, 10 relevant: (1/1 + 2/4) / 10 = 0.15, and (1/1 + 2/4) / 5 = 0.3 at k = 5.
+    No interpolation. Without k, ties as ranked. With k this is ILIAS's AP@k, whose scorer gives every positive of a tie
+    the precision at the end of the tie, or at k where that comes first.
+    `+ - - + -`, 10 relevant: (1/1 + 2/4) / 10 = 0.15, and (1/1 + 2/4) / 5 = 0.3 at k = 5. If the first two of these
+    five had one score: (1/1 + 2/4) / 10 still, but (1/2 + 2/4) / 5 = 0.2 at k = 5.
     """
-    return _weighted_precision(ranking, ranking.relevant, ranking.relevant, k)
+    if k is None or ranking.scores is None:
+        return _weighted_precision(ranking, ranking.relevant, ranking.relevant, k)
+    n_relevant, relevant, falling = _denominator(ranking, k), ranking.relevant[:k], -ranking.scores[:k]
+    ends = np.searchsorted(falling, falling, side="right")  # how many come before or with each
+    return float(np.sum(np.cumsum(relevant)[ends - 1] / ends, where=relevant) / n_relevant)
 
 
 def revisited_average_precision(ranking: Ranking) -> float:
@@ -114,8 +125,10 @@ def revisited_average_precision(ranking: Ranking) -> float:
 def oracle(ranking: Ranking, k: int) -> float:
     """The best AP@k that any other order of the first k could reach: positives among them / min(k, n_relevant).
 
-    Ties as ranked. Source: ILIAS, whose scorer agrees where k pictures are returned and n_relevant <= k.
-    `- + - +`, 3 relevant: 1/2 at k = 2, 1/3 at k = 3, 2/3 at k = 4.
+    Where fewer than k pictures were returned it is that of those n, and a positive that was not returned stays missed.
+    Ties as ranked. Source: ILIAS, whose scorer takes k pictures for granted: it agrees where k are returned and
+    n_relevant <= k, and gives k / n times as much, maybe more than 1, where fewer are.
+    `- + - +`, 3 relevant: 1/2 at k = 2, 1/3 at k = 3, 2/3 at k = 4 and at k = 1000.
     """
     n_relevant = _denominator(ranking, k)
     return float(ranking.relevant[:k].sum() / n_relevant)
@@ -133,11 +146,26 @@ def hit_at(ranking: Ranking, k: int) -> float:
 def precision_at(ranking: Ranking, k: int) -> float:
     """Positives among the first k / k, also when fewer than k pictures or positives exist.
 
-    Ties as ranked. `- + +`: 1/2 at k = 2, 2/4 at k = 4. (Revisited Oxford and Paris divide by the rank of the last
-    positive where that is smaller than k; we do not.)
+    Ties as ranked. `- + +`: 1/2 at k = 2, 2/4 at k = 4. (Revisited Oxford and Paris mean another figure by mP@k:
+    `revisited_precision_at`.)
     """
     _check_k(k)
     return float(ranking.relevant[:k].sum() / k)
+
+
+def revisited_precision_at(ranking: Ranking, k: int) -> float:
+    """Positives among the first r / r, where r is k, or the rank of the last returned positive if that is smaller.
+
+    0 where no positive was returned. Ties as ranked. Its mean over queries is the mP@k of revisited Oxford and Paris,
+    whose junk pictures are our ignored ones: they leave the list before ranks are counted.
+    `- + +`: 0 at k = 1, 1/2 at k = 2, 2/3 at k = 3 and at k = 10.
+    """
+    _check_k(k)
+    ranks = np.flatnonzero(ranking.relevant) + 1
+    if not len(ranks):
+        return 0.0
+    last = min(int(ranks[-1]), k)
+    return float((ranks <= last).sum() / last)
 
 
 def loc_score(
@@ -221,7 +249,8 @@ def only(ranking: Ranking, keep: Collection[str]) -> Ranking:
     keep = ranking.positives & frozenset(keep)
     stays = np.array([name in keep or name not in ranking.positives for name in ranking.ids], np.bool_)
     ids = tuple(name for name, stay in zip(ranking.ids, stays, strict=True) if stay)
-    return Ranking(ids, ranking.overlaps[stays], keep, ranking.boxed & keep)
+    scores = None if ranking.scores is None else ranking.scores[stays]
+    return Ranking(ids, ranking.overlaps[stays], keep, ranking.boxed & keep, scores)
 
 
 def in_bin(
@@ -276,6 +305,7 @@ def summary(rankings: Sequence[Ranking], k: int = 1000, ranks: Sequence[int] = (
     }
     metrics |= {f"top-{n}": partial(hit_at, k=n) for n in ranks}
     metrics |= {f"P@{n}": partial(precision_at, k=n) for n in ranks}
+    metrics |= {f"mP@{n}": partial(revisited_precision_at, k=n) for n in ranks}
     if all(ranking.boxed == ranking.positives for ranking in rankings):
         metrics["LocScore(continuous)"] = partial(loc_score, definition="continuous")
         for definition in DEFINITIONS[1:]:
@@ -286,6 +316,18 @@ def summary(rankings: Sequence[Ranking], k: int = 1000, ranks: Sequence[int] = (
     if len(pooled_overlaps(rankings)):
         figures |= {"mean IoU": mean_iou(rankings), "IoU@0.5": share_located(rankings, 0.5)}
     return figures
+
+
+def _scores(results: Sequence[tuple[str, float, object]]) -> NDArray[np.float64]:
+    """The scores (K,). Raises PatchseekError for one that is no finite number."""
+    given = np.array([score for _, score, _ in results])
+    if given.dtype.kind not in "fiu":  # there are texts or gaps among them
+        given = np.array([score if isinstance(score, Real) else np.nan for _, score, _ in results], np.float64)
+    if len(wrong := np.flatnonzero(~np.isfinite(given))):
+        name, score, _ = results[int(wrong[0])]
+        what = "infinite" if np.isinf(given[wrong[0]]) else "not a number"
+        raise PatchseekError(f"the score of {name} is {what}, found {score!r}")
+    return given.astype(np.float64)
 
 
 def _boxes(name: str, given: ArrayLike | None) -> Boxes:

@@ -73,11 +73,15 @@ class Pyramid:
 
         A level's n x n windows become c x r of them, c * r = n * n, whose shape is nearest to a square.
         """
-        if not self.follows_shape or max(width, height) <= LONG * min(width, height):
+        if not self.reshapes(width, height):
             return self.boxes
         grids = [self._grid(self.n_steps(level) ** 2, width / height) for level in self.levels]
         columns, rows = zip(*grids, strict=True)
         return _lay_out(columns, rows, tuple(map(self._side, columns)), tuple(map(self._side, rows)))
+
+    def reshapes(self, width: int, height: int) -> bool:
+        """Whether a picture of width x height pixels has grids of its own shape."""
+        return self.follows_shape and max(width, height) > LONG * min(width, height)
 
     def _grid(self, n: int, aspect: float) -> tuple[int, int]:
         """(columns, rows) of n windows in a picture `aspect` times as wide as high."""

@@ -1,12 +1,14 @@
 """What a benchmark run leaves behind for people: metrics.json, report.md, plots, and a sheet of every query."""
 
 import json
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from ._copies import describe_copies
 from .breakdowns import CENTRE_DISTANCE, LOC_SCORE, SIZE, box_facts, rows, split
 from .datasets import Dataset, Query, corners
 from .draw import Tile, contact_sheet, save
@@ -107,12 +109,13 @@ def _markdown(
     first = next(iter(scores.values()))
     settings, encoder = first["settings"], first["encoder"]
     lines = [
-        f"# {dataset}",
+        f"# {dataset.describe(first['dataset'])}",
         "",
         f"Encoder {encoder['name']} ({encoder['preprocessing']}, {encoder['dim']} numbers), engine {first['engine']}, "
         f"query: {settings['query']}, true box: {first['boxes']}. In percent.",
         "",
-        *_notes(dataset),
+        *_notes([*dataset.first_notes, *first.get("notes", ())]),
+        *_copies(dataset, first),
         "| metric | " + " | ".join(metrics) + " |",
         "|---|" + "---|" * len(metrics),
     ]
@@ -125,9 +128,15 @@ def _markdown(
     return "\n".join(lines) + "\n"
 
 
-def _notes(dataset: Dataset) -> list[str]:
-    """The dataset's first notes as a list, and the blank line after it."""
-    return [*(f"- {note}" for note in dataset.first_notes), ""] if dataset.notes else []
+def _notes(notes: list[str]) -> list[str]:
+    """Notes as a list, each once, and the blank line after it."""
+    return [*(f"- {note}" for note in dict.fromkeys(notes)), ""] if notes else []
+
+
+def _copies(dataset: Dataset, score: Mapping[str, Any]) -> list[str]:
+    """What is to be said of gallery pictures that are those of queries, and the blank line after it."""
+    said = describe_copies(dataset, score.get("copies", {}), are_excluded=score.get("exclude_copies", False))
+    return [f"Copies: {' '.join(said)}", ""] if said else []
 
 
 def _cell(value: object) -> str:
@@ -152,21 +161,24 @@ def _plot(
 def draw_results(results: Mapping[str, Any], dataset: Dataset, folder: Path, *, threshold: float = 0.4) -> Path:
     """Draw a sheet of the first ten pictures of every query, and an index page over them; returns the page.
 
-    A predicted box is green where its IoU with a true box reaches the threshold.
+    A query shows its box where that alone was asked for. A predicted box is green where its IoU with a true box reaches
+    the threshold. Sheets of an earlier run are removed.
     """
     files = {picture.id: picture.image for picture in dataset.gallery}
     folder.mkdir(parents=True, exist_ok=True)
+    for old in [path for path in folder.iterdir() if re.fullmatch(r"[0-9]{4,}\.png|index\.html", path.name)]:
+        old.unlink()
     found = dict(zip((q.id for q in dataset.counted), rankings(results, dataset), strict=True))
     entries = []
     for number, query in enumerate(dataset.queries):
         positives, tiles = dataset.positives(query), []
         for name, score, box in results["results"][query.id][:SHOWN]:
             picture = read(files[name], need=_NEED)
-            true = [corners(own, picture.width, picture.height) for own in positives.get(name) or ()]
-            predicted = box and corners(box, picture.width, picture.height)
+            true = [corners(own, picture.width, picture.height, files[name]) for own in positives.get(name) or ()]
+            predicted = box and corners(box, picture.width, picture.height, files[name])
             tiles.append(judged_tile(picture.pixels, name, predicted, true or None, score, threshold=threshold))
         sheet = f"{number:04}.png"
-        save(contact_sheet(_query_tile(query), tiles), folder / sheet)
+        save(contact_sheet(_query_tile(query, results["settings"]["query"]), tiles), folder / sheet)
         ranking = found.get(query.id)
         located = ranking is not None and ranking.boxed == ranking.positives
         entries.append(
@@ -180,7 +192,10 @@ def draw_results(results: Mapping[str, Any], dataset: Dataset, folder: Path, *, 
     return write_page(folder, f"{dataset.name}: results", entries)
 
 
-def _query_tile(query: Query) -> Tile:
+def _query_tile(query: Query, asked: str) -> Tile:
+    """The query's picture; with its box where asked, one of evaluate.QUERY_CROPS, says that the box was asked for."""
     picture = read(query.image, need=_NEED)
-    boxes = np.array([corners(query.box, picture.width, picture.height)]) if query.box else np.empty((0, 4))
+    boxes = np.empty((0, 4))
+    if asked == "box" and query.box:
+        boxes = np.array([corners(query.box, picture.width, picture.height, query.image)])
     return Tile(picture.pixels, query.id, boxes)

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .boxes import WHOLE, to_pixels
-from .encoders import CellEncoder, Cells, Encoder, TextEncoder
+from .encoders import CellEncoder, Cells, Encoder, TextEncoder, check_answer, flaw
 from .errors import QueryError
 from .images import Picture
 from .indexes import Index
@@ -77,22 +77,41 @@ class Query:
 
 
 def encode_query(picture: Picture, encoder: Encoder, box: Sequence[float] = WHOLE) -> Query:
-    """The query that a box (x0 y0 x1 y1 in [0, 1]) of a picture makes."""
+    """The query that a box (x0 y0 x1 y1 in [0, 1]) of a picture makes.
+
+    Raises QueryError where the encoder answers with what is no number, EncoderError where with another shape.
+    """
     patches = crop(picture, np.array([box], np.float64), encoder.feed)
     if isinstance(encoder, CellEncoder):
         features, cells = encoder.encode_cells(patches)
-        return Query(features[0], (cells,))
-    return Query(encoder.encode(patches)[0])
+        if not cells.are_finite.all():
+            raise _no_query(encoder, "cells that are no numbers")
+        return Query(_feature(features, encoder), (cells,))
+    return Query(_feature(encoder.encode(patches), encoder))
+
+
+def _feature(features: NDArray[np.float32], encoder: Encoder) -> NDArray[np.float32]:
+    """The one feature that was asked for."""
+    identity = encoder.identity
+    checked = check_answer(features, (1, identity.dim), identity.name)
+    if problem := flaw(checked):
+        raise _no_query(encoder, problem)
+    feature: NDArray[np.float32] = checked[0]
+    return feature
+
+
+def _no_query(encoder: Encoder, problem: str) -> QueryError:
+    return QueryError(f"the encoder {encoder.identity.name} answers the query with {problem}: nothing is like that")
 
 
 def encode_words(text: str, encoder: Encoder) -> Query:
-    """The query that words make. Raises QueryError when the encoder has no text tower."""
+    """The query that words make. Raises QueryError when the encoder has no text tower, or no numbers for them."""
     if not isinstance(encoder, TextEncoder):
         raise QueryError(
             f"the encoder {encoder.identity.name} knows no words; index with one that does, "
             "such as openclip:ViT-B-16/openai (pip install 'patchseek[text]')"
         )
-    return Query(encoder.encode_text([text])[0])
+    return Query(_feature(encoder.encode_text([text]), encoder))
 
 
 def join(wanted: Sequence[Query], unwanted: Sequence[Query] = ()) -> Query:
@@ -107,7 +126,7 @@ def join(wanted: Sequence[Query], unwanted: Sequence[Query] = ()) -> Query:
     if unwanted:
         feature = feature - EXCLUSION * np.mean([query.feature for query in unwanted], axis=0)
     length = float(np.linalg.norm(feature))
-    if length < 1e-6:
+    if not length >= 1e-6:  # or no number
         raise QueryError("the pictures cancel each other out: nothing is left to look for")
     return Query(np.asarray(feature / length, np.float32), tuple(cells for query in wanted for cells in query.cells))
 

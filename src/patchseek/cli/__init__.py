@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, NoReturn
 import click
 
 from .. import __version__
+from .._addresses import masked
 from ..errors import PatchseekError
 from ._benchmarks import dataset_command, evaluate_command, score_command
 from ._collection import remember
@@ -224,7 +225,7 @@ def _end(exit_code: int | None) -> None:
 
 
 def _fail(text: str, exit_code: int, error: BaseException, prefix: str = _ERROR) -> NoReturn:
-    line = text if logs_json() else printable(text)
+    line = masked(text) if logs_json() else printable(text)
     say(line, level=logging.ERROR, prefix=prefix, error=type(error).__name__, exit_code=exit_code)
     flush_results()
     sys.exit(exit_code)

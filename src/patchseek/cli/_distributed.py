@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from .._addresses import is_url, masked
 from .._home import expanded
 from ..errors import PatchseekError
 from ._encoder import EncoderChoice
@@ -37,8 +38,8 @@ class ClusterChoice:
 
         if self.address is not None:
             check_source(source, exclude=exclude, hidden=hidden, follow_symlinks=follow_symlinks)
-        elif "://" in source or (is_file(Path(source)) and Path(source).suffix.lower() not in EXTENSIONS):
-            raise PatchseekError(f"{source}: not a folder; for tars, lists and URLs add: --ray local")
+        elif is_url(source) or (is_file(Path(source)) and Path(source).suffix.lower() not in EXTENSIONS):
+            raise PatchseekError(f"{masked(source)}: not a folder; for tars, lists and URLs add: --ray local")
         elif not is_file(Path(source)):
             find_pictures(Path(source), exclude or (), hidden=hidden, follow_symlinks=follow_symlinks)
 
@@ -46,7 +47,7 @@ class ClusterChoice:
         """Where the collection of a source is kept by default: in the folder, or beside the tar or list."""
         from ..collection import FOLDER
 
-        if "://" in source:
+        if is_url(source):
             raise click.UsageError("a URL has no room for a collection: say where with --collection")
         path = Path(source)
         return (path if path.is_dir() or not path.suffix else path.parent) / FOLDER

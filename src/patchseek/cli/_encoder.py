@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from ..encoders import Encoder
 
 _PATH = click.Path(path_type=Path)
+_FLAGS = {"fit": "--fit", "pool": "--pool", "size": "--image-size"}
 
 
 @dataclass(frozen=True)
@@ -37,6 +38,11 @@ class EncoderChoice:
             return self.encoder
         if self.encoder is None:
             raise click.UsageError("--fit, --pool and --image-size need --encoder")
+        from ..encoders import options_of
+
+        for key, value in options.items():
+            if value is not None and key not in options_of(self.encoder):
+                raise click.UsageError(f"{_FLAGS[key]}: the encoder {self.encoder} has no such choice; leave it out")
         return self.encoder + ("&" if "?" in self.encoder else "?") + "&".join(given)
 
     def or_else(self, encoder: str) -> "EncoderChoice":
@@ -66,12 +72,12 @@ class EncoderChoice:
 
 _OPTIONS = (
     click.option("--encoder", help="Which model; see `patchseek encoders`.  [default: the collection's, or embedded]"),
-    click.option("--weights", type=_PATH, help="The encoder's file, where it is not found by itself."),
+    click.option("--weights", type=_PATH, help="The encoder's file, folder or index of files, if not found by itself."),
     click.option(
         "--fit", type=click.Choice(["squash", "center-crop", "pad"]), help="How patches become square.  [squash]"
     ),
     click.option("--pool", type=click.Choice(["head", "cls", "mean", "gem"]), help="The feature of a patch.  [head]"),
-    click.option("--image-size", type=int, help="Pixels a side of a patch.  [the model's own]"),
+    click.option("--image-size", type=click.IntRange(8, 4096), help="Pixels a side of a patch.  [the model's own]"),
     click.option("--engine", type=click.Choice(["auto", "openvino", "torch", "onnxruntime"]), help="What computes."),
     click.option("--precision", type=click.Choice(["auto", "f32", "bf16", "f16", "int8"]), help="In which numbers."),
     click.option("--calibration", type=_PATH, help="A folder of pictures that int8 measures its ranges on."),

@@ -64,12 +64,12 @@ def remove_command(patterns: tuple[str, ...], collection: Path | None) -> None:
 @click.option("--repair", is_flag=True, help="Drop what is damaged, so that the next `index` encodes it again.")
 def verify_command(collection: Path | None, repair: bool) -> None:
     """Check every byte of a collection against what was committed."""
-    from ._output import print_line
+    from ._output import print_line, printable
 
     opened = open_collection(collection)
     problems = opened.verify()
     for problem in problems:
-        print_line(problem)
+        print_line(printable(problem))
     if problems and repair:
         say(f"repaired: {opened.repair()} pictures to be encoded again; run: patchseek index FOLDER")
     elif problems:

@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from .._addresses import masked
 from ..errors import PatchseekError
 
 
@@ -75,8 +76,8 @@ def write_parquet(results: list[dict[str, Any]], path: Path) -> None:
 
 
 def printable(text: str) -> str:
-    """Text that cannot steer a terminal: control characters of a file name become escapes."""
-    return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
+    """Text for a terminal: control characters of a file name cannot steer it, passwords in URLs are not shown."""
+    return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in masked(text))
 
 
 def print_line(text: str) -> None:

@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from .._addresses import masked
 from ..errors import PatchseekError
 from ._log import say
 
@@ -25,9 +26,11 @@ def say_report(collection: "Collection", report: "AddReport", *, prune: bool) ->
     from ._output import printable
 
     for failure in report.failed:
-        text = f"failed: {printable(failure.path)}: {failure.reason}"
-        say(text, level=logging.WARNING, image=failure.path, reason=failure.reason)
+        path = masked(failure.path)
+        text = f"failed: {printable(path)}: {failure.reason}"
+        say(text, level=logging.WARNING, image=path, reason=failure.reason)
     for path, missing in report.damaged.items():
+        path = masked(path)
         say(f"damaged: {printable(path)}: {missing}", level=logging.WARNING, image=path, missing=missing)
     for excluded, near in report.unmatched.items():
         hint = f"; did you mean {near!r}?" if near else ""
@@ -59,27 +62,29 @@ def _say_gone(report: "AddReport", *, prune: bool) -> None:
             f"MISSING: {missing.n} of {missing.n_known} files known in {folder} are not there: is a disk not mounted? "
             f"They stay in the collection; to drop them: patchseek index {folder} --prune"
         )
-        say(text, level=logging.WARNING, folder=missing.folder, missing=missing.n, known=missing.n_known)
+        say(text, level=logging.WARNING, folder=masked(missing.folder), missing=missing.n, known=missing.n_known)
     if report.removed and not prune:
         say(
             f"set aside: {report.removed} pictures, for 30 days in case their files come back", set_aside=report.removed
         )
 
 
-def passed_over_text(counts: Mapping[str, int]) -> str:
-    """Files passed over in words, the most frequent suffixes first, then what was left out."""
-    from ..encode import EXCLUDED, LINKS, NO_SUFFIX
+def passed_over_text(counts: Mapping[str, int], *, can_follow: bool = True) -> str:
+    """Files passed over in words, the most frequent suffixes first, then what was left out.
+
+    can_follow: whether the command has --follow-symlinks.
+    """
+    from ..encode import EXCLUDED, HIDDEN, LINKS, NO_SUFFIX, REPEATED
     from ._output import printable
 
-    suffixes = sorted((s for s in counts if s not in (EXCLUDED, LINKS)), key=lambda s: (-counts[s], s))
+    others = (REPEATED, HIDDEN, LINKS, EXCLUDED)
+    suffixes = sorted((s for s in counts if s not in others), key=lambda s: (-counts[s], s))
     said = [f"{counts[s]} {'without suffix' if s == NO_SUFFIX else printable(s)}" for s in suffixes[:_NAMED]]
     n_others = sum(counts[suffix] for suffix in suffixes[_NAMED:])
     if n_others:
         said.append(f"{n_others} others")
-    if counts.get(LINKS):
-        said.append(f"{counts[LINKS]} links (--follow-symlinks)")
-    if counts.get(EXCLUDED):
-        said.append(f"{counts[EXCLUDED]} excluded")
+    hints = {LINKS: " (--follow-symlinks)" if can_follow else "", REPEATED: " (of one name the last counts)"}
+    said += [f"{counts[kind]} {kind}{hints.get(kind, '')}" for kind in others if counts.get(kind)]
     return ", ".join(said)
 
 
@@ -102,10 +107,10 @@ def write_run_report(path: Path, collection: "Collection", report: "AddReport") 
         "pictures_per_second": round(n_encoded / report.seconds, 3) if report.seconds else None,
         "images": len(collection),
         "bytes": collection.store.n_bytes(),
-        "missing_from": [{"folder": m.folder, "missing": m.n, "known": m.n_known} for m in report.missing_from],
+        "missing_from": [{"folder": masked(m.folder), "missing": m.n, "known": m.n_known} for m in report.missing_from],
         "passed_over": dict(report.passed_over),
-        "damaged": [{"image": path, "missing": missing} for path, missing in report.damaged.items()],
-        "failures": [{"image": f.path, "reason": f.reason} for f in report.failed],
+        "damaged": [{"image": masked(path), "missing": missing} for path, missing in report.damaged.items()],
+        "failures": [{"image": masked(f.path), "reason": f.reason} for f in report.failed],
     }
     partial = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:

@@ -62,7 +62,9 @@ Records = tuple[list[dict[str, Any]], dict[str, Any], list[dict[str, Any]]]
 @click.option("--parquet", type=_PATH, metavar="FILE", help="Also write a Parquet file.")
 @click.option("--save", type=_PATH, metavar="FILE", help="Also draw query and results into a picture.")
 @click.option("--preview", is_flag=True, help="Like --save into a temporary file; prints its path and opens nothing.")
-@click.option("--server", metavar="URL", help="Ask a `patchseek serve` there; its token: in PATCHSEEK_TOKEN.")
+@click.option(
+    "--server", metavar="URL", help="Ask a `patchseek serve` there; its token: in the URL or PATCHSEEK_TOKEN."
+)
 def search_command(
     queries: tuple[Path, ...],
     image_ids: tuple[int, ...],
@@ -270,7 +272,9 @@ def _search_there(
         raise click.UsageError("a server is asked with one picture from here; its page takes several")
     options: dict[str, Any] = {"refine": said["refine"], **{k: "true" for k in ("several", "distinct") if said[k]}}
     options |= {name: said[name] for name in ("text", *CHOICE) if said[name]}
-    client = Client(url, os.environ.get("PATCHSEEK_TOKEN"))
+    client = Client(url)
+    if client.token is None:  # one in the address is that server's; the other may be of another
+        client = Client(url, os.environ.get("PATCHSEEK_TOKEN"))
     query = _stdin() if asked[0] == STDIN else asked[0]
     answer = client.search(query, box=boxes[0], top=top or MOST, **options)
     least = said["min_confidence"] or 0

@@ -21,12 +21,14 @@ from ..errors import DatasetError
 from ._boxes import Box, clamp, corners
 from ._csv import read_csv
 from ._dataset import Dataset, GalleryPicture, Query, Truth
+from ._headers import check_tar
 from ._ilias import TextQuery, prepare_ilias, read_ilias, text_queries
 from ._instre import read_instre
 from ._revisited import NAMES, read_revisited
 from ._schema import read_schema
-from ._shards import Keys, iter_members, iter_shard, read_keys
+from ._shards import Keys, Shard, iter_shard, open_shards, read_keys, webdataset_key
 from ._similarities import read_similarities, write_similarities
+from ._tars import Listing, Member, list_tar, tidy
 from ._write import write_schema
 
 __all__ = [
@@ -34,18 +36,25 @@ __all__ = [
     "Dataset",
     "GalleryPicture",
     "Keys",
+    "Listing",
+    "Member",
     "Query",
+    "Shard",
     "TextQuery",
     "Truth",
+    "check_tar",
     "clamp",
     "corners",
-    "iter_members",
     "iter_shard",
+    "list_tar",
     "open_dataset",
+    "open_shards",
     "prepare_ilias",
     "read_keys",
     "read_similarities",
     "text_queries",
+    "tidy",
+    "webdataset_key",
     "write_schema",
     "write_similarities",
 ]

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import reprlib
 from collections.abc import Iterator, Sequence
 from math import isfinite
 from pathlib import Path
@@ -9,6 +10,11 @@ from typing import Any, NoReturn
 
 from ..errors import DatasetError
 from ._boxes import Box
+
+_BRIEF = reprlib.Repr()  # of a value whose whole text may be longer than memory: a list of one list a thousand times
+_BRIEF.maxlist = _BRIEF.maxtuple = _BRIEF.maxdict = 12
+_BRIEF.maxlevel = 3
+_BRIEF.maxstring = _BRIEF.maxlong = _BRIEF.maxother = 200
 
 
 class EmptyBox(DatasetError):
@@ -130,5 +136,5 @@ def _empty(box: Box, where: str) -> EmptyBox:
 
 def shorten(value: object) -> str:
     """A value as found in a file, on one line and short enough for an error."""
-    text = repr(value)
+    text = _BRIEF.repr(value)
     return text if len(text) <= 60 else text[:57] + "..."

@@ -17,21 +17,21 @@ def enclose(boxes: Sequence[Box]) -> Box:
     return left, top, max(x + w for x, _, w, _ in boxes) - left, max(y + h for _, y, _, h in boxes) - top
 
 
-def clamp(box: Box, width: int, height: int) -> Box:
-    """The part of a box inside a picture of width x height pixels; BoxError when there is none."""
+def clamp(box: Box, width: int, height: int, name: object = "the picture") -> Box:
+    """The part of a box inside a picture of width x height pixels; BoxError, which names it, when there is none."""
     x, y, w, h = box
     left, top, right, bottom = max(x, 0), max(y, 0), min(x + w, width), min(y + h, height)
     if right <= left or bottom <= top:
-        raise BoxError(f"box {x:g},{y:g},{w:g},{h:g} lies outside the picture of {width} x {height} pixels")
+        raise BoxError(f"box {x:g},{y:g},{w:g},{h:g} lies outside {name} of {width} x {height} pixels")
     return left, top, right - left, bottom - top
 
 
-def corners(box: Box, width: int, height: int) -> tuple[float, float, float, float]:
+def corners(box: Box, width: int, height: int, name: object = "the picture") -> tuple[float, float, float, float]:
     """The part of a box inside a picture of width x height pixels, as x0 y0 x1 y1 in [0, 1]; BoxError when none is.
 
     Pixels always, however small the box: `boxes.from_pixels` would take one of less than a pixel for shares.
     """
-    x, y, w, h = clamp(box, width, height)
+    x, y, w, h = clamp(box, width, height, name)
     return x / width, y / height, min(x + w, width) / width, min(y + h, height) / height
 
 
@@ -59,11 +59,11 @@ def clip(boxes: Sequence[Box], size: tuple[int, int] | None, where: str, notes: 
     width, height = size
     for box in boxes:
         x, y, w, h = box
-        if x >= 0 and y >= 0 and x + w <= width and y + h <= height:
-            kept.append(box)
-            continue
         try:
             kept.append(clamp(box, width, height))
+            if x >= 0 and y >= 0 and x + w <= width and y + h <= height:
+                kept[-1] = box  # to the last digit
+                continue
             notes.append(
                 f"{where}: box {x:g},{y:g},{w:g},{h:g} reaches outside the picture of {width} x {height} pixels; "
                 "what is inside counts"

@@ -1,7 +1,7 @@
 """The common shape of every benchmark: queries, a gallery, and what is right for each query. Parses no files."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from math import inf
 from pathlib import Path
@@ -84,29 +84,53 @@ class Dataset:
     # listed pictures without a file; left out everywhere, so that figures cannot be compared with published ones
     notes: tuple[str, ...] = ()
     # what else was put right while reading, a line each
+    left_out: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    # query id -> gallery ids that are ignored for it beyond what its truth says; see `without`
+
+    def without(self, names: Mapping[str, Collection[str]]) -> "Dataset":
+        """The same with further gallery pictures ignored, query id -> gallery ids.
+
+        Raises DatasetError where no query has a right picture left.
+        """
+        less = replace(self, left_out={query: frozenset(ids) for query, ids in names.items()})
+        if not less.counted:
+            raise DatasetError(f"{self.name}: no query has a right picture but those that are to be left out")
+        return less
 
     def positives(self, query: Query | str) -> dict[str, list[Box] | None]:
         """Gallery id -> the boxes of the query's object there, or None where they are unknown.
 
         May be empty (revisited Oxford, easy): such a query is not among the `counted`.
         """
-        positives = self._truth(query).positives
-        return {key: None if boxes is None else list(boxes) for key, boxes in positives.items()}
+        positives, ignored = self._truth(query).positives, self.ignored(query)
+        return {key: None if boxes is None else list(boxes) for key, boxes in positives.items() if key not in ignored}
 
     @cached_property
     def counted(self) -> tuple[Query, ...]:
         """The queries that count in figures: those that some gallery picture answers. Never empty."""
-        return tuple(query for query in self.queries if self.truth[query.id].positives)
+        return tuple(query for query in self.queries if self.positives(query))
 
     @property
     def first_notes(self) -> tuple[str, ...]:
-        """The first of `notes`, and how many there are beside them, a line each, for people."""
+        """The first of `notes`, how many there are beside them, and `unlocated`, a line each, for people."""
         n_more = len(self.notes) - MAX_NOTES
-        return (*self.notes[:MAX_NOTES], *([f"and {n_more} more notes"] if n_more > 0 else []))
+        more = [f"and {n_more} more notes"] if n_more > 0 else []
+        return (*self.notes[:MAX_NOTES], *more, *([self.unlocated] if self.unlocated else []))
+
+    @cached_property
+    def unlocated(self) -> str | None:
+        """Why no LocScore can be had, a line for people; None where the true box of every positive is known."""
+        truths = {id(truth): truth.positives for truth in self.truth.values()}.values()
+        unknown = [key for positives in truths for key, boxes in positives.items() if not boxes]
+        if not unknown:
+            return None
+        n = sum(map(len, truths))
+        return f"LocScore is left out: the true box of {len(unknown)} of {n} positives is not known, first {unknown[0]}"
 
     def ignored(self, query: Query | str) -> set[str]:
         """Gallery ids to leave out of this query's ranking: neither right nor wrong."""
-        return set(self._truth(query).ignored)
+        key = query if isinstance(query, str) else query.id
+        return {*self._truth(key).ignored, *self.left_out.get(key, ())}
 
     def values(self, query: Query | str, fact: str) -> dict[str, float]:
         """Positive -> a fact about the object there. Raises DatasetError for a fact that is not one of `facts`."""
@@ -144,10 +168,14 @@ class Dataset:
         return len({p.id for p in self.gallery} - {key for truth in self.truth.values() for key in truth.positives})
 
     def __str__(self) -> str:
+        return self.describe({"n_gallery": len(self.gallery), "n_distractors": self.n_distractors})
+
+    def describe(self, ranked: Mapping[str, int]) -> str:
+        """What it is, with the gallery that was ranked: n_gallery pictures, n_distractors of them from wherever."""
         n_asked, n_counted = len(self.queries), len(self.counted)
         text = (
             f"{self.name}: {n_counted} queries of {len({query.instance for query in self.counted})} objects, "
-            f"{len(self.gallery)} gallery pictures, {self.n_distractors} of them distractors"
+            f"{ranked['n_gallery']} gallery pictures, {ranked['n_distractors']} of them distractors"
         )
         if n_counted == n_asked:
             return text

@@ -36,21 +36,21 @@ def fitted(
 
 
 def _fit_row(row: Row, size: tuple[int, int] | ImageError | None) -> Row:
-    return replace(row, labels=tuple(_fit(label, row.where, size) for label in row.labels))
+    return replace(row, labels=tuple(_fit(label, row, size) for label in row.labels))
 
 
-def _fit(label: Label, where: str, size: tuple[int, int] | ImageError | None) -> Label:
+def _fit(label: Label, row: Row, size: tuple[int, int] | ImageError | None) -> Label:
     if label.box is None or size is None:
         return label
     if isinstance(size, ImageError):
-        raise DatasetError(f"{where}: it has a box, but its picture no size: {size}") from size
+        raise DatasetError(f"{row.where}: it has a box, but its picture no size: {size}") from size
     try:
         return replace(label, box=fit(label.box, *size))
     except BoxError as error:
         x, y, w, h = label.box
         could_be = w > x and h > y and (x > 0 or y > 0)
-        hint = ": were these corners?" if could_be else " of the upright picture, in pixels, or shares of 1"
-        raise DatasetError(f"{where}: {error}; boxes are x y w h{hint}") from error
+        hint = ": were these corners?" if could_be else ", of the upright picture, in pixels, or shares of 1"
+        raise DatasetError(f"{row.where}: {error}; boxes are x y w h of {row.image}{hint}") from error
 
 
 def clipped(rows: Sequence[Row], find: Callable[[str], Path], notes: list[str]) -> list[Row]:

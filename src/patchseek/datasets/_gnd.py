@@ -4,8 +4,8 @@
     gnd      for each query {"bbx": four numbers, "ok" or "easy", "hard": positives, "junk": neither right nor wrong}
 
 They come as .mat (numbers from 1) or .pkl (numbers from 0); .json, with numbers from 0, is ours. All three are read as
-data: a pickle is never run. Sources: the code of the revisited Oxford and Paris benchmark (Radenovic et al., CVPR 2018)
-and public readers of gnd_instre.mat (Iscen et al., CVPR 2017).
+data: a pickle, which may hold arrays in place of lists, is never run. Sources: the code of the revisited Oxford and
+Paris benchmark (Radenovic et al., CVPR 2018) and public readers of gnd_instre.mat (Iscen et al., CVPR 2017).
 """
 
 from collections.abc import Mapping, Sequence
@@ -19,6 +19,7 @@ from ._literals import read_literals
 from ._mat import read_mat
 
 SUFFIXES = (".json", ".mat", ".pkl")
+_MOST_NUMBERS = 1_000_000
 
 
 @dataclass(frozen=True)
@@ -97,8 +98,10 @@ def _judgement(entry: object, first: int, n: int, where: str) -> Judgement:
 
 
 def _numbers(values: object, where: str) -> list[float]:
-    if isinstance(values, list) and len(values) == 1 and isinstance(values[0], list):
-        values = values[0]
+    if isinstance(values, list) and values and all(isinstance(row, list) for row in values):  # with two axes
+        if sum(map(len, values)) > _MOST_NUMBERS:  # one row written once and named many times
+            raise DatasetError(f"{where} must be a list of numbers, found more than {_MOST_NUMBERS}")
+        values = [value for row in values for value in row]
     if not isinstance(values, list) or not all(isinstance(v, (int, float)) and abs(v) < 1e15 for v in values):
         raise DatasetError(f"{where} must be a list of numbers, found {shorten(values)}")
     return [float(v) for v in values]

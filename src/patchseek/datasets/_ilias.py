@@ -8,13 +8,15 @@
     taxonomy.json or misc/taxonomy.json     category -> subcategory -> kind -> [OBJECT, ...]; optional
 
 Boxes: a line `x y w h`, in pixels of the picture after its EXIF orientation was applied (which `images.read` does);
-several lines where several copies are visible. What reaches outside the picture is cut off, and noted. Right for a
+several lines where several copies are visible. What reaches outside the picture is cut off, and noted; a picture
+without such a file has a box that is not known, and how many there are is noted. Right for a
 query are all positives of its object; ids are paths under ilias_core. Without image_ids the folders are listed instead,
 and scale and clutter are not known.
 Source: the code and download notes of the benchmark (Kordopatis-Zilos et al., CVPR 2025), read for its formats.
 Distractors are in `iter_shard`, similarity files in `write_similarities`.
 """
 
+import os
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -51,9 +53,10 @@ def read_ilias(root: Path, *, allow_missing: bool = False) -> Dataset:
     queries: list[Row] = []
     gallery: list[Row] = []
     notes: list[str] = []
+    without: dict[str, list[Path]] = {"queries": [], "positives": []}
     groups = _taxonomy(annotations, root)
     for where, key, _ in _listed(annotations, ids / "image_query_ids.txt", core, QUERY_ID):
-        labels = tuple(Label(_object(key), box) for box in _boxes(annotations, core / key, notes))
+        labels = tuple(Label(_object(key), box) for box in _boxes(annotations, core / key, notes, without["queries"]))
         queries.append(Row(where, key, key, labels, groups=groups.get(_object(key), {})))
     for where, key, columns in _listed(annotations, ids / "positive_ids.txt", core, POSITIVE_ID):
         facts: dict[str, float] = {}
@@ -61,11 +64,13 @@ def read_ilias(root: Path, *, allow_missing: bool = False) -> Dataset:
             if len(columns) != 2:
                 raise DatasetError(f"{where}: three columns id,scale,clutter are expected, found {len(columns) + 1}")
             facts = dict(zip(("scale", "clutter"), (parse_number(c, where) for c in columns), strict=True))
-        boxes = _boxes(annotations, core / key, notes)
+        boxes = _boxes(annotations, core / key, notes, without["positives"])
         gallery.append(Row(where, key, key, tuple(Label(_object(key), box, facts) for box in boxes)))
     find = cache(lambda key: locate(key, (core,)))
     queries, gallery = clipped(queries, find, notes), clipped(gallery, find, notes)
-    reading = Reading("ilias-core", root, annotations.data_hash, notes, allow_missing)
+    counts = {"queries": len(queries), "positives": len(gallery)}
+    absent = [_absent(files, counts[kind], kind) for kind, files in without.items() if files]
+    reading = Reading("ilias-core", root, annotations.data_hash, [*absent, *notes], allow_missing)
     return from_rows(queries, gallery, find, reading)
 
 
@@ -122,13 +127,26 @@ def _example(pattern: re.Pattern[str]) -> str:
     return next(example for example in examples if pattern.fullmatch(example))
 
 
-def _boxes(annotations: Annotations, image: Path, notes: list[str]) -> list[Box | None]:
-    """The boxes of a picture, or one that is not known. Those without pixels are left out and become notes."""
+def _boxes(annotations: Annotations, image: Path, notes: list[str], without: list[Path]) -> list[Box | None]:
+    """The boxes of a picture, or one that is not known. Those without pixels are left out and become notes.
+
+    A picture that has no file of boxes is noted in without, by the name that the file would have.
+    """
+    file = image.with_name(f"{image.stem}_bbox.txt")
     if not image.is_file():
         return [None]
-    boxes, empty = annotations.boxes(image.with_name(f"{image.stem}_bbox.txt"))
+    if not os.path.lexists(file):
+        without.append(file)
+        return [None]
+    boxes, empty = annotations.boxes(file)
     notes += empty
     return [*boxes] or [None]
+
+
+def _absent(files: Sequence[Path], n: int, kind: str) -> str:
+    """A note on the files of boxes that n queries or positives should have."""
+    then = "the whole picture is the query" if kind == "queries" else "their true boxes are not known"
+    return f"{len(files)} of {n} {kind} have no file of boxes, first {files[0]}: {then}"
 
 
 def _taxonomy(annotations: Annotations, root: Path) -> dict[str, dict[str, str]]:

@@ -1,26 +1,36 @@
 """Distractors in webdataset tars, a picture at a time: nothing is unpacked, and nothing in a tar is trusted.
 
 ILIAS ships 100 million of them as yfcc100m/yfcc100m-000000.tar and so on, 100,000 pictures a tar. A picture's key is
-its name in the tar up to the first dot; its id is the tar's name and the key, `yfcc100m-000003.tar/0f0902d93f44`.
+webdataset's: its name in the tar up to the first dot of its last part, so that `0f09.jpg`, `0f09.left.jpg` and
+`0f09.json` are one sample. Its id is the tar's name and, where that is all of its name but the suffix and no other
+picture of the tar has it, the key: `yfcc100m-000003.tar/0f0902d93f44`; else its whole name, `x.tar/0f09.left.jpg`.
 """
 
 import gzip
+import os
 import re
-import tarfile
-from collections.abc import Callable, Container, Iterable, Iterator
+from codecs import BOM_UTF8, BOM_UTF16_BE, BOM_UTF16_LE
+from collections import Counter
+from collections.abc import Callable, Container, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from io import BufferedReader, FileIO, RawIOBase
+from dataclasses import dataclass, field
+from io import RawIOBase
+from itertools import count
 from pathlib import Path
 
 import numpy as np
 
-from ..errors import DatasetError
+from .._files import open_regular
+from ..encode import REPEATED, suffix_of
+from ..errors import DatasetError, ImageError
+from ._headers import MAX_BYTES, check_tar, not_a_tar, reading, reason_of
+from ._tars import Listing, Member, list_tar, tidy
 
-MAX_BYTES = 64 << 20
-"""Largest member of a tar that is read by default, and largest extended header."""
-PICTURE = re.compile(r"(?P<key>(?:.*/)?[^./]+)\.(?:jpe?g|png|webp)", re.IGNORECASE | re.DOTALL)
 KEY_BYTES = 40
 # of a key in a `Keys`
+_TAR = re.compile(rb"^.*\.tar/", re.IGNORECASE | re.DOTALL)
+# what an id begins with before the key
+_UTF16 = (BOM_UTF16_LE, BOM_UTF16_BE)
 
 
 class Keys(Container[str]):
@@ -38,7 +48,7 @@ class Keys(Container[str]):
         """Whether a key, or the key part of an id, is in the set."""
         if not isinstance(key, str):
             return False
-        name = np.bytes_(key.rpartition(".tar/")[2].encode(errors="surrogateescape"))
+        name = np.bytes_(_TAR.sub(b"", key.encode(errors="surrogateescape")))
         at = int(np.searchsorted(self._sorted, name))
         return at < len(self._sorted) and bool(self._sorted[at] == name)
 
@@ -46,7 +56,8 @@ class Keys(Container[str]):
 def read_keys(path: Path | str) -> Keys:
     """The distractors listed in a file (maybe .gz), one a line: keys, or ids, of which the part after .tar/ counts.
 
-    ILIAS: mini_ilias_yfcc100m_ids.txt (five million keys), distractor_ids.txt.gz.
+    ILIAS: mini_ilias_yfcc100m_ids.txt (five million keys), distractor_ids.txt.gz. Blank lines and those that begin with
+    # and a blank say nothing. Raises DatasetError.
     """
     path = Path(path)
     try:
@@ -58,11 +69,72 @@ def read_keys(path: Path | str) -> Keys:
 
 def _lines(file: Iterable[bytes], path: Path) -> Iterator[bytes]:
     for number, line in enumerate(file, 1):
-        key = line.strip().rpartition(b".tar/")[2]
+        if number == 1 and line.startswith(_UTF16):
+            raise DatasetError(f"{path}: is UTF-16; save it as UTF-8")
+        text = line.removeprefix(BOM_UTF8) if number == 1 else line
+        if text.startswith(b"# "):
+            continue
+        key = _TAR.sub(b"", text.strip())
         if len(key) > KEY_BYTES:
             raise DatasetError(f"{path}: line {number}: a key has at most {KEY_BYTES} characters, found {len(key)}")
         if key:
             yield key
+
+
+@dataclass
+class Shard:
+    """A tar of distractors, and once its pictures have been gone through, what became of the others."""
+
+    path: Path
+    name: str
+    # what its ids begin with: its own name, after as many folders as tell it from another tar of that name
+    n_given: int = 1
+    # how often it was named
+    passed_over: Counter[str] = field(default_factory=Counter)
+    # see encode.Scan
+    unreadable: dict[str, str] = field(default_factory=dict)
+    # pictures by their name, and why they are left out
+
+    @property
+    def folder(self) -> Path:
+        """Where it lies."""
+        return self.path.parent.resolve()
+
+    def pictures(self, keep: Container[str] | None = None) -> Iterator[tuple[str, bytes]]:
+        """As `iter_shard`."""
+        return _read(self.path, keep, MAX_BYTES, self._note)
+
+    def _note(self, listing: Listing) -> None:
+        self.passed_over = listing.passed_over + Counter({REPEATED: self.n_given - 1})  # none counts as no key
+        self.unreadable = {f"{self.name}/{name}": why for name, why in listing.unreadable.items()}
+
+
+def open_shards(paths: Iterable[Path | str]) -> list[Shard]:
+    """The tars, each once, judged before any work: raises DatasetError for what is none by its beginning.
+
+    Links are followed to tell whether two are one.
+    """
+    given: dict[tuple[int, int], Path] = {}
+    counts: Counter[tuple[int, int]] = Counter()
+    for path in map(Path, paths):
+        with _opened(path) as raw:
+            check_tar(raw, path)
+            status = os.fstat(raw.fileno())
+        given.setdefault((status.st_dev, status.st_ino), path)
+        counts[status.st_dev, status.st_ino] += 1
+    names = _names(list(given.values()))
+    return [Shard(path, names[path], counts[key]) for key, path in given.items()]
+
+
+def _names(paths: Sequence[Path]) -> dict[Path, str]:
+    """What tells tars apart: their names, and of those that share one as many folders before it as it takes."""
+    wholes = {path: (path.parent.resolve() / path.name).parts for path in paths}
+    names: dict[Path, str] = {}
+    for path in paths:
+        same = [parts for other, parts in wholes.items() if other.name == path.name]
+        n = next(n for n in count(1) if len({parts[-n:] for parts in same}) == len(same))
+        names[path] = "/".join(wholes[path][-n:])
+    return names
 
 
 def iter_shard(
@@ -74,105 +146,65 @@ def iter_shard(
 ) -> Iterator[tuple[str, bytes]]:
     """(id, bytes of the file) for each picture of a tar, in the tar's order; one picture is in memory at a time.
 
-    keep: the keys wanted, such as `read_keys` or a set; others are passed over without being read. on_skip(name, why)
-    hears of members that are left out: links, devices, anything but regular files, files of more than max_bytes.
-    Files that are no pictures by name (.json, .txt) are left out silently. Nothing is written to disk, names of members
-    are never used as paths. Raises DatasetError, after the pictures before it, where the tar is damaged or cut short.
+    keep: the keys wanted, such as `read_keys` or a set; whole names count too. Others are passed over without being
+    read. on_skip(name, why) hears, before the first picture, of those by name that are left out: links, devices,
+    anything but regular files, files of more than max_bytes, names that are no text. What is no picture by its last
+    suffix (.json, .txt) is left out silently. Nothing is written to disk, names of members are never used as paths.
+    Raises DatasetError, after the pictures before it, where the tar is damaged or cut short.
     """
-    path = Path(path)
-    with _reading(path), FileIO(path) as raw:
-        for key, member, tar in _pictures(raw, keep, max_bytes, on_skip):
-            content = tar.extractfile(member)
-            assert content is not None  # a regular file
-            yield f"{path.name}/{key}", content.read()
+
+    def note(listing: Listing) -> None:
+        skipped = dict.fromkeys(listing.links, "a symbolic link") | listing.unreadable
+        for name, why in skipped.items():
+            if on_skip is not None:
+                on_skip(name, why)
+
+    return _read(Path(path), keep, max_bytes, note)
 
 
-def iter_members(
-    raw: RawIOBase, label: str, *, max_bytes: int = MAX_BYTES, on_skip: Callable[[str, str], None] | None = None
-) -> Iterator[tuple[str, int, int]]:
-    """(name, first byte, bytes) of each picture of a tar that is open for reading, as `iter_shard`; none is read.
+def _read(
+    path: Path, keep: Container[str] | None, max_bytes: int, on_listing: Callable[[Listing], None]
+) -> Iterator[tuple[str, bytes]]:
+    with _opened(path) as raw:
+        listing = list_tar(raw, path, max_bytes=max_bytes)
+        on_listing(listing)
+        stems = Counter(_stem(member.name) for member in listing.pictures)
+        for member in listing.pictures:
+            key, stem = webdataset_key(member.name), _stem(member.name)
+            own = key if key == stem and stems[stem] == 1 else member.name
+            if keep is None or any(each in keep for each in {key, tidy(key), own, tidy(member.name)}):
+                yield f"{path.name}/{own}", _content(raw, path, member)
+        if listing.damage is not None:
+            raise not_a_tar(path, listing.damage)
 
-    label: what an error calls the tar.
-    """
-    with _reading(label):
-        for _, member, _ in _pictures(raw, None, max_bytes, on_skip):
-            yield member.name, member.offset_data, member.size
+
+def _content(raw: RawIOBase, path: Path, member: Member) -> bytes:
+    with reading(path):
+        raw.seek(member.start)
+        content = raw.read(member.size) or b""
+    if len(content) != member.size:
+        raise not_a_tar(path, f"it is cut short within {member.name!r}")
+    return content
 
 
-def _pictures(
-    raw: RawIOBase, keep: Container[str] | None, max_bytes: int, on_skip: Callable[[str, str], None] | None
-) -> Iterator[tuple[str, tarfile.TarInfo, tarfile.TarFile]]:
-    """(key, member, tar) for each picture, before its bytes are read. Raises OSError, TarError."""
-    with _Bounded(raw, max_bytes) as file, _open(file) as tar:
-        while (member := _next(tar)) is not None:
-            picture = PICTURE.fullmatch(member.name)
-            if picture is None and member.isreg():
-                continue
-            if picture is None or not member.isreg() or member.issparse():
-                why = "not a regular file"
-            elif member.size > max_bytes:
-                why = f"{member.size} bytes, more than the limit of {max_bytes}"
-            elif keep is not None and picture["key"] not in keep:
-                continue
-            else:
-                yield picture["key"], member, tar
-                continue
-            if on_skip:
-                on_skip(member.name, why)
-        file.seek(tar.offset)
-        if any(file.read(tarfile.BLOCKSIZE)):  # two blocks of zeros end a tar
-            raise tarfile.ReadError(f"no file begins at byte {tar.offset}, where one should")
+def webdataset_key(name: str) -> str:
+    """The key of a member: its name up to the first dot of its last part."""
+    folder, slash, base = name.rpartition("/")
+    return folder + slash + base.partition(".")[0]
+
+
+def _stem(name: str) -> str:
+    return name[: -len(suffix_of(name))]
 
 
 @contextmanager
-def _reading(label: object) -> Iterator[None]:
-    """Make one kind of error of those of a disk and of a tar."""
+def _opened(path: Path) -> Iterator[RawIOBase]:
+    """A tar of this machine, unbuffered. Raises DatasetError."""
     try:
-        yield
-    except (OSError, tarfile.TarError) as error:
-        reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
-        raise DatasetError(f"{label}: cannot be read as a tar ({reason})") from error
-
-
-def _open(file: "_Bounded") -> tarfile.TarFile:
-    """The tar, of which the first header has been read. Raises tarfile.ReadError."""
-    with _damage(0):
-        return tarfile.open(fileobj=file, mode="r:")
-
-
-def _next(tar: tarfile.TarFile) -> tarfile.TarInfo | None:
-    """The next member, None after the last. Raises tarfile.ReadError."""
-    with _damage(tar.offset):
-        member = tar.next()
-    tar.members.clear()  # type: ignore[attr-defined]  # or it remembers all that it has seen
-    if member is not None and (member.size < 0 or tar.offset <= member.offset):  # or it would go round in circles
-        raise tarfile.ReadError(f"the header at byte {member.offset} is damaged")
-    return member
-
-
-@contextmanager
-def _damage(offset: int) -> Iterator[None]:
-    """Make one kind of error of the many that a header made by an enemy can raise."""
-    try:
-        yield
-    except (tarfile.TarError, OSError):
-        raise
-    except Exception as error:  # ValueError, OverflowError, RecursionError
-        raise tarfile.ReadError(f"the header at byte {offset} is damaged") from error
-
-
-class _Bounded(BufferedReader):
-    """A file that is never read by more than a picture's worth of bytes at once.
-
-    tarfile reads the long names and attributes of a member whole, whatever size the tar claims for them.
-    """
-
-    def __init__(self, raw: RawIOBase, max_bytes: int) -> None:
-        super().__init__(raw)
-        self._max_bytes = max(max_bytes, 1 << 20)
-
-    def read(self, size: int | None = -1, /) -> bytes:
-        """At most size bytes. Raises tarfile.ReadError for a size beyond the limit."""
-        if size is None or not 0 <= size <= self._max_bytes:
-            raise tarfile.ReadError(f"it asks for {size} bytes at once, more than the limit of {self._max_bytes}")
-        return super().read(size)
+        raw = open_regular(path, path).detach()
+    except OSError as error:
+        raise not_a_tar(path, reason_of(error)) from error
+    except ImageError as error:
+        raise not_a_tar(path, error.reason) from error
+    with raw:
+        yield raw

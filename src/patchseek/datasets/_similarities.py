@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping
 from math import isfinite
 from pathlib import Path
 
+from .._ties import in_order
 from ..errors import DatasetError
 from ._annotations import Annotations, shorten
 
@@ -25,7 +26,7 @@ def write_similarities(
     scores: dict[str, dict[str, float]] = {}
     for query, ranking in rankings.items():
         pairs = [(key, float(s)) for key, s in (ranking.items() if isinstance(ranking, Mapping) else ranking)]
-        scores[query] = dict(sorted(pairs, key=lambda pair: -pair[1]))
+        scores[query] = dict(pairs[i] for i in in_order([key for key, _ in pairs], [s for _, s in pairs]))
         if len(scores[query]) < len(pairs):
             raise DatasetError(f"{path}: a picture comes twice in the ranking of {query!r}; give it its best score")
         if not all(isfinite(s) for _, s in pairs):

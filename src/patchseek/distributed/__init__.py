@@ -16,6 +16,7 @@ from pathlib import Path
 from uuid import uuid4
 
 from .. import encoders
+from .._addresses import is_url
 from .._home import expanded
 from ..collection import Collection
 from ..encode import SHARD_IMAGES, AddReport, OnProgress
@@ -23,7 +24,6 @@ from ..encoders import Encoder
 from ..patterns import Given
 from ..store import Writer, exclusions
 from ._driver import Driver
-from ._files import is_url
 from ._ray import apply_all, connected, nodes, share
 from ._sources import open_sources
 from ._staging import Staging
@@ -81,6 +81,7 @@ def add_source(
                 hidden=hidden,
                 follow_symlinks=follow_symlinks,
                 may_be_empty=True,
+                roots=store.roots(),
             ),
             shard_images=shard_images,
             retry=retry,

@@ -10,8 +10,8 @@ import numpy as np
 from ..encode import AddReport, OnProgress, Place, Plan, Same, take_leave
 from ..errors import PatchseekError, StoreDamaged
 from ..store import Failure, FileState, KnownFile, Root, Writer, remember_exclusions
+from ._entries import Source, folder_source
 from ._ray import Died
-from ._sources import Source, folder_source
 from ._staging import Record, Staging
 from ._work import Item, Work
 

@@ -3,19 +3,23 @@
 Whatever a store's own library raises comes out as PatchseekError, or as ImageError where it is one picture's fault.
 """
 
+import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import datetime
-from io import RawIOBase
+from email.utils import parsedate_to_datetime
+from io import SEEK_SET, RawIOBase
 from pathlib import Path
 from queue import Empty, SimpleQueue
 from threading import Thread
 from typing import Any, TypeVar, cast
 
+from .._addresses import is_chain, is_url, is_web, masked, without_fragment
 from .._files import open_regular
 from ..encode import MAX_FILE_BYTES, read_file
 from ..errors import ImageError, MissingExtra, PatchseekError
 from ..store import FileState
+from ._causes import cause_of
 
 FETCH_SECONDS = 60.0
 """What one picture may take to come from a URL."""
@@ -23,18 +27,54 @@ _CHUNK = 1 << 20
 T = TypeVar("T")
 
 
-def is_url(place: str) -> bool:
-    """Whether a place is a URL rather than a path."""
-    return "://" in place
-
-
 def open_file(place: str) -> RawIOBase:
-    """A file for reading, unbuffered. Raises PatchseekError."""
+    """A file for reading, unbuffered; what goes wrong as it is read is an OSError. Raises PatchseekError."""
     with _said(place):
         if not is_url(place):
             return open_regular(place, place).detach()
         system, path = _system(place)
-        return cast(RawIOBase, system.open(path, "rb"))
+        return _Remote(system.open(path, "rb"), place)
+
+
+class _Remote(RawIOBase):
+    """A file of a store, whose library has errors of its own."""
+
+    def __init__(self, file: Any, place: str) -> None:
+        self._file, self._place = file, place
+
+    def readable(self) -> bool:
+        """It is."""
+        return True
+
+    def seekable(self) -> bool:
+        """It is."""
+        return True
+
+    def tell(self) -> int:
+        """The next byte to be read."""
+        return int(self._file.tell())
+
+    def seek(self, offset: int, whence: int = SEEK_SET, /) -> int:
+        """As any file. Raises OSError."""
+        return self._tried(lambda: int(self._file.seek(offset, whence)))
+
+    def readinto(self, buffer: Any, /) -> int:
+        """As any file. Raises OSError."""
+        content = self._tried(lambda: self._file.read(len(buffer)))
+        buffer[: len(content)] = content
+        return len(content)
+
+    def close(self) -> None:
+        """Close the store's file too."""
+        if not self.closed:
+            self._file.close()
+        super().close()
+
+    def _tried(self, function: Callable[[], T]) -> T:
+        try:
+            return function()
+        except Exception as error:
+            raise OSError(cause_of(error, self._place)) from error
 
 
 def state_of(place: str) -> FileState:
@@ -50,7 +90,8 @@ def list_folder(url: str) -> dict[str, tuple[str, FileState]]:
     """Every file below a URL, by its path relative to that: its own URL and state. Raises PatchseekError."""
     with _said(url):
         system, path = _system(url)
-        found = system.find(path, detail=True)
+        # a folder that fails would else be an empty one; other stores' `find` may know no such option
+        found = system.find(path, detail=True, **({"on_error": "raise"} if is_web(url) else {}))
         prefix = f"{path.rstrip('/')}/"  # of names as the store gives them; a URL may name its protocol in several ways
         return {
             name.removeprefix(prefix): (system.unstrip_protocol(name), _state(found[name])) for name in sorted(found)
@@ -75,13 +116,13 @@ def fetch(place: str, name: str, start: int, size: int | None, state: FileState)
     if size is None and not is_url(place):
         return read_file(Path(place), name, state.size)
     try:
-        content = _within(FETCH_SECONDS, lambda: _read(place, start, size))
+        content = _within(FETCH_SECONDS, lambda: _read(place, start, size, state))
     except ImageError as error:
         raise ImageError(name, error.reason, error.passing) from error
     except TimeoutError as error:
         raise ImageError(name, f"takes more than {FETCH_SECONDS:g} s to read", passing=True) from error
     except Exception as error:  # each store has a library, and each library errors of its own
-        raise ImageError(name, f"cannot be read ({_line(error)})", passing=True) from error
+        raise ImageError(name, f"cannot be read ({cause_of(error, place)})", passing=True) from error
     if len(content) > MAX_FILE_BYTES:
         raise ImageError(name, f"more than {MAX_FILE_BYTES >> 20} MB is too large for a picture")
     if size is not None and len(content) != size:
@@ -118,14 +159,23 @@ def _system(url: str) -> tuple[Any, str]:
         import fsspec
     except ImportError as error:
         raise MissingExtra("fsspec", "ray") from error
-    return fsspec.core.url_to_fs(url, use_listings_cache=False)  # type: ignore[no-any-return]
+    if is_chain(url):
+        return fsspec.core.url_to_fs(url, use_listings_cache=False)  # type: ignore[no-any-return]
+    protocol = url.partition("://")[0].lower()
+    kind = fsspec.get_filesystem_class(protocol)
+    options = kind._get_kwargs_from_urls(url)  # url_to_fs would take :: in a name for a chain
+    system = fsspec.filesystem(protocol, use_listings_cache=False, **options)
+    return system, kind._strip_protocol(without_fragment(url) if is_web(url) else url)
 
 
-def _read(place: str, start: int, size: int | None) -> bytes:
+def _read(place: str, start: int, size: int | None, state: FileState) -> bytes:
     if not is_url(place):
         with open_regular(place, place) as file:
             file.seek(start)
-            return file.read(-1 if size is None else size)
+            part = file.read(-1 if size is None else size)
+            if os.fstat(file.fileno()).st_mtime_ns != state.mtime_ns:
+                raise ImageError(place, "changed while it was read", passing=True)
+            return part
     system, path = _system(place)
     if size is not None:
         return bytes(system.cat_file(path, start=start, end=start + size))
@@ -158,12 +208,12 @@ def _within(seconds: float, function: Callable[[], T]) -> T:
 
 def _state(entry: dict[str, Any]) -> FileState:
     """Size and time of change from what a store says about a file; the stores call it by different names."""
-    changed = next(
-        (entry[k] for k in ("mtime", "LastModified", "last_modified", "updated", "created") if k in entry), 0
-    )
+    names = ("mtime", "LastModified", "last_modified", "Last-Modified", "updated", "created")
+    name = next((name for name in names if name in entry), "")
+    changed = entry.get(name, 0)
     if isinstance(changed, str):
         try:
-            changed = datetime.fromisoformat(changed)
+            changed = parsedate_to_datetime(changed) if name == "Last-Modified" else datetime.fromisoformat(changed)
         except ValueError:
             changed = 0
     seconds = changed.timestamp() if isinstance(changed, datetime) else float(changed or 0)
@@ -178,10 +228,4 @@ def _said(place: str, verb: str = "read") -> Iterator[None]:
     except PatchseekError:
         raise
     except Exception as error:
-        raise PatchseekError(f"{place}: cannot be {verb} ({_line(error)})") from error
-
-
-def _line(error: BaseException) -> str:
-    if isinstance(error, OSError) and error.strerror:
-        return error.strerror
-    return (" ".join(str(error).split()) or type(error).__name__)[:200]
+        raise PatchseekError(f"{masked(place)}: cannot be {verb} ({cause_of(error, place)})") from error

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Iterator
 from io import BufferedReader, TextIOWrapper
 from typing import Any
 
+from .._addresses import masked
 from .._parquet import column_names, read_column
 from ..errors import MissingExtra, PatchseekError
 from ._files import open_file
@@ -16,31 +17,40 @@ COLUMNS = ("path", "url", "image")
 
 
 def iter_list(place: str, kind: str) -> Iterator[str]:
-    """The paths and URLs of a list, in its order. Raises PatchseekError naming the file and the line or row."""
+    """The paths and URLs of a list as they are written, in its order.
+
+    Raises PatchseekError naming the file and the line or row.
+    """
+    label = masked(place)
     with open_file(place) as raw, BufferedReader(raw) as file:
         if kind == "csv":
             with TextIOWrapper(file, encoding="utf-8-sig", newline="") as lines:
-                yield from _checked(place, "line", _csv(place, lines))
+                yield from _checked(label, "line", _csv(label, lines))
         else:
-            yield from _checked(place, "row", enumerate(_parquet(place, file), 1))
+            yield from _checked(label, "row", enumerate(_parquet(label, file), 1))
 
 
 def _checked(place: str, unit: str, values: Iterable[tuple[int, Any]]) -> Iterator[str]:
     for number, value in values:
         if not isinstance(value, str) or not value.strip() or "\0" in value:
             raise PatchseekError(f"{place}: {unit} {number}: a path or URL is expected, found {str(value)[:80]!r}")
-        yield value.strip()
+        yield value
 
 
 def _csv(place: str, lines: TextIOWrapper) -> Iterator[tuple[int, str | None]]:
     reader = csv.DictReader(lines, strict=True, skipinitialspace=True)
     number = 1
     try:
-        column = _column(place, list(reader.fieldnames or ()))
+        reader.fieldnames = [name.strip() for name in reader.fieldnames or ()]
+        column = _column(place, list(reader.fieldnames))
         for row in reader:
             number = reader.line_num
-            if any(row.values()):
-                yield number, row[column]
+            own = row[column] or ""
+            first = next((cell for cell in row.values() if cell), None)
+            if not own.strip() and isinstance(first, str) and first.startswith("#"):
+                own = first  # a comment that ends before the column
+            if first:
+                yield number, own
     except (csv.Error, UnicodeDecodeError) as error:
         line = max(number, reader.line_num)
         raise PatchseekError(f"{place}: after line {line}: {error}") from error

@@ -17,10 +17,11 @@ from pathlib import Path
 
 import numpy as np
 
+from .._addresses import is_url
 from ..encode import Same
 from ..errors import PatchseekError, StoreError
 from ..store import Failure, FileState, Half, KnownFile, NewPicture, Root, Settings, require_space, write_features
-from ._files import is_url, list_folder, read_url, remove_url, write_url
+from ._files import list_folder, read_url, remove_url, write_url
 
 _RECORD_BYTES = 1 << 20  # more than a record takes
 

@@ -21,8 +21,8 @@ from ..errors import EncoderError, ImageError
 from ..patches import Feed
 from ..regions import Pyramid
 from ..store import Failure, KnownFile, NewPicture, Root, Settings
+from ._entries import Entry
 from ._files import fetch
-from ._sources import Entry
 from ._staging import Record, Staging
 
 P = ParamSpec("P")

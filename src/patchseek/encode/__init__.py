@@ -5,8 +5,9 @@
 A shard is committed when it is full or old enough, so that an interruption costs seconds of work, whatever the encoder.
 """
 
+import hashlib
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from functools import partial
 from pathlib import Path
 
@@ -29,19 +30,33 @@ from ._load import (
     load_page,
     read_file,
 )
+from ._own import require_own
 from ._pipeline import encode_stream, map_ahead
 from ._place import Walked, find_pictures, find_place, visit
 from ._plan import Missing, Plan
 from ._report import AddReport
 from ._run import OnProgress, Run
-from ._scan import EXCLUDED, LINKS, NO_SUFFIX, SKIPPED_FOLDERS, Scan, is_file, is_there
+from ._scan import (
+    EXCLUDED,
+    HIDDEN,
+    LINKS,
+    NO_SUFFIX,
+    REPEATED,
+    SKIPPED_FOLDERS,
+    Scan,
+    is_file,
+    is_there,
+    suffix_of,
+)
 from ._tasks import Place, Same, Task
 
 __all__ = [
     "EXCLUDED",
+    "HIDDEN",
     "LINKS",
     "MAX_FILE_BYTES",
     "NO_SUFFIX",
+    "REPEATED",
     "SHARD_IMAGES",
     "SKIPPED_FOLDERS",
     "AddReport",
@@ -69,6 +84,8 @@ __all__ = [
     "load_content",
     "map_ahead",
     "read_file",
+    "require_own",
+    "suffix_of",
     "take_leave",
     "visit",
 ]
@@ -214,13 +231,21 @@ def add_stream(
 ) -> AddReport:
     """Add pictures (name, bytes of the file) that are not files of their own, such as those of a tar.
 
-    folder: what the names are relative to; nothing is looked for there. A name that the collection has is passed over,
-    so that a broken run goes on. Nothing is removed. on_progress hears a total of 0: it is not known.
+    folder: what the names are relative to; nothing is looked for there. A name that the collection has with these very
+    bytes is passed over, so that a broken run goes on; with others, it is encoded anew. Nothing is removed but what
+    fails now. on_progress hears a total of 0: it is not known.
     """
     began = time.monotonic()
     with Writer(store) as writer:
-        known = {*store.known(folder), *(failure.path for failure in store.failures(folder))}
-        run = Run(writer, Place(folder), 0, on_progress, _is_full)
+        known = store.known(folder)
+        run = Run(writer, Place(folder), 0, on_progress, _is_full, known.__contains__)
+
+        def changed() -> Iterator[tuple[str, bytes]]:
+            for name, content in pictures:
+                if name in known and known[name].sha256 == hashlib.sha256(content).hexdigest():
+                    run.report.unchanged += 1
+                else:
+                    yield name, content
 
         def load(task: tuple[str, bytes], cuts: Pyramid, feed: Feed) -> Result:
             name, content = task
@@ -230,8 +255,7 @@ def add_stream(
             except ImageError as error:
                 return Failure(name, state, error.reason, error.passing)
 
-        run.encode(((name, content) for name, content in pictures if name not in known), load, encoder, n_workers)
-    run.report.unchanged = len(known)
+        run.encode(changed(), load, encoder, n_workers)
     run.report.seconds = time.monotonic() - began
     return run.report
 

@@ -16,10 +16,10 @@ import numpy as np
 
 from .._files import MAX_FILE_BYTES as MAX_FILE_BYTES
 from .._files import open_regular, too_large
-from ..encoders import DenseEncoder, Encoder, Features
+from ..encoders import DenseEncoder, Encoder, Features, flaw
 from ..errors import ImageError
-from ..images import count_pages, read
-from ..patches import Feed, Patches, cut
+from ..images import Picture, count_pages, read
+from ..patches import Feed, Patches, cut, decodings, joined, need_of
 from ..regions import Pyramid
 from ..store import Failure, FileState, NewPicture, may_have_pages, page_path
 from ._pipeline import WholePictures, encode_stream, map_ahead
@@ -131,15 +131,20 @@ def load_content(given: Content, same: Same | None, pyramid: Pyramid, feed: Feed
 
 def load_page(given: Content, pyramid: Pyramid, feed: Feed, page: int = 1, n_pages: int | None = None) -> Loaded:
     """Decode a picture and cut it. Raises ImageError."""
-    need = None if feed.exact else (pyramid.levels[-1] + 1) * feed.size
     path = page_path(given.path, page)
-    picture = read(given.content or given.file or b"", need=need, name=path, page=page)
+    picture: Picture | None = None
+    patches: list[Patches] = []
+    for part in decodings(pyramid):
+        if picture is None or picture.is_shrunk:
+            picture = read(given.content or given.file or b"", need=need_of(part, feed), name=path, page=page)
+        try:
+            patches.append(cut(picture, part, feed))
+        except MemoryError as error:
+            raise ImageError(path, "too little memory to cut it", passing=True) from error
+    assert picture is not None  # a pyramid has a level
     size = picture.width, picture.height
     new = NewPicture(path, given.state, given.sha256, *size, n_pages if page == 1 else None)
-    try:
-        return Loaded(new, cut(picture, pyramid, feed), picture.note)
-    except MemoryError as error:
-        raise ImageError(path, "too little memory to cut it", passing=True) from error
+    return Loaded(new, patches[0] if len(patches) == 1 else joined(patches), picture.note)
 
 
 def encode_tasks(
@@ -152,10 +157,11 @@ def encode_tasks(
 ) -> Generator[tuple[Loaded, Features], None, None]:
     """(picture without its patches, features (R * D) or (R, D) float32) of every task that `load` makes a picture of.
 
-    load: called in n_workers threads, by default one a core. on_other: hears, in order, of what is not to be encoded.
+    load: called in n_workers threads, by default one a core. on_other: hears of what is not to be encoded, and of what
+    the encoder has no features for: a failure that passes, since another way of computing may have some.
     The pages of a file are loaded a few at a time, its first one last, so that where that is there all are.
     """
-    feed, cuts = encoder.feed, pyramid
+    feed, cuts, name = encoder.feed, pyramid, encoder.identity.name
     if isinstance(encoder, DenseEncoder):
         encoder, cuts = WholePictures(encoder, pyramid.boxes), Pyramid((0,))
     n_workers = n_workers or os.cpu_count() or 1
@@ -181,4 +187,10 @@ def encode_tasks(
         closing(map_ahead(lambda task: load(task, cuts, feed), tasks, n_workers, 2 * n_workers)) as loaded,
         closing(encode_stream(patches(loaded), encoder)) as encoded,
     ):
-        yield from encoded
+        for picture, features in encoded:
+            problem = flaw(features.reshape(pyramid.n_regions, -1))
+            if problem is None:
+                yield picture, features
+                continue
+            new, reason = picture.picture, f"the encoder {name} answers with {problem}"
+            on_other(Failure(new.path, new.state, reason, passing=True, sha256=new.sha256))

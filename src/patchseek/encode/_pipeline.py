@@ -14,7 +14,7 @@ from typing import Generic, TypeVar
 import numpy as np
 
 from ..boxes import Boxes
-from ..encoders import DenseEncoder, Encoder, Features
+from ..encoders import DenseEncoder, Encoder, Features, check_answer
 from ..patches import Patches, joined
 
 T = TypeVar("T")
@@ -51,7 +51,10 @@ class WholePictures:
 
     def encode(self, patches: Patches) -> Features:
         """Features (B, R * D) of pictures (B, S, S, 3)."""
-        return self._encoder.encode_regions(patches, self._boxes).reshape(len(patches), -1)
+        encoder, n = self._encoder, len(patches)
+        answer = encoder.encode_regions(patches, self._boxes)
+        features = check_answer(answer, (n, len(self._boxes), encoder.identity.dim), encoder.identity.name)
+        return features.reshape(n, -1)
 
 
 @dataclass
@@ -71,9 +74,13 @@ def encode_stream(items: Iterable[tuple[T, Patches]], encoder: Encoder) -> Gener
     """Encode the patches (n, S, S, 3) of each item into features (n, D), in order, n being free to differ.
 
     Batches are filled across items, so that only the last one may be short; encoder.streams of them are under way at
-    once and no more than that is held.
+    once and no more than that is held. Raises EncoderError where the encoder answers in another shape than asked for.
     """
     waiting: deque[_Waiting[T]] = deque()
+    identity = encoder.identity
+
+    def encode(batch: Patches) -> Features:
+        return check_answer(encoder.encode(batch), (len(batch), identity.dim), identity.name)
 
     def batches() -> Iterator[Patches]:
         batch: list[Patches] = []
@@ -91,7 +98,7 @@ def encode_stream(items: Iterable[tuple[T, Patches]], encoder: Encoder) -> Gener
         if n:
             yield joined(batch)
 
-    for features in map_ahead(encoder.encode, batches(), encoder.streams, encoder.streams + 1):
+    for features in map_ahead(encode, batches(), encoder.streams, encoder.streams + 1):
         start = 0
         for entry in waiting:
             take = min(len(entry.features) - entry.n_filled, len(features) - start)

@@ -18,7 +18,13 @@ SKIPPED_FOLDERS = frozenset(
 """Folders (lower case) that systems and tools fill with copies and previews; hidden ones (.name) are skipped too."""
 
 EXCLUDED, LINKS, NO_SUFFIX = "excluded", "links", "no suffix"
-"""Keys of Scan.passed_over beside suffixes such as ".cr2"."""
+HIDDEN, REPEATED = "hidden", "repeated"
+"""Keys of Scan.passed_over beside suffixes such as ".cr2"; the last two are of tars and lists alone."""
+
+
+def suffix_of(name: str) -> str:
+    """The last suffix of a file's name, in small letters, which decides whether it is worth trying: see EXTENSIONS."""
+    return os.path.splitext(name)[1].lower()  # noqa: PTH122  # pathlib costs 5x here
 
 
 @dataclass
@@ -115,7 +121,7 @@ def _walk(folder: Path, left_out: Sequence[LeftOut], *, hidden: bool, follow_sym
         if not is_utf8(entry.name):
             found.unreadable[ascii(relative)] = "the name is not valid UTF-8; rename it"
             return
-        suffix = os.path.splitext(entry.name)[1].lower()  # noqa: PTH122  # pathlib costs 5x here
+        suffix = suffix_of(entry.name)
         is_folder = _is_folder(entry)
         # each is asked, unlike by any(), and of what is hidden too: no pattern means that in vain
         is_out = sum(rules.leaves_out(relative, is_folder) for rules in left_out) > 0

@@ -10,6 +10,9 @@ from numpy.typing import ArrayLike, NDArray
 
 from ..errors import EncoderError
 from ..patches import Feed, Patches
+from ._answers import check_answer as check_answer
+from ._answers import flaw as flaw
+from ._answers import flawed as flawed
 
 Features = NDArray[np.float32]
 """(B, D) float32, each row of unit length."""
@@ -28,6 +31,13 @@ class Cells:
         """Those of some of the patches."""
         return Cells(self.coarse[index], self.fine[index])
 
+    @property
+    def are_finite(self) -> NDArray[np.bool_]:
+        """(B,) False for the patches that have cells of NaN or infinity. Cells of zeros are of what shows nothing."""
+        with np.errstate(invalid="ignore", over="ignore"):  # a sum is of unit vectors, and finite where each number is
+            sums = self.coarse.sum(axis=(1, 2, 3)) + self.fine.sum(axis=(1, 2, 3))
+        return np.asarray(np.isfinite(sums))
+
 
 @dataclass(frozen=True)
 class EncoderIdentity:
@@ -40,7 +50,7 @@ class EncoderIdentity:
     dim: int
     # D, numbers in a feature
     weights: str
-    # SHA-256 (hex) of the weights
+    # SHA-256 (hex) of the weights; of a model of several files that of its first one, a plus, and that of the others
     preprocessing: str
     # how pixels are fed, in words: fit, interpolation, normalisation
 
@@ -74,7 +84,8 @@ class Encoder(Protocol):
     def encode(self, patches: Patches) -> Features:
         """Features (B, D) float32 of unit length, in order, of patches (B, S, S, 3) uint8 RGB, B >= 0.
 
-        Raises EncoderError when the patches have another shape or type.
+        A picture of which one is no number or zero fails to be indexed; see `flaw`. Raises EncoderError when the
+        patches have another shape or type.
         """
         ...
 
@@ -152,6 +163,9 @@ Options may follow a name: ?fit=pad&interpolation=bilinear&mode=dense&pool=gem&s
 """
 
 
+_EMBEDDED = ("embedded", "embedded-fast")
+
+
 def open_encoder(
     name: str = "embedded",
     *,
@@ -164,11 +178,11 @@ def open_encoder(
 ) -> Encoder:
     """Open the encoder of this name. Loads its library only now.
 
-    weights: their file; by default the models folder, the hub's cache and the network are looked through. engine: auto,
-    openvino, torch or onnxruntime, as far as the encoder has it. precision: auto, f32, bf16, f16 or int8. device: auto,
-    cuda, mps or cpu; or numbers, one or several with commas between them (cuda:0,cuda:1): then each device has a
-    process of its own, and one that fails costs a batch. batch: patches in a call; the embedded encoder keeps its own.
-    calibration: a folder of pictures, for int8.
+    weights: their file, a folder or an index of several; by default the models folder, the hub's cache and the network
+    are looked through. engine: auto, openvino, torch or onnxruntime, as far as the encoder has it. precision: auto,
+    f32, bf16, f16 or int8. device: auto, cuda, mps or cpu; or numbers, one or several with commas between them
+    (cuda:0,cuda:1): then each device has a process of its own, and one that fails costs a batch. batch: patches in a
+    call; the embedded encoder keeps its own. calibration: a folder of pictures, for int8.
     Raises EncoderError for a name nobody knows or what cannot be opened as asked, MissingExtra.
     """
     if batch is not None and batch < 1:
@@ -193,8 +207,12 @@ def open_here(
     calibration: Path | None,
 ) -> Encoder:
     """The same in this process, on one device."""
-    if name in ("embedded", "embedded-fast"):
+    head, _, options = name.partition("?")
+    if head in _EMBEDDED:
         from ._embedded import open_embedded
+
+        if options:
+            raise EncoderError(f"{head} takes no options, as it has one size and one way of answering: {options!r}")
 
         if weights is not None or device not in ("auto", "cpu") or calibration is not None:
             raise EncoderError("the embedded encoder has its own weights and runs on the CPU: leave out the options")
@@ -235,6 +253,16 @@ def open_here(
             raise EncoderError("an ONNX file holds its weights and runs on the CPU: leave out the options")
         return OnnxEncoder(parse_spec(name, OPTIONS), engine=engine, precision=precision, batch=batch)
     raise EncoderError(f"no encoder is called {name!r}; known: {', '.join(ENCODERS)}")
+
+
+def options_of(name: str) -> tuple[str, ...]:
+    """The options that the encoder of this name takes behind a question mark; all of them for a name nobody knows."""
+    from ._spec import FEED_OPTIONS, OPTIONS
+
+    head = name.partition("?")[0]
+    if head in _EMBEDDED:
+        return ()
+    return FEED_OPTIONS if head.partition(":")[0] in ("openclip", "onnx") else OPTIONS
 
 
 def check_patches(patches: Patches, size: int) -> None:

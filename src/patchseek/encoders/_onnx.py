@@ -6,9 +6,9 @@ here. S is the input's, or `size` where that may vary. A file of the same name t
     {"mean": [0.485, 0.456, 0.406], "std": [0.229, 0.224, 0.225], "interpolation": "bicubic", "size": 224}
 
 which are the defaults (ImageNet's), for pixels in [0, 1]. A uint8 model normalises pixels itself: no mean, no std.
+Its weights may lie in further files of its folder and those below; an .xml of OpenVINO's with its .bin will do, too.
 """
 
-import hashlib
 import json
 from dataclasses import replace
 from pathlib import Path
@@ -21,13 +21,14 @@ from .._home import expanded
 from ..errors import EncoderError, MissingExtra
 from ..patches import Feed, Patches
 from . import EncoderIdentity, Features, check_patches
+from ._model_files import hash_files, list_files
 from ._onnxruntime import OnnxRuntimeNetwork
 from ._onnxruntime import describe_input as describe_for_onnxruntime
 from ._openvino import OpenVinoNetwork
 from ._openvino import describe_input as describe_for_openvino
-from ._spec import INTERPOLATIONS, Spec
+from ._spec import FEED_OPTIONS, INTERPOLATIONS, Spec
 
-OPTIONS = ("fit", "interpolation", "size")
+OPTIONS = FEED_OPTIONS
 DEFAULTS: dict[str, Any] = {
     "mean": [0.485, 0.456, 0.406],
     "std": [0.229, 0.224, 0.225],
@@ -41,9 +42,7 @@ class OnnxEncoder:
 
     def __init__(self, spec: Spec, *, engine: str = "auto", precision: str = "auto", batch: int | None = None) -> None:
         """spec.model: the path. engine: auto, openvino or onnxruntime. Raises EncoderError, MissingExtra."""
-        path = expanded(spec.model).resolve()
-        if not path.is_file():
-            raise EncoderError(f"{path}: no such file")
+        path, others = _find(expanded(spec.model))
         if engine not in ("auto", "openvino", "onnxruntime"):
             raise EncoderError(f"engine must be auto, openvino or onnxruntime for an ONNX file, found {engine!r}")
         engine, shape, kind = _describe(path, engine)
@@ -78,7 +77,7 @@ class OnnxEncoder:
             str(replace(spec, model=str(path))),
             size,
             self._answer(np.zeros((1, size, size, 3), np.uint8)).shape[1],
-            hashlib.sha256(path.read_bytes()).hexdigest(),
+            hash_files(path, others),
             f"{spec.fit}, {self.feed.interpolation}, {words}",
         )
 
@@ -109,6 +108,23 @@ class OnnxEncoder:
         if self._layout == "uint8":
             return patches
         return np.ascontiguousarray(((patches - self._mean) / self._std).transpose(0, 3, 1, 2))
+
+
+def _find(given: Path) -> tuple[Path, list[Path]]:
+    """A model's first file, links followed, and the others that it is made of. Raises EncoderError.
+
+    Where these are not beside what a link points to, they are beside the link, as in the hub's cache.
+    """
+    path = given.resolve()
+    if not path.is_file():
+        raise EncoderError(f"{path}: no such file")
+    try:
+        return path, list_files(path)
+    except EncoderError:
+        here = given.absolute()
+        if here == path:
+            raise
+        return here, list_files(here)
 
 
 def read_options(path: Path) -> dict[str, Any]:

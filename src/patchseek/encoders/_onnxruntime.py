@@ -53,7 +53,8 @@ def describe_input(model: Path) -> tuple[list[int | None], str]:
     try:
         inputs = onnxruntime.InferenceSession(model, providers=["CPUExecutionProvider"]).get_inputs()
     except Exception as error:  # its own kinds derive from nothing else
-        raise EncoderError(f"{model}: cannot be read as an ONNX model: {str(error).splitlines()[-1][:200]}") from error
+        reason = " ".join(str(error).split())[-200:]
+        raise EncoderError(f"{model}: cannot be read as an ONNX model: {reason}") from error
     if len(inputs) != 1:
         raise EncoderError(f"{model}: an image model has one input, found {len(inputs)}")
     dims = [axis if isinstance(axis, int) else None for axis in inputs[0].shape]

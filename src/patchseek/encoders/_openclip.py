@@ -4,8 +4,12 @@ A model is fed squashed to a square, as the others, unless the name says fit=cen
 Features lie in the space that pictures and texts share.
 """
 
-from collections.abc import Sequence
+import logging
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +17,9 @@ from ..errors import EncoderError, MissingExtra
 from ..patches import Feed
 from . import EncoderIdentity, Features
 from ._calibration import read_calibration, words_for
+from ._checkpoint import load_weights
 from ._network import NetworkEncoder
-from ._spec import Spec
+from ._spec import FEED_OPTIONS, Spec
 from ._torch import Pixels, hash_weights, measure, open_network, torch, unit
 from ._weights import Source, check_file, locate
 
@@ -23,7 +28,7 @@ try:
 except ImportError as error:
     raise MissingExtra("open_clip_torch", "openclip") from error
 
-OPTIONS = ("fit", "interpolation", "size")
+OPTIONS = FEED_OPTIONS
 
 
 class OpenClipEncoder(NetworkEncoder):
@@ -115,22 +120,45 @@ def load(architecture: str, tag: str, path: Path, size: int | None) -> tuple[tor
     """The model in float32 on the CPU, and the hash of its weights. Raises EncoderError where the file does not fit."""
     published = open_clip.get_pretrained_cfg(architecture, tag) or {} if tag else {}
     chosen = {name: published[name] for name in ("mean", "std", "interpolation") if name in published}
+    create = partial(
+        open_clip.create_model,
+        architecture,
+        precision="fp32",
+        device="cpu",
+        force_image_size=size,
+        force_quick_gelu=bool(published.get("quick_gelu")),
+        force_preprocess_cfg=chosen,
+        weights_only=True,
+    )
+
+    def load_file(file: Path) -> tuple[torch.nn.Module, str]:
+        try:
+            sha256 = hash_weights(open_clip.factory.load_state_dict(str(file), weights_only=True))
+            return create(pretrained=str(file)).eval().requires_grad_(False), sha256
+        except Exception as error:  # many libraries below, many kinds
+            reason = " ".join(str(error).split())[:200] or type(error).__name__
+            raise EncoderError(f"{file}: does not fit {architecture}: {reason}") from error
+
+    def expected() -> dict[str, Any]:
+        with _quietly():  # it warns that these weights are random, as they are meant to be
+            return dict(create(pretrained=None, load_weights=False).state_dict())
+
+    return load_weights(path, load_file, expected, ("state_dict",))
+
+
+@contextmanager
+def _quietly() -> Iterator[None]:
+    """Without what this thread says to the root logger."""
+    own = threading.get_ident()
+
+    def is_of_others(record: logging.LogRecord) -> bool:
+        return record.thread != own
+
+    logging.root.addFilter(is_of_others)
     try:
-        sha256 = hash_weights(open_clip.factory.load_state_dict(str(path), weights_only=True))
-        model = open_clip.create_model(
-            architecture,
-            pretrained=str(path),
-            precision="fp32",
-            device="cpu",
-            force_image_size=size,
-            force_quick_gelu=bool(published.get("quick_gelu")),
-            force_preprocess_cfg=chosen,
-            weights_only=True,
-        )
-    except Exception as error:  # many libraries below, many kinds
-        reason = " ".join(str(error).split())[:200] or type(error).__name__
-        raise EncoderError(f"{path}: does not fit {architecture}: {reason}") from error
-    return model.eval().requires_grad_(False), sha256
+        yield
+    finally:
+        logging.root.removeFilter(is_of_others)
 
 
 def _side(size: int | Sequence[int]) -> int:

@@ -227,7 +227,8 @@ def describe_input(model: Path) -> tuple[list[int | None], str]:
     try:
         inputs = openvino.Core().read_model(model).inputs
     except RuntimeError as error:
-        raise EncoderError(f"{model}: cannot be read as an ONNX model: {str(error).splitlines()[-1][:200]}") from error
+        reason = " ".join(str(error).split())[-200:]
+        raise EncoderError(f"{model}: cannot be read as an ONNX model: {reason}") from error
     if len(inputs) != 1:
         raise EncoderError(f"{model}: an image model has one input, found {len(inputs)}")
     shape = inputs[0].partial_shape

@@ -63,6 +63,8 @@ class Spec:
 _DEFAULTS = {field.name: field.default for field in fields(Spec)}
 OPTIONS = tuple(field.name for field in fields(Spec))[2:]
 """What may stand behind the question mark."""
+FEED_OPTIONS = ("fit", "interpolation", "size")
+"""Those of a library whose models have one way of answering."""
 
 
 def parse_spec(name: str, options: tuple[str, ...] = OPTIONS) -> Spec:

@@ -23,6 +23,7 @@ from ..patches import Feed, Patches
 from . import Cells, EncoderIdentity, Features, check_patches
 from ._calibration import read_calibration, words_for
 from ._cells import WithCells, takes, with_cells
+from ._checkpoint import load_weights
 from ._dense import attention_pool, cell_shares, gem_pool, mean_pool
 from ._network import Network, NetworkEncoder
 from ._spec import Spec
@@ -51,7 +52,7 @@ class TimmEncoder(NetworkEncoder):
         batch: int | None = None,
         calibration: Path | None = None,
     ) -> None:
-        """weights: a .safetensors file, or .pt/.pth, of which only tensors are read; None: models folder, hub, network.
+        """weights: their file, see `_checkpoint`, a folder or an index of several; None: models folder, hub, network.
 
         The rest as `open_encoder` takes it. Raises EncoderError, MissingExtra.
         """
@@ -258,6 +259,16 @@ def load(spec: Spec, config: Any, path: Path) -> tuple[torch.nn.Module, str]:
 
     The classifier is loaded first and dropped then, so that timm compares every name: a half-loaded model looks well.
     """
+
+    def expected() -> dict[str, torch.Tensor]:
+        return dict(_create(spec, config, {}, getattr(config, "num_classes", 1000)).state_dict())
+
+    chosen = ("state_dict_ema", "model_ema", "state_dict", "model")
+    return load_weights(path, partial(_load_file, spec, config), expected, chosen)
+
+
+def _load_file(spec: Spec, config: Any, path: Path) -> tuple[torch.nn.Module, str]:
+    """The same of one file whose names are the model's own."""
     try:
         weights = timm.models.load_state_dict(str(path), weights_only=True)
         sha256 = hash_weights(weights)

@@ -44,12 +44,10 @@ def place(model: str, folder: Path | None = None) -> Path:
 
 
 def check_file(path: Path) -> Path:
-    """The path, made absolute. Raises EncoderError unless it is a file of a kind that holds tensors."""
-    path = expanded(path).resolve()
-    if not path.is_file():
+    """The path, made absolute; links are not followed, since shards lie beside them. Raises EncoderError for none."""
+    path = expanded(path).absolute()
+    if not (path.is_file() or path.is_dir()):
         raise EncoderError(f"{path}: no such file")
-    if path.suffix not in (_SUFFIX, ".pt", ".pth", ".bin"):
-        raise EncoderError(f"{path}: weights are a .safetensors, .pt, .pth or .bin file")
     return path
 
 
@@ -117,7 +115,7 @@ def fetch(name: str, folder: Path | None = None) -> Path:
         partial.unlink(missing_ok=True)
         reason = (str(error).splitlines() or [type(error).__name__])[0]
         raise EncoderError(f"{source.model}: {source.repository} could not be fetched: {reason}") from error
-    entry = {"model": source.model, "repository": source.repository, "sha256": _sha256(target)}
+    entry = {"model": source.model, "repository": source.repository, "sha256": hash_file(target)}
     manifest = folder / MANIFEST
     entries = _entries(manifest) | {target.name: entry | {"bytes": target.stat().st_size}}
     partial.write_text(json.dumps(entries, indent=2, sort_keys=True) + "\n")
@@ -133,7 +131,7 @@ def verify(folder: Path | None = None) -> list[str]:
         path = folder / name
         if not path.is_file():
             problems.append(f"{path}: missing")
-        elif _sha256(path) != entry.get("sha256"):
+        elif hash_file(path) != entry.get("sha256"):
             problems.append(f"{path}: not the file that was fetched (SHA-256 differs)")
     return problems
 
@@ -171,6 +169,7 @@ def _as_os_error() -> Iterator[None]:
         raise OSError(f"{type(error).__name__}: {error}") from error
 
 
-def _sha256(path: Path) -> str:
+def hash_file(path: Path) -> str:
+    """SHA-256 of a file, in hex."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()

@@ -76,6 +76,11 @@ class Picture:
     note: str | None = None
     # what a person should know of it, such as "its last 12 of 480 rows are missing"
 
+    @property
+    def is_shrunk(self) -> bool:
+        """Whether there are fewer pixels than the file holds."""
+        return self.pixels.shape[:2] != (self.height, self.width)
+
     @cached_property
     def image(self) -> Image.Image:
         """The pixels as an image of Pillow's, made once: a picture is cropped several times for one query."""

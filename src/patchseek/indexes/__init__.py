@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .._home import expanded
-from ..encoders import Features
+from ..encoders import Features, flaw
 from ..errors import EngineError, QueryError
 from ..store import Snapshot
 
@@ -102,6 +102,41 @@ def open_index(
     return open_faiss(engine, snapshot, cache, train_regions)
 
 
+def judge_engine(
+    engine: str, n_images: int, n_regions: int, dim: int, train_regions: Sequence[int] | None = None
+) -> None:
+    """Raise EngineError for an engine that cannot be built over so many pictures, before there are features of them.
+
+    Only what its string says is judged: whether a database answers is seen when it is opened.
+    """
+    engine = lasting(engine)
+    if engine in (EXACT, AUTO) or engine.startswith(ON_DEVICE):
+        return
+    if engine.startswith(MILVUS):
+        from ._milvus_recipe import parse as parse_milvus
+
+        parse_milvus(engine)
+    elif engine.startswith(POSTGRES):
+        from ._postgres_recipe import parse as parse_postgres
+
+        parse_postgres(engine)
+    else:
+        from ._faiss import judge_faiss
+
+        judge_faiss(engine, n_images, n_regions, dim, train_regions)
+
+
+def open_repeatable(snapshot: Snapshot) -> Index:
+    """Exact search whose answers depend on nothing but the features and the query, for figures that are compared.
+
+    How features lie in shards, and what other regions a picture has, changes the order in which an exact index adds
+    up, and so the last digits of its scores; here they are added up in float64 and rounded to six. Takes twice as long.
+    """
+    from ._exact import ExactIndex
+
+    return ExactIndex(snapshot, repeatable=True)
+
+
 def lasting(engine: str) -> str:
     """The engine's string as it can be kept: a relative file of Milvus Lite made absolute.
 
@@ -140,8 +175,10 @@ def n_cores() -> int:
 
 
 def check_query(queries: Features, k: int, dim: int) -> None:
-    """Raise QueryError unless queries are (Q, dim) and k >= 1."""
+    """Raise QueryError unless queries are (Q, dim), numbers and none of them zero, and k >= 1."""
     if queries.ndim != 2 or queries.shape[1] != dim:
         raise QueryError(f"queries must be (Q, {dim}), found {queries.shape}; another encoder?")
     if k < 1:
         raise QueryError(f"the number of pictures asked for must be at least 1, found {k}")
+    if problem := flaw(queries):
+        raise QueryError(f"a query must be of numbers that are not all zero, found {problem}")

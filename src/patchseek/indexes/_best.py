@@ -3,6 +3,7 @@
 import numpy as np
 from numpy.typing import NDArray
 
+from ..errors import EngineError
 from ..store import Snapshot
 from . import Hits
 
@@ -67,7 +68,7 @@ def best_columns(scores: NDArray[np.float32], k: int) -> NDArray[np.int64]:
 def group_pictures(snapshot: Snapshot, scores: NDArray[np.float32], rows: NDArray[np.int64], k: int) -> Hits:
     """The first k distinct live pictures among rows (Q, n), which come best first and are -1 where nothing was found.
 
-    Ties in order of position.
+    Ties in order of position. Raises EngineError for a score of these that is no number.
     """
     shape = (len(rows), k)
     hits = Hits(np.full(shape, -1, np.int64), np.full(shape, -1, np.int64), np.full(shape, -np.inf, np.float32))
@@ -75,6 +76,8 @@ def group_pictures(snapshot: Snapshot, scores: NDArray[np.float32], rows: NDArra
         found = query_rows >= 0
         positions, regions = np.divmod(query_rows[found], snapshot.n_regions)
         usable = np.flatnonzero(snapshot.live[positions])
+        if not np.isfinite(query_scores[found][usable]).all():
+            raise EngineError("the engine answers with scores that are no numbers; run: patchseek verify")
         _, first = np.unique(positions[usable], return_index=True)
         best = usable[np.sort(first)]  # a picture's first row is its best
         best = best[np.lexsort((positions[best], -query_scores[found][best]))][:k]

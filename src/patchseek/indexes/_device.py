@@ -20,6 +20,7 @@ from . import Hits, check_query
 from ._best import group_pictures
 from ._exact import ExactIndex
 from ._rescore import rescore
+from ._sound import require_sound
 
 SCORES_BYTES = 512 << 20
 """Scores that are on the device at a time, about; so few queries are answered in one go."""
@@ -90,6 +91,7 @@ class DeviceIndex:
     def search(self, queries: Features, k: int, among: NDArray[np.bool_] | None = None) -> Hits:
         """See Index. Beside the features, it takes some times SCORES_BYTES on the device, or less if there is less."""
         check_query(queries, k, self._snapshot.dim)
+        require_sound(self._snapshot, among)
         k = max(min(k, self._snapshot.n_live), 1)
         queries = np.ascontiguousarray(queries, np.float32)
         with self._lock:  # at once, two searches would only need the memory of two

@@ -2,14 +2,14 @@
 
 Few queries are limited by reading the features, many by multiplying, and each has its own way. Few: `_scan` ranks the
 rows of each piece in place, and pictures are gathered from the best rows until nothing below them can count. Many:
-features become float32 block by block for a matrix product. The first does not depend on luck: it goes deeper, at
-worst through all rows, until the answer is certain.
+features become float32 block by block for a matrix product, or float64 where answers have to be repeatable. The first
+does not depend on luck: it goes deeper, at worst through all rows, until the answer is certain.
 """
 
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from functools import cached_property
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,6 +19,7 @@ from ..store import Half, Snapshot
 from . import EXACT_BYTES, Hits, check_query, n_cores
 from ._best import Best, group_pictures
 from ._scan import HalfPiece, can_scan
+from ._sound import require_sound
 
 BLOCK_BYTES = 32 << 20
 """float32 features converted at a time, and about the bytes of their scores."""
@@ -27,6 +28,8 @@ _SCANNED = 16  # queries; a scan reads all features for each, conversion costs a
 _PIECE_ROWS = (
     16_384  # scanned by one thread in one go: two usual shards; smaller ones cost more in calls (4,096: 1.15 times)
 )
+_DIGITS = 6
+"""Of a repeatable score: a float64 sum of rounded features is known far beyond them, in whatever order it is taken."""
 T = TypeVar("T")
 U = TypeVar("U")
 
@@ -36,22 +39,27 @@ class ExactIndex:
 
     name = "exact"
 
-    def __init__(self, snapshot: Snapshot, pool: ThreadPoolExecutor | None = None) -> None:
-        self._snapshot = snapshot
+    def __init__(self, snapshot: Snapshot, pool: ThreadPoolExecutor | None = None, *, repeatable: bool = False) -> None:
+        """repeatable: see indexes.open_repeatable."""
+        self._snapshot, self._repeatable = snapshot, repeatable
         self._pool = pool or ThreadPoolExecutor(n_cores(), "exact")
 
     def search(self, queries: Features, k: int, among: NDArray[np.bool_] | None = None) -> Hits:
         """See Index. Memory: a few BLOCK_BYTES, plus 28 bytes for each of _PRUNE_AT candidates and of Q * k hits."""
         check_query(queries, k, self._snapshot.dim)
-        if among is not None:
-            part, positions = self._snapshot.only(among)
-            hits = ExactIndex(part, self._pool).search(queries, k)
-            found = hits.positions >= 0
-            hits.positions[found] = positions[hits.positions[found]]
-            return hits
+        require_sound(self._snapshot, among, self._map)
+        if among is None:
+            return self._search(queries, k)
+        part, positions = self._snapshot.only(among)
+        hits = ExactIndex(part, self._pool, repeatable=self._repeatable)._search(queries, k)
+        found = hits.positions >= 0
+        hits.positions[found] = positions[hits.positions[found]]
+        return hits
+
+    def _search(self, queries: Features, k: int) -> Hits:
         k = max(min(k, self._snapshot.n_live), 1)
         queries = np.ascontiguousarray(queries, np.float32)
-        if len(queries) <= _SCANNED and self._pieces:
+        if len(queries) <= _SCANNED and not self._repeatable and self._pieces:
             return self._scan(queries, k)
         return self._multiply(queries, k)
 
@@ -95,22 +103,27 @@ class ExactIndex:
         best = Best(len(queries), k, _PRUNE_AT)
         n_images = max(BLOCK_BYTES // (snapshot.n_regions * max(snapshot.dim, len(queries)) * 4), 1)
         n_images = max(min(n_images, snapshot.n_positions), 1)
-        features = np.empty((n_images, snapshot.n_regions, snapshot.dim), np.float32)
-        scores = np.empty((n_images * snapshot.n_regions, len(queries)), np.float32)  # memory is costly to get anew
+        kind: type[np.floating[Any]] = np.float64 if self._repeatable else np.float32
+        features = np.empty((n_images, snapshot.n_regions, snapshot.dim), kind)
+        scores = np.empty((n_images * snapshot.n_regions, len(queries)), kind)  # memory is costly to get anew
+        columns = queries.T.astype(kind)
         for start, block in snapshot.blocks(n_images):
             live = np.flatnonzero(snapshot.live[start : start + len(block)])
             self._convert(block, features)
             n_rows = len(block) * snapshot.n_regions
-            np.matmul(features.reshape(-1, snapshot.dim)[:n_rows], queries.T, out=scores[:n_rows])
+            with np.errstate(invalid="ignore"):  # removed pictures may have features that are no numbers
+                np.matmul(features.reshape(-1, snapshot.dim)[:n_rows], columns, out=scores[:n_rows])
+                if self._repeatable:
+                    np.round(scores[:n_rows], _DIGITS, out=scores[:n_rows])
             tops, winners = self._winners(scores[:n_rows].reshape(*block.shape[:2], -1))
-            best.offer(live + start, winners[live].T, tops[live].T)
+            best.offer(live + start, winners[live].T, tops[live].T.astype(np.float32, copy=False))
         return best.hits()
 
-    def _convert(self, block: Half, features: Features) -> None:
-        """Write the block (n, R, D) into the first n of features (m, R, D) float32, by all cores."""
+    def _convert(self, block: Half, features: NDArray[Any]) -> None:
+        """Write the block (n, R, D) into the first n of features (m, R, D), by all cores."""
         self._map(lambda part: np.copyto(features[: len(block)][part], block[part]), self._parts(len(block)))
 
-    def _winners(self, scores: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+    def _winners(self, scores: NDArray[Any]) -> tuple[NDArray[Any], NDArray[np.int64]]:
         """The best score and the first region that has it, (n, Q) each, of scores (n, R, Q), by all cores."""
         tops = scores[:, 0].copy()
         winners = np.zeros(tops.shape, np.int64)

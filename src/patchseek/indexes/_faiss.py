@@ -18,7 +18,7 @@ from uuid import uuid4
 import numpy as np
 from numpy.typing import NDArray
 
-from ..encoders import Features
+from ..encoders import Features, flawed
 from ..errors import EngineError
 from ..store import Snapshot
 from . import Hits, check_query, n_cores
@@ -28,6 +28,7 @@ from ._faiss_child import AnewError, BuildError, Job, build, load, own_words, se
 from ._faiss_recipe import Recipe, parse
 from ._faiss_saved import Saved, find_saved, keep, note_tried
 from ._rescore import rescore
+from ._sound import require_sound, without_flaws
 
 _log = logging.getLogger(__name__)
 
@@ -144,6 +145,20 @@ def open_faiss(
     return FaissIndex(engine, index, snapshot)
 
 
+def judge_faiss(
+    engine: str, n_images: int, n_regions: int, dim: int, train_regions: Sequence[int] | None = None
+) -> None:
+    """Raise EngineError for a string that cannot become an index of so many features; see indexes.judge_engine."""
+    recipe, n_rows = parse(engine, train_regions), n_images * n_regions
+    n_training = len(recipe.training_rows(n_images, n_regions, _TRAIN_ROWS))
+    recipe.check(n_rows, n_training, dim)
+    job = Job(recipe.factory, dim, recipe.is_l2, recipe.parameters, n_training, n_rows, 1, only_looks=True)
+    try:
+        build(job, np.empty((0, dim), np.float16), ())
+    except BuildError as error:
+        raise EngineError(f"FAISS cannot build {recipe.text!r} from {n_training} features: {error}") from error
+
+
 def _is_l2(index: Any) -> bool:
     """Whether smaller is better: some kinds of index are always so, whatever was asked for."""
     import faiss
@@ -169,10 +184,13 @@ def _build(cache: Path | None, recipe: Recipe, snapshot: Snapshot, saved: Saved 
     is_new = saved is None or saved.n_shards < len(snapshot.shards)  # else it is only to be searched in a new way
     n_known = saved.n_shards if saved else 0
     start = sum(len(array) for array in snapshot.arrays[:n_known])
-    blocks = (block.reshape(-1, snapshot.dim) for _, block in snapshot.blocks(_BLOCK_IMAGES, start))
+    if is_new:
+        require_sound(snapshot, np.arange(snapshot.n_positions) >= start)
+    blocks = without_flaws(snapshot.blocks(_BLOCK_IMAGES, start), snapshot.dim)
     n_rows = snapshot.n_positions * snapshot.n_regions
     n_most = _TRIED_ROWS if saved else _TRAIN_ROWS
     training = snapshot.rows(recipe.training_rows(snapshot.n_positions, snapshot.n_regions, n_most))
+    training = training[~flawed(training)]
     with _places(cache, recipe) as places:
         job = Job(
             *(recipe.factory, snapshot.dim, recipe.is_l2, recipe.parameters, len(training), n_rows),

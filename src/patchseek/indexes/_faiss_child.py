@@ -55,6 +55,8 @@ class Job:
     # an index to begin with; None: train a new one
     targets: Sequence[str] = ()
     # where to save it: the first of these that can be written; none: only try it
+    only_looks: bool = False
+    # whether there are no features yet, so that only the strings and the counts are judged
 
     @property
     def cpu_seconds(self) -> int:
@@ -85,7 +87,7 @@ def build(job: Job, training: NDArray[np.float16], blocks: Iterable[NDArray[np.f
         try:
             with suppress(BrokenPipeError), child.stdin as pipe:  # a child that died: its exit code says why
                 pipe.write(json.dumps([asdict(job), job.cpu_seconds, job.n_bytes]).encode() + b"\n")
-                for rows in (training, *blocks):
+                for rows in filter(len, (training, *blocks)):
                     pipe.write(np.ascontiguousarray(rows, np.float16).data.cast("B"))
             code = child.wait()
         finally:
@@ -126,12 +128,12 @@ def _serve(pipe: BinaryIO) -> None:
     import faiss
 
     faiss.omp_set_num_threads(job.n_threads)
+    if job.only_looks:
+        _look(_untrained(job), job)
+        return
     training = _read(pipe, job.n_training, job.dim)
     if job.saved is None:
-        metric = faiss.METRIC_L2 if job.is_l2 else faiss.METRIC_INNER_PRODUCT
-        index: Any = faiss.index_factory(job.dim, job.factory, metric)
-        _tune_training(index)
-        _set_parameters(index, job.parameters)  # a wrong name is told before the training, which may take hours
+        index = _untrained(job)
         if not index.is_trained:
             index.train(training)
     else:
@@ -152,6 +154,29 @@ def _serve(pipe: BinaryIO) -> None:
         del index  # before it is there twice
         index = load(written)  # as it will be
     _try(index, job, training)
+
+
+def _untrained(job: Job) -> Any:
+    """The index of the job's strings. A wrong parameter is told here, before the training, which may take hours."""
+    import faiss
+
+    metric = faiss.METRIC_L2 if job.is_l2 else faiss.METRIC_INNER_PRODUCT
+    index: Any = faiss.index_factory(job.dim, job.factory, metric)
+    _tune_training(index)
+    _set_parameters(index, job.parameters)
+    return index
+
+
+def _look(index: Any, job: Job) -> None:
+    """Raise SystemExit where so few features as there will be cannot train the index."""
+    import faiss
+
+    ivf = faiss.try_extract_index_ivf(index)
+    inner: Any = faiss.downcast_index(ivf or index)
+    n_words = int(getattr(getattr(inner, "pq", None), "ksub", 0))
+    for n, what in ((int(getattr(ivf, "nlist", 0)), "clusters"), (n_words, "code words")):
+        if job.n_training < n:
+            sys.exit(f"{n} {what} need as many training features, there will be {job.n_training}")
 
 
 def _limit(cpu_seconds: int, n_bytes: int) -> None:

@@ -16,6 +16,7 @@ from ..encoders import Features
 from ..errors import EngineError
 from ..store import Snapshot
 from ._owner import shard_tag
+from ._sound import require_numbers
 
 TIMEOUT = 60
 """Seconds for one message."""
@@ -72,6 +73,7 @@ class Rows:
             self._send(snapshot.ids[chosen].tolist(), snapshot.features(chosen), tag)
 
     def _send(self, ids: Sequence[int], features: Features, tag: str) -> None:
+        require_numbers(features)
         rows = [
             {"row": image * len(regions) + r, "image": image, "region": r, "shard": tag, "feature": feature}
             for image, regions in zip(ids, features, strict=True)

@@ -29,6 +29,7 @@ from ._best import group_pictures, known_rows
 from ._exact import search_few
 from ._owner import owner_of, shard_tag
 from ._postgres_recipe import Recipe, parse
+from ._sound import require_numbers
 
 _WAIT = 60  # seconds for another process that is loading the same collection
 _BATCH_BYTES = 8 << 20  # of features in one message
@@ -215,6 +216,7 @@ def _copied(ids: NDArray[np.int64], features: Half) -> bytes:
 
     https://www.postgresql.org/docs/current/sql-copy.html; a halfvec is sent as D, a zero and D numbers.
     """
+    require_numbers(features)
     n, n_regions, dim = features.shape
     fields = [("n_fields", ">i2"), ("n_image", ">i4"), ("image", ">i8"), ("n_region", ">i4"), ("region", ">i2")]
     fields += [("n_feature", ">i4"), ("dim", ">i2"), ("zero", ">i2")]

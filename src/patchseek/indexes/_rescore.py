@@ -3,7 +3,7 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from ..encoders import Features
+from ..encoders import Features, flawed
 from ..store import Snapshot
 
 
@@ -18,7 +18,9 @@ def rescore(
     scores, rows = scores.copy(), rows.copy()
     for q, query in enumerate(queries):
         found = rows[q, :n][rows[q, :n] >= 0]
-        exact = snapshot.rows(found).astype(np.float32) @ query
+        features = snapshot.rows(found)
+        features[flawed(features)] = 0  # of removed pictures, as the index has them
+        exact = features.astype(np.float32) @ query
         order = np.lexsort((found, -exact))
         rows[q, : len(found)] = found[order]
         scores[q, : len(found)] = exact[order]

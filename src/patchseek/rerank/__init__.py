@@ -7,6 +7,7 @@ better half of those a second. What a patch scores is its likeness to the query 
 part by part: likeness alone prefers fragments. Of the best box of each picture, the details are compared as well.
 """
 
+import logging
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
@@ -17,18 +18,27 @@ from numpy.typing import NDArray
 
 from ..boxes import Boxes, clip, suppress
 from ..encode import map_ahead
-from ..encoders import CellEncoder, Encoder
+from ..encoders import CellEncoder, Cells, Encoder, Features, check_answer, flawed
 from ..images import Picture
 from ..indexes import n_cores
 from ..originals import find_original
 from ..patches import Patches, crop, joined
 from ..search import FoundBox, Match, Query
+from ..store import Image
 from ._agreement import agreement
 from ._geometry import fit, locate
 from ._neighbourhoods import propose, surround
 
+_log = logging.getLogger(__name__)
+
 T = TypeVar("T")
 U = TypeVar("U")
+OnStep = Callable[[], None]
+"""Called, in any thread, before a picture is opened or cut and a batch encoded; what it raises ends the work."""
+
+
+def go_on() -> None:
+    """The OnStep of work that nothing ends."""
 
 
 @dataclass(frozen=True)
@@ -77,9 +87,11 @@ class Refiner:
     query: Query
     encoder: Encoder
     recipe: Recipe = Recipe()
+    on_step: OnStep = go_on
 
     def refine(self, pictures: Iterable[Picture | None], regions: Boxes) -> Iterator[FoundBox | None]:
-        """A finer box for each picture, starting from its region (N, 4), in order; None for None.
+        """A finer box for each picture, starting from its region (N, 4), in order; None for None, and where the encoder
+        answers with nothing but what is no number.
 
         Batches are filled across CHUNK pictures, and no more of them are held at once.
         """
@@ -93,11 +105,17 @@ class Refiner:
 
     def refine_matches(self, matches: Sequence[Match]) -> Iterator[FoundBox | None]:
         """A finer box for each match, from its own, in order; None where its file has gone or holds another picture."""
-        pictures = map_ahead(lambda match: find_original(match.image, need=need(self.encoder)), matches, 2, 8)
+        pictures = map_ahead(lambda match: self.open(match.image), matches, 2, 8)
         return self.refine(pictures, np.array([match.box for match in matches]).reshape(-1, 4))
 
+    def open(self, image: Image) -> Picture | None:
+        """The picture as it was indexed, as large as is needed here; None where there is none."""
+        self.on_step()
+        return find_original(image, need=need(self.encoder))
+
     def find_copies(self, picture: Picture, heat: NDArray[np.float32], regions: Boxes) -> list[FoundBox]:
-        """All places of a picture that answer the query about as well as the best does, best first, at least one.
+        """All places of a picture that answer the query about as well as the best does, best first, at least one where
+        the encoder has numbers for any.
 
         heat (R,): likeness of the picture's regions (R, 4). The neighbourhoods of its best regions, far enough apart,
         are looked at; what is found there is encoded, overlaps are suppressed, and what scores well is shifted once.
@@ -107,6 +125,9 @@ class Refiner:
         boxes = np.concatenate([seeds, *self._look_around([picture] * len(seeds), seeds, 2 * recipe.n_proposed, 0.2)])
         scores, likeness, fine = self._score(crop(picture, boxes, self.encoder.feed))
         kept = suppress(boxes, scores, max_iou=0.2, n=recipe.max_copies, max_containment=_SAME_COPY)
+        kept = kept[np.isfinite(scores[kept])]
+        if not len(kept):
+            return []
         kept = kept[scores[kept] >= recipe.rough_share * scores[kept[0]]]
         best = _Best(boxes, scores, likeness, fine)[kept]
         self._improve([picture] * len(kept), best, len(kept))
@@ -118,7 +139,8 @@ class Refiner:
     def score(self, patches: Patches) -> NDArray[np.float32]:
         """How well patches (B, S, S, 3) answer the query, (B,), at most 1.
 
-        (likeness + w * agreement) / (1 + w), w the recipe's weight; the likeness alone where there are no cells.
+        (likeness + w * agreement) / (1 + w), w the recipe's weight; the likeness alone where there are no cells. -inf
+        where the encoder answers with what is no number.
         """
         return self._score(patches)[0]
 
@@ -129,21 +151,39 @@ class Refiner:
 
     def _score(self, patches: Patches) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]]:
         """What `score` gives (B,), likenesses (B,), and fine cells (B, h, h, E), with h = 0 where there are none."""
-        if not isinstance(self.encoder, CellEncoder) or not self._has_cells:
-            likeness = np.asarray(self.encoder.encode(patches) @ self.query.feature, np.float32)
+        self.on_step()
+        encoder, identity = self.encoder, self.encoder.identity
+        shape = len(patches), identity.dim
+        if not isinstance(encoder, CellEncoder) or not self._has_cells:
+            features = check_answer(encoder.encode(patches), shape, identity.name)
+            likeness = self._likeness(features, flawed(features))
             return likeness, likeness, np.empty((len(patches), 0, 0, 0), np.float32)
-        features, cells = self.encoder.encode_cells(patches)
-        likeness = np.asarray(features @ self.query.feature, np.float32)
+        answer, cells = encoder.encode_cells(patches)
+        features = check_answer(answer, shape, identity.name)
+        lost = flawed(features) | ~cells.are_finite
+        if lost.any():
+            cells = Cells(*(np.where(lost[:, None, None, None], 0, part) for part in (cells.coarse, cells.fine)))
+        likeness = self._likeness(features, lost)
         agreed = np.max([agreement(own.coarse[0], cells.coarse) for own in self.query.cells], axis=0)
         weight = self.recipe.agreement
         return np.asarray((likeness + weight * agreed) / (1 + weight), np.float32), likeness, cells.fine
 
-    def _refine(self, pictures: Sequence[Picture], regions: Boxes) -> list[FoundBox]:
+    def _likeness(self, features: Features, lost: NDArray[np.bool_]) -> NDArray[np.float32]:
+        """Inner products (B,) of features (B, D) with the query's; -inf for those that are lost."""
+        likeness = np.asarray(np.where(lost[:, None], 0, features) @ self.query.feature, np.float32)
+        likeness[lost] = -np.inf
+        return likeness
+
+    def _refine(self, pictures: Sequence[Picture], regions: Boxes) -> list[FoundBox | None]:
         proposed = self._look_around(pictures, regions, self.recipe.n_proposed, 0.5)
         candidates = [np.concatenate([region[None], more]) for region, more in zip(regions, proposed, strict=True)]
         best = self._best(pictures, candidates)
         self._improve(pictures, best, -(-len(pictures) // 2))
-        return self._finish(best)
+        n_lost = int(np.isneginf(best.scores).sum())
+        if n_lost:
+            name = self.encoder.identity.name
+            _log.warning("the encoder %s has no numbers for %d pictures looked at more closely", name, n_lost)
+        return [found if np.isfinite(found.score) else None for found in self._finish(best)]
 
     def _improve(self, pictures: Sequence[Picture], best: "_Best", n: int) -> None:
         """Try boxes beside the best, turn by turn: of the n best pictures, then of those alone that rose by it."""
@@ -184,10 +224,13 @@ class Refiner:
             target /= max(float(np.linalg.norm(target)), 1e-12)
         windows, feed = surround(regions), replace(encoder.feed, size=encoder.window, keep=1.0, exact=False)
         indices = range(len(pictures))
-        maps = encoder.encode_map(
-            joined(self._in_threads(lambda i: crop(pictures[i], windows[i : i + 1], feed, _GAP), indices))
+        seen = joined(self._in_threads(lambda i: crop(pictures[i], windows[i : i + 1], feed, _GAP), indices))
+        self.on_step()
+        maps = encoder.encode_map(seen)
+        finite = [bool(np.isfinite(each).all()) for each in maps]
+        found = self._in_threads(
+            lambda i: propose(maps[i], power, target, n, max_iou)[0] if finite[i] else np.empty((0, 4)), indices
         )
-        found = self._in_threads(lambda i: propose(maps[i], power, target, n, max_iou)[0], indices)
         low, sides = windows[:, :2], windows[:, 2:] - windows[:, :2]
         return [clip(np.tile(low[i], 2) + boxes * np.tile(sides[i], 2)) for i, boxes in enumerate(found)]
 
@@ -213,8 +256,13 @@ class Refiner:
 
     def _in_threads(self, function: Callable[[T], U], items: Sequence[T]) -> list[U]:
         """function(item) for all items, on as many threads as there are cores, or the encoder has streams."""
+
+        def step(item: T) -> U:
+            self.on_step()
+            return function(item)
+
         n_threads = max(self.encoder.streams, min(n_cores(), MOST_THREADS))
-        return list(map_ahead(function, items, n_threads, 2 * n_threads))
+        return list(map_ahead(step, items, n_threads, 2 * n_threads))
 
 
 @dataclass(frozen=True, eq=False)

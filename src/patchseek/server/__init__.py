@@ -9,6 +9,7 @@ import secrets
 from collections.abc import Callable
 from dataclasses import replace
 from typing import TYPE_CHECKING
+from urllib.parse import quote
 
 from ..collection import Collection
 from ..errors import MissingExtra, PatchseekError
@@ -84,4 +85,5 @@ def _address(settings: ServerSettings) -> str:
     """What to open in a browser: on this machine, unless there is a public address."""
     host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(settings.host, settings.host)
     own = f"http://[{host}]:{settings.port}" if ":" in host else f"http://{host}:{settings.port}"
-    return f"{(settings.public_url or own).rstrip('/')}/" + (f"?token={settings.token}" if settings.token else "")
+    place = f"{(settings.public_url or own).rstrip('/')}/"
+    return f"{place}?token={quote(settings.token, safe='')}" if settings.token else place

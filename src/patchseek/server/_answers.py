@@ -10,6 +10,8 @@ from ..encoders import TextEncoder
 from ..errors import QueryError
 from ..images import Picture
 from ..records import collection_record, match_record, query_record
+from ..rerank import OnStep
+from ._responses import told
 
 OPTIONS = {
     "refine": "how many of the first results get finer boxes, 0 for none",
@@ -64,17 +66,21 @@ class SearchRequest:
     # which pictures may answer; see store.Choice
 
 
-def answer(collection: Collection, request: SearchRequest) -> dict[str, Any]:
-    """The ranked pictures with their boxes, {"query", "collection", "results"}. Raises QueryError, BoxError."""
+def answer(collection: Collection, request: SearchRequest, on_step: OnStep) -> dict[str, Any]:
+    """The ranked pictures with their boxes, {"query", "collection", "results"}. Raises QueryError, BoxError.
+
+    on_step: see Collection.search.
+    """
     options = _options(request, offered(collection))
     if not request.queries and "text" not in options:
-        raise QueryError("nothing to look for: send a picture (image), or name one (query_id, image_id)")
+        raise QueryError("nothing to look for: a form sends a picture (image), or names one (query_id, image_id)")
     pictures = [query.picture for query in request.queries]
     boxes = [query.box for query in request.queries]
     matches = collection.search(
-        _one_or_all(pictures), box=_one_or_all(boxes), top=request.skip + request.top, **options
+        _one_or_all(pictures), box=_one_or_all(boxes), top=request.skip + request.top, on_step=on_step, **options
     )
     results = [match_record(rank, match) for rank, match in enumerate(matches, 1)]
+    results = [result | {"image": told(result["image"])} for result in results]
     queries = [_record(query) for query in request.queries]
     return {
         "query": queries[0] if queries else {"text": request.text},
@@ -115,4 +121,4 @@ def _one_or_all(values: Sequence[Any]) -> Any:
 def _record(query: QueryPicture) -> dict[str, Any]:
     picture = query.picture
     inner = None if query.box is None else from_pixels(query.box, picture.width, picture.height)
-    return query_record(query.name, picture, inner)
+    return query_record(told(query.name), picture, inner)

@@ -8,13 +8,16 @@ from typing import Any
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
 from starlette.responses import FileResponse, JSONResponse, Response
 from starlette.staticfiles import StaticFiles
 
 from .. import __version__
 from ..collection import Collection
 from ..errors import BoxError, ImageError, PatchseekError, QueryError, StoreLocked
+from ._askers import Gone
 from ._guard import Guard
+from ._methods import HeadAsGet, allowed
 from ._metrics import Measured
 from ._queue import Busy
 from ._responses import PROBLEMS, Prometheus
@@ -26,6 +29,9 @@ from ._settings import ServerSettings
 
 WEB = Path(str(files(__package__) / "web"))
 _FRESH = {"cache-control": "no-cache"}
+_GONE = 499
+"""Whoever asked has gone. Nobody hears it; it is counted in the metrics, under nginx's number."""
+_FILES = 'send multipart/form-data in which the part of a file says filename="..." (filename* alone makes it a text)'
 
 
 def build(collection: Collection, settings: ServerSettings) -> FastAPI:
@@ -52,7 +58,8 @@ def build(collection: Collection, settings: ServerSettings) -> FastAPI:
     _add_pages(app, services)
     _add_errors(app, services)
     app.add_middleware(Measured, metrics=services.metrics)
-    app.add_middleware(Guard, settings=settings)  # added last: outermost
+    app.add_middleware(Guard, settings=settings)
+    app.add_middleware(HeadAsGet)  # added last: outermost
     return app
 
 
@@ -89,9 +96,23 @@ def _add_errors(app: FastAPI, services: Services) -> None:
     async def invalid(_: Request, error: RequestValidationError) -> Response:
         return _problem(422, "; ".join(_sentence(problem) for problem in error.errors()[:5]))
 
+    @app.exception_handler(400)
+    async def unreadable(request: Request, error: HTTPException) -> Response:
+        hint = f"; {_FILES}" if "form" in request.headers.get("content-type", "") else ""
+        return _problem(400, f"the body cannot be read: {error.detail.rstrip('.')}{hint}")
+
+    @app.exception_handler(405)
+    async def wrong_method(request: Request, error: HTTPException) -> Response:
+        methods = allowed(app.routes, request.scope) or (error.headers or {}).get("Allow", "GET, HEAD")
+        return _problem(405, f"{request.method} is not for this path; {methods} may be", {"allow": methods})
+
     @app.exception_handler(Busy)
     async def busy(_: Request, error: Busy) -> Response:
         return _problem(429, str(error), {"retry-after": str(error.retry_after)})
+
+    @app.exception_handler(Gone)
+    async def gone(_: Request, __: Gone) -> Response:
+        return Response(status_code=_GONE)
 
     @app.exception_handler(PatchseekError)
     async def ours(_: Request, error: PatchseekError) -> Response:
@@ -102,6 +123,10 @@ def _add_errors(app: FastAPI, services: Services) -> None:
 
 def _sentence(problem: Any) -> str:
     where = ".".join(str(part) for part in problem["loc"][1:]) or str(problem["loc"][0])
+    if "Expected UploadFile" in problem["msg"]:
+        return f"{where}: a text, where a file is expected; {_FILES}"
+    if problem["type"] == "missing" and where == "image":
+        return f"image: no such file in the form; {_FILES}"
     return f"{where}: {problem['msg']}"
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from ..encoders import CellEncoder, Cells, DenseEncoder, Encoder, EncoderIdentity, Features, TextEncoder
+from ..encoders import CellEncoder, Cells, DenseEncoder, Encoder, EncoderIdentity, Features, TextEncoder, check_answer
 from ..patches import Feed, Patches, joined
 
 WAIT_SECONDS = 0.002
@@ -108,7 +108,9 @@ class BatchingEncoder:
     def _encode(self, calls: list[_Call]) -> None:
         self._on_batch(len(calls))
         try:
-            features = self.encoder.encode(joined([call.patches for call in calls]))
+            patches = joined([call.patches for call in calls])
+            identity = self.encoder.identity
+            features = check_answer(self.encoder.encode(patches), (len(patches), identity.dim), identity.name)
         except Exception as error:
             if len(calls) == 1:
                 calls[0].error = error

@@ -7,13 +7,15 @@ in the address bar (Host) must be ours, and whatever says where it comes from (O
 import hashlib
 import hmac
 import ipaddress
+import re
 import socket
 from collections.abc import Iterable
-from urllib.parse import parse_qs, quote, urlsplit
+from urllib.parse import parse_qs, quote, unquote, urlsplit
 
 from starlette.responses import HTMLResponse, JSONResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from ._body import Body, TooLong
 from ._settings import LOOPBACK_NAMES, ServerSettings
 
 HEADERS = {
@@ -27,6 +29,9 @@ HEADERS = {
     "permissions-policy": "camera=(), microphone=(), geolocation=()",
 }
 _YEAR = 365 * 24 * 3600
+_MOST_SESSIONS = 8
+"""Of servers on one host that a browser calls by the same cookie."""
+_SESSION = re.compile("[0-9a-f]{64}")
 
 
 class Guard:
@@ -48,12 +53,12 @@ class Guard:
         headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
         scope = self._without_prefix(scope)
         refusal = self._refuse(scope, headers) or self._go_into(scope) or self._ask_token(scope, headers)
-        body = _Body(receive, self.settings.max_upload_bytes)
+        body = Body(receive, self.settings.max_upload_bytes, is_held_back="expect" in headers)
         protected = _protect(send, HEADERS, scope["path"])
         if refusal is None and body.is_too_long(headers.get("content-length", "")):
-            await body.drain()
             refusal = _too_large(self.settings.max_upload_bytes)
         if refusal is not None:
+            await body.drain()
             await refusal(scope, receive, protected)
             return
         has_begun = False
@@ -62,12 +67,14 @@ class Guard:
             nonlocal has_begun
             if body.is_over and not has_begun:
                 return  # whatever the application makes of half a body, it is not what should be said
+            if message.get("status", 200) >= 400:
+                await body.drain()
             has_begun = True
             await protected(message)
 
         try:
             await self.app(scope, body.receive, answer)
-        except _TooLong:
+        except TooLong:
             if has_begun:
                 raise
         if body.is_over and not has_begun:
@@ -93,7 +100,8 @@ class Guard:
     def _refuse(self, scope: Scope, headers: dict[str, str]) -> Response | None:
         """The answer to a request of another site; None for one of ours."""
         host = headers.get("host", "")
-        if not self.allows_host(host):
+        is_check = not host and scope["path"] == "/healthz"  # of HTTP/1.0, which no browser speaks
+        if not is_check and not self.allows_host(host):
             return _problem(421, f"this server does not answer to the name {host[:100]!r}; see --public-url")
         origin = headers.get("origin")
         if origin is not None and not self._allows_origin(origin, host, scope.get("scheme", "http")):
@@ -128,19 +136,21 @@ class Guard:
         scheme, _, given = headers.get("authorization", "").partition(" ")
         if scheme.lower() == "bearer" and hmac.compare_digest(given.strip().encode(), self.token):
             return None
-        shown = _cookies(headers.get("cookie", ""), self.cookie)
-        if any(hmac.compare_digest(value.encode(), self.session.encode()) for value in shown):
+        sessions = _sessions(scope, self.cookie)
+        if any(hmac.compare_digest(session.encode(), self.session.encode()) for session in sessions):
             return None
         if scope["path"] == "/" and scope["method"] == "GET":
-            asked = parse_qs(scope["query_string"].decode("latin-1")).get("token")
-            if asked and hmac.compare_digest(asked[0].strip().encode(), self.token):
-                return self._welcome()
+            asked = _tokens(scope["query_string"].decode("latin-1"))
+            if any(hmac.compare_digest(each.encode(), self.token) for each in asked):
+                return self._welcome(sessions)
             return HTMLResponse(_door("That token is not the right one." if asked else ""), 401)
         return _problem(401, "this server needs a token", {"www-authenticate": "Bearer"})
 
-    def _welcome(self) -> Response:
+    def _welcome(self, sessions: Iterable[str]) -> Response:
         """Set the cookie and go on. By a page of ours, since a redirect from a link elsewhere would leave it unsent.
 
+        What the browser showed under its name stays in it: another server may listen on the same port, of a container
+        or behind a proxy, and whoever signs in here is not signed out there.
         Without a path, a browser keeps a cookie for the folder that it sees in its address bar, and what is below.
         """
         answer = HTMLResponse(
@@ -149,43 +159,10 @@ class Guard:
             headers={"cache-control": "no-store"},
         )
         secure = self.public is not None and self.public.scheme == "https"
-        answer.set_cookie(self.cookie, self.session, _YEAR, path=None, httponly=True, samesite="strict", secure=secure)
+        others = [each for each in dict.fromkeys(sessions) if _SESSION.fullmatch(each)][: _MOST_SESSIONS - 1]
+        kept = ".".join([self.session, *others])
+        answer.set_cookie(self.cookie, kept, _YEAR, path=None, httponly=True, samesite="strict", secure=secure)
         return answer
-
-
-class _TooLong(Exception):
-    """More body than allowed."""
-
-
-class _Body:
-    """Counts the body while it streams in."""
-
-    def __init__(self, receive: Receive, limit: int) -> None:
-        self._receive, self._limit, self._n_bytes = receive, limit, 0
-        self.is_over = False
-        self._is_more = True
-
-    def is_too_long(self, declared: str) -> bool:
-        """Whether the Content-Length alone is too much."""
-        return declared.isdecimal() and int(declared[:20]) > self._limit
-
-    async def receive(self) -> Message:
-        """The next message. Raises _TooLong."""
-        message = await self._receive()
-        self._n_bytes += len(message.get("body", b""))
-        self._is_more = bool(message.get("more_body", False))
-        if self._n_bytes > self._limit:
-            self.is_over = True
-            raise _TooLong
-        return message
-
-    async def drain(self) -> None:
-        """Throw away what is still coming, up to the limit once more: who is cut off while sending hears no answer."""
-        n_bytes = 0
-        while self._is_more and n_bytes < self._limit:
-            message = await self._receive()
-            n_bytes += len(message.get("body", b""))
-            self._is_more = bool(message.get("more_body", False))
 
 
 def _protect(send: Send, headers: dict[str, str], path: str) -> Send:
@@ -223,10 +200,21 @@ def _origin(url: str) -> tuple[str, str | None, int | None] | None:
         return None
 
 
-def _cookies(header: str, name: str) -> list[str]:
-    """The values of all cookies of a name: a browser sends those of several paths together."""
-    pairs = (pair.strip().partition("=") for pair in header.split(";"))
-    return [value.strip('"') for key, _, value in pairs if key == name]
+def _sessions(scope: Scope, name: str) -> list[str]:
+    """The sessions in all cookies of a name: a browser sends those of several paths together.
+
+    Of every other cookie nothing is asked, neither a name nor an end to its quotes. A proxy may have split the header,
+    or joined it with commas.
+    """
+    headers = [value.decode("latin-1") for key, value in scope["headers"] if key == b"cookie"]
+    pairs = (pair.partition("=") for header in headers for pair in re.split("[;,]", header))
+    return [each for key, _, value in pairs if key.strip() == name for each in value.strip(' "').split(".")]
+
+
+def _tokens(query: str) -> list[str]:
+    """What an address may mean by token: as a form sends it, and as somebody types it who does not encode a plus."""
+    typed = query.partition("token=")[2]
+    return [each.strip() for each in (*parse_qs(query).get("token", ()), unquote(typed), typed) if each.strip()]
 
 
 def _is_address(name: str) -> bool:

@@ -15,6 +15,7 @@ from typing import Any
 from ..encode import AddReport, OnProgress
 from ..errors import PatchseekError
 from ._queue import Busy
+from ._responses import told
 
 KEPT = 100
 """Finished jobs that are remembered."""
@@ -67,7 +68,9 @@ class Job:
             "seconds": round((self.ended or time.monotonic()) - self.began, 2),
             "error": self.error,
             "report": None if report is None else {name: getattr(report, name) for name in counts},
-            "failures": [] if report is None else [{"image": f.path, "reason": f.reason} for f in report.failed[:100]],
+            "failures": []
+            if report is None
+            else [{"image": told(f.path), "reason": f.reason} for f in report.failed[:100]],
         }
 
 

@@ -59,6 +59,6 @@ class Measured:
             await self.app(scope, receive, noting)
         finally:
             route = getattr(scope.get("route"), "path", "other")
-            method = scope["method"] if scope["method"] in ("GET", "POST", "DELETE", "HEAD") else "other"
+            method = scope["method"] if scope["method"] in ("GET", "POST", "DELETE") else "other"
             self.metrics.requests.labels(method, route, str(status)).inc()
             self.metrics.seconds.labels(route).observe(time.monotonic() - began)

@@ -6,7 +6,9 @@ import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
-from typing import ParamSpec, TypeVar
+from typing import Any, ParamSpec, TypeVar
+
+from ._askers import Asker, Gone
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -37,13 +39,33 @@ class WorkQueue:
 
     async def run(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """What the function returns, computed in a thread. Raises Busy when the queue is full, and what it raises."""
+        return await asyncio.wrap_future(self._submit(lambda: function(*args, **kwargs)))
+
+    async def run_for(self, asker: Asker, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """The same for somebody who may go. Raises Gone then: what waits is dropped, what runs may ask the asker."""
+        asker.require()
+        work = asyncio.wrap_future(self._submit(lambda: function(*args, **kwargs)))
+        leaving = asyncio.ensure_future(asker.leaves())
+        try:
+            both: set[asyncio.Future[Any]] = {work, leaving}
+            await asyncio.wait(both, return_when=asyncio.FIRST_COMPLETED)
+            if work.done():
+                return work.result()
+            leaving.result()
+            raise Gone
+        finally:
+            asker.has_gone = not work.done()
+            work.cancel()
+            leaving.cancel()
+
+    def _submit(self, call: Callable[[], T]) -> "Future[T]":
         with self._lock:
             if self._n_calls >= self._most:
                 raise Busy(max(1, math.ceil(self._n_calls * self._seconds / self._n_workers)))
             self._n_calls += 1
-        future = self._pool.submit(self._timed, lambda: function(*args, **kwargs))
+        future = self._pool.submit(self._timed, call)
         future.add_done_callback(self._leave)  # also when the caller has gone, and then not before the thread is done
-        return await asyncio.wrap_future(future)
+        return future
 
     def _timed(self, call: Callable[[], T]) -> T:
         began = time.monotonic()

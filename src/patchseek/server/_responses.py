@@ -4,6 +4,8 @@ from typing import Any
 
 from starlette.responses import Response, StreamingResponse
 
+from .._addresses import masked
+
 _SENTENCE = {"type": "object", "properties": {"detail": {"type": "string"}}, "required": ["detail"]}
 _WORDS = {
     400: "The request cannot be read",
@@ -24,8 +26,11 @@ PROBLEMS: dict[int | str, dict[str, Any]] = {
 
 
 def told(name: object) -> str:
-    """A name or path as text that JSON over HTTP can hold: bytes that are no UTF-8 become escapes."""
-    return str(name).encode("utf-8", "backslashreplace").decode()
+    """A name, path or URL as text that JSON over HTTP can hold: bytes that are no UTF-8 become escapes.
+
+    What is secret in a URL is not told: whoever may see a picture may not yet open the store it came from.
+    """
+    return masked(str(name)).encode("utf-8", "backslashreplace").decode()
 
 
 class Jpeg(Response):

@@ -7,11 +7,13 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, File, HTTPException, Path, Query, Request, Response, UploadFile
 
+from .._addresses import is_url
 from ..encode import AddReport, OnProgress
 from ..patterns import plain
 from ..records import collection_record
 from ..store import Image, Writer
 from ._answers import OPTIONS, offered
+from ._askers import Asker
 from ._responses import PROBLEMS, Jpeg, told
 from ._services import Services
 from ._shapes import MOST_ID, CollectionShape, ImagePage, ImageShape, JobShape
@@ -35,6 +37,7 @@ def image_routes(services: Services) -> APIRouter:
 
     @router.get("/images", response_model=ImagePage)
     async def list_images(
+        request: Request,
         skip: Annotated[int, Query(ge=0, le=MOST_ID)] = 0,
         limit: Annotated[int, Query(ge=1, le=500)] = 60,
         name: Annotated[str, Query(max_length=200, description="only paths that contain this")] = "",
@@ -43,11 +46,11 @@ def image_routes(services: Services) -> APIRouter:
 
         def run() -> dict[str, Any]:
             wanted = plain(name).casefold()
-            ids = [i for i, _, path in collection.store.paths() if wanted in plain(path).casefold()]
+            ids = [i for i, _, path in collection.store.paths() if wanted in plain(told(path)).casefold()]
             images = collection.store.images(ids[skip : skip + limit])
             return {"total": len(ids), "images": [_record(services, image) for image in images if image is not None]}
 
-        return await services.catalogue.run(run)
+        return await services.catalogue.run_for(Asker(request), run)
 
     @router.get("/images/{image_id}", response_model=ImageShape)
     async def show_image(image_id: ImageId) -> Any:
@@ -91,7 +94,7 @@ def image_routes(services: Services) -> APIRouter:
             on_progress(1, 1)
             return AddReport(removed=removed)
 
-        return services.jobs.start("remove", image.path, work).record()
+        return services.jobs.start("remove", told(image.path), work).record()
 
     @router.post("/images/{image_id}/reveal", status_code=204, response_class=Response)
     async def reveal(image_id: ImageId) -> None:
@@ -118,7 +121,7 @@ def _describe(services: Services) -> dict[str, Any]:
         "runs_on": collection.encoder.runs_on,
         "bytes": collection.store.n_bytes(),
         "n_failures": len(failures),
-        "failures": [{"image": f.path, "reason": f.reason} for f in failures[:_FAILURES]],
+        "failures": [{"image": told(f.path), "reason": f.reason} for f in failures[:_FAILURES]],
         "folders": [
             {
                 "folder_id": number,
@@ -137,10 +140,10 @@ def _describe(services: Services) -> dict[str, Any]:
 def _record(services: Services, image: Image) -> dict[str, Any]:
     return {
         "image_id": image.id,
-        "image": image.path,
+        "image": told(image.path),
         "width": image.width,
         "height": image.height,
-        "file": told(image.file) if services.settings.is_local else None,
+        "file": told(image.file) if services.settings.is_local and not is_url(image.path) else None,
     }
 
 
@@ -149,7 +152,7 @@ async def _jpeg(services: Services, request: Request, image_id: int, size: int) 
     headers = {"etag": f'"{image.sha256[:32]}-{image.page}-{size}"', "cache-control": "private, max-age=3600"}
     if request.headers.get("if-none-match") == headers["etag"]:
         return Response(status_code=304, headers=headers)
-    return Jpeg(await services.pictures.run(services.thumbnails.jpeg, image, size), headers=headers)
+    return Jpeg(await services.pictures.run_for(Asker(request), services.thumbnails.jpeg, image, size), headers=headers)
 
 
 def _opener() -> str | None:

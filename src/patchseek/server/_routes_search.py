@@ -2,12 +2,13 @@
 
 from typing import Annotated, Any
 
-from fastapi import APIRouter, File, Form, HTTPException, Path, Response, UploadFile
+from fastapi import APIRouter, File, Form, HTTPException, Path, Request, Response, UploadFile
 from pydantic import StringConstraints
 
 from ..errors import BoxError
 from ..images import Picture
 from ._answers import QueryPicture, SearchRequest, answer
+from ._askers import Asker
 from ._responses import PROBLEMS, Jpeg, Png, Zip
 from ._services import Services
 from ._shapes import MOST_ID, JudgedSet, QueryRef, QueryShape, ResultRef, SearchAnswer, SheetRequest
@@ -25,6 +26,7 @@ def search_routes(services: Services) -> APIRouter:
 
     @router.post("/search", response_model=SearchAnswer, response_model_exclude_unset=True)
     async def search(
+        request: Request,
         image: Annotated[list[UploadFile], File(description="a picture of the object")] = [],  # noqa: B006
         query_id: Annotated[list[str], Form(description="a picture sent before")] = [],  # noqa: B006
         image_id: Annotated[list[Id], Form(description="a picture of the collection")] = [],  # noqa: B006
@@ -55,72 +57,80 @@ def search_routes(services: Services) -> APIRouter:
         if not services.settings.is_local and any(place.lstrip("!").startswith(("/", "~")) for place in under):
             raise HTTPException(422, "under: folders are named as they are seen from the indexed one")
         boxes = [_parse_box(text) for text in box]
-        sent = [await services.receive(file) for file in image]
+        asker = Asker(request)
+        sent = [await services.receive(file, asker) for file in image]
         sent += [services.query(key) for key in query_id]
         queries = [QueryPicture(query.name, query.picture) for query in sent]
 
         def run() -> dict[str, Any]:
-            members = [QueryPicture(*services.member(key)) for key in image_id]
-            negative = [QueryPicture(*services.member(key)) for key in exclude]
+            members = [QueryPicture(*services.member(key, asker)) for key in image_id]
+            negative = [QueryPicture(*services.member(key, asker)) for key in exclude]
             asked = _with_boxes([*queries, *members], boxes)
             return answer(
                 services.collection,
                 SearchRequest(
                     asked, top, skip, refine, several, text, tuple(negative), distinct, under, tags, since, until
                 ),
+                asker.require,
             )
 
-        found = await services.searches.run(run)
+        found = await services.searches.run_for(asker, run)
         if sent:
             found["query"]["query_id"] = sent[0].id
         found["collection"]["path"] = services.discreet(found["collection"]["path"])
         return found
 
     @router.post("/queries", status_code=201, response_model=QueryShape, response_model_exclude_unset=True)
-    async def send_query(image: Annotated[UploadFile, File(description="a picture of the object")]) -> Any:
+    async def send_query(
+        request: Request, image: Annotated[UploadFile, File(description="a picture of the object")]
+    ) -> Any:
         """Send a picture once, to search with it often (`query_id`). It is kept in memory for a while."""
-        query = await services.receive(image)
+        if (n := len((await request.form()).getlist("image"))) > 1:
+            raise HTTPException(422, f"image: one picture a request, found {n}")
+        query = await services.receive(image, Asker(request))
         picture = query.picture
         return {"query_id": query.id, "image": query.name, "width": picture.width, "height": picture.height}
 
     @router.get("/queries/{query_id}/picture", response_class=Jpeg)
-    async def query_picture(query_id: Annotated[str, Path(max_length=100)]) -> Response:
+    async def query_picture(request: Request, query_id: Annotated[str, Path(max_length=100)]) -> Response:
         """A picture sent before, upright, as JPEG."""
         query = services.query(query_id)
-        made = await services.pictures.run(to_jpeg, query.picture, 2048)
+        made = await services.pictures.run_for(Asker(request), to_jpeg, query.picture, 2048)
         return Jpeg(made, headers={"cache-control": "private, max-age=600"})
 
     @router.post("/sheet", response_class=Png)
-    async def draw_sheet(asked: SheetRequest) -> Response:
+    async def draw_sheet(request: Request, asked: SheetRequest) -> Response:
         """A contact sheet of results, as PNG."""
         if asked.query is None and not asked.results:
             raise HTTPException(422, "a sheet needs a query or at least one result")
+        asker = Asker(request)
 
         def run() -> bytes:
-            query = None if asked.query is None else _picture(services, asked.query)
+            query = None if asked.query is None else _picture(services, asked.query, asker)
             box = None if asked.query is None else asked.query.box
-            return sheet(query, box, [_shown(services, ref) for ref in asked.results])
+            return sheet(query, box, [_shown(services, ref) for ref in asked.results], asker.require)
 
-        return Png(await services.searches.run(run))
+        return Png(await services.searches.run_for(asker, run))
 
     @router.post("/judgements", response_class=Zip)
-    async def save_judgements(asked: JudgedSet) -> Response:
+    async def save_judgements(request: Request, asked: JudgedSet) -> Response:
         """Judged results as a zip for `patchseek eval`: query.json, gallery.json and the query pictures."""
+        asker = Asker(request)
 
         def run() -> bytes:
             objects = [
                 Judged(
                     judged.name,
-                    _picture(services, judged.query),
+                    _picture(services, judged.query, asker),
                     judged.query.box,
                     tuple(_shown(services, ref) for ref in judged.right),
                     tuple(judged.unsure),
                 )
                 for judged in asked.objects
             ]
-            return judged_set(services.collection, objects, show_paths=services.settings.is_local)
+            return judged_set(services.collection, objects, asker.require, show_paths=services.settings.is_local)
 
-        return Zip(await services.searches.run(run))
+        return Zip(await services.searches.run_for(asker, run))
 
     return router
 
@@ -146,12 +156,12 @@ def _with_boxes(queries: list[QueryPicture], boxes: list[Box | None]) -> tuple[Q
     )
 
 
-def _picture(services: Services, ref: QueryRef) -> Picture:
+def _picture(services: Services, ref: QueryRef, asker: Asker) -> Picture:
     if ref.query_id is not None:
         return services.query(ref.query_id).picture
     if ref.image_id is None:
         raise HTTPException(422, "a query is named by query_id or image_id")
-    return services.member(ref.image_id)[1]
+    return services.member(ref.image_id, asker)[1]
 
 
 def _shown(services: Services, ref: ResultRef) -> Shown:

@@ -6,6 +6,7 @@ from ..collection import Collection
 from ..errors import ImageError
 from ..images import Picture
 from ..store import Image
+from ._askers import Asker
 from ._batching import batching
 from ._decode import Decoder
 from ._jobs import Jobs
@@ -63,16 +64,17 @@ class Services:
             raise HTTPException(404, "this query picture is not kept any more: send it again")
         return query
 
-    async def receive(self, file: UploadFile) -> Query:
-        """Decode an uploaded picture, in a process that can be killed, and keep it. Raises ImageError, Busy."""
+    async def receive(self, file: UploadFile, asker: Asker) -> Query:
+        """Decode an uploaded picture, in a process that can be killed, and keep it. Raises ImageError, Busy, Gone."""
         name = shown_name(file)
-        picture = await self.decodes.run(lambda: self.decoder.decode(file.file.read(), name))
+        picture = await self.decodes.run_for(asker, lambda: self.decoder.decode(file.file.read(), name))
         return self.queries.keep(name, picture)
 
     async def keep_upload(self, file: UploadFile) -> str:
         """Check an uploaded picture as `receive` does and write it into the collection's folder of uploads; its name.
 
-        One at a time is in memory, however many were sent.
+        One at a time is in memory, however many were sent. What has come in whole is kept, also of somebody who has
+        gone since.
         """
         name = shown_name(file)
 
@@ -84,8 +86,9 @@ class Services:
         await self.decodes.run(check_and_write)
         return name
 
-    def member(self, image_id: int) -> tuple[str, Picture]:
-        """Name and pixels of a picture of the collection. Raises HTTPException 404, ImageError."""
+    def member(self, image_id: int, asker: Asker) -> tuple[str, Picture]:
+        """Name and pixels of a picture of the collection. Raises HTTPException 404, ImageError, Gone."""
+        asker.require()
         image = self.image(image_id)
         picture = self._members.get(image.sha256)
         if picture is None:

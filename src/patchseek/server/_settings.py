@@ -43,6 +43,8 @@ class ServerSettings:
             raise PatchseekError(f"listening on {self.host} needs a token: whoever can reach it could see the pictures")
         if self.token is not None and not (self.token.isascii() and self.token.isprintable() and len(self.token) >= 8):
             raise PatchseekError("a token is at least 8 characters of plain ASCII")
+        if self.token is not None and self.token != self.token.strip():
+            raise PatchseekError("a token begins and ends with something else than a space")
         if self.public_url is not None:
             _check_address(self.public_url)
         for folder in self.allow_dirs:

@@ -11,12 +11,15 @@ from typing import Any
 import numpy as np
 from PIL import Image as PillowImage
 
+from .._addresses import is_url
 from ..boxes import from_pixels
 from ..collection import Collection
 from ..draw import Tile, contact_sheet
 from ..draw.thumbnails import thumbnail
 from ..images import Picture
+from ..rerank import OnStep
 from ..store import Image
+from ._responses import told
 
 MOST_TILES = 100
 
@@ -46,29 +49,34 @@ class Judged:
     # ids of pictures that were shown and not judged
 
 
-def sheet(query: Picture | None, box: Box | None, results: Sequence[Shown]) -> bytes:
-    """A contact sheet as PNG: the query with its box, and the results with theirs, in the given order."""
+def sheet(query: Picture | None, box: Box | None, results: Sequence[Shown], on_step: OnStep) -> bytes:
+    """A contact sheet as PNG: the query with its box, and the results with theirs, in the given order.
+
+    on_step: called before each picture; what it raises ends the work.
+    """
     tile = None
     if query is not None:
         boxes = [] if box is None else [from_pixels(box, query.width, query.height)]
         tile = Tile(query.pixels, boxes=np.array(boxes).reshape(-1, 4))
     stream = BytesIO()
-    PillowImage.fromarray(contact_sheet(tile, _tiles(results))).save(stream, "PNG")
+    PillowImage.fromarray(contact_sheet(tile, _tiles(results, on_step))).save(stream, "PNG")
     return stream.getvalue()
 
 
-def _tiles(results: Sequence[Shown]) -> Iterator[Tile]:
+def _tiles(results: Sequence[Shown], on_step: OnStep) -> Iterator[Tile]:
     for shown in results:
+        on_step()
         image = shown.image
         boxes = np.array([from_pixels(shown.box, image.width, image.height)])
-        yield Tile(thumbnail(image), image.path, boxes, score=shown.score)
+        yield Tile(thumbnail(image), told(image.path), boxes, score=shown.score)
 
 
-def judged_set(collection: Collection, objects: Sequence[Judged], *, show_paths: bool) -> bytes:
+def judged_set(collection: Collection, objects: Sequence[Judged], on_step: OnStep, *, show_paths: bool) -> bytes:
     """A zip of query.json, gallery.json and the query pictures, as `patchseek eval` reads them.
 
     Pictures marked right are the object's; those shown and not judged are ignored for it; all others count as not
-    showing it. show_paths: name the gallery's files by where they are; else relative to their indexed folder.
+    showing it. on_step: as of `sheet`. show_paths: name the gallery's files by where they are; else relative to their
+    indexed folder.
     """
     stream = BytesIO()
     queries: list[dict[str, Any]] = []
@@ -76,6 +84,7 @@ def judged_set(collection: Collection, objects: Sequence[Judged], *, show_paths:
     ignored: dict[int, list[str]] = {}
     with zipfile.ZipFile(stream, "w", zipfile.ZIP_STORED) as archive:
         for number, judged in enumerate(objects, 1):
+            on_step()
             file = f"queries/{number:02}-{_plain(judged.name)}.jpg"
             picture = BytesIO()
             PillowImage.fromarray(np.asarray(judged.query.pixels)).save(picture, "JPEG", quality=95, subsampling=0)
@@ -90,7 +99,8 @@ def judged_set(collection: Collection, objects: Sequence[Judged], *, show_paths:
         gallery = []
         for image_id, root, path in collection.store.paths():
             found = labels.get(image_id, [])
-            row: dict[str, Any] = {"id": f"g-{image_id}", "image": str(root / path) if show_paths else path}
+            place = str(root / path) if show_paths and not is_url(path) else told(path)
+            row: dict[str, Any] = {"id": f"g-{image_id}", "image": place}
             row["instance"] = [name for name, _ in found] or None
             row["bbox"] = [box for _, box in found] or None
             if image_id in ignored:

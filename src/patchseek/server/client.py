@@ -1,6 +1,7 @@
 """Ask a patchseek server, with nothing but the standard library: `Client("http://127.0.0.1:8765").search("photo.jpg")`."""
 
 import json
+import logging
 import secrets
 import urllib.error
 import urllib.parse
@@ -12,6 +13,9 @@ from typing import Any
 from .._files import open_regular
 from .._home import expanded
 from ..errors import ImageError, PatchseekError
+from ._settings import is_loopback
+
+_log = logging.getLogger(__name__)
 
 _LINE = b"\r\n"
 Option = str | int | Sequence[str]
@@ -26,15 +30,31 @@ class ServerError(PatchseekError):
         self.status = status
 
 
+class _Staying(urllib.request.HTTPRedirectHandler):
+    """Is led nowhere: token and picture are for the server that was named."""
+
+    def redirect_request(self, *_: Any) -> None:
+        """None, which makes an HTTPError of every redirection."""
+
+
 class Client:
-    """A server at an address. Every call is one request; errors are ServerError with the server's own words."""
+    """A server at an address. Every call is one request, to that address and no other.
+
+    Errors are ServerError with the server's own words. A proxy that the environment names (http_proxy, https_proxy) is
+    used, but not to reach this machine itself.
+    """
 
     def __init__(self, url: str, token: str | None = None, *, timeout: float = 60.0) -> None:
-        if not url.startswith(("http://", "https://")):
-            raise ServerError(f"{url!r}: the address of a server begins with http:// or https://")
-        self.url, _, query = url.partition("?")  # the whole address that the server printed may be given
-        self.url, self.timeout = self.url.rstrip("/"), timeout
-        self.token = token or next(iter(urllib.parse.parse_qs(query).get("token", ())), None)
+        """url: may be the whole address that the server printed, with its token. token: goes before that one."""
+        parts = _address(url)
+        self.url, self.timeout = f"{parts.scheme}://{parts.netloc}{_quoted(parts.path)}", timeout
+        self.token = _checked(token or _token_in(parts.query))
+        is_near = is_loopback(parts.hostname or "")
+        if self.token and parts.scheme == "http" and not is_near:
+            _log.warning(
+                "%s: the token travels unencrypted, and whoever is between can read it; use https://", self.url
+            )
+        self._opener = urllib.request.build_opener(_Staying, *([urllib.request.ProxyHandler({})] if is_near else []))
 
     def search(
         self, query: str | Path | int | bytes, *, box: Sequence[float] | None = None, top: int = 10, **options: Option
@@ -71,12 +91,51 @@ class Client:
             body = b"".join(_part(boundary, name, value) for name, value in fields) + f"--{boundary}--\r\n".encode()
         request = urllib.request.Request(self.url + path, body, headers)
         try:
-            with urllib.request.urlopen(request, timeout=self.timeout) as answer:
+            with self._opener.open(request, timeout=self.timeout) as answer:
                 return json.load(answer)
         except urllib.error.HTTPError as error:
-            raise ServerError(f"{self.url}: {_detail(error)}", error.code) from error
+            with error:  # it holds the connection
+                raise ServerError(f"{self.url}: {_detail(error)}", error.code) from error
         except (OSError, ValueError) as error:
             raise ServerError(f"{self.url}: no answer ({getattr(error, 'reason', error)})") from error
+
+
+def _address(url: str) -> urllib.parse.SplitResult:
+    """The parts of a server's address. Raises ServerError, which repeats no token and no password."""
+    shown = url.partition("#")[0].partition("?")[0]
+    if not url.startswith(("http://", "https://")):
+        raise ServerError(f"{shown.rpartition('@')[2]!r}: the address of a server begins with http:// or https://")
+    try:
+        parts = urllib.parse.urlsplit(url)
+        is_fine = bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        parts, is_fine = urllib.parse.urlsplit(""), False
+    if "@" in shown.split("/")[2]:
+        raise ServerError("the address of a server takes no user and no password; its token stands behind ?token=")
+    if not is_fine or not shown.isprintable() or " " in shown:
+        raise ServerError(
+            f"{shown!r}: the address of a server is http://HOST or https://HOST, with a port or a path or not"
+        )
+    return parts
+
+
+def _quoted(path: str) -> str:
+    """A path as it is sent, without a slash at its end; letters of any kind may be given."""
+    return urllib.parse.quote(path.rstrip("/"), safe="/%:@!$&'()*+,;=~")
+
+
+def _token_in(query: str) -> str | None:
+    """The token of a printed address. A plus is a plus: no address of ours holds it for a space."""
+    pairs = (pair.partition("=") for pair in query.split("&"))
+    return next((urllib.parse.unquote(value) for name, _, value in pairs if name == "token"), None)
+
+
+def _checked(token: str | None) -> str | None:
+    """The token without what a file or a shell left around it. Raises ServerError, which does not repeat it."""
+    token = (token or "").strip()
+    if not (token.isascii() and token.isprintable()):
+        raise ServerError("the token holds letters that no server takes: it is plain ASCII in one line")
+    return token or None
 
 
 def _part(boundary: str, name: str, value: str | Path | bytes) -> bytes:
@@ -98,7 +157,10 @@ def _part(boundary: str, name: str, value: str | Path | bytes) -> bytes:
 
 
 def _detail(error: urllib.error.HTTPError) -> str:
-    """The server's sentence; the status where it sent none."""
+    """The server's sentence; the status where it sent none; where it leads to, for a redirection."""
+    place = error.headers.get("Location")
+    if 300 <= error.code < 400 and place is not None:
+        return f"leads on to {place[:300]!a} ({error.code}), where nothing was sent; name that address if it is meant"
     try:
         return str(json.load(error)["detail"])
     except (ValueError, KeyError, TypeError, OSError):

@@ -13,6 +13,7 @@ from ..patterns import Words
 from ._backup import back_up, restore
 from ._choice import Choice, Moment, same_tags
 from ._exclusions import all_exclusions, exclusions, remember_exclusions
+from ._lock import take_lock
 from ._records import (
     Failure,
     FileState,
@@ -59,5 +60,6 @@ __all__ = [
     "restore",
     "same_tags",
     "split_page",
+    "take_lock",
     "write_features",
 ]

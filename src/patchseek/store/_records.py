@@ -51,10 +51,18 @@ class Settings:
         """What is to be said of features that no encoder of today makes; None for all others."""
         return UNLIKE.get(self.encoder.weights)
 
+    def knew_less_than(self, other: "Settings") -> bool:
+        """Whether the encoders differ only in that of this one no files beside its first one were looked at."""
+        weights = other.encoder.weights
+        is_part = weights.startswith(f"{self.encoder.weights}+")
+        return is_part and replace(self.encoder, weights=weights) == other.encoder
+
     def difference(self, other: "Settings") -> str | None:
         """The first thing in which other differs, in words ("encoder: X here, Y asked for"); None when nothing does."""
         if self.outdated and self.encoder != other.encoder:
             return self.outdated
+        if self.knew_less_than(other):
+            return "encoder: the files beside its first one were not looked at here before, and may be others now"
         mine, theirs = asdict(today(self.encoder)), asdict(today(other.encoder))
         for field in mine:
             if mine[field] != theirs[field]:

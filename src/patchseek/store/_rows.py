@@ -4,6 +4,7 @@ import sqlite3
 from collections.abc import Iterable
 
 from ._records import FileState, may_have_pages
+from ._shards import SHARD_COLUMNS, Shard
 
 
 def columns(state: FileState) -> tuple[int, int, int | None]:
@@ -34,10 +35,36 @@ def found_at(db: sqlite3.Connection, root: int, path: str, sha256: str | None) -
     return [row[0] for row in found]
 
 
+def outdated_at(db: sqlite3.Connection, root: int, path: str, sha256: str | None) -> list[int]:
+    """What is found under a path though its file is of other bytes now; none where those are not known."""
+    if sha256 is None:
+        return []
+    known = (
+        f"SELECT id FROM image WHERE id IN ({', '.join(map(str, found_at(db, root, path, sha256)))}) AND sha256 != ?"
+    )
+    return [row[0] for row in db.execute(known, (sha256,))]
+
+
 def forget_failure(db: sqlite3.Connection, root: int, path: str) -> None:
     """Drop the note about a file that could not be indexed."""
     for table in ("failure", "failure_note"):
         db.execute(f"DELETE FROM {table} WHERE root = ? AND path = ?", (root, path))
+
+
+def replace_shard(db: sqlite3.Connection, old: int, new: Shard | None, slots: Iterable[int]) -> int:
+    """Put the pictures at these slots of a shard into a new one, in this order, and drop the others.
+
+    new: None where no slot is kept. Returns how many pictures that could be found are dropped.
+    """
+    if new is not None:
+        db.execute(f"INSERT INTO shard ({SHARD_COLUMNS}) VALUES (?, ?, ?, ?, ?)", tuple(vars(new).values()))
+        places = [(new.id, i, old, int(slot)) for i, slot in enumerate(slots)]
+        db.executemany("UPDATE image SET shard = ?, slot = ? WHERE shard = ? AND slot = ?", places)
+    lost = db.execute("SELECT count(*) FROM image WHERE shard = ? AND NOT removed", (old,)).fetchone()[0]
+    db.execute("DELETE FROM image WHERE shard = ?", (old,))
+    db.execute("DELETE FROM aside WHERE image NOT IN (SELECT id FROM image)")
+    db.execute("DELETE FROM shard WHERE id = ?", (old,))
+    return int(lost)
 
 
 def join_roots(db: sqlite3.Connection, old: int, new: int, prefix: str) -> None:

@@ -16,6 +16,7 @@ from uuid import uuid4
 import numpy as np
 from numpy.typing import NDArray
 
+from ..encoders import flawed
 from ..errors import DiskFull, StoreDamaged, StoreError
 
 Half = NDArray[np.float16]
@@ -64,8 +65,8 @@ def write_features(folder: Path, stem: str, features: Half) -> tuple[str, str]:
 def adopt_shard(folder: Path, number: int, file: Path, shape: tuple[int, int, int], sha256: str) -> Shard:
     """Take in, as a shard, a finished file of features of this shape (n, R, D); the file stays where it is.
 
-    Linked where the file system can, else copied. Raises StoreDamaged when its bytes are not those of sha256 or not of
-    that shape, DiskFull; and then there is no shard.
+    Linked where the file system can, else copied. Raises StoreDamaged when its bytes are not those of sha256, not of
+    that shape or no numbers, DiskFull; and then there is no shard.
     """
 
     def take(partial: Path) -> None:
@@ -78,6 +79,8 @@ def adopt_shard(folder: Path, number: int, file: Path, shape: tuple[int, int, in
         problem = problem_of(folder, found, *shape[1:])
         if problem:
             raise StoreDamaged(f"{file}: not the features that were written ({problem})")
+        if n_flawed := int(flawed_slots(folder, found, *shape[1:]).sum()):
+            raise StoreDamaged(f"{file}: {n_flawed} of {shape[0]} pictures with features that are no numbers")
 
     name, _ = _finish(folder, f"{number:06d}", take)
     return Shard(number, name, shape[0], (folder / name).stat().st_size, sha256)
@@ -158,6 +161,11 @@ def problem_of(folder: Path, shard: Shard, n_regions: int, dim: int) -> str | No
     except (StoreDamaged, OSError) as error:
         return str(error)
     return None
+
+
+def flawed_slots(folder: Path, shard: Shard, n_regions: int, dim: int) -> NDArray[np.bool_]:
+    """Which pictures (n,) of a whole shard have features that are no numbers, or zero; see encoders.flawed."""
+    return np.asarray(flawed(map_shard(folder, shard, n_regions, dim)).any(axis=1))
 
 
 def hash_file(path: Path) -> str:

@@ -65,16 +65,16 @@ class Snapshot:
             features[chosen] = self.arrays[shard][positions[chosen] - self._starts[shard], regions[chosen]]
         return features
 
-    def only(self, among: NDArray[np.bool_]) -> tuple["Snapshot", NDArray[np.int64]]:
+    def only(self, among: NDArray[np.bool_], gap: int = _GAP) -> tuple["Snapshot", NDArray[np.int64]]:
         """The live pictures where among (N,) is True as a snapshot of its own, and where its positions are in this one.
 
-        Nothing is copied: its arrays are stretches of these. Pictures just between wanted ones may be in it, as
-        removed ones.
+        Nothing is copied: its arrays are stretches of these. Fewer than `gap` pictures between two wanted ones are in
+        it as well, as removed ones; with 1, none is.
         """
         live = among & self.live
         wanted = np.flatnonzero(live)
         shard_of = np.searchsorted(self._starts, wanted, side="right") - 1
-        splits = np.flatnonzero((np.diff(wanted) > _GAP) | (np.diff(shard_of) > 0)) + 1
+        splits = np.flatnonzero((np.diff(wanted) > gap) | (np.diff(shard_of) > 0)) + 1
         firsts = np.concatenate([[0], splits]) if len(wanted) else splits
         lasts = np.concatenate([splits, [len(wanted)]])[: len(firsts)] - 1
         stretches = list(zip(shard_of[firsts].tolist(), wanted[firsts].tolist(), wanted[lasts].tolist(), strict=True))

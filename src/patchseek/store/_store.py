@@ -1,4 +1,4 @@
-"""A collection, for reading: what it is, what it holds, whether it is whole. Only `create` writes."""
+"""A collection, for reading: what it is and what it holds. Only `create` writes."""
 
 import sqlite3
 from collections.abc import Collection, Sequence
@@ -10,8 +10,9 @@ import numpy as np
 from ..errors import StoreDamaged, StoreError, StoreMismatch
 from ._catalogue import FORMAT, Catalogue, has_table, later_columns, tags_of
 from ._records import Failure, FileState, Image, KnownFile, Root, Settings
-from ._shards import SHARD_COLUMNS, Shard, allow_open_files, map_shard, problem_of
+from ._shards import SHARD_COLUMNS, Shard, allow_open_files, map_shard
 from ._snapshot import Snapshot
+from ._soundness import find_problems
 
 _IMAGE = "image.id, image.path, root.path, width, height, sha256, size, mtime_ns"
 """The columns of an Image, of `image JOIN root`."""
@@ -222,17 +223,8 @@ class Store:
         return self.catalogue.path.stat().st_size + sum(shard.n_bytes for shard in self.list_shards())
 
     def problems(self) -> list[str]:
-        """What is wrong, a line each: shards against their hashes, slots against counts, SQLite against itself."""
-        n_regions, dim = self.settings.pyramid.n_regions, self.settings.encoder.dim
-        with self.catalogue.reading() as db:
-            found = [f"catalogue: {row[0]}" for row in db.execute("PRAGMA integrity_check") if row[0] != "ok"]
-            counts = db.execute(
-                "SELECT file, n_images, count(image.id), coalesce(max(slot), -1) + 1 FROM shard "
-                "LEFT JOIN image ON shard = shard.id GROUP BY shard.id"
-            ).fetchall()
-        found += [f"{f}: {n} slots, {c} pictures up to slot {m}" for f, n, c, m in counts if not n == c == m]
-        problems = (problem_of(self.folder, shard, n_regions, dim) for shard in self.list_shards())
-        return found + [problem for problem in problems if problem]
+        """What is wrong, a line each; see `find_problems`."""
+        return find_problems(self)
 
     def relate(self, root: Root) -> str:
         """How a root is written down: relative when the collection lies inside it, so that both can move together."""

@@ -9,11 +9,22 @@ from typing import IO
 
 import numpy as np
 
-from ..errors import PatchseekError, QueryError
+from ..errors import PatchseekError, QueryError, StoreError
 from ._lock import may_remove, take_lock
-from ._records import Failure, Move, NewPicture, Root
-from ._rows import columns, forget_failure, forget_root, found_at, join_roots, make_room, remove_images
-from ._shards import SHARD_COLUMNS, Half, Shard, adopt_shard, problem_of, write_shard
+from ._records import Failure, Move, NewPicture, Root, Settings
+from ._rows import (
+    columns,
+    forget_failure,
+    forget_root,
+    found_at,
+    join_roots,
+    make_room,
+    outdated_at,
+    remove_images,
+    replace_shard,
+)
+from ._shards import SHARD_COLUMNS, Half, Shard, adopt_shard, map_shard, write_shard
+from ._soundness import sound_slots
 from ._store import Store
 
 ASIDE_DAYS = 30
@@ -72,9 +83,12 @@ class Writer:
         """Add pictures with features (n, R, D) and note failures, all or nothing.
 
         A picture whose path is already there takes its place; a path that failed is no longer searchable.
-        Raises DiskFull, and then nothing has changed.
+        Raises DiskFull, and StoreError for features that are no numbers; and then nothing has changed.
         """
         assert features.shape == self._shape(pictures), f"{features.shape} features, {self._shape(pictures)} expected"
+        if not np.isfinite(features).all():
+            first = int(np.isfinite(features).all(axis=(1, 2)).argmin())
+            raise StoreError(f"{pictures[first].path}: NaN or infinity in its features; nothing was added")
         shard = write_shard(self._folder, self._next_number(), features) if pictures else None
         self._enter(root, pictures, shard, failures)
 
@@ -83,7 +97,8 @@ class Writer:
     ) -> None:
         """As `commit`, with the features in a finished file that lies elsewhere and is left there: (n, R, D) float16.
 
-        Raises StoreDamaged when its bytes are not those of sha256, DiskFull; and then nothing has changed.
+        Raises StoreDamaged when its bytes are not those of sha256 or its features no numbers, DiskFull; and then
+        nothing has changed.
         """
         shard = adopt_shard(self._folder, self._next_number(), file, self._shape(pictures), sha256)
         self._enter(root, pictures, shard, failures)
@@ -116,8 +131,8 @@ class Writer:
         """What failed for good is no longer found, but kept aside: a repaired file is often the one of before."""
         for failure in failures:
             forget_failure(db, root_id, failure.path)
-            if not failure.passing:
-                self._put_aside(db, found_at(db, root_id, failure.path, failure.sha256))
+            at = db, root_id, failure.path, failure.sha256
+            self._put_aside(db, outdated_at(*at) if failure.passing else found_at(*at))
             size, mtime_ns, ctime_ns = columns(failure.state)
             key = root_id, failure.path
             db.execute("INSERT INTO failure VALUES (?, ?, ?, ?, ?)", (*key, size, mtime_ns, failure.reason))
@@ -211,19 +226,31 @@ class Writer:
         """Remember a choice; see Store.option."""
         self._catalogue.set(f"option.{key}", value)
 
+    def renew(self, settings: Settings) -> None:
+        """Say more of what the collection is; its features are those of before."""
+        self._catalogue.set("settings", settings.to_json())
+        self.store.settings = settings
+
     def repair(self) -> int:
-        """Drop shards that are not what was committed; returns how many pictures must be indexed again."""
-        n_regions, dim = self.store.settings.pyramid.n_regions, self.store.settings.encoder.dim
-        bad = [(s.id,) for s in self.store.list_shards() if problem_of(self._folder, s, n_regions, dim)]
-        with self._catalogue.writing() as db:
-            lost = sum(
-                db.execute("SELECT count(*) FROM image WHERE shard = ? AND NOT removed", b).fetchone()[0] for b in bad
-            )
-            db.executemany("DELETE FROM image WHERE shard = ?", bad)
-            db.execute("DELETE FROM aside WHERE image NOT IN (SELECT id FROM image)")
-            db.executemany("DELETE FROM shard WHERE id = ?", bad)
+        """Drop shards that are not what was committed, and pictures whose features are no numbers.
+
+        Returns how many pictures must be indexed again.
+        """
+        lost = sum(self._keep_sound(shard) for shard in self.store.list_shards())
         self._remove_orphans()
-        return int(lost)
+        return lost
+
+    def _keep_sound(self, shard: Shard) -> int:
+        """Keep what of a shard is sound, where that is not all, in one of its own; how many pictures are lost."""
+        slots = sound_slots(self.store, shard)
+        if slots is None:
+            return 0
+        new = None
+        if len(slots):
+            features = map_shard(self._folder, shard, *self._shape(())[1:])[slots]
+            new = write_shard(self._folder, self._next_number(), features)
+        with self._catalogue.writing() as db:
+            return replace_shard(db, shard.id, new, slots.tolist())
 
     def _drop_old_aside(self) -> None:
         with self._catalogue.writing() as db:

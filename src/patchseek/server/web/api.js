@@ -63,10 +63,10 @@ export const indexFolder = (id) => json(`${ROOT}api/folders/${id}/index`, { meth
 export const sheet = async (body) => (await ask(`${ROOT}api/sheet`, { method: "POST", json: body })).blob();
 export const judgements = async (body) => (await ask(`${ROOT}api/judgements`, { method: "POST", json: body })).blob();
 
-export function sendQuery(file) {
+export function sendQuery(file, signal) {
   const form = new FormData();
   form.append("image", file, file.name || "pasted picture");
-  return json(`${ROOT}api/queries`, { method: "POST", form });
+  return json(`${ROOT}api/queries`, { method: "POST", form, signal });
 }
 
 export function addImages(files) {

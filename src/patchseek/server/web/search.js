@@ -179,7 +179,7 @@ async function ask(asked, skip, signal) {
   } catch (error) {
     const lost = state.queries.filter((query) => query.file);
     if (error.status !== 404 || !lost.length) throw error;
-    for (const query of lost) query.query_id = (await api.sendQuery(query.file)).query_id;
+    for (const query of lost) query.query_id = (await api.sendQuery(query.file, signal)).query_id;
     return send();
   }
 }
@@ -217,12 +217,13 @@ async function more() {
   loadingMore = true;
   const answer = state.answer;
   try {
-    const { results } = await ask(options(), state.results.length, undefined);
+    const { results } = await ask(options(), state.results.length, running.signal);
     if (state.answer !== answer) return; // another question has been asked meanwhile
     state.results.push(...results);
     $("results").append(...results.map(card));
     showMore(results.length);
   } catch (error) {
+    if (error.name === "AbortError") return; // another question is under way
     problem(error);
     $("more").hidden = false;
   } finally {

@@ -1,0 +1,81 @@
+"""Why something cannot be had from a URL, in one clause: a status, or what the network said. Knows no store's library.
+
+Those who raise wrap one error in another: fsspec says that a file is not found whatever a server answered. So the
+causes are gone through, and what says most of it counts. No address is repeated: whoever asked has it.
+"""
+
+import errno
+import os
+import re
+import socket
+import ssl
+from collections.abc import Iterator
+from http import HTTPStatus
+
+from .._addresses import is_web, masked
+
+_URLS = re.compile(r"(?:,? ?url=)?['\"(<]*\b[a-z][\w+.-]*://[^\s'\">)]+['\")>]*", re.IGNORECASE)
+
+
+def cause_of(error: BaseException, place: str = "") -> str:
+    """The clause. place: what was asked for, since of a web server "not found" is its 404."""
+    chain = list(_chain(error))
+    for each in chain:
+        text = _status(each) or _network(each)
+        if text:
+            return text
+    last = next((each for each in chain if not isinstance(each, FileNotFoundError)), None)
+    if last is None and is_web(place):
+        return "HTTP 404 Not Found"
+    last = last or error
+    if isinstance(last, OSError) and (last.strerror or isinstance(last, FileNotFoundError)):
+        return last.strerror or os.strerror(errno.ENOENT)
+    text = " ".join(_URLS.sub("", masked(str(last))).split()).strip(" :,")
+    return (text or type(last).__name__)[:200]
+
+
+def _chain(error: BaseException) -> Iterator[BaseException]:
+    """An error and those that it was made of."""
+    seen: set[int] = set()
+    waiting: list[object] = [error]
+    while waiting:
+        each = waiting.pop(0)
+        if not isinstance(each, BaseException) or id(each) in seen:
+            continue
+        seen.add(id(each))
+        yield each
+        own = [getattr(each, name, None) for name in ("certificate_error", "os_error")]
+        waiting += [*own, *each.args, each.__cause__, each.__context__]
+
+
+def _status(error: BaseException) -> str | None:
+    """What a web server answered."""
+    if "Redirects" in type(error).__name__:
+        return "redirected again and again"
+    status = getattr(error, "status", None)
+    if not isinstance(status, int) or not 300 <= status < 600:
+        return None
+    words = next((known.phrase for known in HTTPStatus if known == status), "")
+    text = f"HTTP {status} {words}".strip()
+    after = (getattr(error, "headers", None) or {}).get("Retry-After")
+    return f"{text}, to be tried again after {_when(str(after))}" if after else text
+
+
+def _when(after: str) -> str:
+    """A Retry-After, which is a number of seconds or a date."""
+    said = "".join(c for c in after if c.isprintable())[:40].strip()
+    return f"{said} s" if said.isdecimal() else said
+
+
+def _network(error: BaseException) -> str | None:
+    """What went wrong on the way to a server."""
+    if isinstance(error, ssl.SSLError):
+        said = getattr(error, "verify_message", None) or getattr(error, "reason", None)
+        return f"no secure connection: {said.replace('_', ' ').lower()}" if said else None
+    if isinstance(error, socket.gaierror) or "DNS" in type(error).__name__:
+        return "no such host is known"
+    if isinstance(error, TimeoutError):
+        return "no answer in time"
+    if isinstance(error, ConnectionError) and error.errno:
+        return os.strerror(error.errno).lower()
+    return None

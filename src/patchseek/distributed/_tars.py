@@ -1,0 +1,119 @@
+"""Webdataset tars as sources: a picture is a file and a range of its bytes. Reads headers; workers read pictures."""
+
+import re
+from collections.abc import Iterable, Iterator
+from functools import cache
+from itertools import product
+from pathlib import Path
+
+from .._addresses import is_url, masked
+from .._home import expanded
+from ..datasets import Listing, check_tar, list_tar, tidy
+from ..encode import EXCLUDED, REPEATED
+from ..errors import PatchseekError
+from ..patterns import Exclusions, is_utf8
+from ..store import FileState, Root
+from ._entries import Entry, Source
+from ._files import expand, open_file, state_of
+
+
+def open_tar(
+    place: str,
+    root: Root,
+    left_out: Exclusions,
+    *,
+    hidden: bool = False,
+    follow_symlinks: bool = False,
+    is_alone: bool = True,
+    n_named: int = 1,
+) -> Source:
+    """A tar. Its pictures change when the tar does: their times are the tar's.
+
+    root: what the collection knows it as. is_alone: whether nothing else is a source; then one that does not begin as a
+    tar is an error, PatchseekError. One that is damaged further on, or is one of several, is a failure beside the
+    pictures that there are. n_named: how often the source names it.
+    """
+    times = state_of(place)
+    name = str(root) if is_url(place) else Path(root).name
+    source = Source(root, (), False)
+    if n_named > 1:
+        source.passed_over[REPEATED] = n_named - 1
+    if is_alone:
+        with open_file(place) as raw:
+            check_tar(raw, masked(place))
+
+    @cache
+    def listed() -> Listing:
+        try:
+            with open_file(place) as raw:
+                return list_tar(raw, masked(place), hidden=hidden, follow_symlinks=follow_symlinks)
+        except PatchseekError as error:
+            if is_alone:
+                raise
+            source.unreadable[name] = str(error).removeprefix(f"{masked(place)}: ")
+            return Listing()
+
+    def entries() -> Iterator[Entry]:
+        listing = listed()
+        for unread, why in listing.unreadable.items():
+            source.unreadable[f"{name}/{unread}"] = why
+        if listing.damage is not None:
+            source.unreadable[name] = f"cannot be read as a tar to its end ({listing.damage})"
+        source.passed_over += listing.passed_over
+        wanted = set(left_out.kept([tidy(member.name) for member in listing.pictures]))
+        for member in listing.pictures:
+            if tidy(member.name) not in wanted:
+                source.passed_over[EXCLUDED] += 1
+                continue
+            state = FileState(member.size, times.mtime_ns, times.ctime_ns)
+            yield Entry(f"{name}/{member.name}", place, state, member.start, member.size)
+
+    if left_out.lines:  # all is gone through at once: which names there are decides
+        source.exclusions = left_out.lines
+        names = [tidy(member.name) for member in listed().pictures]
+        left_out.kept(names)
+        source.unmatched = left_out.unmatched(names)
+    source.entries = entries()
+    return source
+
+
+def find_tars(pattern: str, roots: Iterable[Root] = ()) -> dict[Root, tuple[str, int]]:
+    """The tars that x-{000..099}.tar or *.tar stands for, all of which exist: root -> place, how often it is named.
+
+    One that is there under several names, by links, is one tar; it has the root under which the collection knows it,
+    of `roots`. Raises PatchseekError.
+    """
+    if is_url(pattern):
+        return {url: (url, 1) for url in _named(pattern)}
+    known = [root for root in roots if isinstance(root, Path)]
+    roots_of = {root.resolve(): root for root in known}
+    found: dict[Root, tuple[str, int]] = {}
+    for place in _named(str(expanded(pattern).absolute())):
+        if not is_utf8(place):
+            raise PatchseekError(f"{place!a}: the name is not valid UTF-8; rename it")
+        tar = Path(place)
+        root = tar if tar in known else roots_of.setdefault(tar.resolve(), tar)
+        first, n = found.get(root, (place, 0))
+        found[root] = first, n + 1
+    return found
+
+
+def _named(pattern: str) -> list[str]:
+    """The places that a pattern stands for."""
+    if not is_url(pattern) and Path(pattern).is_file():  # by that very name
+        return [pattern]
+    pieces = re.split(r"\{(\d+)\.\.(\d+)\}", pattern)  # text, first, last, text, ...
+    ranges = [
+        [f"{number:0{len(first)}}" for number in range(int(first), int(last) + 1)]
+        for first, last in zip(pieces[1::3], pieces[2::3], strict=True)
+    ]
+    names = []
+    for chosen in product(*ranges):
+        words = [word for pair in zip(pieces[::3], (*chosen, ""), strict=True) for word in pair]
+        names.append("".join(words))
+    tars = [tar for name in names for tar in (expand(name) if "*" in name else [name])]
+    if not tars:
+        raise PatchseekError(f"{masked(pattern)}: no such tar")
+    for tar in tars:
+        state_of(tar)
+    return tars
