@@ -65,6 +65,22 @@ def test_too_little_memory_for_the_scores_means_fewer_at_a_time(monkeypatch):
     assert max(asked[5:]) == 15
 
 
+def test_memory_that_somebody_else_took_means_fewer_shards_there(monkeypatch):
+    empty = torch.empty
+
+    def short(shape, **options):
+        if shape[0] > 20:
+            raise torch.OutOfMemoryError("CUDA out of memory")
+        return empty(shape, **options)
+
+    monkeypatch.setattr(torch, "empty", short)
+    snapshot = make_snapshot()
+    queries = unit(np.random.default_rng(2), 2, 16)
+    index = DeviceIndex(snapshot, "cpu", room=60 * 160)
+    assert index.name == "exact on cpu, 30% of it there"
+    assert_brute_force(index.search(queries, 9), snapshot, queries, 9)
+
+
 def test_an_empty_collection_and_no_queries_have_empty_answers():
     empty = make_snapshot(n_images=0)
     assert open_index("exact;device=cpu", empty).search(np.eye(1, 16, dtype=np.float32), 3).positions.tolist() == [[-1]]

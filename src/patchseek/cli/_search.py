@@ -24,6 +24,19 @@ EXIT_NOTHING_FOUND = 4
 
 CHOICE = ("under", "tags", "since", "until")
 """Options that say which pictures may answer."""
+_HERE_ALONE = (
+    "weights",
+    "engine",
+    "precision",
+    "calibration",
+    "device",
+    "index",
+    "save",
+    "preview",
+    "exclude",
+    "expand",
+)
+"""Options that a server does not take."""
 _PATH = click.Path(path_type=Path)
 _COUNT = click.IntRange(0)
 STDIN = Path("-")
@@ -254,18 +267,7 @@ def _search_there(
     """Search through the server at url, whose answer is in the form of our own."""
     from ..server.client import Client
 
-    for name in (
-        "weights",
-        "engine",
-        "precision",
-        "calibration",
-        "device",
-        "index",
-        "save",
-        "preview",
-        "exclude",
-        "expand",
-    ):
+    for name in _HERE_ALONE:
         if said[name]:
             raise click.UsageError(f"--{name}: a server searches its own collection in its own way, and draws nothing")
     if len(asked) != 1:

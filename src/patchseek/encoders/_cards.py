@@ -9,6 +9,7 @@ again, of whichever is free first.
 import logging
 import multiprocessing as mp
 import os
+import signal
 import threading
 from collections.abc import Sequence
 from multiprocessing.connection import Connection
@@ -217,6 +218,7 @@ def open_cards(name: str, devices: Sequence[str], options: dict[str, Any]) -> Ca
 
 def _work(lanes: Sequence[Connection], name: str, options: dict[str, Any]) -> None:
     """What a process does: open the encoder, say what it is, answer calls until nobody asks any more."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for whoever asks, and may still want what is on its way
     try:
         encoder = open_here(name, **options)
     except PatchseekError as error:

@@ -5,10 +5,10 @@ Along x, and then along y, a product with the matrix of a stretch's weights, mos
 stretches that regions have in common, as those of a grid do, are made once. On a GPU zeros are cheaper than picking
 what is not, and few large steps cheaper than many: cutting 30 patches is a dozen of them. The products there are of
 16-bit floats, in which pixels are exact and weights are to a 2,000th. Pillow rounds to whole numbers between the two
-steps, which is not done here: a mean difference of 0.1 to 0.3 of 255.
+steps, which is not done here: over 30 patches a mean difference below 0.1 of 255.
 
-Features of such patches are features of the same identity: their cosine with those of Pillow's patches is at least
-0.999 (benchmarks/gpu.py prints it for every short name), so that a collection is continued on a GPU or on a CPU alike.
+Features of such patches are features of the same identity: their cosine with those of Pillow's patches is above 0.999
+(benchmarks/gpu.py prints it for every short name), so that a collection is continued on a GPU or on a CPU alike.
 """
 
 import threading
