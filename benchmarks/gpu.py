@@ -307,14 +307,11 @@ def index(here: Machine) -> dict[str, Any]:
         for way, late in (("cut on the device", True), ("cut by Pillow", False)):
             encoder.feed = replace(encoder.feed, late=late)
             once = len(names) if late else max(len(names) // 4, 1)
-            add_files(new_store(here.folder, encoder), here.pictures[0].parent, names[:8], encoder, n_workers=CORES)
             figures_of: dict[str, Any] = {}
-            rates = []
-            with here.peak(figures_of), here.busy(figures_of):
-                for _ in range(2):
-                    store = new_store(here.folder, encoder)
-                    done = add_files(store, here.pictures[0].parent, names[:once], encoder, n_workers=CORES)
-                    rates.append(once / done.seconds)
+            with here.peak(figures_of):
+                add(here, encoder, names[:8])  # what is recorded takes its memory at the first batches
+                with here.busy(figures_of):
+                    rates = [once / add(here, encoder, names[:once]) for _ in range(2)]
             figures_of["replayed"] = here.is_gpu and network._replays._graph is not None
             figures_of["pictures/s"] = [round(rate, 2) for rate in rates]
             figures_of["of its pace"] = round(max(rates) * REGIONS / pace, 3)
@@ -324,6 +321,12 @@ def index(here: Machine) -> dict[str, Any]:
     return figures
 
 
+def add(here: Machine, encoder: Encoder, names: list[str]) -> float:
+    """Seconds that a new collection takes to take in some of the pictures."""
+    store = new_store(here.folder, encoder)
+    return add_files(store, here.pictures[0].parent, names, encoder, n_workers=CORES).seconds
+
+
 def processes(here: Machine) -> dict[str, Any]:
     """Pictures a second where the encoder is in this process, and where it is in two others that share the device."""
     figures: dict[str, Any] = {}
@@ -331,10 +334,7 @@ def processes(here: Machine) -> dict[str, Any]:
     options = {"weights": here.weights(here.base), "engine": "torch"}
     for way, device in (("in this process", here.device), ("in two others", f"{here.device},{here.device}")):
         encoder = open_encoder(f"timm:{here.base}", device=device, **options)
-        rates = []
-        for once in (4, len(names), len(names)):
-            done = add_files(new_store(here.folder, encoder), here.pictures[0].parent, names[:once], encoder)
-            rates.append(round(once / done.seconds, 2))
+        rates = [round(once / add(here, encoder, names[:once]), 2) for once in (4, len(names), len(names))]
         figures[way] = {"pictures/s": rates[1:]}
         print(way, figures[way], flush=True)
         if way != "in this process":
