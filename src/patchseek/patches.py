@@ -238,19 +238,22 @@ def _chain(
     x, y = (max(1, int(length / (OVERSAMPLING * side))) for length, side in zip(image.size, largest, strict=True))
     source = image.reduce((x, y)) if x > 1 or y > 1 else image
     whole = (0.0, 0.0, image.width / x, image.height / y)  # a last row of less than y rows counts as what it is
+    parents: dict[int, int] = {}
+    for level in group:
+        larger = [m for m in group if OVERSAMPLING * (level + 1) <= m + 1 and _fits(sides[m], source.size)]
+        if larger:
+            parents[level] = min(larger)
+    needed = set(wanted)
+    for level in group:  # a parent comes after its children
+        if level in needed and level in parents:
+            needed.add(parents[level])
     made: dict[int, Image.Image] = {}
-
-    def make(level: int) -> Image.Image:
-        if level not in made:
-            enough = OVERSAMPLING * (level + 1)
-            parents = [m for m in group if m > level and enough <= m + 1 and _fits(sides[m], source.size)]
-            if parents:
-                made[level] = make(min(parents)).resize(sides[level], resampling)
-            else:
-                made[level] = source.resize(sides[level], resampling, whole)
-        return made[level]
-
-    return {level: np.asarray(make(level)) for level in wanted}
+    for level in reversed([level for level in group if level in needed]):
+        if level in parents:
+            made[level] = made[parents[level]].resize(sides[level], resampling)
+        else:
+            made[level] = source.resize(sides[level], resampling, whole)
+    return {level: np.asarray(made[level]) for level in wanted}
 
 
 def _fits(size: tuple[int, int], into: tuple[int, int]) -> bool:
