@@ -83,6 +83,13 @@ def why(url):
         (401, {}, "HTTP 401 Unauthorized"),
         (500, {}, "HTTP 500 Internal Server Error"),
         (599, {}, "HTTP 599"),
+        (999, {}, "HTTP 999"),
+        (204, {}, "HTTP 204 No Content"),
+        (300, {}, "HTTP 300 Multiple Choices"),
+        (304, {}, "HTTP 304 Not Modified"),
+        (302, {}, "HTTP 302 Found"),
+        (301, {"Location": "file:///etc/a.jpg"}, "redirected to what is no web address"),
+        (307, {"Location": "http://[::1/a.jpg"}, "redirected to what is no web address"),
         (429, {}, "HTTP 429 Too Many Requests"),
         (429, {"Retry-After": "120"}, "HTTP 429 Too Many Requests, to be tried again after 120 s"),
         (
@@ -99,6 +106,33 @@ def test_what_a_server_answers_is_said(answer, status, headers, said):
 def test_a_server_that_sends_round_in_circles_is_named_as_such(answer):
     url = answer(lambda request: (302, {"Location": request.path}, b""))
     assert why(f"{url}/a.jpg") == "cannot be read (redirected again and again)"
+
+
+@pytest.mark.parametrize(
+    "sent", [b"\x00\x01\r\n\r\n", b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nabcde\r\nzz\r\n"]
+)
+def test_an_answer_that_is_no_http_is_not_taken_for_a_refusal(start_server, sent):
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self):
+            self.wfile.write(sent)
+
+        do_HEAD = do_GET  # noqa: N815
+
+        def log_message(self, *_):
+            pass
+
+    assert (
+        why(f"{start_server(Handler)}/a.jpg")
+        == "cannot be read (the answer breaks off, or is not HTTP as it should be)"
+    )
+
+
+def test_what_the_owner_of_a_machine_has_set_for_web_addresses_stays(answer, monkeypatch):
+    import fsspec
+
+    monkeypatch.setitem(fsspec.config.conf, "http", {"client_kwargs": {"headers": {"X-Mine": "yes"}}})
+    url = answer(lambda request: (200 if request.headers["X-Mine"] == "yes" else 403, {}, b"x" * 20))
+    assert _files.fetch(f"{url}/a.jpg", "name", 0, None, UNKNOWN) == b"x" * 20
 
 
 def test_a_redirect_that_ends_is_followed(answer):

@@ -19,7 +19,7 @@ from .._files import open_regular
 from ..encode import MAX_FILE_BYTES, read_file
 from ..errors import ImageError, MissingExtra, PatchseekError
 from ..store import FileState
-from ._causes import cause_of
+from ._causes import cause_of, require_content
 
 FETCH_SECONDS = 60.0
 """What one picture may take to come from a URL."""
@@ -164,6 +164,9 @@ def _system(url: str) -> tuple[Any, str]:
     protocol = url.partition("://")[0].lower()
     kind = fsspec.get_filesystem_class(protocol)
     options = kind._get_kwargs_from_urls(url)  # url_to_fs would take :: in a name for a chain
+    if is_web(url):
+        chosen = fsspec.config.conf.get(protocol, {}).get("client_kwargs", {})
+        options["client_kwargs"] = {**chosen, "raise_for_status": require_content}
     system = fsspec.filesystem(protocol, use_listings_cache=False, **options)
     return system, kind._strip_protocol(without_fragment(url) if is_web(url) else url)
 
