@@ -13,7 +13,7 @@ from urllib.parse import quote
 import pytest
 
 from patchseek import Collection
-from patchseek._addresses import is_chain, is_url, masked, without_fragment
+from patchseek._addresses import is_chain, is_url, masked, name_part, without_fragment
 from patchseek.cli._report import say_report, write_run_report
 from patchseek.distributed import _files, check_source
 from patchseek.distributed._causes import cause_of
@@ -278,6 +278,38 @@ def test_a_query_is_sent_and_a_fragment_is_not(answer):
         _files.fetch(f"{url}/{place}", "name", 0, None, UNKNOWN)
         assert set(asked) == {sent}
         asked.clear()
+
+
+@pytest.mark.parametrize("behind", ["", "?sig=a/b*c", "?a=1&b=/x.csv", "#top/of"])
+def test_what_is_behind_the_name_of_a_list_or_a_tar_is_no_part_of_it(collection, make_folder, serve, behind):
+    folder = make_folder("a.png", "sub/b.png", "c.png")
+    (folder / "list.csv").write_text("url\na.png\nsub/b.png\n")
+    make_tar(folder / "x.tar", folder, ["c.png"])
+    url = serve(folder)
+    for source, n in ((f"{url}/list.csv{behind}", 2), (f"{url}/x.tar{behind}", 1)):
+        report = add_here(collection, source)
+        assert (report.added, report.failed) == (n, [])
+
+
+@pytest.mark.parametrize("name", ["a#b", "q?r", "a#b?c=/d"])
+def test_in_other_urls_these_are_letters_of_folders_too(collection, make_folder, name):
+    folder = make_folder("a.png", "b.png", folder=name)
+    (folder / "list.csv").write_text("path\na.png\n")
+    make_tar(folder / "x.tar", folder, ["b.png"])
+    for source in ("list.csv", "x.tar"):
+        report = add_here(collection, f"file://{folder}/{source}")
+        assert (report.added, report.failed) == (1, [])
+
+
+def test_the_name_part_of_an_address_is_what_decides_its_kind():
+    for place, name in (
+        ("http://h/x.tar?a=b.csv", "http://h/x.tar"),
+        ("http://h/photos#1.tar?x", "http://h/photos%231.tar"),
+        ("simplecache::https://h/l.csv?x#y", "simplecache::https://h/l.csv"),
+        ("s3://b/a?b/x.tar", "s3://b/a?b/x.tar"),
+        ("/a?b/x#1.tar", "/a?b/x#1.tar"),
+    ):
+        assert name_part(place) == name
 
 
 def test_a_chain_is_one_only_where_a_store_is_named_that_lies_in_another(collection, make_folder, serve, tmp_path):

@@ -197,6 +197,13 @@ def test_of_a_repeated_name_the_last_counts_as_when_gnu_tar_unpacks(collection, 
     assert dict(iter_shard(tar)) == {"x.tar/b": other, "x.tar/a": last, "x.tar/./c": dotted}
 
 
+def test_a_pattern_means_tars_of_one_name_in_several_folders(collection, tmp_path):
+    for folder in ("Fotos [1]/a", "Fotos [1]/b", "Fotos [1]/b/c"):
+        write_tar(tmp_path / folder / "x.tar", ("1.png", picture(ord(folder[-1]))))
+    assert add_here(collection, tmp_path / "Fotos [1]" / "*" / "x.tar").added == 2
+    assert {root.parent.name for root in collection.store.roots()} == {"a", "b"}
+
+
 @pytest.mark.parametrize("options", [["-g", "seen"], ["-g", "seen", "--format=oldgnu"], ["-g", "seen", "--format=pax"]])
 def test_names_in_a_backup_of_gnu_tar_are_those_that_it_lists_itself(collection, tmp_path, make_folder, options):
     make_folder("a.png", "sub/b.png", f"{'sub/' * 40}c.png")

@@ -43,6 +43,15 @@ def without_fragment(url: str) -> str:
     return asked
 
 
+def name_part(place: str) -> str:
+    """A place without what a web address has behind its name: ?signature=a/b, #top. Elsewhere these are letters."""
+    outer, inner = place.rpartition("::")[::2] if is_chain(place) else ("", place)
+    if not is_web(inner):
+        return place
+    name = without_fragment(inner).partition("?")[0]
+    return f"{outer}::{name}" if outer else name
+
+
 def masked(text: str) -> str:
     """A text to be shown: what the URLs in it hold of passwords, and of tokens by name, becomes ***.
 

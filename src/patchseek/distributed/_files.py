@@ -102,8 +102,9 @@ def expand(pattern: str) -> list[str]:
     """The files that match a pattern with *, in sorted order. Raises PatchseekError."""
     with _said(pattern):
         if not is_url(pattern):
-            path = Path(pattern)
-            return sorted(str(found) for found in path.parent.glob(path.name))
+            whole = Path(pattern)
+            folder = next(parent for parent in whole.parents if "*" not in str(parent))
+            return sorted(str(found) for found in folder.glob(str(whole.relative_to(folder))))
         system, path_pattern = _system(pattern)
         return sorted(system.unstrip_protocol(name) for name in system.glob(path_pattern))
 
