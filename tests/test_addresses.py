@@ -337,7 +337,10 @@ def test_passwords_and_tokens_are_masked():
         ("http://user:secret@host/a.jpg", "http://user:***@host/a.jpg"),
         ("http://user:se:c@ret@host/a.jpg", "http://user:***@host/a.jpg"),
         ("no s3://k:v@b/x and ftp://u:p@h/y", "no s3://k:***@b/x and ftp://u:***@h/y"),
-        ("http://user@host:80/a@b:c.jpg", "http://user@host:80/a@b:c.jpg"),
+        ("https://ghp_token@host:80/a@b:c.jpg", "https://***@host:80/a@b:c.jpg"),
+        ("postgresql://user@host/db and http://host/a@b.jpg", "postgresql://user@host/db and http://host/a@b.jpg"),
+        ("http://host/a.jpg?pass=x&jwt=y#access_token=z", "http://host/a.jpg?pass=***&jwt=***#access_token=***"),
+        ("http://host/a.jpg?pass_through=1&compass=2", "http://host/a.jpg?pass_through=1&compass=2"),
         (
             "http://host:80/a.jpg?id=1&Token=x&X-Amz-Signature=y#z",
             "http://host:80/a.jpg?id=1&Token=***&X-Amz-Signature=***#z",
