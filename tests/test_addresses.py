@@ -214,6 +214,20 @@ def test_a_tar_that_breaks_off_as_it_is_listed_is_one_failure(collection, tmp_pa
         add_here(collection, url)
 
 
+@pytest.mark.parametrize("n_bytes", [0, 12 << 20])
+def test_a_server_that_gives_no_part_of_a_tar_is_named_and_tried_again(
+    collection, tmp_path, make_folder, answer, n_bytes
+):
+    folder = make_folder("a.png")
+    (folder / "b.bin").write_bytes(bytes(n_bytes))
+    content = make_tar(tmp_path / "x.tar", folder, ["b.bin", "a.png"]).read_bytes()
+    url = answer(lambda _: (200, {}, content))
+    for _ in range(2):
+        (failure,) = add_here(collection, f"{url}/x.tar").failed
+        assert "the server gives no part of a file, only all of it; fetch it to this machine first" in failure.reason
+    assert len(_files.fetch(f"{url}/x.tar", "name", 0, None, UNKNOWN)) == len(content)  # as a picture of a list
+
+
 # ---- what a name means
 
 NAMES = [

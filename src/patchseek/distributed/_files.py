@@ -184,7 +184,8 @@ def _read(place: str, start: int, size: int | None, state: FileState) -> bytes:
     if size is not None:
         return bytes(system.cat_file(path, start=start, end=start + size))
     content = bytearray()
-    with system.open(path, "rb") as file:
+    at_once = {"block_size": 0} if is_web(place) else {}  # not in parts, which some web servers do not give
+    with system.open(path, "rb", **at_once) as file:
         while len(content) <= MAX_FILE_BYTES and (chunk := file.read(_CHUNK)):
             content += chunk
     return bytes(content)
