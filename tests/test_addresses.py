@@ -13,7 +13,7 @@ from urllib.parse import quote
 import pytest
 
 from patchseek import Collection
-from patchseek._addresses import is_chain, is_url, masked, without_fragment
+from patchseek._addresses import is_chain, is_url, masked, name_part, without_fragment
 from patchseek.cli._report import say_report, write_run_report
 from patchseek.distributed import _files, check_source
 from patchseek.distributed._causes import cause_of
@@ -83,6 +83,13 @@ def why(url):
         (401, {}, "HTTP 401 Unauthorized"),
         (500, {}, "HTTP 500 Internal Server Error"),
         (599, {}, "HTTP 599"),
+        (999, {}, "HTTP 999"),
+        (204, {}, "HTTP 204 No Content"),
+        (300, {}, "HTTP 300 Multiple Choices"),
+        (304, {}, "HTTP 304 Not Modified"),
+        (302, {}, "HTTP 302 Found"),
+        (301, {"Location": "file:///etc/a.jpg"}, "redirected to what is no web address"),
+        (307, {"Location": "http://[::1/a.jpg"}, "redirected to what is no web address"),
         (429, {}, "HTTP 429 Too Many Requests"),
         (429, {"Retry-After": "120"}, "HTTP 429 Too Many Requests, to be tried again after 120 s"),
         (
@@ -99,6 +106,33 @@ def test_what_a_server_answers_is_said(answer, status, headers, said):
 def test_a_server_that_sends_round_in_circles_is_named_as_such(answer):
     url = answer(lambda request: (302, {"Location": request.path}, b""))
     assert why(f"{url}/a.jpg") == "cannot be read (redirected again and again)"
+
+
+@pytest.mark.parametrize(
+    "sent", [b"\x00\x01\r\n\r\n", b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nabcde\r\nzz\r\n"]
+)
+def test_an_answer_that_is_no_http_is_not_taken_for_a_refusal(start_server, sent):
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self):
+            self.wfile.write(sent)
+
+        do_HEAD = do_GET  # noqa: N815
+
+        def log_message(self, *_):
+            pass
+
+    assert (
+        why(f"{start_server(Handler)}/a.jpg")
+        == "cannot be read (the answer breaks off, or is not HTTP as it should be)"
+    )
+
+
+def test_what_the_owner_of_a_machine_has_set_for_web_addresses_stays(answer, monkeypatch):
+    import fsspec
+
+    monkeypatch.setitem(fsspec.config.conf, "http", {"client_kwargs": {"headers": {"X-Mine": "yes"}}})
+    url = answer(lambda request: (200 if request.headers["X-Mine"] == "yes" else 403, {}, b"x" * 20))
+    assert _files.fetch(f"{url}/a.jpg", "name", 0, None, UNKNOWN) == b"x" * 20
 
 
 def test_a_redirect_that_ends_is_followed(answer):
@@ -180,6 +214,20 @@ def test_a_tar_that_breaks_off_as_it_is_listed_is_one_failure(collection, tmp_pa
         add_here(collection, url)
 
 
+@pytest.mark.parametrize("n_bytes", [0, 12 << 20])
+def test_a_server_that_gives_no_part_of_a_tar_is_named_and_tried_again(
+    collection, tmp_path, make_folder, answer, n_bytes
+):
+    folder = make_folder("a.png")
+    (folder / "b.bin").write_bytes(bytes(n_bytes))
+    content = make_tar(tmp_path / "x.tar", folder, ["b.bin", "a.png"]).read_bytes()
+    url = answer(lambda _: (200, {}, content))
+    for _ in range(2):
+        (failure,) = add_here(collection, f"{url}/x.tar").failed
+        assert "the server gives no part of a file, only all of it; fetch it to this machine first" in failure.reason
+    assert len(_files.fetch(f"{url}/x.tar", "name", 0, None, UNKNOWN)) == len(content)  # as a picture of a list
+
+
 # ---- what a name means
 
 NAMES = [
@@ -246,6 +294,38 @@ def test_a_query_is_sent_and_a_fragment_is_not(answer):
         asked.clear()
 
 
+@pytest.mark.parametrize("behind", ["", "?sig=a/b*c", "?a=1&b=/x.csv", "#top/of"])
+def test_what_is_behind_the_name_of_a_list_or_a_tar_is_no_part_of_it(collection, make_folder, serve, behind):
+    folder = make_folder("a.png", "sub/b.png", "c.png")
+    (folder / "list.csv").write_text("url\na.png\nsub/b.png\n")
+    make_tar(folder / "x.tar", folder, ["c.png"])
+    url = serve(folder)
+    for source, n in ((f"{url}/list.csv{behind}", 2), (f"{url}/x.tar{behind}", 1)):
+        report = add_here(collection, source)
+        assert (report.added, report.failed) == (n, [])
+
+
+@pytest.mark.parametrize("name", ["a#b", "q?r", "a#b?c=/d"])
+def test_in_other_urls_these_are_letters_of_folders_too(collection, make_folder, name):
+    folder = make_folder("a.png", "b.png", folder=name)
+    (folder / "list.csv").write_text("path\na.png\n")
+    make_tar(folder / "x.tar", folder, ["b.png"])
+    for source in ("list.csv", "x.tar"):
+        report = add_here(collection, f"file://{folder}/{source}")
+        assert (report.added, report.failed) == (1, [])
+
+
+def test_the_name_part_of_an_address_is_what_decides_its_kind():
+    for place, name in (
+        ("http://h/x.tar?a=b.csv", "http://h/x.tar"),
+        ("http://h/photos#1.tar?x", "http://h/photos%231.tar"),
+        ("simplecache::https://h/l.csv?x#y", "simplecache::https://h/l.csv"),
+        ("s3://b/a?b/x.tar", "s3://b/a?b/x.tar"),
+        ("/a?b/x#1.tar", "/a?b/x#1.tar"),
+    ):
+        assert name_part(place) == name
+
+
 def test_a_chain_is_one_only_where_a_store_is_named_that_lies_in_another(collection, make_folder, serve, tmp_path):
     folder = make_folder("a.png")
     with zipfile.ZipFile(folder / "x.zip", "w") as file:
@@ -271,7 +351,10 @@ def test_passwords_and_tokens_are_masked():
         ("http://user:secret@host/a.jpg", "http://user:***@host/a.jpg"),
         ("http://user:se:c@ret@host/a.jpg", "http://user:***@host/a.jpg"),
         ("no s3://k:v@b/x and ftp://u:p@h/y", "no s3://k:***@b/x and ftp://u:***@h/y"),
-        ("http://user@host:80/a@b:c.jpg", "http://user@host:80/a@b:c.jpg"),
+        ("https://ghp_token@host:80/a@b:c.jpg", "https://***@host:80/a@b:c.jpg"),
+        ("postgresql://user@host/db and http://host/a@b.jpg", "postgresql://user@host/db and http://host/a@b.jpg"),
+        ("http://host/a.jpg?pass=x&jwt=y#access_token=z", "http://host/a.jpg?pass=***&jwt=***#access_token=***"),
+        ("http://host/a.jpg?pass_through=1&compass=2", "http://host/a.jpg?pass_through=1&compass=2"),
         (
             "http://host:80/a.jpg?id=1&Token=x&X-Amz-Signature=y#z",
             "http://host:80/a.jpg?id=1&Token=***&X-Amz-Signature=***#z",

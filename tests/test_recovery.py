@@ -225,6 +225,21 @@ def test_a_folder_that_is_taken_away_is_said_and_what_comes_back_is_searched(
     assert found(client) == expected
 
 
+@pytest.mark.parametrize("harm", ["gone", "cut"])
+def test_whoever_watches_hears_of_features_that_are_not_there(client, server_collection, harm):
+    assert client.get("/healthz").status_code == 200
+    (shard,) = (server_collection.path / "shards").glob("*.npy")
+    whole = shard.read_bytes()
+    if harm == "gone":
+        shard.unlink()
+    else:
+        shard.write_bytes(whole[:-100])
+    said = sentence(client.get("/healthz"))
+    assert f"{shard.name}: " in said and said.endswith("run: patchseek verify --repair")
+    shard.write_bytes(whole)
+    assert client.get("/healthz").status_code == 200
+
+
 def test_another_collection_in_its_place_is_never_taken_for_it(client, server_collection, tmp_path):
     found(client)
     path = server_collection.path

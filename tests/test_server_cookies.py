@@ -63,6 +63,7 @@ def test_no_foreign_cookie_signs_anybody_out(app):
         assert signed_in(port, f"Cookie: {'; '.join([*FOREIGN, own, *FOREIGN])}")
         assert signed_in(port, f"Cookie: a=b, {own}, c=d")  # as some proxies join several
         assert signed_in(port, "Cookie: " + own.replace("=", ' = "') + '"')
+        assert signed_in(port, "Cookie:\ta=b;\t" + own.replace("=", "\t=\t") + "\t; c=d")
 
 
 def test_of_two_cookies_of_our_name_one_is_enough(app):

@@ -162,6 +162,17 @@ def test_hidden_names_and_symbolic_links_are_passed_over_as_in_a_folder(collecti
     }
 
 
+def test_hidden_folders_and_those_that_systems_make_are_passed_over_as_in_a_folder(collection, tmp_path, make_folder):
+    names = ("a.png", ".thumbs/b.png", "sub/.cache/c/d.png", "@eaDir/e.png", "sub/__MACOSX/f.png")
+    folder = make_folder(*names)
+    tar = write_tar(tmp_path / "x.tar", *((f"./{name}", (folder / name).read_bytes()) for name in names))
+    for hidden, n in ((False, 1), (True, 3)):
+        found = find_pictures(folder, (), hidden=hidden, follow_symlinks=False)
+        report = add_here(collection, tar, opening={"hidden": hidden})
+        assert {f"./{name}" for name in found.files} == set(held(collection))
+        assert report.passed_over == {"hidden": 5 - n}
+
+
 # ---- names
 
 
@@ -184,6 +195,22 @@ def test_of_a_repeated_name_the_last_counts_as_when_gnu_tar_unpacks(collection, 
     assert held(collection) == hashed(**{"a.png": truth["a.png"], "b.png": truth["b.png"], "./c.png": truth["c.png"]})
     assert (report.added, report.failed, report.passed_over) == (3, [], {"repeated": 3, "links": 1})
     assert dict(iter_shard(tar)) == {"x.tar/b": other, "x.tar/a": last, "x.tar/./c": dotted}
+
+
+def test_a_pattern_means_tars_of_one_name_in_several_folders(collection, tmp_path):
+    for folder in ("Fotos [1]/a", "Fotos [1]/b", "Fotos [1]/b/c"):
+        write_tar(tmp_path / folder / "x.tar", ("1.png", picture(ord(folder[-1]))))
+    assert add_here(collection, tmp_path / "Fotos [1]" / "*" / "x.tar").added == 2
+    assert {root.parent.name for root in collection.store.roots()} == {"a", "b"}
+
+
+@pytest.mark.parametrize("options", [["-g", "seen"], ["-g", "seen", "--format=oldgnu"], ["-g", "seen", "--format=pax"]])
+def test_names_in_a_backup_of_gnu_tar_are_those_that_it_lists_itself(collection, tmp_path, make_folder, options):
+    make_folder("a.png", "sub/b.png", f"{'sub/' * 40}c.png")
+    subprocess.run(["tar", *options, "-cf", "x.tar", "pictures"], cwd=tmp_path, check=True)
+    listed = subprocess.run(["tar", "-tf", "x.tar"], cwd=tmp_path, check=True, capture_output=True, text=True)
+    add_here(collection, tmp_path / "x.tar")
+    assert set(held(collection)) == {name for name in listed.stdout.split() if name.endswith(".png")}
 
 
 def test_hard_links_are_the_files_that_they_lead_to_as_when_gnu_tar_packs_and_unpacks(collection, tmp_path):

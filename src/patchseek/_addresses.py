@@ -4,9 +4,11 @@ import re
 from pathlib import PurePosixPath
 
 _URL = re.compile(r"(?:[A-Za-z][\w+.-]*::)*[A-Za-z][\w+.-]*://")
-_SECRETS = r"[\w.-]*(?:token|secret|sig|signature|passw(?:or)?d|pwd|credential|auth|key|session(?:id)?)"
+_SECRETS = r"[\w.-]*(?:token|secret|sig|signature|passw(?:or)?d|passphrase|pwd|jwt|credential|auth|key|session(?:id)?)"
 _PASSWORD = re.compile(r"(:/{1,2}[^/\s:@?#]*:)[^/\s?#]*(?=@)")
-_PARAMETER = re.compile(rf"([?&;]{_SECRETS}=)[^&#;\s'\"]+", re.IGNORECASE)
+_PARAMETER = re.compile(rf"([?&;#](?:{_SECRETS}|pass)=)[^&#;\s'\"]+", re.IGNORECASE)
+_USER = re.compile(r"(\bhttps?:/{1,2})[^/\s:@?#]+(?=@)", re.IGNORECASE)
+# who asks a web server under one name, without a password, gives a token there
 _INNER = {
     *("zip", "tar", "libarchive", "reference", "dir"),
     *("cached", "blockcache", "filecache", "simplecache", "asynccached"),
@@ -43,9 +45,22 @@ def without_fragment(url: str) -> str:
     return asked
 
 
+def name_part(place: str) -> str:
+    """A place without what a web address has behind its name: ?signature=a/b, #top. Elsewhere these are letters."""
+    outer, inner = place.rpartition("::")[::2] if is_chain(place) else ("", place)
+    if not is_web(inner):
+        return place
+    name = without_fragment(inner).partition("?")[0]
+    return f"{outer}::{name}" if outer else name
+
+
 def masked(text: str) -> str:
     """A text to be shown: what the URLs in it hold of passwords, and of tokens by name, becomes ***.
 
     A URL that went through a path has one slash.
     """
-    return _PARAMETER.sub(r"\1***", _PASSWORD.sub(r"\1***", text)) if ":/" in text else text
+    if ":/" not in text:
+        return text
+    for secret in (_PASSWORD, _USER, _PARAMETER):
+        text = secret.sub(r"\1***", text)
+    return text

@@ -291,11 +291,12 @@ class Collection:
             return self._opened[2:]
 
     def ping(self, seconds: int = 2) -> None:
-        """Raise PatchseekError unless the collection is there and the server of its engine, if any, answers in time.
+        """Raise PatchseekError unless the collection is there, with the files of its features, and its engine answers.
 
-        Asks for no picture and sends nothing.
+        seconds: that a server of the engine may take. Asks for no picture and sends nothing.
         """
         self.store.require_unchanged()
+        self.store.require_shards()
         ping(self.index, seconds)
 
     def held(self, *, every: bool = False) -> Held | None:

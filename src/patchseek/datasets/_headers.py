@@ -7,6 +7,7 @@ import tarfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from io import BufferedReader, RawIOBase
+from typing import Self
 
 from ..errors import DatasetError
 
@@ -14,6 +15,8 @@ MAX_BYTES = 64 << 20
 """Largest member of a tar that is read by default, and largest extended header."""
 _PACKED = {b"\x1f\x8b": "gzip", b"BZh": "bzip2", b"\xfd7zXZ\0": "xz", b"\x28\xb5\x2f\xfd": "zstd"}
 # by the first bytes of a file
+_MAGIC, _PREFIX = slice(257, 265), slice(345, 500)
+# where in a header it says whose it is, and where it has the folders of a name that is too long for its place
 
 
 def check_tar(raw: RawIOBase, label: object) -> None:
@@ -50,7 +53,7 @@ def open_tar(file: "Bounded") -> tarfile.TarFile:
     """The tar, of which the first header has been read. Raises tarfile.ReadError."""
     try:
         with _damage(0):
-            return tarfile.open(fileobj=file, mode="r:")
+            return tarfile.open(fileobj=file, mode="r:", tarinfo=_Header)
     except tarfile.ReadError as error:
         file.seek(0)
         head = file.read(8)
@@ -69,6 +72,19 @@ def next_member(tar: tarfile.TarFile) -> tarfile.TarInfo | None:
     if member is not None and (member.size < 0 or tar.offset <= member.offset):  # or it would go round in circles
         raise tarfile.ReadError(f"the header at byte {member.offset} is damaged")
     return member
+
+
+class _Header(tarfile.TarInfo):
+    """A header. In those of GNU tar, times may stand where others have the folders of a long name (`tar -g`)."""
+
+    @classmethod
+    def frombuf(cls, buf: bytes | bytearray, encoding: str, errors: str) -> Self:
+        """As tarfile reads it, but for such times, which are no part of a name. Raises tarfile.HeaderError."""
+        member = super().frombuf(buf, encoding, errors)
+        if bytes(buf[_MAGIC]) == tarfile.GNU_MAGIC:
+            taken = bytes(buf[_PREFIX]).split(b"\0", 1)[0].decode(encoding, errors)
+            member.name = member.name.removeprefix(f"{taken}/") if taken else member.name
+        return member
 
 
 @contextmanager

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from io import SEEK_END, RawIOBase
 from posixpath import dirname, join, normpath
 
-from ..encode import HIDDEN, LINKS, NO_SUFFIX, REPEATED, suffix_of
+from ..encode import HIDDEN, LINKS, NO_SUFFIX, REPEATED, SKIPPED_FOLDERS, suffix_of
 from ..images import EXTENSIONS
 from ..patterns import is_utf8
 from ._headers import MAX_BYTES, Bounded, next_member, open_tar, reading, reason_of
@@ -178,7 +178,10 @@ def _passing(key: str, *, hidden: bool, is_link: bool) -> str | None:
     if not _is_picture(key):
         suffix = suffix_of(key)
         return (suffix if is_utf8(suffix) else ascii(suffix)) or NO_SUFFIX
-    if key.rpartition("/")[2].startswith(".") and not hidden:
+    *folders, name = key.split("/")
+    if any(folder.lower() in SKIPPED_FOLDERS for folder in folders):
+        return HIDDEN
+    if not hidden and any(part.startswith(".") and part != ".." for part in (*folders, name)):
         return HIDDEN
     return LINKS if is_link else None
 

@@ -11,10 +11,40 @@ import socket
 import ssl
 from collections.abc import Iterator
 from http import HTTPStatus
+from typing import Any
 
 from .._addresses import is_web, masked
 
 _URLS = re.compile(r"(?:,? ?url=)?['\"(<]*\b[a-z][\w+.-]*://[^\s'\">)]+['\")>]*", re.IGNORECASE)
+
+_CONTENT = (200, 203, 206)
+
+
+class NoContent(Exception):
+    """A web server neither failed nor gave a file: a redirection to nowhere, a choice, "not modified"."""
+
+    def __init__(self, status: int) -> None:
+        super().__init__(f"HTTP {status}")
+        self.status = status
+
+
+class NoParts(Exception):
+    """A web server that gives the whole of a file where a part was asked for."""
+
+    def __init__(self) -> None:
+        super().__init__("the server gives no part of a file, only all of it; fetch it to this machine first")
+
+
+async def require_content(response: Any) -> None:
+    """Look at an answer before it is read; failures are the library's to raise.
+
+    Raises NoContent for one that would else pass for an empty file, NoParts for one that would be a tar a picture.
+    """
+    if response.status < 400 and response.status not in _CONTENT:
+        raise NoContent(response.status)
+    asked = response.request_info.headers.get("Range", "bytes=0-")
+    if response.status == 200 and not asked.startswith("bytes=0-"):
+        raise NoParts
 
 
 def cause_of(error: BaseException, place: str = "") -> str:
@@ -49,16 +79,30 @@ def _chain(error: BaseException) -> Iterator[BaseException]:
 
 
 def _status(error: BaseException) -> str | None:
-    """What a web server answered."""
-    if "Redirects" in type(error).__name__:
+    """What a web server answered, or that its answer could not be made out: for that, the library makes up a 400."""
+    name = type(error).__name__
+    if "Redirects" in name:
         return "redirected again and again"
+    if "Redirect" in name:
+        return "redirected to what is no web address"
+    if "InvalidUrl" in name:
+        return "no web address"
+    if any(kind.__name__ == "HttpProcessingError" for each in _wrapped(error) for kind in type(each).__mro__):
+        return "the answer breaks off, or is not HTTP as it should be"
     status = getattr(error, "status", None)
-    if not isinstance(status, int) or not 300 <= status < 600:
+    if not isinstance(status, int) or not 200 < status < 1000:  # some servers have numbers of their own
         return None
     words = next((known.phrase for known in HTTPStatus if known == status), "")
     text = f"HTTP {status} {words}".strip()
     after = (getattr(error, "headers", None) or {}).get("Retry-After")
     return f"{text}, to be tried again after {_when(str(after))}" if after else text
+
+
+def _wrapped(error: BaseException) -> Iterator[BaseException]:
+    """An error and the one that it was made of."""
+    yield error
+    if error.__cause__ is not None:
+        yield error.__cause__
 
 
 def _when(after: str) -> str:

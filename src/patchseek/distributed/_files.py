@@ -19,7 +19,7 @@ from .._files import open_regular
 from ..encode import MAX_FILE_BYTES, read_file
 from ..errors import ImageError, MissingExtra, PatchseekError
 from ..store import FileState
-from ._causes import cause_of
+from ._causes import cause_of, require_content
 
 FETCH_SECONDS = 60.0
 """What one picture may take to come from a URL."""
@@ -102,8 +102,9 @@ def expand(pattern: str) -> list[str]:
     """The files that match a pattern with *, in sorted order. Raises PatchseekError."""
     with _said(pattern):
         if not is_url(pattern):
-            path = Path(pattern)
-            return sorted(str(found) for found in path.parent.glob(path.name))
+            whole = Path(pattern)
+            folder = next(parent for parent in whole.parents if "*" not in str(parent))
+            return sorted(str(found) for found in folder.glob(str(whole.relative_to(folder))))
         system, path_pattern = _system(pattern)
         return sorted(system.unstrip_protocol(name) for name in system.glob(path_pattern))
 
@@ -164,6 +165,9 @@ def _system(url: str) -> tuple[Any, str]:
     protocol = url.partition("://")[0].lower()
     kind = fsspec.get_filesystem_class(protocol)
     options = kind._get_kwargs_from_urls(url)  # url_to_fs would take :: in a name for a chain
+    if is_web(url):
+        chosen = fsspec.config.conf.get(protocol, {}).get("client_kwargs", {})
+        options["client_kwargs"] = {**chosen, "raise_for_status": require_content}
     system = fsspec.filesystem(protocol, use_listings_cache=False, **options)
     return system, kind._strip_protocol(without_fragment(url) if is_web(url) else url)
 
@@ -180,7 +184,8 @@ def _read(place: str, start: int, size: int | None, state: FileState) -> bytes:
     if size is not None:
         return bytes(system.cat_file(path, start=start, end=start + size))
     content = bytearray()
-    with system.open(path, "rb") as file:
+    at_once = {"block_size": 0} if is_web(place) else {}  # not in parts, which some web servers do not give
+    with system.open(path, "rb", **at_once) as file:
         while len(content) <= MAX_FILE_BYTES and (chunk := file.read(_CHUNK)):
             content += chunk
     return bytes(content)

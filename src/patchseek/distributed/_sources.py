@@ -17,7 +17,7 @@ from functools import partial
 from os.path import normpath
 from pathlib import Path
 
-from .._addresses import is_url, masked
+from .._addresses import is_url, masked, name_part
 from .._home import expanded
 from ..encode import NO_SUFFIX, REPEATED, SKIPPED_FOLDERS, find_pictures, is_file, is_there, suffix_of, visit
 from ..errors import PatchseekError
@@ -53,7 +53,7 @@ def open_sources(
     def left_out(root: Root) -> Given:
         return remembered(root) if exclude is None else exclude
 
-    name = re.sub(r"[?#].*", "", source) if is_url(source) else source
+    name = name_part(source)
     suffix = name.rpartition(".")[2].lower() if is_url(source) or not Path(source).is_dir() else ""
     if suffix == "tar":
         tars = find_tars(source, roots)
@@ -70,7 +70,7 @@ def open_sources(
     elif suffix in LISTS:
         place = source if is_url(source) else str(expanded(source).resolve())
         root = place if is_url(place) else Path(place)
-        yield _open_list(place, root, suffix, Exclusions(left_out(root), place.rpartition("/")[0]))
+        yield _open_list(place, root, suffix, Exclusions(left_out(root), _folder_of(place)))
     elif suffix and (packed := _PACKED.search(name)):
         raise PatchseekError(
             f"{masked(source)}: {packed[0]} is a packed tar, in which no picture has a place of its own: "
@@ -119,7 +119,7 @@ def _open_url(url: str, left_out: Exclusions, hidden: bool) -> Source:
 
 def _open_list(place: str, root: Root, kind: str, left_out: Exclusions) -> Source:
     """A list. It is read once to the end beforehand, so that a bad line costs nothing."""
-    folder = place.rpartition("/")[0]
+    folder = _folder_of(place)
     source = Source(root, (), False)
     places, source.passed_over = _places(place, folder, kind)
     if left_out.lines:
@@ -133,6 +133,11 @@ def _open_list(place: str, root: Root, kind: str, left_out: Exclusions) -> Sourc
         Entry(where, where, FileState(0, 0) if is_url(where) else _local_state(where)) for where in places
     )
     return source
+
+
+def _folder_of(place: str) -> str:
+    """Where what a list names without a folder lies."""
+    return name_part(place).rpartition("/")[0]
 
 
 def _places(place: str, folder: str, kind: str) -> tuple[list[str], Counter[str]]:

@@ -6,7 +6,7 @@ from functools import cache
 from itertools import product
 from pathlib import Path
 
-from .._addresses import is_url, masked
+from .._addresses import is_url, masked, name_part
 from .._home import expanded
 from ..datasets import Listing, check_tar, list_tar, tidy
 from ..encode import EXCLUDED, REPEATED
@@ -111,7 +111,7 @@ def _named(pattern: str) -> list[str]:
     for chosen in product(*ranges):
         words = [word for pair in zip(pieces[::3], (*chosen, ""), strict=True) for word in pair]
         names.append("".join(words))
-    tars = [tar for name in names for tar in (expand(name) if "*" in name else [name])]
+    tars = [tar for name in names for tar in (expand(name) if "*" in name_part(name) else [name])]
     if not tars:
         raise PatchseekError(f"{masked(pattern)}: no such tar")
     for tar in tars:

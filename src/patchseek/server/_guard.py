@@ -208,7 +208,7 @@ def _sessions(scope: Scope, name: str) -> list[str]:
     """
     headers = [value.decode("latin-1") for key, value in scope["headers"] if key == b"cookie"]
     pairs = (pair.partition("=") for header in headers for pair in re.split("[;,]", header))
-    return [each for key, _, value in pairs if key.strip() == name for each in value.strip(' "').split(".")]
+    return [each for key, _, value in pairs if key.strip() == name for each in value.strip(' \t"').split(".")]
 
 
 def _tokens(query: str) -> list[str]:

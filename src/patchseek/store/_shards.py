@@ -121,10 +121,7 @@ def map_shard(folder: Path, shard: Shard, n_regions: int, dim: int) -> Half:
     """The shard's features (n, R, D) float16, mapped read-only. Raises StoreDamaged when shape or size is off."""
     path = folder / shard.file
     try:
-        if path.stat().st_size != shard.n_bytes:
-            raise StoreDamaged(
-                f"{path}: {path.stat().st_size} bytes, {shard.n_bytes} expected; run: patchseek verify --repair"
-            )
+        require_size(folder, shard)
         features: Half = np.load(path, mmap_mode="r", allow_pickle=False)
     except FileNotFoundError:
         raise
@@ -133,6 +130,13 @@ def map_shard(folder: Path, shard: Shard, n_regions: int, dim: int) -> Half:
     if features.shape != (shard.n_images, n_regions, dim) or features.dtype != np.float16:
         raise StoreDamaged(f"{path}: holds {features.shape} {features.dtype}; run: patchseek verify --repair")
     return features
+
+
+def require_size(folder: Path, shard: Shard) -> None:
+    """Raise StoreDamaged unless a shard's file is as long as it was committed, FileNotFoundError where it is gone."""
+    path = folder / shard.file
+    if (n_bytes := path.stat().st_size) != shard.n_bytes:
+        raise StoreDamaged(f"{path}: {n_bytes} bytes, {shard.n_bytes} expected; run: patchseek verify --repair")
 
 
 def allow_open_files(n: int) -> None:

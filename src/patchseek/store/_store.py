@@ -1,18 +1,20 @@
 """A collection, for reading: what it is and what it holds. Only `create` writes."""
 
 import sqlite3
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
 from ..errors import StoreDamaged, StoreError, StoreMismatch
 from ._catalogue import FORMAT, Catalogue, has_table, later_columns, tags_of
 from ._records import Failure, FileState, Image, KnownFile, Root, Settings
-from ._shards import SHARD_COLUMNS, Shard, allow_open_files, map_shard
+from ._shards import SHARD_COLUMNS, Shard, allow_open_files, map_shard, require_size
 from ._snapshot import Snapshot
 from ._soundness import find_problems
+
+T = TypeVar("T")
 
 _IMAGE = "image.id, image.path, root.path, width, height, sha256, size, mtime_ns"
 """The columns of an Image, of `image JOIN root`."""
@@ -91,9 +93,21 @@ class Store:
 
     def snapshot(self) -> Snapshot:
         """All vectors as they are now. Raises StoreDamaged when a shard is not as committed."""
+        return self._tried(self._snapshot)
+
+    def require_shards(self) -> None:
+        """Raise StoreDamaged unless every shard is there and as long as it was committed. Reads none."""
+
+        def look() -> None:
+            for shard in self.list_shards():
+                require_size(self.folder, shard)
+
+        self._tried(look)
+
+    def _tried(self, look: Callable[[], T]) -> T:
         for attempt in (0, 1, 2):
             try:
-                return self._snapshot()
+                return look()
             except FileNotFoundError as error:  # compacted between the catalogue and the file: look again
                 if attempt == 2:
                     raise StoreDamaged(f"{error.filename}: missing; run: patchseek verify --repair") from error
