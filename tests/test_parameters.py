@@ -261,6 +261,14 @@ def test_pictures_that_are_all_alike_are_no_fault_of_an_engine(engine):
     assert str(try_engine(open_index(engine, snapshot), snapshot)).endswith("recall@10 is 1.00 beside exact search")
 
 
+def test_a_trial_on_features_that_are_no_numbers_says_what_to_do_about_them():
+    features = scenes(20)
+    features[:, ::2, 3] = np.nan
+    snapshot = snapshot_of(features)
+    with pytest.raises(EngineError, match="have features that are no numbers: `patchseek verify` names them"):
+        try_engine(OnlyItself(snapshot), snapshot)
+
+
 def test_a_collection_without_pictures_needs_no_trial():
     snapshot = make_snapshot(n_images=5, removed=range(5))
     assert try_engine(open_index("Flat", snapshot), snapshot) is None
