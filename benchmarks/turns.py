@@ -1,8 +1,9 @@
 """What benchmarks share: turns of contenders, on what machine, where figures are kept. Measures nothing itself.
 
 Figures are kept by class of processor, results/CLASS/NAME.json, since one class says little about another: avx2,
-avx512, avx512-bf16, arm. ONEDNN_MAX_CPU_ISA=AVX2 OV_CPU_MAX_ISA=AVX2 hold a newer one back to the first, as far as
-networks are concerned (tests/test_encoder_embedded.py sees to that); the figures then say so.
+avx512, avx512-bf16, arm; those of a GPU by its name. ONEDNN_MAX_CPU_ISA=AVX2 OV_CPU_MAX_ISA=AVX2 hold a newer processor
+back to the first, as far as networks are concerned (tests/test_encoder_embedded.py sees to that); the figures then say
+so.
 """
 
 import json
@@ -13,25 +14,33 @@ import sys
 import time
 from collections.abc import Callable, Mapping
 from datetime import date
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
 from patchseek.encoders._cpu import read_processor
 from patchseek.encoders._openvino import capabilities
+from patchseek.errors import MissingExtra
 
 
 def processor_class() -> str:
-    """The class of this processor, as OpenVINO uses it."""
+    """The class of this processor, as OpenVINO uses it; as its flags say, where OpenVINO is not installed."""
     if platform.machine().lower() in ("arm64", "aarch64"):
         return "arm"
-    if "BF16" in capabilities():
-        return "avx512-bf16"
     here = read_processor()
+    try:
+        has_bf16 = "BF16" in capabilities()
+    except MissingExtra:
+        has_bf16 = "BF16" in here.offers
+    if has_bf16:
+        return "avx512-bf16"
     return "avx512" if "AVX-512" in here.offers and not here.capped else "avx2"
 
 
 RESULTS = Path(__file__).parent / "results" / processor_class()
+
+
+_LIBRARIES = ("numpy", "pillow", "openvino", "faiss-cpu")
 
 
 def take_turns(contenders: Mapping[str, Callable[[], Any]], rounds: int) -> dict[str, list[float]]:
@@ -63,15 +72,22 @@ def machine() -> dict[str, Any]:
         "load before": round(os.getloadavg()[0], 1),
         "day": date.today().isoformat(),
         "python": platform.python_version(),
-        "versions": {name: version(name) for name in ("numpy", "pillow", "openvino", "faiss-cpu")},
+        "versions": {name: found for name in _LIBRARIES if (found := _version(name))},
     }
 
 
-def keep(name: str, figures: Mapping[str, Any]) -> str:
-    """Keep figures as RESULTS/NAME.json; the text of that file."""
-    RESULTS.mkdir(parents=True, exist_ok=True)
+def _version(name: str) -> str | None:
+    try:
+        return version(name)
+    except PackageNotFoundError:
+        return None
+
+
+def keep(name: str, figures: Mapping[str, Any], folder: Path = RESULTS) -> str:
+    """Keep figures as FOLDER/NAME.json; the text of that file."""
+    folder.mkdir(parents=True, exist_ok=True)
     text = json.dumps(figures, indent=2) + "\n"
-    (RESULTS / f"{name}.json").write_text(text)
+    (folder / f"{name}.json").write_text(text)
     return text
 
 

@@ -448,11 +448,12 @@ def test_a_gpu_left_idle_is_warned_of(monkeypatch, caplog):
     ("options", "reason"),
     [
         ({"engine": "steam"}, "none of auto, torch, openvino"),
-        ({"precision": "f8"}, "none of auto, f32, bf16, int8"),
+        ({"precision": "f8"}, "none of auto, f32, bf16, f16, int8"),
         ({"device": "tpu"}, "device must be auto or one of"),
         ({"batch": 0}, "a batch is of at least one patch, found 0"),
         ({"engine": "torch", "precision": "int8"}, "needs the OpenVINO engine"),
         ({"precision": "int8"}, "pass calibration"),
+        ({"engine": "torch", "precision": "f16"}, "f16 is for CUDA devices"),
     ],
 )
 def test_options_that_make_no_sense_are_refused(weights, options, reason):

@@ -5,6 +5,7 @@ import json
 
 import numpy as np
 import pytest
+import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -13,7 +14,8 @@ from patchseek.indexes import _exact, open_index
 from patchseek.indexes._best import best_columns
 from patchseek.store import Snapshot
 
-FAITHFUL = ["exact", "Flat", "IVF4,Flat;nprobe=4"]
+DEVICE = f"exact;device={'cuda' if torch.cuda.is_available() else 'cpu'}"
+FAITHFUL = ["exact", DEVICE, "Flat", "IVF4,Flat;nprobe=4"]
 COMPRESSED = ["SQfp16", "SQ8", "PQ8", "IVF4,PQ8", "OPQ8_16,IVF4,PQ8", "HNSW16,Flat"]
 
 
@@ -116,7 +118,7 @@ def test_every_engine_finds_the_picture_a_query_was_taken_from(engine):
     assert hits.regions[:, 0].tolist() == [2, 2, 2]
 
 
-@pytest.mark.parametrize("engine", ["exact", "Flat", "PQ8"])
+@pytest.mark.parametrize("engine", ["exact", DEVICE, "Flat", "PQ8"])
 def test_one_picture_that_owns_all_the_best_rows_does_not_hide_the_others(engine):
     snapshot = make_snapshot(n_images=300, n_regions=30)
     query = unit(np.random.default_rng(5), 1, 16)
@@ -126,7 +128,7 @@ def test_one_picture_that_owns_all_the_best_rows_does_not_hide_the_others(engine
     assert len(set(hits.positions[0])) == 299
 
 
-@pytest.mark.parametrize("engine", ["exact", "Flat"])
+@pytest.mark.parametrize("engine", ["exact", DEVICE, "Flat"])
 @pytest.mark.parametrize("n_queries", [1, 20])
 def test_ties_stand_in_order_of_position(engine, n_queries):
     snapshot = make_snapshot(n_images=40)
@@ -141,7 +143,7 @@ def test_ties_stand_in_order_of_position(engine, n_queries):
         assert (hits.regions == 0).all() or engine != "exact"
 
 
-@pytest.mark.parametrize("engine", ["exact", "Flat"])
+@pytest.mark.parametrize("engine", ["exact", DEVICE, "Flat"])
 def test_wrong_queries_are_an_error(engine):
     index = open_index(engine, make_snapshot())
     with pytest.raises(QueryError, match="another encoder"):

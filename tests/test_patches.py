@@ -1,3 +1,5 @@
+import gc
+import weakref
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -202,3 +204,19 @@ def test_a_cut_is_the_crops_of_the_same_boxes_however_they_are_fitted(fit: str, 
 def test_an_unknown_fit_or_filter_is_an_error(wrong: dict[str, str]) -> None:
     with pytest.raises(PatchseekError, match="must be one of"):
         Feed(8, **wrong)
+
+
+def test_a_picture_is_gone_as_soon_as_it_is_cut() -> None:
+    """Python's collector comes late for what refers to itself; by then many pictures would be waiting for it."""
+    gc.collect()
+    gc.disable()
+    try:
+        picture = photo(640, 480)
+        pixels = weakref.ref(picture.pixels)
+        patches = cut(picture, PYRAMID, Feed(32))
+        del picture
+        assert pixels() is None
+        assert len(patches) == 30
+        assert gc.collect() == 0
+    finally:
+        gc.enable()

@@ -40,6 +40,10 @@ class EncoderError(PatchseekError):
     """An encoder that does not exist, cannot be opened, or was given pixels of the wrong shape."""
 
 
+class DeviceFailed(EncoderError):
+    """A GPU that fails or is gone: its process cannot use it any more, and another one may."""
+
+
 class MissingExtra(PatchseekError):
     """A feature whose library is not installed; the message holds the install line."""
 

@@ -1,10 +1,12 @@
 """A picture in, square patches out, resized in bulk. Opens no file and knows no model.
 
-Resizing, not decoding, is what a pyramid costs, so that `cut` resizes whole levels and slices them; see there.
+Resizing, not decoding, is what a pyramid costs, so that `cut` resizes whole levels and slices them; see there. An
+encoder on a GPU cuts for itself, which costs less still: its feed says `late`, and it is given Uncut patches.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import cast
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -25,7 +27,10 @@ _FILTERS = {  # antialiased: Pillow widens each filter by the scale
     "bilinear": Image.Resampling.BILINEAR,
     "lanczos": Image.Resampling.LANCZOS,
 }
-_GREY = 127
+GREY = 127
+"""What padding is made of, in each channel."""
+LATE_BYTES = 64 << 20
+"""A picture of more pixels than that (21 megapixels) is cut where it was decoded: many of them wait for the encoder."""
 
 SHARED = 3
 """Levels up to this one are made of one decoding of a picture and of each other's canvases, each above it alone.
@@ -47,6 +52,8 @@ class Feed:
     # center-crop alone: the share of the shorter side that is kept, in (0, 1]
     exact: bool = False
     # True: every region is cut at whole pixels and resized alone, from all pixels, as plain pipelines do; see `cut`
+    late: bool = False
+    # True: the encoder cuts for itself, so that `crop` and `cut` only note what of which picture; see Uncut
 
     def __post_init__(self) -> None:
         if self.fit not in FITS:
@@ -77,7 +84,51 @@ class Feed:
     def blank(self, n: int) -> Patches:
         """Room for n patches (n, S, S, 3), grey where padding will show."""
         shape = (n, self.size, self.size, 3)
-        return np.full(shape, _GREY, np.uint8) if self.fit == "pad" else np.empty(shape, np.uint8)
+        return np.full(shape, GREY, np.uint8) if self.fit == "pad" else np.empty(shape, np.uint8)
+
+
+@dataclass(frozen=True, eq=False)
+class Uncut:
+    """Patches that are still to be cut, by an encoder whose feed says `late`. They go wherever patches go.
+
+    Their length, shape and slices are those of the patches; nothing else of an array is there.
+    """
+
+    feed: Feed
+    parts: tuple[tuple[Picture, NDArray[np.float64]] | Patches, ...]
+    # pictures, each with regions (n, 4), x0 y0 x1 y1 in its pixels; or patches that are cut already
+
+    def __len__(self) -> int:
+        return sum(len(part if isinstance(part, np.ndarray) else part[1]) for part in self.parts)
+
+    @property
+    def shape(self) -> tuple[int, int, int, int]:
+        """(N, S, S, 3), as the patches will have it."""
+        return len(self), self.feed.size, self.feed.size, 3
+
+    ndim, dtype = 4, np.dtype(np.uint8)
+
+    def __getitem__(self, chosen: slice) -> "Uncut":
+        """Those from chosen.start to chosen.stop."""
+        low, high, _ = chosen.indices(len(self))
+        parts: list[tuple[Picture, NDArray[np.float64]] | Patches] = []
+        for part in self.parts:
+            rows = part if isinstance(part, np.ndarray) else part[1]
+            inner = slice(max(low, 0), max(high, 0))
+            if len(rows[inner]):
+                parts.append(part[inner] if isinstance(part, np.ndarray) else (part[0], part[1][inner]))
+            low, high = low - len(rows), high - len(rows)
+        return Uncut(self.feed, tuple(parts))
+
+
+def joined(patches: Sequence[Patches]) -> Patches:
+    """Patches (N, S, S, 3) of several lots, at least one, in order; Uncut where any of them is."""
+    lots: list[Patches | Uncut] = list(patches)
+    feeds = [lot.feed for lot in lots if isinstance(lot, Uncut)]
+    if not feeds:
+        return np.concatenate(patches)
+    parts = [part for lot in lots for part in (lot.parts if isinstance(lot, Uncut) else (lot,))]
+    return cast(Patches, Uncut(feeds[0], tuple(parts)))
 
 
 def crop(picture: Picture, boxes: ArrayLike, feed: Feed, gap: float = 2.0) -> Patches:
@@ -86,21 +137,15 @@ def crop(picture: Picture, boxes: ArrayLike, feed: Feed, gap: float = 2.0) -> Pa
     A box is clipped to the picture and widened to one pixel where it is thinner; its edges may lie between pixels. Its
     pixels are first averaged by whole numbers to no less than gap times S, unless feed is exact; at 1.25 that is twice
     as fast as at 2, and rougher.
+    Where feed is late, they are Uncut and only noted; who cuts them then takes all pixels, whatever the gap.
     Raises BoxError when boxes are not finite, inverted, or not of four numbers each.
     """
-    b = np.asarray(boxes, np.float64)
-    if b.ndim != 2 or b.shape[1] != 4:
-        raise BoxError(f"boxes must be an array of (N, 4), found {b.shape}")
-    if not np.isfinite(b).all() or (b[:, 2:] < b[:, :2]).any():
-        raise BoxError("boxes must be finite, with x0 <= x1 and y0 <= y1")
+    edges = _edges(picture, boxes, feed)
+    if feed.late and picture.pixels.nbytes <= LATE_BYTES:
+        return cast(Patches, Uncut(feed, ((picture, edges),)))
     image = picture.image
-    low, high = clip(b)[:, :2] * image.size, clip(b)[:, 2:] * image.size
-    if feed.exact:
-        low, high = low.round(), high.round()
-    low = np.minimum(low, np.subtract(image.size, 1))
-    high = np.maximum(high, low + 1)
-    patches = feed.blank(len(b))
-    for i, (x0, y0, x1, y1) in enumerate(np.hstack([low, high]).tolist()):
+    patches = feed.blank(len(edges))
+    for i, (x0, y0, x1, y1) in enumerate(edges.tolist()):
         size = feed.scaled(x1 - x0, y1 - y0)
         if feed.exact:
             region = image.crop((int(x0), int(y0), int(x1), int(y1)))
@@ -109,6 +154,22 @@ def crop(picture: Picture, boxes: ArrayLike, feed: Feed, gap: float = 2.0) -> Pa
             patch = image.resize(size, _FILTERS[feed.interpolation], (x0, y0, x1, y1), reducing_gap=gap)
         feed.square(np.asarray(patch), patches[i])
     return patches
+
+
+def _edges(picture: Picture, boxes: ArrayLike, feed: Feed) -> NDArray[np.float64]:
+    """The regions (N, 4) in pixels that boxes (N, 4) mean, at least a pixel wide and high; see `crop`."""
+    b = np.asarray(boxes, np.float64)
+    if b.ndim != 2 or b.shape[1] != 4:
+        raise BoxError(f"boxes must be an array of (N, 4), found {b.shape}")
+    if not np.isfinite(b).all() or (b[:, 2:] < b[:, :2]).any():
+        raise BoxError("boxes must be finite, with x0 <= x1 and y0 <= y1")
+    size = picture.pixels.shape[1::-1]
+    low, high = clip(b)[:, :2] * size, clip(b)[:, 2:] * size
+    if feed.exact:
+        low, high = low.round(), high.round()
+    low = np.minimum(low, np.subtract(size, 1))
+    high = np.maximum(high, low + 1)
+    return np.hstack([low, high])
 
 
 def decodings(pyramid: Pyramid) -> list[Pyramid]:
@@ -140,7 +201,7 @@ def cut(picture: Picture, pyramid: Pyramid, feed: Feed) -> Patches:
     megapixel; to average whole pixels instead was 5 ms faster, and changed the upper two levels by 1.1 and 1.4.
     """
     boxes = pyramid.boxes_of(picture.width, picture.height)
-    if feed.exact or pyramid.reshapes(picture.width, picture.height):
+    if feed.exact or feed.late or pyramid.reshapes(picture.width, picture.height):
         return crop(picture, boxes, feed)
     w, h = feed.scaled(*picture.pixels.shape[1::-1])  # of a region: all have the picture's own shape
     canvases = _canvases(Image.fromarray(picture.pixels), (w, h), pyramid.levels, _FILTERS[feed.interpolation])
@@ -177,19 +238,22 @@ def _chain(
     x, y = (max(1, int(length / (OVERSAMPLING * side))) for length, side in zip(image.size, largest, strict=True))
     source = image.reduce((x, y)) if x > 1 or y > 1 else image
     whole = (0.0, 0.0, image.width / x, image.height / y)  # a last row of less than y rows counts as what it is
+    parents: dict[int, int] = {}
+    for level in group:
+        larger = [m for m in group if OVERSAMPLING * (level + 1) <= m + 1 and _fits(sides[m], source.size)]
+        if larger:
+            parents[level] = min(larger)
+    needed = set(wanted)
+    for level in group:  # a parent comes after its children
+        if level in needed and level in parents:
+            needed.add(parents[level])
     made: dict[int, Image.Image] = {}
-
-    def make(level: int) -> Image.Image:
-        if level not in made:
-            enough = OVERSAMPLING * (level + 1)
-            parents = [m for m in group if m > level and enough <= m + 1 and _fits(sides[m], source.size)]
-            if parents:
-                made[level] = make(min(parents)).resize(sides[level], resampling)
-            else:
-                made[level] = source.resize(sides[level], resampling, whole)
-        return made[level]
-
-    return {level: np.asarray(make(level)) for level in wanted}
+    for level in reversed([level for level in group if level in needed]):
+        if level in parents:
+            made[level] = made[parents[level]].resize(sides[level], resampling)
+        else:
+            made[level] = source.resize(sides[level], resampling, whole)
+    return {level: np.asarray(made[level]) for level in wanted}
 
 
 def _fits(size: tuple[int, int], into: tuple[int, int]) -> bool:

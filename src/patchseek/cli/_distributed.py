@@ -80,7 +80,7 @@ class ClusterChoice:
             return collection.add(source, **options)
         from ..distributed import add_source
 
-        special = choice.engine or choice.precision or choice.calibration
+        special = choice.engine or choice.precision or choice.calibration or choice.device
         choice = replace(choice, weights=_absolute(choice.weights), calibration=_absolute(choice.calibration))
         return add_source(
             collection,

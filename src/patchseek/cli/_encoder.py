@@ -27,6 +27,7 @@ class EncoderChoice:
     engine: str | None = None
     precision: str | None = None
     calibration: Path | None = None
+    device: str | None = None
 
     @property
     def name(self) -> str | None:
@@ -60,11 +61,13 @@ class EncoderChoice:
             engine=self.engine or "auto",
             precision=self.precision or "auto",
             calibration=self.calibration,
+            device=self.device or "auto",
         )
 
     def name_or_open(self) -> "str | Encoder | None":
         """The name, which a collection may compare with its own; the encoder itself where it runs in a special way."""
-        return self.open() if self.engine or self.precision or self.calibration else self.name
+        special = self.engine or self.precision or self.calibration or self.device
+        return self.open() if special else self.name
 
 
 _OPTIONS = (
@@ -76,8 +79,11 @@ _OPTIONS = (
     click.option("--pool", type=click.Choice(["head", "cls", "mean", "gem"]), help="The feature of a patch.  [head]"),
     click.option("--image-size", type=click.IntRange(8, 4096), help="Pixels a side of a patch.  [the model's own]"),
     click.option("--engine", type=click.Choice(["auto", "openvino", "torch", "onnxruntime"]), help="What computes."),
-    click.option("--precision", type=click.Choice(["auto", "f32", "bf16", "int8"]), help="In which numbers."),
+    click.option("--precision", type=click.Choice(["auto", "f32", "bf16", "f16", "int8"]), help="In which numbers."),
     click.option("--calibration", type=_PATH, help="A folder of pictures that int8 measures its ranges on."),
+    click.option(
+        "--device", help="Where: cpu, cuda, cuda:1, or several GPUs, cuda:0,cuda:1.  [a GPU where there is one]"
+    ),
 )
 
 

@@ -24,6 +24,19 @@ EXIT_NOTHING_FOUND = 4
 
 CHOICE = ("under", "tags", "since", "until")
 """Options that say which pictures may answer."""
+_HERE_ALONE = (
+    "weights",
+    "engine",
+    "precision",
+    "calibration",
+    "device",
+    "index",
+    "save",
+    "preview",
+    "exclude",
+    "expand",
+)
+"""Options that a server does not take."""
 _PATH = click.Path(path_type=Path)
 _COUNT = click.IntRange(0)
 STDIN = Path("-")
@@ -52,8 +65,9 @@ Records = tuple[list[dict[str, Any]], dict[str, Any], list[dict[str, Any]]]
 @collection_option
 @weights_option
 @click.option("--engine", type=click.Choice(["auto", "openvino", "torch", "onnxruntime"]), help="What computes.")
-@click.option("--precision", type=click.Choice(["auto", "f32", "bf16", "int8"]), help="In which numbers.")
+@click.option("--precision", type=click.Choice(["auto", "f32", "bf16", "f16", "int8"]), help="In which numbers.")
 @click.option("--calibration", type=_PATH, help="A folder of pictures that int8 measures its ranges on.")
+@click.option("--device", help="Where to encode, and to search exactly: cpu, cuda, cuda:1.  [a GPU, and the CPU]")
 @click.option("--index", help="Search engine for this once.  [default: the collection's]")
 @click.option("--json", "form", flag_value="json", help="One JSON object.")
 @click.option("--jsonl", "form", flag_value="jsonl", help="One JSON object a line.")
@@ -144,7 +158,7 @@ def _search_here(
             box=list(boxes),
             exclude=[_read_stdin() if each == STDIN else each for each in said["exclude"]],
             top=top,
-            index=said["index"],
+            index=_index(opened.index, said),
             on_progress=on_progress,
             **options,
         )
@@ -168,22 +182,35 @@ def _stdin() -> bytes:
 
 def _open(said: dict[str, Any]) -> "Collection":
     """The collection, with its encoder opened in a special way where that was asked for."""
-    engine, precision, calibration = (said[name] for name in ("engine", "precision", "calibration"))
+    engine, precision, calibration, device = (said[name] for name in ("engine", "precision", "calibration", "device"))
     opened = open_collection(said["collection"], said["weights"])
-    if not (engine or precision or calibration):
+    name = opened.store.settings.encoder.name
+    if device and name.startswith("embedded"):
+        device = None  # it runs on the CPU alone; the search need not
+    if not (engine or precision or calibration or device):
         return opened
     from ..collection import Collection
     from ..encoders import open_encoder
 
-    name = opened.store.settings.encoder.name
     encoder = open_encoder(
         name,
         weights=said["weights"],
         engine=engine or "auto",
         precision=precision or "auto",
         calibration=calibration,
+        device=device or "auto",
     )
     return Collection.open(opened.path, encoder=encoder, create=False)
+
+
+def _index(chosen: str, said: dict[str, Any]) -> str | None:
+    """The search engine: as said, and where that is the exact one, on the device that was said."""
+    from ..indexes import EXACT, ON_DEVICE
+
+    device, index = said["device"], said["index"]
+    if device in (None, "auto", "cpu") or (index or chosen) != EXACT:
+        return index  # type: ignore[no-any-return]
+    return ON_DEVICE + device.partition(",")[0]  # type: ignore[no-any-return]
 
 
 def _query_records(
@@ -240,7 +267,7 @@ def _search_there(
     """Search through the server at url, whose answer is in the form of our own."""
     from ..server.client import Client
 
-    for name in ("weights", "engine", "precision", "calibration", "index", "save", "preview", "exclude", "expand"):
+    for name in _HERE_ALONE:
         if said[name]:
             raise click.UsageError(f"--{name}: a server searches its own collection in its own way, and draws nothing")
     if len(asked) != 1:

@@ -19,7 +19,7 @@ from .._files import open_regular, too_large
 from ..encoders import DenseEncoder, Encoder, Features, flaw
 from ..errors import ImageError
 from ..images import Picture, count_pages, read
-from ..patches import Feed, Patches, cut, decodings, need_of
+from ..patches import Feed, Patches, cut, decodings, joined, need_of
 from ..regions import Pyramid
 from ..store import Failure, FileState, NewPicture, may_have_pages, page_path
 from ._pipeline import WholePictures, encode_stream, map_ahead
@@ -144,7 +144,7 @@ def load_page(given: Content, pyramid: Pyramid, feed: Feed, page: int = 1, n_pag
     assert picture is not None  # a pyramid has a level
     size = picture.width, picture.height
     new = NewPicture(path, given.state, given.sha256, *size, n_pages if page == 1 else None)
-    return Loaded(new, patches[0] if len(patches) == 1 else np.concatenate(patches), picture.note)
+    return Loaded(new, patches[0] if len(patches) == 1 else joined(patches), picture.note)
 
 
 def encode_tasks(

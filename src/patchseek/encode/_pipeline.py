@@ -15,7 +15,7 @@ import numpy as np
 
 from ..boxes import Boxes
 from ..encoders import DenseEncoder, Encoder, Features, check_answer
-from ..patches import Patches
+from ..patches import Patches, joined
 
 T = TypeVar("T")
 U = TypeVar("U")
@@ -83,20 +83,20 @@ def encode_stream(items: Iterable[tuple[T, Patches]], encoder: Encoder) -> Gener
         return check_answer(encoder.encode(batch), (len(batch), identity.dim), identity.name)
 
     def batches() -> Iterator[Patches]:
-        size = encoder.identity.size
-        batch, n = np.empty((encoder.batch, size, size, 3), np.uint8), 0
+        batch: list[Patches] = []
+        n = 0
         for item, patches in items:
             waiting.append(_Waiting(item, np.empty((len(patches), encoder.identity.dim), np.float32)))
             start = 0
             while start < len(patches):
                 take = min(len(patches) - start, encoder.batch - n)
-                batch[n : n + take] = patches[start : start + take]
+                batch.append(patches[start : start + take])
                 start, n = start + take, n + take
                 if n == encoder.batch:
-                    yield batch
-                    batch, n = np.empty_like(batch), 0
+                    yield joined(batch)
+                    batch, n = [], 0
         if n:
-            yield batch[:n]
+            yield joined(batch)
 
     for features in map_ahead(encode, batches(), encoder.streams, encoder.streams + 1):
         start = 0

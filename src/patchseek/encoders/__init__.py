@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol, runtime_checkable
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -180,12 +180,33 @@ def open_encoder(
 
     weights: their file, a folder or an index of several; by default the models folder, the hub's cache and the network
     are looked through. engine: auto, openvino, torch or onnxruntime, as far as the encoder has it. precision: auto,
-    f32, bf16 or int8. device: auto, cuda, mps or cpu. batch: patches in a call; the embedded encoder keeps its own.
-    calibration: a folder of pictures, for int8.
+    f32, bf16, f16 or int8. device: auto, cuda, mps or cpu; or numbers, one or several with commas between them
+    (cuda:0,cuda:1): then each device has a process of its own, and one that fails costs a batch. batch: patches in a
+    call; the embedded encoder keeps its own. calibration: a folder of pictures, for int8.
     Raises EncoderError for a name nobody knows or what cannot be opened as asked, MissingExtra.
     """
     if batch is not None and batch < 1:
         raise EncoderError(f"a batch is of at least one patch, found {batch}")
+    options: dict[str, Any] = {"weights": weights, "engine": engine, "precision": precision, "batch": batch}
+    options["calibration"] = calibration
+    if "," in device or ":" in device:
+        from ._cards import open_cards
+
+        return open_cards(name, [each.strip() for each in device.split(",")], options)
+    return open_here(name, device=device, **options)
+
+
+def open_here(
+    name: str,
+    *,
+    weights: Path | None,
+    engine: str,
+    precision: str,
+    device: str,
+    batch: int | None,
+    calibration: Path | None,
+) -> Encoder:
+    """The same in this process, on one device."""
     head, _, options = name.partition("?")
     if head in _EMBEDDED:
         from ._embedded import open_embedded

@@ -16,6 +16,11 @@ class Network(Protocol):
     streams: int
 
     @property
+    def cuts(self) -> bool:
+        """Whether it had better be given Uncut patches, and cuts them itself."""
+        ...
+
+    @property
     def runs_on(self) -> str: ...
 
     def __call__(self, inputs: NDArray[Any]) -> NDArray[np.float32]: ...

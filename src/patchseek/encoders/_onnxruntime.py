@@ -15,6 +15,7 @@ class OnnxRuntimeNetwork:
     batch = 8
     streams = 1  # ONNX Runtime spreads one call over all cores
     precision = "f32"
+    cuts = False
 
     def __init__(self, model: Path) -> None:
         try:

@@ -77,6 +77,7 @@ class OpenClipEncoder(NetworkEncoder):
             batch=batch,
             calibration=ranges,
         )
+        self.feed = replace(self.feed, late=self._network.cuts)
 
     def encode_text(self, texts: Sequence[str]) -> Features:
         """Features (len(texts), D) float32 of unit length of texts, to be compared with those of patches."""

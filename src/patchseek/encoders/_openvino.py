@@ -103,6 +103,8 @@ class OpenVinoNetwork:
                 request.infer()
                 self._idle.put(slot)
 
+    cuts = False
+
     @property
     def runs_on(self) -> str:
         """Engine, device and precision in words."""

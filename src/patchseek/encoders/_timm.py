@@ -27,7 +27,8 @@ from ._checkpoint import load_weights
 from ._dense import attention_pool, cell_shares, gem_pool, mean_pool
 from ._network import Network, NetworkEncoder
 from ._spec import Spec
-from ._torch import Pixels, TorchNetwork, hash_weights, measure, open_network, torch, unit
+from ._torch import Pixels, hash_weights, measure, open_network, torch
+from ._torch_network import TorchNetwork
 from ._weights import Source, check_file, locate
 
 try:
@@ -87,6 +88,7 @@ class TimmEncoder(NetworkEncoder):
             batch=batch,
             calibration=ranges,
         )
+        self.feed = replace(self.feed, late=self._network.cuts)
         self.open_map = partial(
             self._open_map,
             partial(Pixels, mean=asked["mean"], std=asked["std"]),
@@ -142,15 +144,15 @@ class DenseTimmEncoder(TimmEncoder):
         check_patches(pictures, self.identity.size)
         network = self._network
         assert isinstance(network, TorchNetwork), "dense mode opens no other"
-        pixels = network.module
-        n_boxes = len(np.asarray(boxes))
-        features = np.empty((len(pictures), n_boxes, self.identity.dim), np.float32)
-        with torch.inference_mode(), network.autocast():
-            for start in range(0, len(pictures) if n_boxes else 0, network.batch):
-                part = network.tensor(pictures[start : start + network.batch])
-                pooled = pixels.network.regions(pixels.normalise(part), boxes)
-                features[start : start + len(part)] = unit(pooled)
-        return features
+        pixels, n_boxes = network.module, len(np.asarray(boxes))
+        if not len(pictures) or not n_boxes:
+            return np.empty((len(pictures), n_boxes, self.identity.dim), np.float32)
+
+        def pooled(patches: torch.Tensor) -> torch.Tensor:
+            vectors = pixels.network.regions(pixels.normalise(patches), boxes)
+            return torch.nn.functional.normalize(vectors.float(), dim=-1)
+
+        return network.each(pictures, pooled, 1)[0]
 
 
 class Pooled(torch.nn.Module):  # type: ignore[misc]  # torch is not followed

@@ -1,4 +1,4 @@
-"""Run a torch module on torch, or hand it to OpenVINO. Imports torch for all encoders; knows no model's name."""
+"""Run a torch module on torch, or hand it to OpenVINO. Imports torch for all; knows no model's name."""
 
 import hashlib
 import logging
@@ -6,7 +6,6 @@ import warnings
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import EncoderError, MissingExtra
@@ -22,7 +21,7 @@ except ImportError as error:
 log = logging.getLogger(__name__)
 
 ENGINES = ("auto", "torch", "openvino")
-PRECISIONS = ("auto", "f32", "bf16", "int8")
+PRECISIONS = ("auto", "f32", "bf16", "f16", "int8")
 LEAST, N_COMPARED = 0.995, 8
 """Cosine that 8-bit kernels must reach with the same network in float32, and on how many of the pictures of ranges."""
 
@@ -49,58 +48,30 @@ class Pixels(torch.nn.Module):  # type: ignore[misc]  # torch is not followed
         return torch.nn.functional.normalize(answers.float(), dim=-1)
 
 
-class TorchNetwork:
-    """A module on torch; several threads may call it."""
+def send(array: NDArray[Any], device: str) -> torch.Tensor:
+    """A copy on the device. A GPU gets it from pinned memory when its turn comes, and nobody waits for that."""
+    pinned = torch.empty(array.shape, dtype=_KINDS[array.dtype.name], pin_memory=device.startswith("cuda"))
+    pinned.numpy()[...] = array
+    return pinned.to(device, non_blocking=True)
 
-    def __init__(self, module: torch.nn.Module, batch: int, precision: str, device: str) -> None:
-        """precision: f32 or bf16, which is torch's autocast: sums, positions and lengths stay in float32."""
-        if precision == "int8":
-            raise EncoderError("precision int8 needs the OpenVINO engine on the CPU, found the torch engine")
-        if precision == "auto":
-            precision = "bf16" if device == "cuda" and torch.cuda.is_bf16_supported() else "f32"
-        self.batch, self.precision, self.device = batch, precision, device
-        self.streams = 2 if device == "cuda" else 1  # on a GPU, one call copies while the other computes
-        self.module = module.to(device)
 
-    @property
-    def runs_on(self) -> str:
-        """Engine, device and precision in words."""
-        name = f" ({torch.cuda.get_device_name()})" if self.device == "cuda" else ""
-        return f"torch {self.device}{name} {self.precision}"
-
-    def __call__(self, inputs: NDArray[Any]) -> NDArray[np.float32]:
-        """Features (n, D) float32 of patches (n, S, S, 3) uint8, any n."""
-        return self.run(inputs, 1)[0]
-
-    def run(self, inputs: NDArray[Any], n_outputs: int | None = None) -> list[NDArray[np.float32]]:
-        """The first answers of the module, by default all, each (n, ...) float32; any n but 0."""
-        columns = []
-        with torch.inference_mode(), self.autocast():
-            for start in range(0, len(inputs), self.batch):
-                answers = self.module(self.tensor(inputs[start : start + self.batch]))
-                answers = answers[:n_outputs] if isinstance(answers, tuple) else (answers,)
-                columns.append([answer.cpu().numpy() for answer in answers])
-        return [np.concatenate(parts) for parts in zip(*columns, strict=True)]
-
-    def tensor(self, patches: Patches) -> torch.Tensor:
-        """Patches on the device."""
-        if not patches.flags.writeable:  # torch warns about memory that it could write to and may not
-            patches = patches.copy()
-        return torch.from_numpy(np.ascontiguousarray(patches)).to(self.device)
-
-    def autocast(self) -> Any:
-        """The context in which the network computes."""
-        return torch.autocast(self.device, torch.bfloat16, enabled=self.precision == "bf16")
+_KINDS = {"uint8": torch.uint8, "int64": torch.int64, "float32": torch.float32}
 
 
 def choose_device(device: str, engine: str) -> str:
-    """cuda, mps or cpu. "auto" is the best there is, or the CPU for OpenVINO. Warns of an idle GPU.
+    """cuda (or cuda:1), mps or cpu. "auto" is the best there is, or the CPU for OpenVINO. Warns of an idle GPU.
 
     Raises EncoderError for a device that is not there.
     """
     available = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
-    if device != "auto" and not available.get(device):
-        raise EncoderError(f"device must be auto or one of {', '.join(d for d in available if available[d])} here")
+    kind, _, number = device.partition(":")
+    n_devices = torch.cuda.device_count() if kind == "cuda" else 1
+    if device != "auto" and (
+        not available.get(kind) or (number and not (number.isdecimal() and int(number) < n_devices))
+    ):
+        found = ", ".join(d for d in available if available[d])
+        count = f", cuda:0 to cuda:{n_devices - 1}" if available["cuda"] and n_devices > 1 else ""
+        raise EncoderError(f"device must be auto or one of {found}{count} here, found {device!r}")
     if engine == "openvino" and device not in ("auto", "cpu"):
         raise EncoderError(f"the OpenVINO engine runs on the CPU here, not on {device}: choose the torch engine")
     if engine == "openvino":
@@ -125,6 +96,8 @@ def open_network(
 
     calibration: (N, S, S, 3) uint8, for int8 alone. Raises EncoderError, MissingExtra.
     """
+    from ._torch_network import TorchNetwork
+
     if engine not in ENGINES or precision not in PRECISIONS:
         asked, known = (engine, ENGINES) if engine not in ENGINES else (precision, PRECISIONS)
         raise EncoderError(f"engine and precision: {asked!r} is none of {', '.join(known)}")
@@ -133,7 +106,7 @@ def open_network(
     module = module.eval().requires_grad_(False)
     chosen = choose_device(device, engine)
     if chosen != "cpu" or engine == "torch":
-        return TorchNetwork(module, batch or (64 if chosen != "cpu" and size <= 256 else 16), precision, chosen)
+        return TorchNetwork(module, batch or (64 if chosen != "cpu" else 16), precision, chosen)
     try:
         return _on_openvino(module, size, precision, batch or 2, calibration)
     except MissingExtra:

@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
 EXACT = "exact"
 """The engine that compares a query with every feature."""
+ON_DEVICE = "exact;device="
+"""What the string of exact search on a GPU begins with; a device as torch calls it follows, such as cuda or cuda:1."""
 AUTO = "auto"
 """The engine that suits the collection's size; see choose_engine."""
 MILVUS = "milvus:"
@@ -120,6 +122,7 @@ def open_index(
     "postgresql://USER@HOST/DATABASE[;type=HNSW][;ef=100]" keeps them in PostgreSQL with pgvector; see docs/postgres.md.
     train_regions: the regions whose features train a FAISS index, all by default. FAISS builds and tries an index in a
     process of its own, since some strings crash it; one that is saved and was tried before is only read.
+    "exact;device=cuda" is exact search in a GPU's memory, with torch: as many shards as fit, the others as ever.
     is_altered: a database is known to hold what is not the collection's, which is then looked for in every row.
     refit: see there; what is not trained anew says so, see Index.outgrown. kept: the string was chosen earlier, and is
     judged mildly. Raises EngineError when it cannot be built.
@@ -129,6 +132,10 @@ def open_index(
         from ._exact import ExactIndex
 
         return ExactIndex(snapshot)
+    if engine.startswith(ON_DEVICE):
+        from ._device import DeviceIndex
+
+        return DeviceIndex(snapshot, engine.removeprefix(ON_DEVICE))
     if engine.startswith(MILVUS):
         from ._milvus import open_milvus
 
@@ -155,7 +162,7 @@ def why_outgrown(engine: str, snapshot: Snapshot, cache: Path) -> str | None:
     tried = last_tried(cache, engine, snapshot)
     if tried is not None and tried.fault:
         return tried.fault
-    if engine.startswith((MILVUS, *POSTGRES)):
+    if engine.startswith((ON_DEVICE, MILVUS, *POSTGRES)):
         return None
     from ._faiss import why_saved_is_outgrown
 
@@ -234,7 +241,7 @@ def judge_parameters(engine: str) -> None:
     Opens, builds and connects to nothing; see judge_engine for what depends on the features.
     """
     engine = lasting(engine)
-    if engine in (EXACT, AUTO):
+    if engine in (EXACT, AUTO) or engine.startswith(ON_DEVICE):
         return
     if engine.startswith(MILVUS):
         from ._milvus_recipe import parse as parse_milvus
@@ -259,7 +266,7 @@ def judge_engine(
     """
     judge_parameters(engine)
     engine = lasting(engine)
-    if engine not in (EXACT, AUTO) and not engine.startswith((MILVUS, *POSTGRES)):
+    if engine not in (EXACT, AUTO) and not engine.startswith((ON_DEVICE, MILVUS, *POSTGRES)):
         from ._faiss import judge_faiss
 
         judge_faiss(engine, n_images, n_regions, dim, train_regions)

@@ -9,7 +9,7 @@ part by part: likeness alone prefers fragments. Of the best box of each picture,
 
 import logging
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 from typing import TypeVar
 
@@ -20,8 +20,9 @@ from ..boxes import Boxes, clip, suppress
 from ..encode import map_ahead
 from ..encoders import CellEncoder, Cells, Encoder, Features, check_answer, flawed
 from ..images import Picture
+from ..indexes import n_cores
 from ..originals import find_original
-from ..patches import Feed, Patches, crop
+from ..patches import Patches, crop, joined
 from ..search import FoundBox, Match, Query
 from ..store import Image
 from ._agreement import agreement
@@ -64,6 +65,8 @@ class Recipe:
     # and after that
 
 
+MOST_THREADS = 8
+"""For what is cut and compared on the CPU, beside an encoder that is not there."""
 CHUNK = 32
 """Pictures in memory at a time."""
 _GAP = 1.25  # see `crop`: what is tried a hundred times is cut roughly
@@ -219,9 +222,9 @@ class Refiner:
             cells = np.concatenate([own.coarse.reshape(-1, own.coarse.shape[-1]) for own in self.query.cells])
             power, target = 1.0, cells.mean(axis=0)
             target /= max(float(np.linalg.norm(target)), 1e-12)
-        windows, feed = surround(regions), Feed(encoder.window, encoder.feed.fit, encoder.feed.interpolation)
+        windows, feed = surround(regions), replace(encoder.feed, size=encoder.window, keep=1.0, exact=False)
         indices = range(len(pictures))
-        seen = np.concatenate(self._in_threads(lambda i: crop(pictures[i], windows[i : i + 1], feed, _GAP), indices))
+        seen = joined(self._in_threads(lambda i: crop(pictures[i], windows[i : i + 1], feed, _GAP), indices))
         self.on_step()
         maps = encoder.encode_map(seen)
         finite = [bool(np.isfinite(each).all()) for each in maps]
@@ -235,7 +238,7 @@ class Refiner:
         """The best of the boxes (n_i, 4) of each picture. All are encoded in one call."""
         items, gap = list(zip(pictures, boxes, strict=True)), _GAP if self._has_cells else 2.0
         patches = self._in_threads(lambda item: crop(item[0], item[1], self.encoder.feed, gap), items)
-        scores, likeness, fine = self._score(np.concatenate(patches))
+        scores, likeness, fine = self._score(joined(patches))
         starts = np.cumsum([0] + [len(each) for each in boxes[:-1]])
         winners = starts + [int(each.argmax()) for each in np.split(scores, starts[1:])]
         return _Best(np.concatenate(boxes)[winners], scores[winners], likeness[winners], fine[winners])
@@ -252,13 +255,14 @@ class Refiner:
         return [FoundBox(*column) for column in columns]
 
     def _in_threads(self, function: Callable[[T], U], items: Sequence[T]) -> list[U]:
-        """function(item) for all items, on as many threads as the encoder has streams."""
+        """function(item) for all items, on as many threads as there are cores, or the encoder has streams."""
 
         def step(item: T) -> U:
             self.on_step()
             return function(item)
 
-        return list(map_ahead(step, items, self.encoder.streams, 2 * self.encoder.streams))
+        n_threads = max(self.encoder.streams, min(n_cores(), MOST_THREADS))
+        return list(map_ahead(step, items, n_threads, 2 * n_threads))
 
 
 @dataclass(frozen=True, eq=False)

@@ -20,7 +20,8 @@ def agreement(query: NDArray[np.float32], cells: NDArray[np.float32]) -> NDArray
     g = query.shape[0]
     y, x = np.divmod(np.arange(g * g), g)
     near = np.maximum(abs(y[:, None] - y), abs(x[:, None] - x)) <= REACH
-    cosines = query.reshape(g * g, -1) @ cells.reshape(len(cells), g * g, -1).transpose(0, 2, 1)
+    # one product of two matrices; one a patch takes numpy ten times as long
+    cosines = (cells.reshape(-1, cells.shape[-1]) @ query.reshape(g * g, -1).T).reshape(-1, g * g, g * g)
     cosines = np.where(near, cosines, -1.0)
     excess = [np.maximum(cosines.max(axis=axis) - FLOOR, 0).mean(axis=1) for axis in (2, 1)]
     shares: NDArray[np.float32] = np.asarray((excess[0] + excess[1]) / 2 / (1 - FLOOR), np.float32)

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ..encoders import CellEncoder, Cells, DenseEncoder, Encoder, EncoderIdentity, Features, TextEncoder, check_answer
-from ..patches import Feed, Patches
+from ..patches import Feed, Patches, joined
 
 WAIT_SECONDS = 0.002
 """How long a batch waits for company, and only when the batch before it had some."""
@@ -108,7 +108,7 @@ class BatchingEncoder:
     def _encode(self, calls: list[_Call]) -> None:
         self._on_batch(len(calls))
         try:
-            patches = np.concatenate([call.patches for call in calls])
+            patches = joined([call.patches for call in calls])
             identity = self.encoder.identity
             features = check_answer(self.encoder.encode(patches), (len(patches), identity.dim), identity.name)
         except Exception as error:
