@@ -79,6 +79,9 @@ SAVED = {
         "student": under("module.backbone.", others(own)),
         "teacher": under("module.backbone.", own, **{"module.head.mlp.0.weight": torch.ones(2, 2)}),
     },
+    "moco.pth.tar": lambda own: {
+        "state_dict": under("module.encoder_q.", own) | under("module.encoder_k.", others(own))
+    },
     "backbone.pth": lambda own: under(
         "backbone.", own, **{"head.weight": torch.ones(7, 3), "neck.bias": torch.ones(2)}
     ),

@@ -9,10 +9,12 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from click.testing import CliRunner
 from PIL import Image
 
 from patchseek import Collection
 from patchseek.answers import Searched, SearchOptions, answer
+from patchseek.cli import cli
 from patchseek.encode import add_folder
 from patchseek.encoders import Cells, flaw, flawed, open_encoder
 from patchseek.errors import (
@@ -459,6 +461,17 @@ def test_verify_names_the_pictures_and_repair_takes_out_them_alone(collection, f
     report = collection.add(folder)
     assert (report.added, report.unchanged) == (2, 7)
     assert collection.search(folder / "2.png", refine=0)[0].image.path == "2.png"
+
+
+def test_a_backup_of_such_a_collection_is_restored_and_not_called_sound(collection, folder, tmp_path):
+    collection.add(folder)
+    spoil(collection.store, "2.png")
+    collection.back_up(tmp_path / "b.tar")
+    done = CliRunner().invoke(cli, ["restore", str(tmp_path / "b.tar"), str(tmp_path / "again")])
+    assert done.exit_code == 3
+    assert done.stdout == f"{tmp_path}/again: as it was, with 1 problems, 9 pictures of {folder}\n"
+    assert done.stderr.endswith(f": patchseek verify --repair -c {tmp_path}/again\n")
+    assert Collection.open(tmp_path / "again").verify() == collection.verify() != []
 
 
 def test_a_shard_of_nothing_else_goes_as_a_whole_and_so_does_what_was_set_aside(collection, folder):

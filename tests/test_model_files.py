@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from onnx import TensorProto, helper, numpy_helper
 
 from patchseek import Collection
+from patchseek.distributed import add_source
 from patchseek.encoders import open_encoder
 from patchseek.encoders._model_files import list_files
 from patchseek.errors import EncoderError, StoreMismatch
@@ -73,6 +74,14 @@ def sha256(path: Path) -> str:
     return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
+def change_a_weight(file: Path) -> bytes:
+    """Change a bit in the middle of a file; its bytes of before."""
+    content = file.read_bytes()
+    middle = len(content) // 2
+    file.write_bytes(content[:middle] + bytes([content[middle] ^ 1]) + content[middle + 1 :])
+    return content
+
+
 def patches(n: int = 3) -> np.ndarray:
     return np.random.default_rng(3).integers(0, 256, (n, SIDE, SIDE, 3), np.uint8)
 
@@ -102,9 +111,7 @@ def test_another_file_beside_it_is_another_encoder_and_the_same_one_the_same(tmp
 def test_a_collection_notices_it_when_its_encoder_is_opened(tmp_path, make_folder, make):
     folder, (path, beside) = make_folder("a.png", "b.png"), make(tmp_path / "model")
     Collection.open(tmp_path / "collection", encoder=f"onnx:{path}", pyramid=Pyramid.up_to(1)).add(folder)
-    content = beside.read_bytes()
-    middle = len(content) // 2
-    beside.write_bytes(content[:middle] + bytes([content[middle] ^ 1]) + content[middle + 1 :])
+    content = change_a_weight(beside)
     opened = Collection.open(tmp_path / "collection")
     for use in (lambda: opened.add(folder), lambda: opened.search(folder / "a.png")):
         with pytest.raises(StoreMismatch, match=r"encoder's weights: '.*' here, '.*' asked for") as caught:
@@ -112,6 +119,17 @@ def test_a_collection_notices_it_when_its_encoder_is_opened(tmp_path, make_folde
         assert "\n" not in str(caught.value)
     beside.write_bytes(content)
     assert opened.add(folder).unchanged == 2
+
+
+@pytest.mark.parametrize("make", KINDS.values(), ids=KINDS)
+def test_a_run_for_a_cluster_notices_it_too_when_nothing_is_to_be_encoded(tmp_path, make_folder, make):
+    path, beside = make(tmp_path / "model")
+    folder, home = make_folder("a.png", "b.png"), tmp_path / "collection"
+    Collection.open(home, encoder=f"onnx:{path}").add(folder)
+    assert add_source(Collection.open(home, encoder=f"onnx:{path}"), folder).unchanged == 2  # no cluster is started
+    change_a_weight(beside)
+    with pytest.raises(StoreMismatch, match="weights"):
+        add_source(Collection.open(home, encoder=f"onnx:{path}"), folder)
 
 
 @pytest.mark.parametrize("engine", ["openvino", "onnxruntime"])

@@ -3,16 +3,21 @@
 The truth of a trial is brute force.
 """
 
+import re
+
 import numpy as np
 import pytest
 from click.testing import CliRunner
+from PIL import Image
 
 from patchseek import Collection
 from patchseek.cli import cli
 from patchseek.compression import measure_engines
 from patchseek.errors import EngineError
-from patchseek.indexes import Hits, judge_parameters, open_index, try_engine
+from patchseek.indexes import Hits, _trial, judge_parameters, open_index, try_engine
+from patchseek.regions import Pyramid
 
+from .conftest import blot
 from .test_indexes import brute_force, make_snapshot
 from .test_outgrown import blanks, scenes, snapshot_of
 
@@ -153,6 +158,53 @@ def test_an_engine_that_loses_most_is_not_chosen_and_the_choice_stays(tmp_path, 
     assert collection.index == "SQ8"
 
 
+@pytest.mark.parametrize("is_empty", [False, True])
+def test_a_choice_that_was_tried_on_pages_that_are_alike_or_on_none_is_tried_again(tmp_path, tiny, caplog, is_empty):
+    engine, folder = "PCA1,Flat", tmp_path / "pictures"  # one number a feature
+    folder.mkdir()
+    for i in range(10):
+        Image.new("RGB", (64, 48), (250, 250, 250)).save(folder / f"page{i}.png")
+    collection = Collection.open(tmp_path / "c", encoder=tiny, pyramid=Pyramid.up_to(1))
+    collection.add(folder)
+    if is_empty:
+        collection.remove("*")
+    collection.use_index(engine)
+    assert collection.outgrown is None
+    for i in range(60):
+        blot(i).save(folder / f"{i}.png")
+    collection.add(folder)
+    for opened in (collection, Collection.open(collection.path, encoder=tiny)):
+        opened.search(folder / "3.png", refine=0)
+        assert re.fullmatch(r"only \d+% of 64 features .* find their own picture among the best 10", opened.outgrown)
+        assert f"faiss {engine} no longer fits: only " in caplog.text
+        assert opened.why_outgrown() == opened.outgrown
+        caplog.clear()
+    collection.use_index("SQ8")
+    collection.search(folder / "3.png", refine=0)
+    assert collection.outgrown is None and collection.why_outgrown() is None and caplog.text == ""
+
+
+def test_a_choice_that_was_tried_is_not_tried_again_until_pictures_have_doubled(tmp_path, tiny, monkeypatch):
+    tried, folder, really_try = [], tmp_path / "pictures", _trial.try_on_own
+
+    def note_and_try(index, snapshot):
+        tried.append(snapshot.n_live)
+        return really_try(index, snapshot)
+
+    monkeypatch.setattr(_trial, "try_on_own", note_and_try)
+    collection = Collection.open(tmp_path / "c", encoder=tiny, pyramid=Pyramid.up_to(1))
+    folder.mkdir()
+    for n in (20, 40, 41, 60, 82, 83):
+        for i in range(n):
+            blot(i).save(folder / f"{i}.png")
+        collection.add(folder)
+        if n == 20:
+            collection.use_index("SQ8")
+        for opened in (collection, Collection.open(collection.path, encoder=tiny)):
+            opened.search(folder / "3.png", refine=0)
+    assert tried == [20, 41, 83]
+
+
 @pytest.mark.parametrize("engine", ["PQ2x2", "IVF64,Flat;nprobe=1,max_codes=1"])
 def test_an_engine_that_does_not_find_what_is_there_is_refused(engine):
     snapshot = snapshot_of(scenes(100))
@@ -207,6 +259,14 @@ def test_what_a_trial_says_is_what_brute_force_says(engine):
 def test_pictures_that_are_all_alike_are_no_fault_of_an_engine(engine):
     snapshot = snapshot_of(blanks(40))
     assert str(try_engine(open_index(engine, snapshot), snapshot)).endswith("recall@10 is 1.00 beside exact search")
+
+
+def test_a_trial_on_features_that_are_no_numbers_says_what_to_do_about_them():
+    features = scenes(20)
+    features[:, ::2, 3] = np.nan
+    snapshot = snapshot_of(features)
+    with pytest.raises(EngineError, match="have features that are no numbers: `patchseek verify` names them"):
+        try_engine(OnlyItself(snapshot), snapshot)
 
 
 def test_a_collection_without_pictures_needs_no_trial():

@@ -307,6 +307,19 @@ def test_who_may_not_write_can_search_what_is_there(server, tmp_path, reader, ki
     assert written(server, tmp_path) == before
 
 
+@pytest.mark.usefixtures("reader")
+def test_who_may_not_use_the_schema_of_pgvector_is_told_what_is_missing(own_schema, tmp_path):
+    snapshot, engine = make_snapshot(), own_schema.replace("postgres@", "reader@")
+    index = open_index(own_schema, snapshot, tmp_path)
+    grant = 'GRANT USAGE ON SCHEMA "extensions" TO "reader"'
+    with pytest.raises(EngineError, match=f'pgvector is in the schema "extensions", which needs: {grant}$'):
+        open_index(engine, snapshot, tmp_path)
+    with psycopg.connect(own_schema, autocommit=True) as db:
+        db.execute(grant)
+        db.execute(f"GRANT SELECT ON {index._table}, {index._table}_pictures TO reader")
+    check(open_index(engine, snapshot, tmp_path), snapshot)
+
+
 @pytest.mark.parametrize("options", ["", "&options=-c%20default_transaction_read_only%3Don"], ids=["role", "session"])
 def test_who_may_not_write_is_told_what_is_missing(server, tmp_path, reader, options):  # noqa: F811
     snapshot = make_snapshot()

@@ -26,8 +26,10 @@ from .indexes import (
     compare,
     judge_parameters,
     lasting,
+    note_trial,
     open_index,
     ping,
+    try_again,
     try_engine,
     why_outgrown,
 )
@@ -255,6 +257,7 @@ class Collection:
             snapshot, index = self._open_index(engine, refit)
             if index.name != EXACT and (trial := try_engine(index, snapshot)):
                 _log.info("%s: %s", index.name, trial)
+                note_trial(engine, snapshot, self._indexes)
             writer.set_option("index", engine)
         return index
 
@@ -287,6 +290,8 @@ class Collection:
                 self.store.require_unchanged()
                 snapshot = self.store.snapshot()
                 index = open_index(engine, snapshot, self._indexes, refit=refit, kept=kept)
+                if kept and not index.outgrown:
+                    index.outgrown = try_again(engine, index, snapshot, self._indexes)
                 self._opened = (state, engine, snapshot, index)
             return self._opened[2:]
 

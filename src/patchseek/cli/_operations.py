@@ -1,10 +1,13 @@
 """The commands of who runs a collection for others. Parse, call, print."""
 
+import shlex
+import sys
 from pathlib import Path
 
 import click
 
 from ._collection import collection_option, open_collection
+from ._log import say
 
 _PATH = click.Path(path_type=Path)
 
@@ -34,17 +37,25 @@ def backup_command(file: Path, collection: Path | None) -> None:
 def restore_command(file: Path, folder: Path, pictures: Path | None) -> None:
     """Unpack the backup FILE into a new collection at FOLDER, every byte checked.
 
+    What `patchseek verify` found in the collection of then is found in it again: then the exit code is 3.
+
     The pictures are looked for where they were as seen from the collection, and else keep their full path of the time
     of the backup.
     """
     from ..collection import Collection
+    from . import EXIT_INCOMPLETE
     from ._output import print_line
     from ._progress import progress_bar
 
     with progress_bar("shards") as on_progress:
         restored = Collection.restore(file, folder, pictures=pictures, on_progress=on_progress)
+    problems = restored.store.problems()
+    state = f"as it was, with {len(problems)} problems" if problems else "sound"
     roots = ", ".join(map(str, restored.store.roots()))
-    print_line(f"{folder}: sound, {len(restored)} pictures of {roots}" if roots else f"{folder}: sound, empty")
+    print_line(f"{folder}: {state}, {len(restored)} pictures of {roots}" if roots else f"{folder}: {state}, empty")
+    if problems:
+        say(f"what they are, and how they are mended: patchseek verify --repair -c {shlex.quote(str(folder))}")
+        sys.exit(EXIT_INCOMPLETE)
 
 
 @click.command("use-index")

@@ -90,7 +90,8 @@ def add_source(
             prune=prune,
         )
         driver.recover()
-        if driver.has_work():
+        is_idle = not driver.has_work()
+        if not is_idle:
             with connected(ray):
                 given = share(nodes(), n_workers, want_gpu=name.partition(":")[0] not in ("embedded", "onnx"))
                 make = partial(ShardWorker, opener, store.settings, shards, driver.gone())
@@ -98,6 +99,8 @@ def add_source(
                     for outcome in outcomes:
                         driver.take(outcome)
         report = driver.finish()
+    if is_idle and ray == "local":  # no worker has opened the encoder, which may be another one by now
+        _ = collection.encoder
     collection.refresh_background()
     report.seconds = time.monotonic() - began
     return report

@@ -23,7 +23,8 @@ Weights = dict[str, Any]
 """Tensors by name."""
 
 _DEPTH = 4  # of parts in parts
-_AVERAGED = {"ema", "teacher"}
+_AVERAGED, _MEANS = {"ema", "teacher"}, {"k", "momentum", "target"}
+# words in the names of copies: of averaged ones that are meant to be used, and of those that only served training
 
 log = logging.getLogger(__name__)
 
@@ -135,9 +136,10 @@ def _under_prefixes(tensors: Weights, name: str, depth: int) -> Iterator[tuple[s
             yield from _under_prefixes(groups[word], f"{name}{word}.", depth + 1)
 
 
-def _likely(key: str) -> tuple[bool, str]:
-    """An order: of several copies of one model, the averaged one is meant to be used."""
-    return not _AVERAGED & set(re.split(r"[_.]", key)), key
+def _likely(key: str) -> tuple[bool, bool, str]:
+    """An order: of several copies of one model, the averaged one is meant to be used, unless it is called otherwise."""
+    words = set(re.split(r"[_.]", key))
+    return not _AVERAGED & words, bool(_MEANS & words), key
 
 
 @contextmanager

@@ -154,8 +154,15 @@ def why_outgrown(engine: str, snapshot: Snapshot, cache: Path) -> str | None:
 
     Builds nothing. Databases bring themselves up to date when they are opened.
     """
+    from ._trial import last_tried
+
     engine = resolved(engine, snapshot)
-    if engine == EXACT or engine.startswith((ON_DEVICE, MILVUS, *POSTGRES)):
+    if engine == EXACT:
+        return None
+    tried = last_tried(cache, engine, snapshot)
+    if tried is not None and tried.fault:
+        return tried.fault
+    if engine.startswith((ON_DEVICE, MILVUS, *POSTGRES)):
         return None
     from ._faiss import why_saved_is_outgrown
 
@@ -169,7 +176,29 @@ def try_engine(index: Index, snapshot: Snapshot) -> "Trial | None":
     """
     from ._trial import try_on_own
 
-    return try_on_own(index, snapshot)
+    trial = try_on_own(index, snapshot)
+    if trial is not None and trial.fault:
+        raise EngineError(f"{index.name} is of no use here: {trial.fault}; choose another engine")
+    return trial
+
+
+def note_trial(engine: str, snapshot: Snapshot, cache: Path) -> None:
+    """Note in the cache folder that `try_engine` found an engine of use; see try_again."""
+    from ._trial import Tried
+
+    Tried(resolved(engine, snapshot), snapshot.n_live, None).keep(cache)
+
+
+def try_again(engine: str, index: Index, snapshot: Snapshot, cache: Path) -> str | None:
+    """Why an engine that was chosen earlier loses most of the pictures of now, in a clause; None where it does not.
+
+    It is tried where its last trial was on less than half as many pictures, or found it of no use, and that is soon
+    done. Raises EngineError where it cannot answer.
+    """
+    from ._trial import fault_of
+
+    engine = resolved(engine, snapshot)
+    return None if engine == EXACT else fault_of(engine, index, snapshot, cache)
 
 
 def resolved(engine: str, snapshot: Snapshot) -> str:

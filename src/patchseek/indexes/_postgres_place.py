@@ -10,9 +10,9 @@ from typing import Any
 from ..errors import EngineError
 
 _MIN_VERSION = (0, 8)
-_EXTENSION = (
-    "SELECT nspname, extversion FROM pg_extension JOIN pg_namespace n ON n.oid = extnamespace WHERE extname = 'vector'"
-)
+_EXTENSION = """
+    SELECT nspname, extversion, has_schema_privilege(n.oid, 'USAGE'), current_user
+    FROM pg_extension JOIN pg_namespace n ON n.oid = extnamespace WHERE extname = 'vector'"""
 _TABLES = """
     SELECT nspname, relname, relkind::text,
         ARRAY(SELECT attname || ' ' || format_type(atttypid, atttypmod) FROM pg_attribute
@@ -92,7 +92,7 @@ def find_place(db: Any, name: str, dim: int) -> Place:
     """Where the table of rows of this name and the other are, or would be made.
 
     Of several schemas that have them, the first that the role would look into. Raises EngineError for a pgvector that
-    is too old.
+    is too old, or that the role may not use.
     """
     names = name, f"{name}_pictures"
     with db.transaction():
@@ -101,10 +101,15 @@ def find_place(db: Any, name: str, dim: int) -> Place:
         if installed is None:
             schema = searched[0] if searched else ""
             return Place(Table(schema, names[0]), Table(schema, names[1]), None)
-        extension, version = installed
+        extension, version, is_usable, role = installed
         if tuple(map(int, version.split(".")[:2])) < _MIN_VERSION:
             found = f"the database has pgvector {version}; 0.8 or later is needed"
             raise EngineError(f"{found}: install it on the server, then ALTER EXTENSION vector UPDATE")
+        if not is_usable:  # its types seem not to exist then, and tables made of them to be wrong
+            schema, role = quoted(extension), quoted(role)
+            raise EngineError(
+                f"pgvector is in the schema {schema}, which needs: GRANT USAGE ON SCHEMA {schema} TO {role}"
+            )
         db.execute(f"SET LOCAL search_path = pg_catalog, {quoted(extension)}")
         tables = {(schema, table): found for schema, table, *found in db.execute(_TABLES, [[*names]])}
     elsewhere = sorted({schema for schema, _ in tables} - {*searched})
