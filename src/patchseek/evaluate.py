@@ -8,7 +8,7 @@ pyramid level is read from the cache of a higher one.
 
 import json
 import platform
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -21,11 +21,11 @@ from ._gallery import Gallery as Gallery
 from ._gallery import encode_gallery as encode_gallery
 from ._ties import in_order
 from .boxes import WHOLE, to_pixels
-from .datasets import Dataset, corners
+from .datasets import Dataset, Place, corners
 from .encode import map_ahead
 from .encoders import Encoder, EncoderIdentity, Features
 from .errors import DatasetError, PatchseekError, QueryError
-from .images import read
+from .images import Picture, read
 from .indexes import AUTO, EXACT, Hits, Index, Refit, choose_engine, open_index, open_repeatable
 from .metrics import Ranking, make_ranking, summary
 from .regions import MAX_LEVEL, Pyramid
@@ -148,11 +148,25 @@ def run_benchmark(
         "results": {query.id: _ranked(hits, q, gallery)[: settings.top or None] for q, query in enumerate(asked)},
     }
     if settings.refine:
-        files = {picture.id: picture.image for picture in dataset.gallery}
+        ranked = results["results"]
+        files = _files(dataset, gallery, {entry[0] for each in ranked.values() for entry in each[: settings.refine]})
         for query, refiner in zip(dataset.queries, refiners, strict=True):
-            ranked = results["results"][query.id]
-            results["results"][query.id] = _refined(ranked, settings.refine, files, refiner)
+            ranked[query.id] = _refined(ranked[query.id], settings.refine, files, refiner)
     return results
+
+
+def _files(dataset: Dataset, gallery: Gallery, names: Container[str]) -> dict[str, Path | Place]:
+    """Gallery id -> where the picture is: of all with a file of their own, and of those with these names in tars."""
+    files: dict[str, Path | Place] = {picture.id: picture.image for picture in dataset.gallery}
+    for shard in gallery.shards:
+        files |= shard.places(names)
+    return files
+
+
+def _picture(name: str, there: Path | Place, side: int) -> Picture:
+    if isinstance(there, Path):
+        return read(there, need=side)
+    return read(there.content(), need=side, name=name)
 
 
 def _search(engine: Index, queries: Features, top: int | None, n_live: int) -> Hits:
@@ -176,16 +190,12 @@ def _asked(dataset: Dataset) -> dict[str, Any]:
     return {"n_queries": len(counted)} | ({"unanswered": unanswered} if unanswered else {})
 
 
-def _refined(ranked: list[list[Any]], n: int, files: Mapping[str, Path], refiner: Refiner) -> list[list[Any]]:
-    """A query's ranked pictures, the boxes of the first n refined and their order settled anew.
-
-    Pictures of shards, which are not unpacked, have no file: they stay as they are, below the refined ones.
-    """
-    first, rest = [entry for entry in ranked[:n] if entry[0] in files], ranked[n:]
-    rest = [entry for entry in ranked[:n] if entry[0] not in files] + rest
+def _refined(ranked: list[list[Any]], n: int, files: Mapping[str, Path | Place], refiner: Refiner) -> list[list[Any]]:
+    """A query's ranked pictures, the boxes of the first n refined and their order settled anew; the rest below them."""
+    first, rest = ranked[:n], ranked[n:]
     side = need(refiner.encoder)
-    pictures = list(map_ahead(lambda entry: read(files[entry[0]], need=side), first, 2, 8))
-    boxes = [corners(e[2], p.width, p.height, files[e[0]]) for e, p in zip(first, pictures, strict=True)]
+    pictures = list(map_ahead(lambda entry: _picture(entry[0], files[entry[0]], side), first, 2, 8))
+    boxes = [corners(e[2], p.width, p.height, e[0]) for e, p in zip(first, pictures, strict=True)]
     finer = list(refiner.refine(pictures, np.array(boxes, np.float64).reshape(-1, 4)))
     done = []
     for (name, *_), picture, found in zip(first, pictures, finer, strict=True):
