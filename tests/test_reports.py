@@ -92,7 +92,9 @@ def test_an_official_box_without_a_pixel_is_left_out_with_a_note_that_names_the_
     assert len(ev.read_queries(data, tiny)) == 1
 
 
-@pytest.mark.parametrize("entry", [["g0", 0.5], ["g0", 0.5, [1, 2, 3]], ["g0", "high", None], [7, 0.5, None], 7, None])
+@pytest.mark.parametrize(
+    "entry", [["g0", 0.5], ["g0", 0.5, [1, 2, 3]], ["g0", "high", None], [7, 0.5, None], ["g0", 1, []], 7, None]
+)
 def test_results_that_are_no_ranked_list_are_told_by_the_query(dataset, tiny, tmp_path, entry):
     results = run(dataset, tiny, tmp_path)[-1]
     results["results"]["q1"] = [entry] * 2

@@ -6,7 +6,6 @@ collections, keyed by what they were made from, so that only the first run of an
 pyramid level is read from the cache of a higher one.
 """
 
-import json
 import platform
 from collections.abc import Container, Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -19,11 +18,14 @@ import numpy as np
 from ._copies import Copies, find_copies_on_disk
 from ._gallery import Gallery as Gallery
 from ._gallery import encode_gallery as encode_gallery
+from ._results_file import FORMAT as FORMAT
+from ._results_file import read_results as read_results
+from ._results_file import write_results as write_results
 from ._ties import in_order
 from .boxes import WHOLE, to_pixels
 from .datasets import Dataset, Place, corners
 from .encode import map_ahead
-from .encoders import Encoder, EncoderIdentity, Features
+from .encoders import Encoder, Features
 from .errors import DatasetError, PatchseekError, QueryError
 from .images import Picture, read
 from .indexes import AUTO, EXACT, Hits, Index, Refit, choose_engine, open_index, open_repeatable
@@ -32,8 +34,6 @@ from .regions import MAX_LEVEL, Pyramid
 from .rerank import Refiner, need
 from .search import Query, encode_query
 
-FORMAT = 1
-"""Version of the results file."""
 _ROUNDED = 2e-6
 # scores of a results file are rounded to 6 places: what lies no further apart may tie there
 QUERY_CROPS = ("box", "whole")
@@ -233,31 +233,6 @@ def _versions() -> dict[str, str]:
     return versions
 
 
-def write_results(results: Mapping[str, Any], path: Path) -> None:
-    """Write a results file, whole or not at all."""
-    partial = path.with_name(path.name + ".tmp")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        partial.write_text(json.dumps(results))
-        partial.replace(path)
-    except OSError as error:
-        raise PatchseekError(f"{path}: cannot be written ({error.strerror})") from error
-
-
-def read_results(path: Path) -> dict[str, Any]:
-    """Read a results file. Raises PatchseekError for anything else."""
-    try:
-        results = json.loads(path.read_text())
-        if results["format"] > FORMAT:
-            raise PatchseekError(f"{path}: format {results['format']} is newer than this patchseek reads ({FORMAT})")
-        EncoderIdentity(**results["encoder"])
-        return {"results": {}, **results}
-    except OSError as error:
-        raise PatchseekError(f"{path}: cannot be read ({error.strerror})") from error
-    except (ValueError, KeyError, TypeError) as error:
-        raise PatchseekError(f"{path}: not a results file of patchseek ({error!r})") from error
-
-
 def rankings(results: Mapping[str, Any], dataset: Dataset, *, boxes: str = "best") -> list[Ranking]:
     """Each counted query's ranked list against the truth, in the dataset's order.
 
@@ -272,7 +247,7 @@ def rankings(results: Mapping[str, Any], dataset: Dataset, *, boxes: str = "best
         positives = dataset.positives(query)
         try:
             listed = _sorted(results["results"][query.id])
-            ranked = [(name, score, box and _corners(box)) for name, score, box in listed]
+            ranked = [(name, score, None if box is None else _corners(box)) for name, score, box in listed]
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             text = f"the results hold no list of picture, score and box x y w h for query {query.id!r} ({error})"
             raise DatasetError(f"{dataset.name}: {text}") from error
