@@ -5,7 +5,6 @@ for: pictures of tars that were asked for once, or under another filter. An answ
 """
 
 import hashlib
-import os
 from collections.abc import Collection, Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -65,8 +64,7 @@ def encode_gallery(
     StoreMismatch for a cache that is something else.
     """
     shards = open_shards(distractors)
-    files = [picture.image for picture in dataset.gallery]
-    folder = Path(os.path.commonpath([file.parent for file in files]))
+    files, folder = [picture.image for picture in dataset.gallery], dataset.folder
     settings = _kept(cache, dataset, encoder, pyramid, [_root(shard) for shard in shards])
     path = _place(cache, dataset, encoder, settings)
     relative = [file.relative_to(folder).as_posix() for file in files]

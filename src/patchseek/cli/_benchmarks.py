@@ -76,6 +76,7 @@ def evaluate_command(
     import numpy as np
 
     from .. import evaluate as ev
+    from .._copies import find_copies_on_disk
     from .._run_folder import RunFolder
     from ..compression import compress_report
     from ..datasets import open_dataset, read_keys, write_similarities
@@ -96,7 +97,7 @@ def evaluate_command(
         raise click.UsageError(f"--train-level must lie in 0..{chosen[0]}, the lowest --level, found {train_level}")
     data = open_dataset(dataset)
     say(str(data))
-    _say_notes(data.first_notes)
+    _say_notes((data.without(find_copies_on_disk(data)) if exclude_copies else data).first_notes)
     model = choice.open()
     made = [
         ev.EvalSettings(level, query=query, engine=index_engine, train_level=train_level, top=top, refine=refine)
@@ -113,7 +114,7 @@ def evaluate_command(
     unwritten: list[PatchseekError] = []
     run = {
         "encoder": {**asdict(model.identity), "runs_on": model.runs_on},
-        "dataset": {"name": data.name, "hash": data.data_hash},
+        "dataset": {"name": data.name, "hash": data.data_hash, "pictures": str(data.folder)},
         "distractors": sorted(str(tar.resolve()) for tar in distractors),
         "keep": keep and str(keep.resolve()),
         "levels": chosen,
@@ -180,11 +181,10 @@ def score_command(results: Path, dataset: str, boxes: str, exclude_copies: bool,
 
     data = open_dataset(dataset)
     found = read_results(results)
-    whole = data
     if exclude_copies:
         data = data.without(copies_of(found, data))
     scored = score(found, data, boxes=boxes, k=k)
-    _say_notes(dict.fromkeys([*whole.first_notes, *scored["notes"]]))
+    _say_notes(dict.fromkeys([*data.first_notes, *scored["notes"]]))
     print_line(json.dumps(scored, indent=2))
 
 
