@@ -134,7 +134,10 @@ def evaluate(monkeypatch, tmp_path, dataset):
         (("--level", "0", "--level", "3", "--train-level", "2"), "--train-level must lie in 0..0, the lowest --level"),
         (("--keep", "keys.txt"), "--keep says which pictures of --distractors to take"),
         (("--distractors", "nowhere.tar"), "'nowhere.tar' does not exist"),
-        (("--index", "IVF16,PQ64;nprobe=0"), "--index at --level 0: 'IVF16,PQ64;nprobe=0': nprobe must be a whole number"),
+        (
+            ("--index", "IVF16,PQ64;nprobe=0"),
+            "--index at --level 0: 'IVF16,PQ64;nprobe=0': nprobe must be a whole number",
+        ),
         (("--index", "PQ5"), "--index at --level 0: FAISS cannot build 'PQ5'"),
         (("--index", "nonsense"), "--index at --level 0: FAISS cannot build 'nonsense'"),
         (("--index", "IVF4,Flat;depth=3"), "'depth' is no parameter of FAISS"),
