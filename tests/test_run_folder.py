@@ -209,6 +209,21 @@ def test_other_tars_are_another_run(home, evaluate):
     assert f"keep: none there, {home / 'keys.txt'} here" in evaluate("set", "--level", "0", *keep, code=1)
 
 
+def test_a_list_of_other_keys_under_the_same_name_is_another_run(home, evaluate):
+    with tarfile.open(home / "a.tar", "w") as tar:
+        tar.add(home / "set" / "3.png", "x.png")
+        tar.add(home / "set" / "4.png", "y.png")
+    words = ["set", "--level", "0", "--distractors", "a.tar", "--keep", "keys.txt"]
+    (home / "keys.txt").write_text("x\ny\n")
+    evaluate(*words)
+    (home / "keys.txt").write_text("# the same\ny\nx\ny\n")
+    evaluate(*words)
+    (home / "keys.txt").write_text("")
+    before = contents(home / "eval")
+    assert "another run (keys: " in evaluate(*words, code=1)
+    assert contents(home / "eval") == before
+
+
 def test_another_folder_takes_the_other_run(home, evaluate):
     evaluate("set", "--level", "0")
     evaluate("set", "--level", "0", "--out", "elsewhere", encoder="big")

@@ -109,6 +109,7 @@ def evaluate_command(
         judge_engine(index_engine, n_images, *fewest)
     except EngineError as error:
         raise EngineError(f"--index at --level {chosen[0]}: {error}") from error
+    keys = read_keys(keep) if keep else None
     scores: dict[str, dict[str, object]] = {}
     results = {}
     unwritten: list[PatchseekError] = []
@@ -117,6 +118,7 @@ def evaluate_command(
         "dataset": {"name": data.name, "hash": data.data_hash, "pictures": str(data.folder)},
         "distractors": sorted(str(tar.resolve()) for tar in distractors),
         "keep": keep and str(keep.resolve()),
+        "keys": None if keys is None else keys.digest,
         "levels": chosen,
         "index": index_engine,
         "train_level": train_level,
@@ -128,8 +130,7 @@ def evaluate_command(
     }
     folder = click.get_current_context().with_resource(RunFolder(out, run, overwrite=overwrite))
     with progress_bar("pictures") as on_progress:
-        pyramid, keys = Pyramid.up_to(chosen[-1]), read_keys(keep) if keep else None
-        whole = ev.encode_gallery(data, model, pyramid, cache, on_progress, distractors, keys)
+        whole = ev.encode_gallery(data, model, Pyramid.up_to(chosen[-1]), cache, on_progress, distractors, keys)
     _say_shards(whole.shards)
     if distractors:
         say(f"with the pictures of --distractors, {len(whole.sizes)} are ranked")

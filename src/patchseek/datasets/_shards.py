@@ -7,6 +7,7 @@ picture of the tar has it, the key: `yfcc100m-000003.tar/0f0902d93f44`; else its
 """
 
 import gzip
+import hashlib
 import os
 import re
 from codecs import BOM_UTF8, BOM_UTF16_BE, BOM_UTF16_LE
@@ -43,6 +44,11 @@ class Keys(Container[str]):
     def __len__(self) -> int:
         """The number of distinct keys."""
         return int(np.count_nonzero(self._sorted[1:] != self._sorted[:-1])) + bool(len(self._sorted))
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 of the keys, in hex, in whatever order and however often they were listed."""
+        return hashlib.sha256(np.unique(self._sorted).tobytes()).hexdigest()
 
     def __contains__(self, key: object) -> bool:
         """Whether a key, or the key part of an id, is in the set."""
