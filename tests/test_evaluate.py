@@ -94,6 +94,10 @@ def test_distractors_in_tars_are_refined_like_those_with_files(dataset, tiny, tm
         assert ev.score(results, data)["metrics"]["mAP"] < 1
     for packed, loose in zip(found[0].values(), found[1].values(), strict=True):
         assert packed == {names.get(name, name): rest for name, rest in loose.items()}
+    gallery, queries, engine, _ = run(dataset, tiny, tmp_path / "cache", distractors=[tmp_path / "more.tar"])
+    (tmp_path / "more.tar").write_bytes(b"")
+    with pytest.raises(DatasetError, match=r"more\.tar"):
+        ev.run_benchmark(dataset, gallery, queries, engine, ev.EvalSettings(level=1, refine=12), refiners)
 
 
 def test_a_results_file_says_what_it_was_made_with_and_can_be_scored_again(dataset, tiny, tmp_path):

@@ -163,10 +163,8 @@ def _files(dataset: Dataset, gallery: Gallery, names: Container[str]) -> dict[st
     return files
 
 
-def _picture(name: str, there: Path | Place, side: int) -> Picture:
-    if isinstance(there, Path):
-        return read(there, need=side)
-    return read(there.content(), need=side, name=name)
+def _picture(there: Path | Place, side: int) -> Picture:
+    return read(there if isinstance(there, Path) else there.content(), need=side, name=str(there))
 
 
 def _search(engine: Index, queries: Features, top: int | None, n_live: int) -> Hits:
@@ -194,8 +192,8 @@ def _refined(ranked: list[list[Any]], n: int, files: Mapping[str, Path | Place],
     """A query's ranked pictures, the boxes of the first n refined and their order settled anew; the rest below them."""
     first, rest = ranked[:n], ranked[n:]
     side = need(refiner.encoder)
-    pictures = list(map_ahead(lambda entry: _picture(entry[0], files[entry[0]], side), first, 2, 8))
-    boxes = [corners(e[2], p.width, p.height, e[0]) for e, p in zip(first, pictures, strict=True)]
+    pictures = list(map_ahead(lambda entry: _picture(files[entry[0]], side), first, 2, 8))
+    boxes = [corners(e[2], p.width, p.height, files[e[0]]) for e, p in zip(first, pictures, strict=True)]
     finer = list(refiner.refine(pictures, np.array(boxes, np.float64).reshape(-1, 4)))
     done = []
     for (name, *_), picture, found in zip(first, pictures, finer, strict=True):

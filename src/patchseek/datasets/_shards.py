@@ -99,6 +99,9 @@ class Place:
         with _opened(self.path) as raw:
             return _content(raw, self.path, self.member)
 
+    def __str__(self) -> str:
+        return f"{self.path}: {self.member.name}"
+
 
 @dataclass
 class Shard:
