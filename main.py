@@ -18,7 +18,7 @@ from typing import Any, NoReturn
 import numpy as np
 
 from patchseek import evaluate, metrics
-from patchseek._copies import describe_copies
+from patchseek._copies import describe_copies, find_copies_on_disk
 from patchseek.cli._targets import check_folder
 from patchseek.compression import MOST_BITS, PQ_ENGINES, compress_report, pq_engine
 from patchseek.datasets import Dataset, open_dataset
@@ -185,10 +185,11 @@ def run(arguments: Arguments) -> dict[str, float]:
         check_folder(Path(folder))
     dataset = _open_data(arguments.split)
     say(str(dataset))
-    for note in dataset.first_notes:
+    counted = dataset.without(find_copies_on_disk(dataset)) if arguments.exclude_copies else dataset
+    for note in counted.first_notes:
         sys.stderr.write(f"note: {note}\n")
-    if dataset.unlocated and arguments.metric_names == ["locscore"]:
-        raise DatasetError(f"--compute_metrics locscore: {dataset.unlocated}")
+    if counted.unlocated and arguments.metric_names == ["locscore"]:
+        raise DatasetError(f"--compute_metrics locscore: {counted.unlocated}")
     weights = Path(arguments.weights) if arguments.weights else None
     encoder = open_encoder(name, weights=weights, batch=arguments.batch_size)
     say(f"encoder {encoder.identity.name} on {encoder.runs_on}")
@@ -201,8 +202,7 @@ def run(arguments: Arguments) -> dict[str, float]:
     gallery = evaluate.encode_gallery(dataset, encoder, exact_settings.pyramid, Path("features"), _progress)
     for line in describe_copies(dataset, gallery.copies, are_excluded=arguments.exclude_copies):
         sys.stderr.write(f"note: {line}\n")
-    if arguments.exclude_copies:
-        dataset = dataset.without(gallery.copies)
+    dataset = counted
     queries = evaluate.encode_queries(dataset, encoder, arguments.query)
     engine = evaluate.open_engine(gallery, settings, Path("faiss_indices") / gallery.store.path.name)
     results = evaluate.run_benchmark(dataset, gallery, queries, engine, settings)

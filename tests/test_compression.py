@@ -1,5 +1,7 @@
 """Compression chosen by measuring, and the re-ranking that makes it worth while."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -72,6 +74,17 @@ def test_loss_and_recall_are_those_of_brute_force():
         if measured.engine.endswith("rerank=400") or measured.engine.endswith("rerank=2000"):
             assert measured.lost == pytest.approx(0, abs=1e-4), "300 rows, all of them scored again"
             assert measured.recall == 1
+
+
+@pytest.mark.parametrize("n_kinds", [1, 3])
+def test_of_many_equal_pictures_whichever_is_found_nothing_is_lost(n_kinds):
+    snapshot = make_snapshot(n_images=60, dim=32)
+    kinds = snapshot.features(np.arange(n_kinds)).astype(np.float16)
+    equal = replace(snapshot, arrays=[kinds[np.arange(60) % n_kinds]], shards=("equal",))
+    for measured in measure_engines(equal, 40):
+        if "rerank" in measured.engine or n_kinds == 1:
+            assert (measured.recall, measured.lost) == (1, pytest.approx(0, abs=1e-9)), measured.engine
+    assert choose_compression(equal, 0.5, 40)[-1].engine == candidates(32)[0]
 
 
 def test_exact_search_remains_where_nothing_loses_so_little():

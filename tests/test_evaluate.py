@@ -72,6 +72,34 @@ def test_refinement_settles_the_first_anew_and_leaves_the_rest_below(dataset, ti
     assert ev.score(refined, dataset)["metrics"]["mAP"] == 1
 
 
+def test_distractors_in_tars_are_refined_like_those_with_files(dataset, tiny, tmp_path):
+    names = {}
+    with tarfile.open(tmp_path / "more.tar", "w") as tar:
+        for i, name in enumerate(["./x/a.png", "/b.png", "c.1.png", "c.2.png"]):  # each shows a query's own object
+            blot(i % 2, 64, 48).resize((80, 60)).save(tmp_path / "set" / f"d{i}.png")
+            tar.add(
+                tmp_path / "set" / f"d{i}.png", filter=lambda member, name=name: member.replace(name=name, deep=False)
+            )
+            names[f"d{i}"] = "more.tar/" + name.removesuffix("" if "c." in name else ".png")
+    rows = json.loads((tmp_path / "set" / "gallery.json").read_text())
+    rows += [{"id": name, "image": f"{name}.png", "instance": None, "bbox": None} for name in names]
+    (tmp_path / "set" / "gallery.json").write_text(json.dumps(rows))
+    unpacked = open_dataset(tmp_path / "set")
+    refiners = [Refiner(query, tiny) for query in ev.read_queries(dataset, tiny)]
+    found = []
+    for data, tars in ((dataset, [tmp_path / "more.tar"]), (unpacked, [])):
+        gallery, queries, engine, _ = run(data, tiny, tmp_path / "cache", distractors=tars)
+        results = ev.run_benchmark(data, gallery, queries, engine, ev.EvalSettings(level=1, refine=6), refiners)
+        found.append({q: {name: rest for name, *rest in ranked} for q, ranked in results["results"].items()})
+        assert ev.score(results, data)["metrics"]["mAP"] < 1
+    for packed, loose in zip(found[0].values(), found[1].values(), strict=True):
+        assert packed == {names.get(name, name): rest for name, rest in loose.items()}
+    gallery, queries, engine, _ = run(dataset, tiny, tmp_path / "cache", distractors=[tmp_path / "more.tar"])
+    (tmp_path / "more.tar").write_bytes(b"")
+    with pytest.raises(DatasetError, match=r"more\.tar"):
+        ev.run_benchmark(dataset, gallery, queries, engine, ev.EvalSettings(level=1, refine=12), refiners)
+
+
 def test_a_results_file_says_what_it_was_made_with_and_can_be_scored_again(dataset, tiny, tmp_path):
     results = run(dataset, tiny, tmp_path)[-1]
     ev.write_results(results, tmp_path / "out" / "results.json")

@@ -86,6 +86,21 @@ def test_what_was_encoded_without_a_filter_is_not_ranked_under_one(data, tmp_pat
         assert [score for _, score, _ in found] == pytest.approx([score for _, score, _ in fresh], abs=2e-6)
 
 
+@pytest.mark.parametrize("engine", ["exact", "PQ1x2", "IVF4,PQ13x1;nprobe=4"])
+def test_a_trained_engine_does_not_depend_on_what_was_asked_for_before(data, tmp_path, engine):
+    one, two = pack(tmp_path / "one.tar", range(50, 66)), pack(tmp_path / "two.tar", range(70, 80))
+    asked = [
+        ([two], None),
+        ([one], {"9", "4", "12"}),
+        ([one, two], None),
+        ([two, one], None),
+        ([two, one], {"1", "12"}),
+    ]
+    for n, (tars, keep) in enumerate(asked):
+        found = ask(data, tmp_path / "f", tars, keep, engine=engine)
+        assert found == ask(data, tmp_path / f"fresh{n}", tars, keep, engine=engine)
+
+
 def test_what_another_filter_left_is_used_again(data, tmp_path):
     tar, encoder = pack(tmp_path / "t.tar", range(50, 58)), Counting()
     ask(data, tmp_path / "f", [tar], None, encoder)

@@ -120,6 +120,15 @@ class Calls:
         return self.made
 
 
+@pytest.mark.parametrize("wrong", [np.array([False, True, False]), [True], np.array([1.5]), [1.5]])
+def test_a_mask_and_a_fraction_are_no_numbers_of_pictures(oxford, wrong):
+    judged = {"bbx": [0, 0, 8, 8], "easy": [0], "hard": [], "junk": wrong}
+    gnd = {"imlist": ["a", "b", "c"], "qimlist": ["q"], "gnd": [judged]}
+    (oxford / "gnd_roxford5k.pkl").write_bytes(pickle.dumps(gnd))
+    with pytest.raises(DatasetError, match=r"gnd 1: junk must be (a list of|whole) numbers, found \["):
+        open_dataset(f"roxford5k:{oxford}")
+
+
 REFUSED = {
     "an array of objects": np.array([{}, "x"], object),
     "an array of records": np.array([(1, 2.0)], [("a", "i4"), ("b", "f8")]),

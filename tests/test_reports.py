@@ -92,7 +92,9 @@ def test_an_official_box_without_a_pixel_is_left_out_with_a_note_that_names_the_
     assert len(ev.read_queries(data, tiny)) == 1
 
 
-@pytest.mark.parametrize("entry", [["g0", 0.5], ["g0", 0.5, [1, 2, 3]], ["g0", "high", None], [7, 0.5, None], 7, None])
+@pytest.mark.parametrize(
+    "entry", [["g0", 0.5], ["g0", 0.5, [1, 2, 3]], ["g0", "high", None], [7, 0.5, None], ["g0", 1, []], 7, None]
+)
 def test_results_that_are_no_ranked_list_are_told_by_the_query(dataset, tiny, tmp_path, entry):
     results = run(dataset, tiny, tmp_path)[-1]
     results["results"]["q1"] = [entry] * 2
@@ -101,3 +103,35 @@ def test_results_that_are_no_ranked_list_are_told_by_the_query(dataset, tiny, tm
     del results["results"]["q1"]
     with pytest.raises(DatasetError, match=r"set: the results hold no list of picture, score and box .* 'q1'"):
         ev.score(results, dataset)
+
+
+def test_a_level_that_finds_nothing_right_has_no_iou_in_the_table_and_the_others_have_theirs(tmp_path, tiny):
+    (tmp_path / "set").mkdir()
+    asked, hidden = blot(1), blot(3).resize((128, 96))
+    asked.save(tmp_path / "set" / "q.png")
+    Image.blend(asked, blot(2), 0.1).save(tmp_path / "set" / "like.png")  # the best of whole pictures
+    hidden.paste(asked, (64, 48))
+    hidden.save(tmp_path / "set" / "holds.png")  # the best of quarters
+    rows = [{"id": name, "image": f"{name}.png", "instance": None, "bbox": None} for name in ("like", "holds")]
+    (tmp_path / "set" / "query.json").write_text(
+        json.dumps([{"id": "q", "image": "q.png", "instance": "o", "bbox": None}])
+    )
+    for right, box, shares in ((0, [0, 0, 64, 48], "100.00 | "), (1, [64, 48, 64, 48], " | 100.00")):
+        rows[right] |= {"instance": ["o"], "bbox": [box]}
+        rows[1 - right] |= {"instance": None, "bbox": None}
+        (tmp_path / "set" / "gallery.json").write_text(json.dumps(rows))
+        data = open_dataset(tmp_path / "set")
+        results = {f"L{n}": run(data, tiny, tmp_path, ev.EvalSettings(level=n, top=1))[-1] for n in (0, 1)}
+        scores = {label: ev.score(found, data) for label, found in results.items()}
+        assert ["mean IoU" in score["metrics"] for score in scores.values()] == [right == 0, right == 1]
+        text = report.write_report(tmp_path / "out", data, results, scores)
+        assert f"\n| mean IoU | {shares} |\n" in text
+
+
+def test_a_sheet_shows_no_picture_that_its_query_ignores(dataset, tiny, tmp_path, monkeypatch):
+    shown = []
+    monkeypatch.setattr(report, "contact_sheet", lambda _, tiles: shown.append(len(tiles)) or Image.new("RGB", (8, 8)))
+    monkeypatch.setattr(report, "save", lambda *_: None)
+    results = run(dataset, tiny, tmp_path)[-1]
+    report.draw_results(results, dataset.without({"q1": ["g4", "g5"]}), tmp_path / "sheets")
+    assert shown == [10, 8]

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
+from PIL import Image
 
 from patchseek import encoders
 from patchseek import evaluate as ev
@@ -70,6 +71,20 @@ def results(*levels):
 
 def encoder_of(file):
     return json.loads(file.read_text())["encoder"]["name"]
+
+
+def test_the_same_annotations_of_other_pictures_are_another_run(home, evaluate):
+    shutil.copytree(home / "set", home / "grey" / "set")
+    for file in (home / "grey" / "set").glob("?.png"):
+        with Image.open(file) as picture:
+            picture.convert("L").convert("RGB").save(file)
+    evaluate("set", "--level", "0")
+    before = contents(home / "eval")
+    said = evaluate("grey/set", "--level", "0", code=1)
+    assert f"another run (dataset pictures: {home / 'set'} there, {home / 'grey' / 'set'} here)" in said
+    assert contents(home / "eval") == before
+    evaluate("grey/set", "--level", "0", "--overwrite")
+    assert contents(home / "eval") != before
 
 
 def test_a_run_leaves_its_files_and_says_what_it_was_of(home, evaluate):
@@ -192,6 +207,21 @@ def test_other_tars_are_another_run(home, evaluate):
     assert "distractors" in evaluate("set", "--level", "0", "--distractors", "a.tar", code=1)
     keep = ["--distractors", "a.tar", "--distractors", "b.tar", "--keep", "keys.txt"]
     assert f"keep: none there, {home / 'keys.txt'} here" in evaluate("set", "--level", "0", *keep, code=1)
+
+
+def test_a_list_of_other_keys_under_the_same_name_is_another_run(home, evaluate):
+    with tarfile.open(home / "a.tar", "w") as tar:
+        tar.add(home / "set" / "3.png", "x.png")
+        tar.add(home / "set" / "4.png", "y.png")
+    words = ["set", "--level", "0", "--distractors", "a.tar", "--keep", "keys.txt"]
+    (home / "keys.txt").write_text("x\ny\n")
+    evaluate(*words)
+    (home / "keys.txt").write_text("# the same\ny\nx\ny\n")
+    evaluate(*words)
+    (home / "keys.txt").write_text("")
+    before = contents(home / "eval")
+    assert "another run (keys: " in evaluate(*words, code=1)
+    assert contents(home / "eval") == before
 
 
 def test_another_folder_takes_the_other_run(home, evaluate):

@@ -2,6 +2,7 @@
 
 import json
 import runpy
+import shutil
 import sys
 from pathlib import Path
 
@@ -96,6 +97,33 @@ def test_eval_score_and_report_give_map_and_say_that_locscore_is_left_out(offici
     assert not any(name.startswith("LocScore") for name in scored["metrics"])
 
 
+@pytest.fixture
+def copied(official):
+    """The same, where the positives without a box are copies of queries: without those, every true box is known."""
+    for i in (1, 2):
+        query = official / "ilias_core" / OBJECTS[i] / "query" / f"Q{i:03}_00.jpg"
+        blot(i, 64, 48).crop((0, 0, 56, 48)).save(query, quality=95)
+        shutil.copy(query, official / "ilias_core" / positive(i, ".jpg").replace("_00.", "_01."))
+    return official
+
+
+def test_where_all_positives_without_a_box_are_left_out_there_is_a_locscore_and_nothing_says_otherwise(
+    copied, command, tmp_path
+):
+    results = tmp_path / "eval" / "results-L1-0-distractors.json"
+    for words, is_left_out in (((), True), (("--exclude-copies",), False)):
+        done = command(evaluate_command, copied, "--level", 1, "--overwrite", *words)
+        scored = command(score_command, results, copied, *words)
+        report = (tmp_path / "eval" / "report.md").read_text()
+        assert ("\n| LocScore(gate, 0.4) |" in report, "LocScore is left out" in report) == (
+            not is_left_out,
+            is_left_out,
+        )
+        assert ("LocScore(gate, 0.4)" in json.loads(scored.stdout)["metrics"]) is not is_left_out
+        for said in (done.stderr, scored.stderr):
+            assert ("LocScore is left out" in said) is is_left_out
+
+
 def revisited(root: Path) -> Path:
     (root / "jpg").mkdir(parents=True)
     names = [f"a{i}" for i in range(6)]
@@ -156,6 +184,17 @@ def test_main_does_not_start_where_only_what_cannot_be_had_was_asked_for(officia
     assert figures is None
     assert f"error: --compute_metrics locscore: {line}\n" in said
     assert not (tmp_path / "features").exists()
+
+
+@pytest.mark.usefixtures("copied")
+def test_main_gives_locscore_where_all_positives_without_a_box_are_left_out(main):
+    words = ("--tile_size_res", "1", "--compute_metrics", "locscore")
+    figures, said = main(*words)
+    assert figures is None
+    assert "error: --compute_metrics locscore: LocScore is left out: the true box of 2 of 6 positives" in said
+    figures, said = main(*words, "--exclude_copies", "True")
+    assert figures.keys() == {"locscore"}
+    assert "LocScore is left out" not in said
 
 
 def test_sheets_are_drawn_where_a_true_box_is_not_known(official, main, tmp_path):

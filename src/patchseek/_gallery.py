@@ -5,7 +5,6 @@ for: pictures of tars that were asked for once, or under another filter. An answ
 """
 
 import hashlib
-import os
 from collections.abc import Collection, Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -65,8 +64,7 @@ def encode_gallery(
     StoreMismatch for a cache that is something else.
     """
     shards = open_shards(distractors)
-    files = [picture.image for picture in dataset.gallery]
-    folder = Path(os.path.commonpath([file.parent for file in files]))
+    files, folder = [picture.image for picture in dataset.gallery], dataset.folder
     settings = _kept(cache, dataset, encoder, pyramid, [_root(shard) for shard in shards])
     path = _place(cache, dataset, encoder, settings)
     relative = [file.relative_to(folder).as_posix() for file in files]
@@ -78,9 +76,10 @@ def encode_gallery(
             raise DatasetError(
                 f"{dataset.name}: {len(report.failed)} pictures cannot be read, first {first.path}: {first.reason}"
             )
-        asked = {file.id for file in store.known(folder).values()}
+        known = store.known(folder)
+        asked = [known[name].id for name in dict.fromkeys(relative)]
         for shard in shards:
-            asked |= _add_shard(store, shard, keep, encoder, on_progress)
+            asked += _add_shard(store, shard, keep, encoder, on_progress)
         snapshot = _only(store.snapshot(), asked)
         images = store.images(snapshot.ids.tolist())
     names: dict[str, list[str]] = {}
@@ -118,10 +117,15 @@ def _kept(cache: Path, dataset: Dataset, encoder: Encoder, pyramid: Pyramid, tar
     return Settings.of(encoder, pyramid)
 
 
-def _only(kept: Snapshot, asked: set[int]) -> Snapshot:
-    """The pictures with these ids, and nothing beside them that would train or weigh an engine."""
-    wanted = kept.live & np.isin(kept.ids, list(asked))
-    return kept if wanted.all() else kept.only(wanted, gap=1)[0]
+def _only(kept: Snapshot, asked: Sequence[int]) -> Snapshot:
+    """The pictures with these ids, in this order, and nothing beside them that would train or weigh an engine.
+
+    An engine's training depends on the order, which must not be that of an earlier run.
+    """
+    by_id = np.argsort(kept.ids)
+    positions = by_id[np.searchsorted(kept.ids, np.array(asked, np.int64), sorter=by_id)]
+    is_all = len(positions) == kept.n_positions and bool((np.diff(positions) == 1).all())
+    return kept if is_all else kept.in_order(positions)
 
 
 def _place(cache: Path, dataset: Dataset, encoder: Encoder, settings: Settings) -> Path:
@@ -161,17 +165,17 @@ def _root(shard: Shard) -> Path:
 
 def _add_shard(
     store: Store, shard: Shard, keep: Container[str] | None, encoder: Encoder, on_progress: OnProgress | None
-) -> set[int]:
-    """The ids of the wanted pictures of a tar, each of which is encoded unless it is known with the same bytes."""
-    names: set[str] = set()
+) -> list[int]:
+    """The ids of the wanted pictures of a tar, in its order; each is encoded unless it is known with the same bytes."""
+    names: list[str] = []
 
     def seen() -> Iterator[tuple[str, bytes]]:
         for name, content in shard.pictures(keep):
-            names.add(name)
+            names.append(name)
             yield name, content
 
     report = add_stream(store, _root(shard), seen(), encoder, on_progress=on_progress)
     for failure in report.failed:
         shard.unreadable[f"{shard.name}/{failure.path.partition('/')[2]}"] = failure.reason
-        names.discard(failure.path)
-    return {file.id for path, file in store.known(_root(shard)).items() if path in names}
+    failed, known = {failure.path for failure in report.failed}, store.known(_root(shard))
+    return [known[name].id for name in dict.fromkeys(names) if name not in failed and name in known]

@@ -6,9 +6,8 @@ collections, keyed by what they were made from, so that only the first run of an
 pyramid level is read from the cache of a higher one.
 """
 
-import json
 import platform
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -19,21 +18,22 @@ import numpy as np
 from ._copies import Copies, find_copies_on_disk
 from ._gallery import Gallery as Gallery
 from ._gallery import encode_gallery as encode_gallery
+from ._results_file import FORMAT as FORMAT
+from ._results_file import read_results as read_results
+from ._results_file import write_results as write_results
 from ._ties import in_order
 from .boxes import WHOLE, to_pixels
-from .datasets import Dataset, corners
+from .datasets import Dataset, Place, corners
 from .encode import map_ahead
-from .encoders import Encoder, EncoderIdentity, Features
+from .encoders import Encoder, Features
 from .errors import DatasetError, PatchseekError, QueryError
-from .images import read
+from .images import Picture, read
 from .indexes import AUTO, EXACT, Hits, Index, Refit, choose_engine, open_index, open_repeatable
 from .metrics import Ranking, make_ranking, summary
 from .regions import MAX_LEVEL, Pyramid
 from .rerank import Refiner, need
 from .search import Query, encode_query
 
-FORMAT = 1
-"""Version of the results file."""
 _ROUNDED = 2e-6
 # scores of a results file are rounded to 6 places: what lies no further apart may tie there
 QUERY_CROPS = ("box", "whole")
@@ -148,11 +148,23 @@ def run_benchmark(
         "results": {query.id: _ranked(hits, q, gallery)[: settings.top or None] for q, query in enumerate(asked)},
     }
     if settings.refine:
-        files = {picture.id: picture.image for picture in dataset.gallery}
+        ranked = results["results"]
+        files = _files(dataset, gallery, {entry[0] for each in ranked.values() for entry in each[: settings.refine]})
         for query, refiner in zip(dataset.queries, refiners, strict=True):
-            ranked = results["results"][query.id]
-            results["results"][query.id] = _refined(ranked, settings.refine, files, refiner)
+            ranked[query.id] = _refined(ranked[query.id], settings.refine, files, refiner)
     return results
+
+
+def _files(dataset: Dataset, gallery: Gallery, names: Container[str]) -> dict[str, Path | Place]:
+    """Gallery id -> where the picture is: of all with a file of their own, and of those with these names in tars."""
+    files: dict[str, Path | Place] = {picture.id: picture.image for picture in dataset.gallery}
+    for shard in gallery.shards:
+        files |= shard.places(names)
+    return files
+
+
+def _picture(there: Path | Place, side: int) -> Picture:
+    return read(there if isinstance(there, Path) else there.content(), need=side, name=str(there))
 
 
 def _search(engine: Index, queries: Features, top: int | None, n_live: int) -> Hits:
@@ -176,15 +188,11 @@ def _asked(dataset: Dataset) -> dict[str, Any]:
     return {"n_queries": len(counted)} | ({"unanswered": unanswered} if unanswered else {})
 
 
-def _refined(ranked: list[list[Any]], n: int, files: Mapping[str, Path], refiner: Refiner) -> list[list[Any]]:
-    """A query's ranked pictures, the boxes of the first n refined and their order settled anew.
-
-    Pictures of shards, which are not unpacked, have no file: they stay as they are, below the refined ones.
-    """
-    first, rest = [entry for entry in ranked[:n] if entry[0] in files], ranked[n:]
-    rest = [entry for entry in ranked[:n] if entry[0] not in files] + rest
+def _refined(ranked: list[list[Any]], n: int, files: Mapping[str, Path | Place], refiner: Refiner) -> list[list[Any]]:
+    """A query's ranked pictures, the boxes of the first n refined and their order settled anew; the rest below them."""
+    first, rest = ranked[:n], ranked[n:]
     side = need(refiner.encoder)
-    pictures = list(map_ahead(lambda entry: read(files[entry[0]], need=side), first, 2, 8))
+    pictures = list(map_ahead(lambda entry: _picture(files[entry[0]], side), first, 2, 8))
     boxes = [corners(e[2], p.width, p.height, files[e[0]]) for e, p in zip(first, pictures, strict=True)]
     finer = list(refiner.refine(pictures, np.array(boxes, np.float64).reshape(-1, 4)))
     done = []
@@ -223,31 +231,6 @@ def _versions() -> dict[str, str]:
     return versions
 
 
-def write_results(results: Mapping[str, Any], path: Path) -> None:
-    """Write a results file, whole or not at all."""
-    partial = path.with_name(path.name + ".tmp")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        partial.write_text(json.dumps(results))
-        partial.replace(path)
-    except OSError as error:
-        raise PatchseekError(f"{path}: cannot be written ({error.strerror})") from error
-
-
-def read_results(path: Path) -> dict[str, Any]:
-    """Read a results file. Raises PatchseekError for anything else."""
-    try:
-        results = json.loads(path.read_text())
-        if results["format"] > FORMAT:
-            raise PatchseekError(f"{path}: format {results['format']} is newer than this patchseek reads ({FORMAT})")
-        EncoderIdentity(**results["encoder"])
-        return {"results": {}, **results}
-    except OSError as error:
-        raise PatchseekError(f"{path}: cannot be read ({error.strerror})") from error
-    except (ValueError, KeyError, TypeError) as error:
-        raise PatchseekError(f"{path}: not a results file of patchseek ({error!r})") from error
-
-
 def rankings(results: Mapping[str, Any], dataset: Dataset, *, boxes: str = "best") -> list[Ranking]:
     """Each counted query's ranked list against the truth, in the dataset's order.
 
@@ -262,7 +245,7 @@ def rankings(results: Mapping[str, Any], dataset: Dataset, *, boxes: str = "best
         positives = dataset.positives(query)
         try:
             listed = _sorted(results["results"][query.id])
-            ranked = [(name, score, box and _corners(box)) for name, score, box in listed]
+            ranked = [(name, score, None if box is None else _corners(box)) for name, score, box in listed]
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             text = f"the results hold no list of picture, score and box x y w h for query {query.id!r} ({error})"
             raise DatasetError(f"{dataset.name}: {text}") from error

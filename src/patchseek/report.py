@@ -119,8 +119,8 @@ def _markdown(
         "| metric | " + " | ".join(metrics) + " |",
         "|---|" + "---|" * len(metrics),
     ]
-    for name in next(iter(metrics.values())):
-        lines.append(f"| {name} | " + " | ".join(f"{100 * own[name]:.2f}" for own in metrics.values()) + " |")
+    for name in dict.fromkeys(name for own in metrics.values() for name in own):  # no IoU where nothing right was found
+        lines.append(f"| {name} | " + " | ".join(_cell(own.get(name, "")) for own in metrics.values()) + " |")
     for title, table in tables.items():
         columns = list(table[0]) if table else []
         lines += ["", f"## By {title} ({last})", "", "| " + " | ".join(columns) + " |", "|---" * len(columns) + "|"]
@@ -161,6 +161,7 @@ def _plot(
 def draw_results(results: Mapping[str, Any], dataset: Dataset, folder: Path, *, threshold: float = 0.4) -> Path:
     """Draw a sheet of the first ten pictures of every query, and an index page over them; returns the page.
 
+    Pictures that a query ignores are left out, as they are of figures.
     A query shows its box where that alone was asked for. A predicted box is green where its IoU with a true box reaches
     the threshold. Sheets of an earlier run are removed.
     """
@@ -171,8 +172,9 @@ def draw_results(results: Mapping[str, Any], dataset: Dataset, folder: Path, *, 
     found = dict(zip((q.id for q in dataset.counted), rankings(results, dataset), strict=True))
     entries = []
     for number, query in enumerate(dataset.queries):
-        positives, tiles = dataset.positives(query), []
-        for name, score, box in results["results"][query.id][:SHOWN]:
+        positives, ignored, tiles = dataset.positives(query), dataset.ignored(query), []
+        shown = [entry for entry in results["results"][query.id] if entry[0] not in ignored]
+        for name, score, box in shown[:SHOWN]:
             picture = read(files[name], need=_NEED)
             true = [corners(own, picture.width, picture.height, files[name]) for own in positives.get(name) or ()]
             predicted = box and corners(box, picture.width, picture.height, files[name])

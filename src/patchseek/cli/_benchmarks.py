@@ -76,6 +76,7 @@ def evaluate_command(
     import numpy as np
 
     from .. import evaluate as ev
+    from .._copies import find_copies_on_disk
     from .._run_folder import RunFolder
     from ..compression import compress_report
     from ..datasets import open_dataset, read_keys, write_similarities
@@ -96,7 +97,7 @@ def evaluate_command(
         raise click.UsageError(f"--train-level must lie in 0..{chosen[0]}, the lowest --level, found {train_level}")
     data = open_dataset(dataset)
     say(str(data))
-    _say_notes(data.first_notes)
+    _say_notes((data.without(find_copies_on_disk(data)) if exclude_copies else data).first_notes)
     model = choice.open()
     made = [
         ev.EvalSettings(level, query=query, engine=index_engine, train_level=train_level, top=top, refine=refine)
@@ -108,14 +109,16 @@ def evaluate_command(
         judge_engine(index_engine, n_images, *fewest)
     except EngineError as error:
         raise EngineError(f"--index at --level {chosen[0]}: {error}") from error
+    keys = read_keys(keep) if keep else None
     scores: dict[str, dict[str, object]] = {}
     results = {}
     unwritten: list[PatchseekError] = []
     run = {
         "encoder": {**asdict(model.identity), "runs_on": model.runs_on},
-        "dataset": {"name": data.name, "hash": data.data_hash},
+        "dataset": {"name": data.name, "hash": data.data_hash, "pictures": str(data.folder)},
         "distractors": sorted(str(tar.resolve()) for tar in distractors),
         "keep": keep and str(keep.resolve()),
+        "keys": None if keys is None else keys.digest,
         "levels": chosen,
         "index": index_engine,
         "train_level": train_level,
@@ -127,8 +130,7 @@ def evaluate_command(
     }
     folder = click.get_current_context().with_resource(RunFolder(out, run, overwrite=overwrite))
     with progress_bar("pictures") as on_progress:
-        pyramid, keys = Pyramid.up_to(chosen[-1]), read_keys(keep) if keep else None
-        whole = ev.encode_gallery(data, model, pyramid, cache, on_progress, distractors, keys)
+        whole = ev.encode_gallery(data, model, Pyramid.up_to(chosen[-1]), cache, on_progress, distractors, keys)
     _say_shards(whole.shards)
     if distractors:
         say(f"with the pictures of --distractors, {len(whole.sizes)} are ranked")
@@ -180,11 +182,10 @@ def score_command(results: Path, dataset: str, boxes: str, exclude_copies: bool,
 
     data = open_dataset(dataset)
     found = read_results(results)
-    whole = data
     if exclude_copies:
         data = data.without(copies_of(found, data))
     scored = score(found, data, boxes=boxes, k=k)
-    _say_notes(dict.fromkeys([*whole.first_notes, *scored["notes"]]))
+    _say_notes(dict.fromkeys([*data.first_notes, *scored["notes"]]))
     print_line(json.dumps(scored, indent=2))
 
 

@@ -26,7 +26,7 @@ from ._ilias import TextQuery, prepare_ilias, read_ilias, text_queries
 from ._instre import read_instre
 from ._revisited import NAMES, read_revisited
 from ._schema import read_schema
-from ._shards import Keys, Shard, iter_shard, open_shards, read_keys, webdataset_key
+from ._shards import Keys, Place, Shard, iter_shard, open_shards, read_keys, webdataset_key
 from ._similarities import read_similarities, write_similarities
 from ._tars import Listing, Member, list_tar, tidy
 from ._write import write_schema
@@ -38,6 +38,7 @@ __all__ = [
     "Keys",
     "Listing",
     "Member",
+    "Place",
     "Query",
     "Shard",
     "TextQuery",

@@ -1,5 +1,6 @@
 """The common shape of every benchmark: queries, a gallery, and what is right for each query. Parses no files."""
 
+import os
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -119,12 +120,18 @@ class Dataset:
 
     @cached_property
     def unlocated(self) -> str | None:
-        """Why no LocScore can be had, a line for people; None where the true box of every positive is known."""
-        truths = {id(truth): truth.positives for truth in self.truth.values()}.values()
-        unknown = [key for positives in truths for key, boxes in positives.items() if not boxes]
+        """Why no LocScore can be had, a line for people; None where all true boxes of positives that count are known.
+
+        A positive is counted once for all queries that share a truth.
+        """
+        known: dict[tuple[int, str], bool] = {}
+        for query in self.counted:
+            truth = id(self._truth(query))
+            known |= {(truth, key): bool(boxes) for key, boxes in self.positives(query).items()}
+        unknown = [key for (_, key), is_known in known.items() if not is_known]
         if not unknown:
             return None
-        n = sum(map(len, truths))
+        n = len(known)
         return f"LocScore is left out: the true box of {len(unknown)} of {n} positives is not known, first {unknown[0]}"
 
     def ignored(self, query: Query | str) -> set[str]:
@@ -161,6 +168,11 @@ class Dataset:
             {float(cut) for cut in np.quantile(values, (0.25, 0.5, 0.75), method="higher") if cut > min(values)}
         )
         return tuple(zip((-inf, *cuts), (*cuts, inf), strict=True))
+
+    @cached_property
+    def folder(self) -> Path:
+        """The deepest folder that holds all gallery pictures."""
+        return Path(os.path.commonpath([picture.image.parent for picture in self.gallery]))
 
     @cached_property
     def n_distractors(self) -> int:

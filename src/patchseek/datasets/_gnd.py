@@ -91,7 +91,10 @@ def _judgement(entry: object, first: int, n: int, where: str) -> Judgement:
     lists: dict[str, tuple[int, ...]] = {}
     for key in ("ok", "easy", "hard", "junk"):
         if key in entry:
-            lists[key] = tuple(int(v) - first for v in _numbers(entry[key], f"{where}: {key}"))
+            numbers = _numbers(entry[key], f"{where}: {key}")
+            if not all(v.is_integer() for v in numbers):
+                raise DatasetError(f"{where}: {key} must be whole numbers, found {shorten(numbers)}")
+            lists[key] = tuple(int(v) - first for v in numbers)
             if not all(0 <= i < n for i in lists[key]):
                 raise DatasetError(f"{where}: {key} names a picture that is not among the {n} of imlist")
     return Judgement((box[0], box[1], box[2], box[3]) if box else None, lists)
@@ -102,6 +105,6 @@ def _numbers(values: object, where: str) -> list[float]:
         if sum(map(len, values)) > _MOST_NUMBERS:  # one row written once and named many times
             raise DatasetError(f"{where} must be a list of numbers, found more than {_MOST_NUMBERS}")
         values = [value for row in values for value in row]
-    if not isinstance(values, list) or not all(isinstance(v, (int, float)) and abs(v) < 1e15 for v in values):
+    if not isinstance(values, list) or not all(type(v) in (int, float) and abs(v) < 1e15 for v in values):
         raise DatasetError(f"{where} must be a list of numbers, found {shorten(values)}")
     return [float(v) for v in values]

@@ -7,6 +7,7 @@ picture of the tar has it, the key: `yfcc100m-000003.tar/0f0902d93f44`; else its
 """
 
 import gzip
+import hashlib
 import os
 import re
 from codecs import BOM_UTF8, BOM_UTF16_BE, BOM_UTF16_LE
@@ -43,6 +44,11 @@ class Keys(Container[str]):
     def __len__(self) -> int:
         """The number of distinct keys."""
         return int(np.count_nonzero(self._sorted[1:] != self._sorted[:-1])) + bool(len(self._sorted))
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 of the keys, in hex, in whatever order and however often they were listed."""
+        return hashlib.sha256(np.unique(self._sorted).tobytes()).hexdigest()
 
     def __contains__(self, key: object) -> bool:
         """Whether a key, or the key part of an id, is in the set."""
@@ -81,6 +87,22 @@ def _lines(file: Iterable[bytes], path: Path) -> Iterator[bytes]:
             yield key
 
 
+@dataclass(frozen=True)
+class Place:
+    """Where in a tar a picture is."""
+
+    path: Path
+    member: Member
+
+    def content(self) -> bytes:
+        """The bytes of its file. Raises DatasetError."""
+        with _opened(self.path) as raw:
+            return _content(raw, self.path, self.member)
+
+    def __str__(self) -> str:
+        return f"{self.path}: {self.member.name}"
+
+
 @dataclass
 class Shard:
     """A tar of distractors, and once its pictures have been gone through, what became of the others."""
@@ -103,6 +125,13 @@ class Shard:
     def pictures(self, keep: Container[str] | None = None) -> Iterator[tuple[str, bytes]]:
         """As `iter_shard`."""
         return _read(self.path, keep, MAX_BYTES, self._note)
+
+    def places(self, ids: Container[str]) -> dict[str, Place]:
+        """Where those pictures are that have one of these ids. No picture is read. Raises DatasetError."""
+        with _opened(self.path) as raw:
+            named = _named(list_tar(raw, self.path).pictures)
+        found = ((f"{self.name}/{own}", member) for own, member in named)
+        return {key: Place(self.path, member) for key, member in found if key in ids}
 
     def _note(self, listing: Listing) -> None:
         self.passed_over = listing.passed_over + Counter({REPEATED: self.n_given - 1})  # none counts as no key
@@ -168,14 +197,20 @@ def _read(
     with _opened(path) as raw:
         listing = list_tar(raw, path, max_bytes=max_bytes)
         on_listing(listing)
-        stems = Counter(_stem(member.name) for member in listing.pictures)
-        for member in listing.pictures:
-            key, stem = webdataset_key(member.name), _stem(member.name)
-            own = key if key == stem and stems[stem] == 1 else member.name
+        for own, member in _named(listing.pictures):
+            key = webdataset_key(member.name)
             if keep is None or any(each in keep for each in {key, tidy(key), own, tidy(member.name)}):
                 yield f"{path.name}/{own}", _content(raw, path, member)
         if listing.damage is not None:
             raise not_a_tar(path, listing.damage)
+
+
+def _named(pictures: Sequence[Member]) -> Iterator[tuple[str, Member]]:
+    """Each picture with what its id ends with: its key, where that tells it from all others, else its whole name."""
+    stems = Counter(_stem(member.name) for member in pictures)
+    for member in pictures:
+        key, stem = webdataset_key(member.name), _stem(member.name)
+        yield key if key == stem and stems[stem] == 1 else member.name, member
 
 
 def _content(raw: RawIOBase, path: Path, member: Member) -> bytes:

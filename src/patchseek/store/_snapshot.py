@@ -65,20 +65,33 @@ class Snapshot:
             features[chosen] = self.arrays[shard][positions[chosen] - self._starts[shard], regions[chosen]]
         return features
 
-    def only(self, among: NDArray[np.bool_], gap: int = _GAP) -> tuple["Snapshot", NDArray[np.int64]]:
+    def only(self, among: NDArray[np.bool_]) -> tuple["Snapshot", NDArray[np.int64]]:
         """The live pictures where among (N,) is True as a snapshot of its own, and where its positions are in this one.
 
-        Nothing is copied: its arrays are stretches of these. Fewer than `gap` pictures between two wanted ones are in
-        it as well, as removed ones; with 1, none is.
+        Nothing is copied: its arrays are stretches of these. A few pictures between two wanted ones are in it as well,
+        as removed ones.
         """
         live = among & self.live
         wanted = np.flatnonzero(live)
         shard_of = np.searchsorted(self._starts, wanted, side="right") - 1
-        splits = np.flatnonzero((np.diff(wanted) > gap) | (np.diff(shard_of) > 0)) + 1
+        return self._stretches(wanted, (np.diff(wanted) > _GAP) | (np.diff(shard_of) > 0), live)
+
+    def in_order(self, positions: NDArray[np.int64]) -> "Snapshot":
+        """The live pictures at positions (n,), in this order, as a snapshot of its own. Nothing is copied."""
+        wanted = positions[self.live[positions]]
+        shard_of = np.searchsorted(self._starts, wanted, side="right") - 1
+        return self._stretches(wanted, (np.diff(wanted) != 1) | (np.diff(shard_of) != 0), self.live)[0]
+
+    def _stretches(
+        self, wanted: NDArray[np.int64], ends: NDArray[np.bool_], live: NDArray[np.bool_]
+    ) -> tuple["Snapshot", NDArray[np.int64]]:
+        """All positions from one to the next of wanted (n,), except where ends (n - 1,) says so; and which they are."""
+        splits = np.flatnonzero(ends) + 1
         firsts = np.concatenate([[0], splits]) if len(wanted) else splits
         lasts = np.concatenate([splits, [len(wanted)]])[: len(firsts)] - 1
-        stretches = list(zip(shard_of[firsts].tolist(), wanted[firsts].tolist(), wanted[lasts].tolist(), strict=True))
-        starts = self._starts.tolist()
+        starts = self._starts
+        shard_of = (np.searchsorted(starts, wanted[firsts], side="right") - 1).tolist()
+        stretches = list(zip(shard_of, wanted[firsts].tolist(), wanted[lasts].tolist(), strict=True))
         arrays = [self.arrays[i][low - starts[i] : high + 1 - starts[i]] for i, low, high in stretches]
         shards = tuple(f"{self.shards[i]}:{low}-{high}" for i, low, high in stretches)
         parts = [np.arange(low, high + 1) for _, low, high in stretches]
