@@ -65,7 +65,7 @@ def encode_gallery(
     """
     shards = open_shards(distractors)
     files, folder = [picture.image for picture in dataset.gallery], dataset.folder
-    settings = _kept(cache, dataset, encoder, pyramid, [_root(shard) for shard in shards])
+    settings = _kept(cache, dataset, encoder, pyramid, [shard.root for shard in shards])
     path = _place(cache, dataset, encoder, settings)
     relative = [file.relative_to(folder).as_posix() for file in files]
     with take_lock(path / "filling"):  # all the way: each step would let another run in between
@@ -86,7 +86,7 @@ def encode_gallery(
     for name, picture in zip(relative, dataset.gallery, strict=True):
         names.setdefault(name, []).append(picture.id)
     found = {position: image for position, image in enumerate(images) if image is not None}
-    tars = {_root(shard): shard for shard in shards}
+    tars = {shard.root: shard for shard in shards}
     ids = {position: _ids(image, names, tars) for position, image in found.items()}
     copies = find_copies(dataset, ((name, image.sha256) for p, image in found.items() for name in ids[p]))
     sizes = {position: (image.width, image.height) for position, image in found.items()}
@@ -158,11 +158,6 @@ def _open(path: Path, settings: Settings) -> Store:
     return store
 
 
-def _root(shard: Shard) -> Path:
-    """A tar is a root of its own: nothing else in its folder is mistaken for a part of it."""
-    return shard.path.resolve()
-
-
 def _add_shard(
     store: Store, shard: Shard, keep: Container[str] | None, encoder: Encoder, on_progress: OnProgress | None
 ) -> list[int]:
@@ -174,8 +169,8 @@ def _add_shard(
             names.append(name)
             yield name, content
 
-    report = add_stream(store, _root(shard), seen(), encoder, on_progress=on_progress)
+    report = add_stream(store, shard.root, seen(), encoder, on_progress=on_progress)
     for failure in report.failed:
         shard.unreadable[f"{shard.name}/{failure.path.partition('/')[2]}"] = failure.reason
-    failed, known = {failure.path for failure in report.failed}, store.known(_root(shard))
+    failed, known = {failure.path for failure in report.failed}, store.known(shard.root)
     return [known[name].id for name in dict.fromkeys(names) if name not in failed and name in known]

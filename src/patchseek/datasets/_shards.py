@@ -15,6 +15,7 @@ from collections import Counter
 from collections.abc import Callable, Container, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import cached_property
 from io import RawIOBase
 from itertools import count
 from pathlib import Path
@@ -117,10 +118,10 @@ class Shard:
     unreadable: dict[str, str] = field(default_factory=dict)
     # pictures by their name, and why they are left out
 
-    @property
-    def folder(self) -> Path:
-        """Where it lies."""
-        return self.path.parent.resolve()
+    @cached_property
+    def root(self) -> Path:
+        """A tar is a root of its own, links followed: nothing else in its folder is mistaken for a part of it."""
+        return self.path.resolve()
 
     def pictures(self, keep: Container[str] | None = None) -> Iterator[tuple[str, bytes]]:
         """As `iter_shard`."""

@@ -21,8 +21,6 @@ from ..rerank import OnStep
 from ..store import Image
 from ._responses import told
 
-MOST_TILES = 100
-
 Box = tuple[float, float, float, float]
 
 
