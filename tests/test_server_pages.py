@@ -57,3 +57,11 @@ def test_an_uploaded_scan_is_deleted_with_its_last_page(client, server_collectio
     for number, n_left in zip(listed, (1, 0), strict=True):
         finish(client, client.delete(f"/api/images/{number}"))
         assert len(list((server_collection.path / "uploads").iterdir())) == n_left
+
+
+def test_each_page_is_a_query_of_its_own(client):
+    listed = client.get("/api/images", params={"name": "scan.tif"}).json()["images"]
+    assert len(listed) == 3
+    for page in listed:
+        answer = client.post("/api/search", data={"image_id": page["image_id"], "top": 1, "refine": 0}).json()
+        assert answer["results"][0]["image_id"] == page["image_id"]

@@ -40,7 +40,7 @@ class Services:
         self.catalogue = WorkQueue("catalogue", 2, 512)
         self.decoder = Decoder(2, settings.max_pixels, settings.decode_seconds)
         self.queries = Queries(_QUERY_BYTES)
-        self._members: BoundedCache[str, Picture] = BoundedCache(_MEMBER_BYTES)
+        self._members: BoundedCache[tuple[str, int], Picture] = BoundedCache(_MEMBER_BYTES)
         self.thumbnails = Thumbnails()
         self.jobs = Jobs(self.discreet)
         self.health = Health(self.collection)
@@ -92,13 +92,14 @@ class Services:
         """Name and pixels of a picture of the collection. Raises HTTPException 404, ImageError, Gone."""
         asker.require()
         image = self.image(image_id)
-        picture = self._members.get(image.sha256)
+        key = image.sha256, image.page
+        picture = self._members.get(key)
         if picture is None:
             try:
                 picture = self.collection.read(image_id)
             except ImageError as error:
                 raise ImageError(image.path, error.reason) from error
-            self._members.put(image.sha256, picture, picture.pixels.nbytes)
+            self._members.put(key, picture, picture.pixels.nbytes)
         return image.path, picture
 
     def discreet(self, text: str) -> str:
