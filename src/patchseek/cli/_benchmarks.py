@@ -150,7 +150,9 @@ def evaluate_command(
         unwritten += attempt(ev.write_results, results[label], file)
         if opened.name != EXACT:
             exact = ev.EvalSettings(level, query=query, top=top)
-            plain = ev.run_benchmark(data, gallery, features, opened, replace(settings, refine=0))
+            plain = results[label]
+            if refine:
+                plain = ev.run_benchmark(data, gallery, features, opened, replace(settings, refine=0))
             report = compress_report(data, gallery, features, opened, plain, exact)
             say(f"{label}: {report.table()}")
         scores[label] = ev.score(results[label], data, boxes=boxes)

@@ -80,7 +80,6 @@ class ClusterChoice:
             return collection.add(source, **options)
         from ..distributed import add_source
 
-        special = choice.engine or choice.precision or choice.calibration or choice.device
         choice = replace(choice, weights=_absolute(choice.weights), calibration=_absolute(choice.calibration))
         return add_source(
             collection,
@@ -88,7 +87,7 @@ class ClusterChoice:
             ray=self.address,
             n_workers=self.n_workers,
             staging=self.staging,
-            open_encoder=choice.open if special else None,
+            open_encoder=choice.open if choice.is_special else None,
             **options,
         )
 

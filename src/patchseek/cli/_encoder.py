@@ -64,10 +64,14 @@ class EncoderChoice:
             device=self.device or "auto",
         )
 
+    @property
+    def is_special(self) -> bool:
+        """Whether it runs in another way than by default."""
+        return bool(self.engine or self.precision or self.calibration or self.device)
+
     def name_or_open(self) -> "str | Encoder | None":
         """The name, which a collection may compare with its own; the encoder itself where it runs in a special way."""
-        special = self.engine or self.precision or self.calibration or self.device
-        return self.open() if special else self.name
+        return self.open() if self.is_special else self.name
 
 
 _OPTIONS = (

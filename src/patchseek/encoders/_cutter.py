@@ -86,6 +86,7 @@ class Cutter:
         """Write the patches of some pictures' regions into out (N, S, S, 3), from where each of them begins."""
         across, down = (_Stretches(pictures, axis, feed) for axis in (0, 1))
         wide, high = (each.weights(self._device).to(self._numbers) for each in (across, down))
+        inside = [each.inside(self._device) for each in (across, down)] if feed.fit == "pad" else []
         # what is alike within a picture is made once: which stretches, and which of these each region has
         columns = [np.unique(across.which[regions.own], return_inverse=True) for regions in pictures]
         rows = [down.which[regions.own] for regions in pictures]
@@ -98,8 +99,7 @@ class Cutter:
             lines = stretched.view(3, height, -1, size).permute(2, 1, 0, 3).index_select(0, column)
             patches = high[row, :, :height] @ lines.view(n, height, 3 * size)
             patches = patches.add_(0.5).clamp_(0, 255).view(n, size, 3, size)  # halves up, as Pillow does
-            if feed.fit == "pad":
-                inside = [each.inside(self._device) for each in (across, down)]
+            if inside:
                 is_picture = inside[1][row].view(n, size, 1, 1) & inside[0][distinct][column].view(n, 1, 1, size)
                 patches = torch.where(is_picture, patches, GREY)
             out[regions.start : regions.start + n] = patches.permute(0, 1, 3, 2)  # as networks take them fastest
