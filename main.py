@@ -18,7 +18,6 @@ from typing import Any, NoReturn
 import numpy as np
 
 from patchseek import evaluate, metrics
-from patchseek._copies import describe_copies, find_copies_on_disk
 from patchseek.cli._targets import check_folder
 from patchseek.compression import MOST_BITS, PQ_ENGINES, compress_report, pq_engine
 from patchseek.datasets import Dataset, open_dataset
@@ -185,7 +184,7 @@ def run(arguments: Arguments) -> dict[str, float]:
         check_folder(Path(folder))
     dataset = _open_data(arguments.split)
     say(str(dataset))
-    counted = dataset.without(find_copies_on_disk(dataset)) if arguments.exclude_copies else dataset
+    counted = dataset.without(evaluate.find_copies_on_disk(dataset)) if arguments.exclude_copies else dataset
     for note in counted.first_notes:
         sys.stderr.write(f"note: {note}\n")
     if counted.unlocated and arguments.metric_names == ["locscore"]:
@@ -200,7 +199,7 @@ def run(arguments: Arguments) -> dict[str, float]:
         settings = pq_settings(arguments, exact_settings, encoder.identity.dim, n_images)
         Path("faiss_indices").mkdir(exist_ok=True)
     gallery = evaluate.encode_gallery(dataset, encoder, exact_settings.pyramid, Path("features"), _progress)
-    for line in describe_copies(dataset, gallery.copies, are_excluded=arguments.exclude_copies):
+    for line in evaluate.describe_copies(dataset, gallery.copies, are_excluded=arguments.exclude_copies):
         sys.stderr.write(f"note: {line}\n")
     dataset = counted
     queries = evaluate.encode_queries(dataset, encoder, arguments.query)

@@ -35,6 +35,15 @@ def test_every_file_stands_in_the_list_of_parts():
     assert {name for name in loose if not name.startswith("_")} <= set(PARTS)
 
 
+@pytest.mark.parametrize("path", sorted(ROOT.glob("_[a-z]*.py")), ids=lambda path: path.name)
+def test_what_belongs_to_no_part_needs_none_but_the_errors(path):
+    """Else it could join parts past the order above."""
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.ImportFrom) and node.level == 1:
+            names = [node.module.split(".")[0]] if node.module else [alias.name for alias in node.names]
+            assert not set(names) & set(PARTS[1:]), f"line {node.lineno} imports {names}"
+
+
 def test_importing_patchseek_and_its_command_line_loads_nothing_heavy():
     code = "import sys, patchseek, patchseek.cli; print(*sys.modules)"
     loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()

@@ -13,9 +13,9 @@ from PIL import Image
 
 from patchseek import encoders
 from patchseek import evaluate as ev
-from patchseek._run_folder import RunFolder
 from patchseek.cli import cli
 from patchseek.errors import PatchseekError
+from patchseek.evaluate import RunFolder
 
 from .conftest import TinyEncoder, blot
 

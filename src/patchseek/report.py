@@ -8,14 +8,13 @@ from typing import Any
 
 import numpy as np
 
-from ._copies import describe_copies
 from .breakdowns import CENTRE_DISTANCE, LOC_SCORE, SIZE, box_facts, rows, split
 from .datasets import Dataset, Query, corners
 from .draw import Tile, contact_sheet, save
 from .draw.pages import Entry, judged_tile, write_page
 from .draw.plots import by_bins, metrics_by_level, precision_recall
 from .errors import MissingExtra, PatchseekError
-from .evaluate import rankings
+from .evaluate import describe_copies, rankings
 from .images import read, size_of
 from .metrics import Ranking, average_precision, in_bin, loc_score, mean_by_group, mean_over_queries, only
 

@@ -76,8 +76,6 @@ def evaluate_command(
     import numpy as np
 
     from .. import evaluate as ev
-    from .._copies import find_copies_on_disk
-    from .._run_folder import RunFolder
     from ..compression import compress_report
     from ..datasets import open_dataset, read_keys, write_similarities
     from ..indexes import EXACT, judge_engine
@@ -97,7 +95,7 @@ def evaluate_command(
         raise click.UsageError(f"--train-level must lie in 0..{chosen[0]}, the lowest --level, found {train_level}")
     data = open_dataset(dataset)
     say(str(data))
-    _say_notes((data.without(find_copies_on_disk(data)) if exclude_copies else data).first_notes)
+    _say_notes((data.without(ev.find_copies_on_disk(data)) if exclude_copies else data).first_notes)
     model = choice.open()
     made = [
         ev.EvalSettings(level, query=query, engine=index_engine, train_level=train_level, top=top, refine=refine)
@@ -128,7 +126,7 @@ def evaluate_command(
         "refine": refine,
         "exclude_copies": exclude_copies,
     }
-    folder = click.get_current_context().with_resource(RunFolder(out, run, overwrite=overwrite))
+    folder = click.get_current_context().with_resource(ev.RunFolder(out, run, overwrite=overwrite))
     with progress_bar("pictures") as on_progress:
         whole = ev.encode_gallery(data, model, Pyramid.up_to(chosen[-1]), cache, on_progress, distractors, keys)
     _say_shards(whole.shards)

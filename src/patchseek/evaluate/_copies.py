@@ -7,9 +7,9 @@ ignored anyhow.
 
 from collections.abc import Iterable, Mapping, Sequence
 
-from ._files import hash_regular
-from .datasets import Dataset
-from .errors import DatasetError
+from .._files import hash_regular
+from ..datasets import Dataset
+from ..errors import DatasetError
 
 Copies = Mapping[str, Sequence[str]]
 """Query id -> the gallery ids of its copies, of the queries that have any, both in the order of their lists."""

@@ -9,8 +9,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from .encoders import EncoderIdentity
-from .errors import PatchseekError
+from ..encoders import EncoderIdentity
+from ..errors import PatchseekError
 
 FORMAT = 1
 """Version of the results file."""

@@ -11,13 +11,13 @@ from pathlib import Path
 
 import numpy as np
 
+from ..datasets import Dataset, Shard, open_shards
+from ..encode import OnProgress, add_files, add_stream
+from ..encoders import Encoder
+from ..errors import DatasetError, PatchseekError, StoreError, StoreMismatch
+from ..regions import MAX_LEVEL, Pyramid
+from ..store import Image, Settings, Snapshot, Store, take_lock
 from ._copies import Copies, find_copies
-from .datasets import Dataset, Shard, open_shards
-from .encode import OnProgress, add_files, add_stream
-from .encoders import Encoder
-from .errors import DatasetError, PatchseekError, StoreError, StoreMismatch
-from .regions import MAX_LEVEL, Pyramid
-from .store import Image, Settings, Snapshot, Store, take_lock
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from .errors import PatchseekError
+from ..errors import PatchseekError
 
 RECORD = "evaluation.json"
 """What says which run a folder is of."""

@@ -15,24 +15,27 @@ from typing import Any
 
 import numpy as np
 
-from ._copies import Copies, find_copies_on_disk
+from .._ties import in_order
+from ..boxes import WHOLE, to_pixels
+from ..datasets import Dataset, Place, corners
+from ..encode import map_ahead
+from ..encoders import Encoder, Features
+from ..errors import DatasetError, PatchseekError, QueryError
+from ..images import Picture, read
+from ..indexes import AUTO, EXACT, Hits, Index, Refit, choose_engine, open_index, open_repeatable
+from ..metrics import Ranking, make_ranking, summary
+from ..regions import MAX_LEVEL, Pyramid
+from ..rerank import Refiner, need
+from ..search import Query, encode_query
+from ._copies import Copies
+from ._copies import describe_copies as describe_copies
+from ._copies import find_copies_on_disk as find_copies_on_disk
 from ._gallery import Gallery as Gallery
 from ._gallery import encode_gallery as encode_gallery
 from ._results_file import FORMAT as FORMAT
 from ._results_file import read_results as read_results
 from ._results_file import write_results as write_results
-from ._ties import in_order
-from .boxes import WHOLE, to_pixels
-from .datasets import Dataset, Place, corners
-from .encode import map_ahead
-from .encoders import Encoder, Features
-from .errors import DatasetError, PatchseekError, QueryError
-from .images import Picture, read
-from .indexes import AUTO, EXACT, Hits, Index, Refit, choose_engine, open_index, open_repeatable
-from .metrics import Ranking, make_ranking, summary
-from .regions import MAX_LEVEL, Pyramid
-from .rerank import Refiner, need
-from .search import Query, encode_query
+from ._run_folder import RunFolder as RunFolder
 
 _ROUNDED = 2e-6
 # scores of a results file are rounded to 6 places: what lies no further apart may tie there
