@@ -27,11 +27,6 @@ _FIRST_USE = threading.Lock()
 
 PRECISIONS = ("auto", "f32", "bf16")
 _EXACT = '<attribute name="precise" version="0" />'
-_EXACT = '<attribute name="precise" version="0" />'
-PLAIN_8_BITS = {"LP_TRANSFORMS_MODE": False}
-"""Compute a network of 8 bits as it was defined, numbers rounded to 8 bits but multiplied in float32.
-
-This is what the kernels for 8 bits stand for, and where there is none to trust. Slower than a plain network."""
 
 
 class OpenVinoNetwork:

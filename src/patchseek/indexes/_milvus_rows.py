@@ -90,10 +90,8 @@ class Rows:
 
     def _places(self) -> Iterator[tuple[Ids, str]]:
         """The positions (n,) of the live pictures of each shard, and its tag."""
-        low = 0
-        for array, tag in zip(self._snapshot.arrays, self._tags, strict=True):
-            yield low + np.flatnonzero(self._snapshot.live[low : low + len(array)]), tag
-            low += len(array)
+        for (part, _, _), tag in zip(self._snapshot.by_shard(), self._tags, strict=True):
+            yield part.start + np.flatnonzero(self._snapshot.live[part]), tag
 
     def _missing(self, places: Ids, tag: str) -> Ids:
         """The positions, of some of a shard, whose pictures are not there with every row."""

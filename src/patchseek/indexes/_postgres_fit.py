@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from ..store import Snapshot
-from . import Refit, n_clusters
+from . import Refit
 from ._outgrown import DISTANCE, Sample, Trained, is_soon_done, sample, strangeness, why_outgrown
 from ._postgres_recipe import Recipe
 
@@ -45,9 +45,8 @@ def _why_outgrown(n_live: int, last: int, recipe: Recipe, snapshot: Snapshot) ->
     """n_live, last: how many pictures it was built of, and the highest id among them."""
     live = np.flatnonzero(snapshot.live)
     own, new = live[snapshot.ids[live] <= last], live[snapshot.ids[live] > last]
-    n_lists = recipe.numbers.get("lists", n_clusters(n_live * snapshot.n_regions, 3, 15))
     errors = strangeness(sample(snapshot, own, None), sample(snapshot, new, None)) if len(own) else ()
     samples = [Sample(len(part), {DISTANCE: e}) for part, e in zip((own, new), errors, strict=False)]
     own_sample, new_sample = samples or (Sample(0, {}), Sample(len(new), {}))
     trained = Trained(n_live, n_live * snapshot.n_regions, {})
-    return why_outgrown(trained, own_sample, new_sample, snapshot.n_regions, n_lists, _MOST_ROWS)
+    return why_outgrown(trained, own_sample, new_sample, snapshot.n_regions, recipe.lists(trained.n_rows), _MOST_ROWS)

@@ -61,12 +61,10 @@ class Load:
         """Send the pictures at positions (N,) that are True; whatever there is of them goes. Raises EngineError."""
         for table in (self._place.rows, self._place.pictures):
             table.require_writable()
-        low = 0
-        for array, shard in zip(self._snapshot.arrays, self._snapshot.shards, strict=True):
-            places = np.flatnonzero(missing[low : low + len(array)])
+        for part, array, shard in self._snapshot.by_shard():
+            places = np.flatnonzero(missing[part])
             if len(places):
-                self._send(self._snapshot.ids[low + places], array, places, shard_tag(shard))
-            low += len(array)
+                self._send(self._snapshot.ids[part][places], array, places, shard_tag(shard))
 
     def _send(self, ids: NDArray[np.int64], array: Half, places: NDArray[np.int64], tag: str) -> None:
         step = max(_BATCH_BYTES // (2 * self._snapshot.n_regions * self._snapshot.dim), 1)

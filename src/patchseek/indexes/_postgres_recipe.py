@@ -40,7 +40,7 @@ class Recipe:
         """What follows CREATE INDEX ... USING for a table of n_rows."""
         numbers = {key: self.numbers[key] for key in self._given}
         if self.kind == "IVFFLAT":
-            numbers["lists"] = self._lists(n_rows)
+            numbers["lists"] = self.lists(n_rows)
         options = ", ".join(f"{key} = {value}" for key, value in numbers.items())
         return f"{self.kind} (feature halfvec_ip_ops)" + (f" WITH ({options})" if options else "")
 
@@ -55,10 +55,11 @@ class Recipe:
             said |= {"hnsw.max_scan_tuples": "2147483647", "hnsw.scan_mem_multiplier": f"{_MOST}"}
             said["hnsw.ef_search"] = str(min(max(self.numbers.get("ef", 0), depth), _MOST))
         if self.kind == "IVFFLAT":  # a quarter of the lists, as for FAISS
-            said["ivfflat.probes"] = str(self.numbers.get("probes", max(self._lists(n_rows) // 4, 1)))
+            said["ivfflat.probes"] = str(self.numbers.get("probes", max(self.lists(n_rows) // 4, 1)))
         return "; ".join(f"SET LOCAL {key} = {value}" for key, value in said.items())
 
-    def _lists(self, n_rows: int) -> int:
+    def lists(self, n_rows: int) -> int:
+        """How many clusters IVFFLAT finds in a table of n_rows."""
         return self.numbers.get("lists", n_clusters(n_rows, 3, 15))
 
 

@@ -64,12 +64,11 @@ class Rows:
         return np.setdiff1d(there, self._snapshot.ids[self._snapshot.live])
 
     def _note_missing(self) -> None:
-        self.missing, low = self._snapshot.live.copy(), 0
-        for array, shard in zip(self._snapshot.arrays, self._snapshot.shards, strict=True):
-            ids = self._snapshot.ids[low : low + len(array)]
+        self.missing = self._snapshot.live.copy()
+        for part, _, shard in self._snapshot.by_shard():
+            ids = self._snapshot.ids[part]
             there = np.isin(ids, self._claimed.get(shard_tag(shard), _NONE)) & ~np.isin(ids, self._broken)
-            self.missing[low : low + len(array)] &= ~there
-            low += len(array)
+            self.missing[part] &= ~there
 
     def _incomplete(self) -> Ids:
         """The pictures whose rows are not one of each region, and those that have rows but are not claimed."""

@@ -29,10 +29,7 @@ def require_sound(
 
     among: (N,) True at the positions that matter, all by default. mapped: as `map`, maybe by several threads.
     """
-    low = 0
-    for array, shard in zip(snapshot.arrays, snapshot.shards, strict=True):
-        part = slice(low, low + len(array))
-        low += len(array)
+    for part, array, shard in snapshot.by_shard():
         if shard in _known or (among is not None and not among[part].any()):
             continue
         live = snapshot.live[part]

@@ -41,6 +41,12 @@ class Snapshot:
     def _starts(self) -> NDArray[np.int64]:
         return np.cumsum([0, *(len(array) for array in self.arrays)], dtype=np.int64)
 
+    def by_shard(self) -> Iterator[tuple[slice, Half, str]]:
+        """Of each shard, in order: the positions of its slots, its features (n, R, D) float16 and its hash."""
+        starts = self._starts.tolist()
+        for low, array, shard in zip(starts[:-1], self.arrays, self.shards, strict=True):
+            yield slice(low, low + len(array)), array, shard
+
     def blocks(self, n_images: int, start: int = 0) -> Iterator[tuple[int, Half]]:
         """(first position, features (n <= n_images, R, D) float16) through all positions from start on, in order."""
         for first, array in zip(self._starts[:-1].tolist(), self.arrays, strict=True):
