@@ -5,6 +5,7 @@ collection is what the encoder must make of them.
 """
 
 import logging
+from dataclasses import replace
 
 import numpy as np
 
@@ -31,7 +32,7 @@ def require_own(store: Store, encoder: Encoder, pyramid: Pyramid) -> None:
     """
     asked = Settings(encoder.identity, pyramid)
     if store.settings.knew_less_than(asked) and agrees(store, encoder):
-        whole = Settings(encoder.identity, store.settings.pyramid)
+        whole = replace(store.settings, encoder=encoder.identity)
         try:
             with Writer(store) as writer:
                 writer.renew(whole)
