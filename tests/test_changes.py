@@ -283,9 +283,10 @@ def old(store, tiny, folder):
     add_folder(store, folder, tiny)
     path = store.catalogue.path
     with sqlite3.connect(path) as db:
-        rows = {
-            t: db.execute(f"SELECT * FROM {t}").fetchall() for t in ("setting", "root", "shard", "image", "failure")
-        }
+        rows = {t: db.execute(f"SELECT * FROM {t}").fetchall() for t in ("setting", "root", "image", "failure")}
+        rows["setting"] = [("format", "1") if row[0] == "format" else row for row in rows["setting"]]
+        query = "SELECT shard.id, file, n_images, n_bytes, sha256 FROM shard JOIN part ON part.shard = shard.id"
+        rows["shard"] = db.execute(query).fetchall()
     db.close()
     path.unlink()
     db = sqlite3.connect(path)

@@ -96,13 +96,13 @@ def spoil(store, *paths, value=np.nan):
     with sqlite3.connect(store.catalogue.path) as db:
         for path in paths:
             file, slot, number = db.execute(
-                "SELECT file, slot, shard.id FROM image JOIN shard ON shard.id = shard WHERE path = ?", (path,)
+                "SELECT file, slot, part.shard FROM image JOIN part ON part.shard = image.shard WHERE path = ?", (path,)
             ).fetchone()
             features = np.load(store.folder / file)
             features[slot] = value
             np.save(store.folder / file, features)
             sha256 = hashlib.sha256((store.folder / file).read_bytes()).hexdigest()
-            db.execute("UPDATE shard SET sha256 = ? WHERE id = ?", (sha256, number))
+            db.execute("UPDATE part SET sha256 = ? WHERE shard = ?", (sha256, number))
 
 
 # ---- what a feature is

@@ -207,12 +207,10 @@ class Driver:
     def _enter(self, record: Record) -> None:
         """Commit a record's features and failures, and forget it at the staging place."""
         if record.file is not None and record.sha256 is not None:
-            file = self.staging.fetch(record, self._writer.store.folder)
-            try:
-                self._writer.adopt(record.root, record.pictures, file, record.sha256, record.failures)
-            finally:
-                if file.parent == self._writer.store.folder:  # a copy of what lies at a URL
-                    file.unlink(missing_ok=True)
+            writer, done = self._writer, (record.root, record.pictures)
+            with self.staging.fetched(record, writer.store.folder) as (file, *others):
+                points = (others[0], record.points[1]) if record.points else None
+                writer.adopt(*done, file, record.sha256, record.failures, points)
         elif record.failures:
             self._commit_failures(record.root, record.failures)
         self.staging.remove(record)

@@ -1,7 +1,7 @@
 """Where finished shards lie until the driver commits them: a folder that all machines share, or a URL.
 
-    PLACE/KEY-HASH.npy    features (n, R, D) float16
-    PLACE/KEY.json        what became of each picture, and the SHA-256 of the features; written last, so that a shard
+    PLACE/KEY-HASH.npy    features (n, R, D) float16; another one with the points, where the collection has any
+    PLACE/KEY.json        what became of each picture, and the SHA-256 of those files; written last, so that a shard
                           that has one is whole
 
 In a folder both are flushed and renamed. At a URL they are written in one go; a torn file is told by its hash.
@@ -10,17 +10,33 @@ In a folder both are flushed and renamed. At a URL they are written in one go; a
 import hashlib
 import json
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass
+from functools import partial
 from io import BytesIO
 from pathlib import Path
-
-import numpy as np
+from typing import IO
 
 from .._addresses import is_url
 from ..encode import Same
 from ..errors import PatchseekError, StoreError
-from ..store import Failure, FileState, Half, KnownFile, NewPicture, Root, Settings, require_space, write_features
+from ..store import (
+    POINTS,
+    REGIONS,
+    Codes,
+    Failure,
+    FileState,
+    Half,
+    KnownFile,
+    NewPicture,
+    Root,
+    Settings,
+    require_space,
+    save_features,
+    save_points,
+    write_part,
+)
 from ._files import list_folder, read_url, remove_url, write_url
 
 _RECORD_BYTES = 1 << 20  # more than a record takes
@@ -43,6 +59,8 @@ class Record:
     # in the order of the features
     failures: tuple[Failure, ...]
     same: tuple[Same, ...]
+    points: tuple[str, str] | None = None
+    # name and SHA-256 of the points at the staging place, None where none were looked for
 
     def to_json(self) -> str:
         """The record as one JSON object."""
@@ -59,6 +77,7 @@ class Record:
             Same(**{**v, "state": FileState(**v["state"]), "images": tuple(map(_known, v["images"]))})
             for v in values["same"]
         )
+        values["points"] = tuple(values["points"]) if values.get("points") else None
         return cls(**values)
 
 
@@ -107,20 +126,36 @@ class Staging:
         features: Half,
         failures: Sequence[Failure],
         same: Sequence[Same],
+        points: Sequence[Codes | None] | None = None,
+        width: int = 0,
     ) -> Record:
-        """Write a finished shard; features (n, R, D) float16. Raises DiskFull, PatchseekError."""
-        name = sha256 = None
-        if pictures and is_url(self.place):
-            buffer = BytesIO()
-            np.save(buffer, features, allow_pickle=False)
-            sha256 = hashlib.sha256(buffer.getbuffer()).hexdigest()
-            name = f"{key}-{sha256[:12]}.npy"
-            self._write(name, buffer.getvalue())
-        elif pictures:
-            name, sha256 = write_features(Path(self.place), key, features)
-        record = Record(key, root, self.settings, name, sha256, tuple(pictures), tuple(failures), tuple(same))
+        """Write a finished shard; features (n, R, D) float16, points (n_i, width) uint8 each where they are looked for.
+
+        Raises DiskFull, PatchseekError.
+        """
+        name = sha256 = found = None
+        if pictures:
+            save = partial(save_features, features=features)
+            name, sha256 = self._write_part(key, REGIONS, features.nbytes, save)
+        if pictures and points is not None:
+            n_bytes = sum(codes.nbytes for codes in points if codes is not None)
+            found = self._write_part(key, POINTS, n_bytes, partial(save_points, points=points, width=width))
+        done = tuple(pictures), tuple(failures), tuple(same)
+        record = Record(key, root, self.settings, name, sha256, *done, found)
         self._write(f"{key}.json", record.to_json().encode())
         return record
+
+    def _write_part(self, key: str, kind: str, n_bytes: int, save: Callable[[IO[bytes]], None]) -> tuple[str, str]:
+        """Write a file of a shard; its name and SHA-256."""
+        if not is_url(self.place):
+            part = write_part(Path(self.place), key, kind, n_bytes, save)
+            return part.file, part.sha256
+        buffer = BytesIO()
+        save(buffer)
+        sha256 = hashlib.sha256(buffer.getbuffer()).hexdigest()
+        name = f"{key}-{sha256[:12]}.npy"
+        self._write(name, buffer.getvalue())
+        return name, sha256
 
     def finished(self) -> Iterator[Record]:
         """The shards of this collection that are whole and wait to be committed. What is torn is removed."""
@@ -135,22 +170,32 @@ class Staging:
             if record.settings == self.settings:
                 yield record
 
-    def fetch(self, record: Record, folder: Path) -> Path:
-        """A record's features as a file of this machine, in folder where it has to be copied. Raises PatchseekError."""
-        assert record.file is not None
+    @contextmanager
+    def fetched(self, record: Record, folder: Path) -> Iterator[list[Path]]:
+        """A record's files, features first, as files of this machine; those that have to be copied, into a folder.
+
+        Copies are gone after the block. Raises PatchseekError.
+        """
+        names = [record.file, record.points[0] if record.points else None]
+        with ExitStack() as copies:
+            yield [self._fetch(name, folder, copies) for name in names if name is not None]
+
+    def _fetch(self, name: str, folder: Path, copies: ExitStack) -> Path:
         if not is_url(self.place):
-            return Path(self.place) / record.file
-        copy = folder / f"{record.key}.tmp"
-        content = self._read(record.file)
+            return Path(self.place) / name
+        copy = (folder / name).with_suffix(".tmp")
+        content = self._read(name)
         require_space(folder, 2 * len(content))
+        copies.callback(copy.unlink, missing_ok=True)
         copy.write_bytes(content)
         return copy
 
     def remove(self, record: Record) -> None:
         """Forget a shard that is committed."""
         self._remove(f"{record.key}.json")
-        if record.file is not None:
-            self._remove(record.file)
+        for name in (record.file, record.points and record.points[0]):
+            if name is not None:
+                self._remove(name)
 
     def clear(self) -> None:
         """Remove what is left when all is committed: the mark, and what killed workers left half done."""

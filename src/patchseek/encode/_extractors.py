@@ -14,9 +14,7 @@ from ..errors import ImageError
 from ..images import Picture
 from ..patches import Patches, cut, decodings, joined, need_of
 from ..regions import Pyramid
-from ..store import Half, Settings
-
-REGIONS = "regions"
+from ..store import REGIONS, Half, Settings
 
 Extracts = Mapping[str, NDArray[Any]]
 """What the extractors made of one picture, by their kinds."""

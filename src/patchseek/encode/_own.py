@@ -6,14 +6,15 @@ collection is what the encoder must make of them.
 
 import logging
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 
 from ..encoders import Encoder
 from ..errors import ImageError, StoreError
 from ..regions import Pyramid
-from ..store import Failure, Image, NewPicture, Settings, Store, Writer
-from ._extractors import REGIONS, Extractor, Regions
+from ..store import REGIONS, Failure, Image, NewPicture, Settings, Store, Writer
+from ._extractors import Extractor, Regions
 from ._load import Loaded, encode_tasks, load_original
 
 _N_PICTURES = 4
@@ -31,7 +32,7 @@ def require_own(store: Store, encoder: Encoder, pyramid: Pyramid) -> None:
     """
     asked = Settings(encoder.identity, pyramid)
     if store.settings.knew_less_than(asked) and agrees(store, encoder):
-        whole = Settings(encoder.identity, store.settings.pyramid)
+        whole = replace(store.settings, encoder=encoder.identity)
         try:
             with Writer(store) as writer:
                 writer.renew(whole)

@@ -62,6 +62,7 @@ class DeviceIndex:
             shards=snapshot.shards[n_shards:],
             ids=snapshot.ids[n:],
             live=snapshot.live[n:],
+            stored=None,
         )
         self._rest = ExactIndex(rest) if n_shards < len(snapshot.arrays) else None
 

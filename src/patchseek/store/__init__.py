@@ -1,11 +1,12 @@
-"""The collection on disk: a catalogue (SQLite) and immutable vector shards. Opens no picture and no model.
+"""The collection on disk: a catalogue (SQLite) and immutable shards. Opens no picture and no model.
 
     COLLECTION/catalogue.sqlite     what exists; what is not in it does not count
-    COLLECTION/shards/*.npy         (n, R, D) float16, written once, committed with their SHA-256
+    COLLECTION/shards/*.npy         the parts of shards, written once, committed with their SHA-256: of each shard
+                                    the features of its regions, (n, R, D) float16; the points, where there are any
     COLLECTION/indexes/             caches of search engines, can be deleted
     COLLECTION/lock                 held by the one writer
 
-Order of a commit: vectors to a temporary name, flush, rename, then one SQLite transaction. Whatever moment a process
+Order of a commit: parts to a temporary name, flush, rename, then one SQLite transaction. Whatever moment a process
 dies at, a picture is either committed with its vectors or not there.
 """
 
@@ -13,7 +14,10 @@ from ..patterns import Words
 from ._backup import back_up, restore
 from ._choice import Choice, Moment, same_tags
 from ._exclusions import all_exclusions, exclusions, remember_exclusions
+from ._features import REGIONS, Half, save_features
+from ._files import hash_file, require_space, write_part
 from ._lock import take_lock
+from ._points import POINTS, Codes, save_points
 from ._records import (
     Failure,
     FileState,
@@ -27,14 +31,16 @@ from ._records import (
     page_path,
     split_page,
 )
-from ._shards import Half, hash_file, require_space, write_features
 from ._snapshot import Snapshot
 from ._store import Store
 from ._writer import ASIDE_DAYS, Writer
 
 __all__ = [
     "ASIDE_DAYS",
+    "POINTS",
+    "REGIONS",
     "Choice",
+    "Codes",
     "Failure",
     "FileState",
     "Half",
@@ -59,7 +65,9 @@ __all__ = [
     "require_space",
     "restore",
     "same_tags",
+    "save_features",
+    "save_points",
     "split_page",
     "take_lock",
-    "write_features",
+    "write_part",
 ]

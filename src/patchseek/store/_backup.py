@@ -2,7 +2,7 @@
 
     SHA256SUMS           as `sha256sum --check` reads it, of all that follows
     catalogue.sqlite     of one moment
-    shards/*.npy         those that this catalogue names
+    shards/*.npy         the parts of shards that this catalogue names
 
 Others may read and write meanwhile: shards are immutable, and a writer removes none while a backup is being made.
 """
@@ -23,13 +23,13 @@ from typing import IO
 
 from ..errors import DiskFull, StoreDamaged, StoreError
 from ._catalogue import Catalogue
+from ._files import Part, hash_file, sync_folder
 from ._lock import hold_shards
 from ._records import split_page
-from ._shards import hash_file, sync_folder
 from ._store import Store
 
 OnShard = Callable[[int, int], None]
-"""Called with (shards done, shards in all) after each."""
+"""Called with (files of shards done, files in all) after each."""
 
 _SUMS, _CATALOGUE = "SHA256SUMS", "catalogue.sqlite"
 _SHARD = re.compile(r"shards/[0-9]+-[0-9a-f]+\.npy")
@@ -51,19 +51,19 @@ def back_up(store: Store, file: Path, on_shard: OnShard | None = None) -> int:
         catalogue = Catalogue(folder / _CATALOGUE)
         with store.catalogue.reading() as db:
             _copy_catalogue(db, catalogue, store.path.resolve())
-        shards = Store(folder, store.settings).list_shards()
-        _require_space(folder, catalogue.path.stat().st_size + sum(shard.n_bytes for shard in shards))
-        hashes = {_CATALOGUE: hash_file(catalogue.path)} | {f"shards/{s.file}": s.sha256 for s in shards}
+        parts = _named_parts(Store(folder, store.settings))
+        _require_space(folder, catalogue.path.stat().st_size + sum(part.n_bytes for part in parts.values()))
+        hashes = {_CATALOGUE: hash_file(catalogue.path)} | {name: part.sha256 for name, part in parts.items()}
         partial = folder / "backup.tar"
         with partial.open("wb") as f:
             with tarfile.open(fileobj=f, mode="w", format=tarfile.PAX_FORMAT) as tar:
                 sums = "".join(f"{sha256}  {name}\n" for name, sha256 in hashes.items()).encode()
                 tar.addfile(_member(_SUMS, len(sums)), BytesIO(sums))
                 _add(tar, _CATALOGUE, catalogue.path, hashes[_CATALOGUE])
-                for i, shard in enumerate(shards):
-                    _add(tar, f"shards/{shard.file}", store.folder / shard.file, shard.sha256)
+                for i, (name, part) in enumerate(parts.items()):
+                    _add(tar, name, store.folder / part.file, part.sha256)
                     if on_shard is not None:
-                        on_shard(i + 1, len(shards))
+                        on_shard(i + 1, len(parts))
             f.flush()
             os.fsync(f.fileno())
         partial.replace(file)
@@ -95,7 +95,7 @@ def restore(file: Path, target: Path, pictures: Path | None = None, on_shard: On
         if _CATALOGUE not in hashes:
             raise StoreDamaged(f"{file}: the catalogue is missing; this is no backup, or not all of one")
         restored = Store.open(folder)
-        committed = {f"shards/{shard.file}": shard.sha256 for shard in restored.list_shards()}
+        committed = {name: part.sha256 for name, part in _named_parts(restored).items()}
         if hashes != committed | {_CATALOGUE: hashes[_CATALOGUE]}:
             raise StoreDamaged(f"{file}: the shards are not those that the catalogue names")
         _place_roots(restored.catalogue, Store(target, restored.settings), pictures)
@@ -105,6 +105,11 @@ def restore(file: Path, target: Path, pictures: Path | None = None, on_shard: On
         folder.rename(target)
         sync_folder(target.parent)
     return Store.open(target)
+
+
+def _named_parts(store: Store) -> dict[str, Part]:
+    """All files of shards, by their names in a backup."""
+    return {f"shards/{part.file}": part for shard in store.list_shards() for part in shard.parts.values()}
 
 
 @contextmanager

@@ -21,15 +21,21 @@ WAIT_SECONDS = 10.0
 COMMIT_SECONDS = 30.0
 """How long to put in what has been made: longer, since a copy of a large catalogue is one long reading."""
 
-FORMAT = 1
-"""Version of the catalogue's tables and of the shards' layout."""
+FORMAT = 2
+"""Version of the catalogue's tables and of the shards' layout.
 
-_TABLES = """
+1 knew one file a shard, in columns of `shard`. It is read as it is, and carried over by the first writer.
+"""
+
+_PART = """CREATE TABLE part (
+    shard INTEGER NOT NULL REFERENCES shard, kind TEXT NOT NULL, file TEXT NOT NULL, n_bytes INTEGER NOT NULL,
+    sha256 TEXT NOT NULL, PRIMARY KEY (shard, kind));"""
+
+_TABLES = f"""
 CREATE TABLE setting (key TEXT PRIMARY KEY, value TEXT NOT NULL);
 CREATE TABLE root (id INTEGER PRIMARY KEY, path TEXT NOT NULL UNIQUE);
-CREATE TABLE shard (
-    id INTEGER PRIMARY KEY AUTOINCREMENT, file TEXT NOT NULL, n_images INTEGER NOT NULL,
-    n_bytes INTEGER NOT NULL, sha256 TEXT NOT NULL);
+CREATE TABLE shard (id INTEGER PRIMARY KEY AUTOINCREMENT, n_images INTEGER NOT NULL);
+{_PART}
 CREATE TABLE image (
     id INTEGER PRIMARY KEY AUTOINCREMENT, root INTEGER NOT NULL REFERENCES root, path TEXT NOT NULL,
     size INTEGER NOT NULL, mtime_ns INTEGER NOT NULL, sha256 TEXT NOT NULL, width INTEGER NOT NULL,
@@ -40,6 +46,19 @@ CREATE TABLE failure (
     root INTEGER NOT NULL REFERENCES root, path TEXT NOT NULL, size INTEGER NOT NULL, mtime_ns INTEGER NOT NULL,
     reason TEXT NOT NULL, PRIMARY KEY (root, path));
 """
+
+_FROM_FORMAT_1 = f"""
+{_PART}
+INSERT INTO part SELECT id, 'regions', file, n_bytes, sha256 FROM shard;
+CREATE TABLE new_shard (id INTEGER PRIMARY KEY AUTOINCREMENT, n_images INTEGER NOT NULL);
+INSERT INTO new_shard SELECT id, n_images FROM shard;
+DELETE FROM sqlite_sequence WHERE name = 'new_shard';
+INSERT INTO sqlite_sequence SELECT 'new_shard', seq FROM sqlite_sequence WHERE name = 'shard';
+DROP TABLE shard;
+ALTER TABLE new_shard RENAME TO shard;
+UPDATE setting SET value = '2' WHERE key = 'format';
+"""
+"""Not by DROP COLUMN, which SQLite has only since 3.35. No number of a shard is given a second time."""
 
 LATER_COLUMNS = ("ctime_ns", "n_pages")
 """Columns of `image` that catalogues of before lack; see store.FileState and NewPicture. Unknown is NULL.
@@ -68,8 +87,7 @@ class Catalogue:
     def create(self) -> None:
         """Make the tables in a new file, all or nothing."""
         with self.writing(create=True) as db:
-            for statement in _TABLES.split(";")[:-1]:
-                db.execute(statement)
+            _execute_all(db, _TABLES)
 
     def _connect(self, mode: str, *statements: str) -> sqlite3.Connection:
         """A connection on which statements have been executed. Raises StoreLocked, other errors as SQLite's own."""
@@ -123,14 +141,16 @@ class Catalogue:
             db.close()
 
     @contextmanager
-    def writing(self, *, create: bool = False) -> Iterator[sqlite3.Connection]:
+    def writing(self, *, create: bool = False, rebuild: bool = False) -> Iterator[sqlite3.Connection]:
         """A connection inside one transaction, committed when the block ends well and rolled back when it does not.
 
-        Raises StoreLocked, StoreDamaged, StoreError; then nothing has changed.
+        rebuild: let a table that others refer to be replaced by another one of that name. Raises StoreLocked,
+        StoreDamaged, StoreError; then nothing has changed.
         """
         db = None
         try:
-            db = self._connect("rwc" if create else "rw", "BEGIN IMMEDIATE")
+            keys = ["PRAGMA foreign_keys = OFF"] if rebuild else []
+            db = self._connect("rwc" if create else "rw", *keys, "BEGIN IMMEDIATE")
             yield db
             self._patiently(db, "COMMIT", COMMIT_SECONDS)
         except sqlite3.OperationalError as error:
@@ -165,12 +185,15 @@ class Catalogue:
         return StoreLocked(f"{self.path}: another program holds the catalogue; nothing was changed, try again later")
 
     def extend(self) -> None:
-        """Add the columns and tables that a catalogue of before lacks. Readers of any version go on."""
+        """Carry a catalogue of format 1 over, and add the columns and tables that one of before lacks."""
         with self.reading() as db:
+            is_of_format_1 = not has_table(db, "part")
             columns = [column for column in LATER_COLUMNS if column not in _columns(db)]
             tables = [table for table in _LATER_TABLES if not has_table(db, table)]
-        if columns or tables:
-            with self.writing() as db:
+        if is_of_format_1 or columns or tables:
+            with self.writing(rebuild=is_of_format_1) as db:
+                if is_of_format_1:
+                    _execute_all(db, _FROM_FORMAT_1)
                 for column in columns:
                     db.execute(f"ALTER TABLE image ADD COLUMN {column} INTEGER")
                 for table in tables:
@@ -179,13 +202,29 @@ class Catalogue:
     def get(self, key: str) -> str | None:
         """The setting under a key, None where there is none."""
         with self.reading() as db:
-            row = db.execute("SELECT value FROM setting WHERE key = ?", (key,)).fetchone()
-            return None if row is None else str(row[0])
+            return setting_of(db, key)
 
     def set(self, key: str, value: str) -> None:
         """Store a setting."""
         with self.writing() as db:
-            db.execute("INSERT OR REPLACE INTO setting VALUES (?, ?)", (key, value))
+            put_setting(db, key, value)
+
+
+def setting_of(db: sqlite3.Connection, key: str) -> str | None:
+    """The setting under a key, None where there is none."""
+    row = db.execute("SELECT value FROM setting WHERE key = ?", (key,)).fetchone()
+    return None if row is None else str(row[0])
+
+
+def put_setting(db: sqlite3.Connection, key: str, value: str) -> None:
+    """Store a setting."""
+    db.execute("INSERT OR REPLACE INTO setting VALUES (?, ?)", (key, value))
+
+
+def _execute_all(db: sqlite3.Connection, script: str) -> None:
+    """Each statement of a script, inside the transaction that is open."""
+    for statement in script.split(";")[:-1]:
+        db.execute(statement)
 
 
 def _columns(db: sqlite3.Connection) -> set[str]:

@@ -11,6 +11,7 @@ from pathlib import Path
 from ..encoders import DenseEncoder, Encoder, EncoderIdentity
 from ..encoders._predecessors import UNLIKE, today
 from ..errors import StoreDamaged
+from ..points import PointsIdentity
 from ..regions import Pyramid
 
 Root = Path | str
@@ -23,17 +24,27 @@ class Settings:
 
     encoder: EncoderIdentity
     pyramid: Pyramid
+    points: PointsIdentity | None = None
+    # what points are kept beside the features, None for none
 
     @classmethod
-    def of(cls, encoder: Encoder, pyramid: Pyramid) -> "Settings":
+    def of(cls, encoder: Encoder, pyramid: Pyramid, points: PointsIdentity | None = None) -> "Settings":
         """Of a collection that this encoder fills. A dense one sees pictures squashed: its grids follow no shape."""
         if isinstance(encoder, DenseEncoder):
             pyramid = replace(pyramid, follows_shape=False)
-        return cls(encoder.identity, pyramid)
+        return cls(encoder.identity, pyramid, points)
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """R, D: of the features of a picture."""
+        return self.pyramid.n_regions, self.encoder.dim
 
     def to_json(self) -> str:
-        """The settings as one JSON object."""
-        return json.dumps(asdict(self), sort_keys=True)
+        """The settings as one JSON object. Without points it is that of earlier versions, which others are named by."""
+        values = asdict(self)
+        if self.points is None:
+            del values["points"]
+        return json.dumps(values, sort_keys=True)
 
     @classmethod
     def from_json(cls, text: str) -> "Settings":
@@ -42,7 +53,8 @@ class Settings:
             values = json.loads(text)
             found = values["pyramid"]  # of earlier versions, it says nothing of shapes
             pyramid = Pyramid(tuple(found["levels"]), found["overlap"], found.get("follows_shape", False))
-            return cls(EncoderIdentity(**values["encoder"]), pyramid)
+            points = PointsIdentity(**values["points"]) if values.get("points") else None
+            return cls(EncoderIdentity(**values["encoder"]), pyramid, points)
         except (ValueError, KeyError, TypeError) as error:
             raise StoreDamaged(f"the collection's settings cannot be read ({error})") from error
 
@@ -73,8 +85,24 @@ class Settings:
             asked = replace(asked, follows_shape=self.pyramid.follows_shape)
         if self.pyramid != asked:
             return f"pyramid: {self.pyramid} here, {other.pyramid} asked for"
-        return None
+        return self.outdated_points(other.points)
 
+    def outdated_points(self, asked: PointsIdentity | None) -> str | None:
+        """What is to be said of points that cannot be compared with those asked for; None where there are none of them.
+
+        To want points, or none, is no wish that counts: an earlier collection goes on in its own way.
+        """
+        if self.points is None or asked is None or self.points == asked:
+            return None
+        mine, theirs = asdict(self.points), asdict(asked)
+        field = next(field for field in mine if mine[field] != theirs[field])
+        what = _POINTS_WORDS.get(field, field)
+        return f"points' {what}: {mine[field]!r} here, {theirs[field]!r} asked for; {ANEW}"
+
+
+ANEW = "make the points anew with: patchseek index FOLDER --with-points"
+"""What to do about points that are outdated, lost or not there."""
+_POINTS_WORDS = {"n_most": "number", "side": "size", "n_bytes": "bytes"}
 
 _PAGE = re.compile(r"(.*\.tiff?)#([2-9]|[1-9][0-9]+)", re.IGNORECASE | re.DOTALL)
 

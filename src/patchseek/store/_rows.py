@@ -4,7 +4,7 @@ import sqlite3
 from collections.abc import Iterable
 
 from ._records import FileState, may_have_pages
-from ._shards import SHARD_COLUMNS, Shard
+from ._shards import Shard, delete_shards, insert_shard
 
 
 def columns(state: FileState) -> tuple[int, int, int | None]:
@@ -57,13 +57,13 @@ def replace_shard(db: sqlite3.Connection, old: int, new: Shard | None, slots: It
     new: None where no slot is kept. Returns how many pictures that could be found are dropped.
     """
     if new is not None:
-        db.execute(f"INSERT INTO shard ({SHARD_COLUMNS}) VALUES (?, ?, ?, ?, ?)", tuple(vars(new).values()))
+        insert_shard(db, new)
         places = [(new.id, i, old, int(slot)) for i, slot in enumerate(slots)]
         db.executemany("UPDATE image SET shard = ?, slot = ? WHERE shard = ? AND slot = ?", places)
     lost = db.execute("SELECT count(*) FROM image WHERE shard = ? AND NOT removed", (old,)).fetchone()[0]
     db.execute("DELETE FROM image WHERE shard = ?", (old,))
     db.execute("DELETE FROM aside WHERE image NOT IN (SELECT id FROM image)")
-    db.execute("DELETE FROM shard WHERE id = ?", (old,))
+    delete_shards(db, [old])
     return int(lost)
 
 

@@ -1,187 +1,156 @@
-"""Immutable vector files. Knows bytes, hashes and free space; nothing of pictures or of the catalogue.
+"""Shards: some pictures' features and points, a file of each kind. Writes the files and their rows in the catalogue."""
 
-A shard is one `.npy` of (n, R, D) float16. It is written under a temporary name, flushed to the disk and renamed, so a
-file with a final name is always whole; whether it counts is the catalogue's word.
-"""
-
-import errno
-import hashlib
-import os
-import shutil
-from collections.abc import Callable
+import sqlite3
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from uuid import uuid4
 
-import numpy as np
-from numpy.typing import NDArray
-
-from ..encoders import flawed
-from ..errors import DiskFull, StoreDamaged, StoreError
-
-Half = NDArray[np.float16]
-"""(n, R, D) float16: the features of n pictures."""
-
-SHARD_COLUMNS = "id, file, n_images, n_bytes, sha256"
-"""The fields of Shard as the catalogue's columns."""
-
-_SPARE_FILES = 512  # open files beside the shards
-_SPARE_BYTES = 16 << 20  # left free beside a new shard, for the catalogue and its journal
+from ..errors import StoreDamaged, StoreError
+from ._catalogue import has_table
+from ._features import REGIONS, Half, Shape, flawed_slots, map_features, save_features
+from ._files import Part, adopt_part, write_part
+from ._points import POINTS, Codes, PointsPart, save_points
 
 
 @dataclass(frozen=True)
 class Shard:
-    """One vector file as the catalogue knows it."""
+    """Some pictures, a slot each, and the files that hold what is kept of them."""
 
     id: int
-    file: str
-    # name inside the shards folder
     n_images: int
     # slots, removed pictures included
-    n_bytes: int
-    sha256: str
+    parts: dict[str, Part]
+    # by kind
+
+    @property
+    def regions(self) -> Part:
+        """The part that every shard has. Raises StoreDamaged where the catalogue names none."""
+        if REGIONS not in self.parts:
+            raise StoreDamaged(f"shard {self.id}: the catalogue names no features; run: patchseek verify --repair")
+        return self.parts[REGIONS]
+
+    @property
+    def points(self) -> Part | None:
+        """The part that shards of earlier versions, and of collections without points, lack."""
+        return self.parts.get(POINTS)
+
+    @property
+    def n_bytes(self) -> int:
+        """Bytes of all its files."""
+        return sum(part.n_bytes for part in self.parts.values())
 
 
-def write_shard(folder: Path, number: int, features: Half) -> Shard:
-    """Write features (n, R, D) float16 and return the finished shard. Raises DiskFull, leaving nothing."""
-    name, sha256 = write_features(folder, f"{number:06d}", features)
-    return Shard(number, name, len(features), (folder / name).stat().st_size, sha256)
+# ---- files
 
 
-def write_features(folder: Path, stem: str, features: Half) -> tuple[str, str]:
-    """Write features (n, R, D) float16 to a new file in a folder; its name, STEM-HASH.npy, and its SHA-256.
+def write_shard(
+    folder: Path, number: int, features: Half, points: Sequence[Codes | None] | None = None, width: int = 0
+) -> Shard:
+    """Write features (n, R, D) float16 and, where any are given, points (n_i, width) uint8; the finished shard.
 
     Raises DiskFull, leaving nothing.
     """
-    require_space(folder, features.nbytes)
+    regions = write_part(folder, _stem(number), REGIONS, features.nbytes, partial(save_features, features=features))
+    parts = [regions]
+    if points is not None and any(codes is not None for codes in points):
+        with _or_none(folder, regions):
+            parts.append(write_points(folder, number, points, width))
+    return Shard(number, len(features), {part.kind: part for part in parts})
 
-    def save(partial: Path) -> None:
-        with partial.open("wb") as f:
-            np.save(f, np.ascontiguousarray(features, np.float16), allow_pickle=False)
 
-    return _finish(folder, stem, save)
+def write_points(folder: Path, number: int, points: Sequence[Codes | None], width: int) -> Part:
+    """Write the points (n_i, width) uint8 of a shard's pictures. Raises DiskFull, leaving nothing."""
+    n_bytes = sum(4 if codes is None else 4 + codes.nbytes for codes in points)
+    return write_part(folder, _stem(number), POINTS, n_bytes, partial(save_points, points=points, width=width))
 
 
-def adopt_shard(folder: Path, number: int, file: Path, shape: tuple[int, int, int], sha256: str) -> Shard:
-    """Take in, as a shard, a finished file of features of this shape (n, R, D); the file stays where it is.
+def adopt_shard(
+    folder: Path,
+    number: int,
+    shape: Shape,
+    features: tuple[Path, str],
+    points: tuple[Path, str] | None = None,
+    width: int = 0,
+) -> Shard:
+    """Take in, as a shard, finished files, each with its SHA-256; they stay where they are.
 
-    Linked where the file system can, else copied. Raises StoreDamaged when its bytes are not those of sha256, not of
-    that shape or no numbers, DiskFull; and then there is no shard.
+    They hold features of this shape (n, R, D) and points of this width. Linked where the file system can, else copied.
+    Raises StoreDamaged when their bytes are not those of the hashes, not of that shape or no numbers, DiskFull; and
+    then there is no shard.
     """
 
-    def take(partial: Path) -> None:
-        try:
-            os.link(file, partial)
-        except OSError:  # another file system, or one without links
-            require_space(folder, file.stat().st_size)
-            shutil.copyfile(file, partial)
-        found = Shard(number, partial.name, shape[0], partial.stat().st_size, sha256)
-        problem = problem_of(folder, found, *shape[1:])
-        if problem:
-            raise StoreDamaged(f"{file}: not the features that were written ({problem})")
-        if n_flawed := int(flawed_slots(folder, found, *shape[1:]).sum()):
-            raise StoreDamaged(f"{file}: {n_flawed} of {shape[0]} pictures with features that are no numbers")
+    def look(folder: Path, part: Part) -> None:
+        map_features(folder, part, shape)
 
-    name, _ = _finish(folder, f"{number:06d}", take)
-    return Shard(number, name, shape[0], (folder / name).stat().st_size, sha256)
+    regions = adopt_part(folder, _stem(number), REGIONS, *features, look)
+    parts = [regions]
+    with _or_none(folder, regions):
+        if n_flawed := int(flawed_slots(folder, regions, shape).sum()):
+            raise StoreDamaged(f"{features[0]}: {n_flawed} of {shape[0]} pictures with features that are no numbers")
+        if points is not None:
+            look_at = partial(look_at_points, n_images=shape[0], width=width)
+            parts.append(adopt_part(folder, _stem(number), POINTS, *points, look_at))
+    return Shard(number, shape[0], {part.kind: part for part in parts})
 
 
-def require_space(folder: Path, n_bytes: int) -> None:
-    """Raise DiskFull unless a file of this size fits into a folder."""
-    need, free = n_bytes + _SPARE_BYTES, shutil.disk_usage(folder).free
-    if free < need:
-        raise DiskFull(
-            f"{folder}: {free >> 20} MB free, {need >> 20} MB needed for the next shard; free some space and go on"
-        )
+def look_at_points(folder: Path, part: Part, *, n_images: int, width: int) -> None:
+    """Raise StoreDamaged unless a part holds points of so many pictures, in this width; FileNotFoundError."""
+    _ = PointsPart(folder, part, n_images, width).known
 
 
-def _finish(folder: Path, stem: str, fill: Callable[[Path], None]) -> tuple[str, str]:
-    """Have a file filled under a temporary name, flush it to the disk, rename it; its name and SHA-256."""
-    partial = folder / f"{stem}.{uuid4().hex[:8]}.tmp"  # a name of its own: a task may be run twice, on two machines
+def _stem(number: int) -> str:
+    return f"{number:06d}"
+
+
+@contextmanager
+def _or_none(folder: Path, part: Part) -> Iterator[None]:
+    """Remove a part where what should stand beside it cannot be had."""
     try:
-        fill(partial)
-        with partial.open("rb") as f:
-            os.fsync(f.fileno())
-        sha256 = hash_file(partial)
-        final = folder / f"{stem}-{sha256[:12]}.npy"
-        partial.replace(final)
-        sync_folder(folder)
-    except OSError as error:
-        partial.unlink(missing_ok=True)
-        if error.errno in (errno.ENOSPC, errno.EDQUOT):
-            raise DiskFull(f"{folder}: the disk is full ({error}); what was committed before is safe") from error
-        raise StoreError(f"{folder}: cannot write a shard ({error})") from error
+        yield
     except StoreError:
-        partial.unlink(missing_ok=True)
+        (folder / part.file).unlink(missing_ok=True)
         raise
-    return final.name, sha256
 
 
-def map_shard(folder: Path, shard: Shard, n_regions: int, dim: int) -> Half:
-    """The shard's features (n, R, D) float16, mapped read-only. Raises StoreDamaged when shape or size is off."""
-    path = folder / shard.file
-    try:
-        require_size(folder, shard)
-        features: Half = np.load(path, mmap_mode="r", allow_pickle=False)
-    except FileNotFoundError:
-        raise
-    except (OSError, ValueError) as error:
-        raise StoreDamaged(f"{path}: cannot be read ({error}); run: patchseek verify --repair") from error
-    if features.shape != (shard.n_images, n_regions, dim) or features.dtype != np.float16:
-        raise StoreDamaged(f"{path}: holds {features.shape} {features.dtype}; run: patchseek verify --repair")
-    return features
+# ---- the catalogue
 
 
-def require_size(folder: Path, shard: Shard) -> None:
-    """Raise StoreDamaged unless a shard's file is as long as it was committed, FileNotFoundError where it is gone."""
-    path = folder / shard.file
-    if (n_bytes := path.stat().st_size) != shard.n_bytes:
-        raise StoreDamaged(f"{path}: {n_bytes} bytes, {shard.n_bytes} expected; run: patchseek verify --repair")
+def read_shards(db: sqlite3.Connection) -> list[Shard]:
+    """The committed shards in order; rows are numbered in this order. Of format 1, too, which knew one kind."""
+    if has_table(db, "part"):
+        query = "kind, file, n_bytes, sha256 FROM shard LEFT JOIN part ON part.shard = shard.id"
+    else:
+        query = f"'{REGIONS}', file, n_bytes, sha256 FROM shard"
+    shards: dict[int, Shard] = {}
+    for number, n_images, kind, *file in db.execute(f"SELECT shard.id, n_images, {query} ORDER BY shard.id"):
+        parts = shards.setdefault(number, Shard(number, n_images, {})).parts
+        if kind is not None:
+            parts[kind] = Part(kind, *file)
+    return list(shards.values())
 
 
-def allow_open_files(n: int) -> None:
-    """Raise this process's limit of open files, as far as it may, so that n shards can be mapped at once.
-
-    A mapped file keeps a descriptor, and the usual limit of 1,024 would end at a quarter of a million pictures.
-    """
-    try:
-        import resource
-    except ImportError:  # not on Windows, whose maps need none
-        return
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    wanted = n + _SPARE_FILES if hard == resource.RLIM_INFINITY else min(n + _SPARE_FILES, hard)
-    if soft != resource.RLIM_INFINITY and wanted > soft:
-        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+def insert_shard(db: sqlite3.Connection, shard: Shard) -> None:
+    """Put a shard and its parts into the catalogue."""
+    db.execute("INSERT INTO shard (id, n_images) VALUES (?, ?)", (shard.id, shard.n_images))
+    for part in shard.parts.values():
+        put_part(db, shard.id, part)
 
 
-def problem_of(folder: Path, shard: Shard, n_regions: int, dim: int) -> str | None:
-    """What is wrong with a shard, in one line; None when its bytes are those that were committed."""
-    try:
-        map_shard(folder, shard, n_regions, dim)
-        if hash_file(folder / shard.file) != shard.sha256:
-            return f"{shard.file}: its bytes have changed (SHA-256 differs)"
-    except FileNotFoundError:
-        return f"{shard.file}: missing"
-    except (StoreDamaged, OSError) as error:
-        return str(error)
-    return None
+def put_part(db: sqlite3.Connection, number: int, part: Part) -> None:
+    """Give a shard a part, in the place of what it has of that kind."""
+    values = number, part.kind, part.file, part.n_bytes, part.sha256
+    db.execute("INSERT OR REPLACE INTO part (shard, kind, file, n_bytes, sha256) VALUES (?, ?, ?, ?, ?)", values)
 
 
-def flawed_slots(folder: Path, shard: Shard, n_regions: int, dim: int) -> NDArray[np.bool_]:
-    """Which pictures (n,) of a whole shard have features that are no numbers, or zero; see encoders.flawed."""
-    return np.asarray(flawed(map_shard(folder, shard, n_regions, dim)).any(axis=1))
+def delete_shards(db: sqlite3.Connection, numbers: Iterable[int]) -> None:
+    """Take shards, in which no picture is left, and their parts out of the catalogue."""
+    for number in numbers:
+        db.execute("DELETE FROM part WHERE shard = ?", (number,))
+        db.execute("DELETE FROM shard WHERE id = ?", (number,))
 
 
-def hash_file(path: Path) -> str:
-    """SHA-256 of a file, in hex."""
-    with path.open("rb") as f:
-        return hashlib.file_digest(f, "sha256").hexdigest()
-
-
-def sync_folder(folder: Path) -> None:
-    """Make renames inside a folder survive a power cut."""
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
+def drop_points(db: sqlite3.Connection, number: int | None = None) -> None:
+    """Take the points of a shard, or of all, out of the catalogue."""
+    db.execute("DELETE FROM part WHERE kind = ? AND (? IS NULL OR shard = ?)", (POINTS, number, number))

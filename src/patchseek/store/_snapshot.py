@@ -1,4 +1,4 @@
-"""A collection's vectors at one moment, memory-mapped. The read side of the store; changes nothing."""
+"""A collection's vectors and points at one moment, memory-mapped. The read side of the store; changes nothing."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -7,7 +7,9 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from ._shards import Half
+from ..points import POINT_BYTES, PointsIdentity
+from ._features import Half
+from ._points import Codes, StoredPoints
 
 _GAP = 8  # slots between two wanted pictures that are taken along rather than split over: they lie side by side on disk
 
@@ -19,13 +21,17 @@ class Snapshot:
     arrays: Sequence[Half]
     # one (n, R, D) float16 a shard
     shards: tuple[str, ...]
-    # SHA-256 of each shard: equal shards mean equal rows
+    # SHA-256 of each shard's features: equal ones mean equal rows
     ids: NDArray[np.int64]
     # (N,) image id of each position
     live: NDArray[np.bool_]
     # (N,) False where the picture was removed
     n_regions: int
     dim: int
+    stored: StoredPoints | None = None
+    # of all shards; None for a collection without points
+    origins: NDArray[np.int64] | None = None
+    # (N,) position of each in `stored`, where that is another one
 
     @property
     def n_positions(self) -> int:
@@ -60,6 +66,39 @@ class Snapshot:
         for i, (position, shard) in enumerate(zip(positions, shard_of, strict=True)):
             features[i] = self.arrays[shard][position - self._starts[shard]]
         return features
+
+    @property
+    def has_points(self) -> bool:
+        """Whether points are kept of any picture."""
+        return self.stored is not None and any(part is not None for part in self.stored.parts)
+
+    @property
+    def points_identity(self) -> PointsIdentity | None:
+        """What the points are; None for a collection without."""
+        return None if self.stored is None else self.stored.identity
+
+    def points(self, positions: NDArray[np.int64]) -> list[Codes]:
+        """The points (n_i, W) uint8 of the pictures at positions (n,), (0, W) where there are none. Nothing is copied.
+
+        Raises StoreDamaged where a file holds something else.
+        """
+        width = POINT_BYTES if self.stored is None else self.stored.identity.n_bytes
+        nothing = np.empty((0, width), np.uint8)
+        return [nothing if codes is None else codes for codes in self.kept_points(positions)]
+
+    def kept_points(self, positions: NDArray[np.int64]) -> list[Codes | None]:
+        """As `points`, but None for a picture in which nobody has looked for any."""
+        return [None] * len(positions) if self.stored is None else self.stored.at(self._origins(positions))
+
+    def looked_at(self) -> NDArray[np.bool_]:
+        """In which pictures (N,) points were looked for. Raises StoreDamaged."""
+        if self.stored is None:
+            return np.zeros(self.n_positions, bool)
+        known = self.stored.known()
+        return known if self.origins is None else known[self.origins]
+
+    def _origins(self, positions: NDArray[np.int64]) -> NDArray[np.int64]:
+        return positions if self.origins is None else self.origins[positions]
 
     def rows(self, rows: NDArray[np.int64]) -> NDArray[np.float16]:
         """Features (n, D) float16 of single rows (n,), in the given order."""
@@ -102,7 +141,8 @@ class Snapshot:
         shards = tuple(f"{self.shards[i]}:{low}-{high}" for i, low, high in stretches)
         parts = [np.arange(low, high + 1) for _, low, high in stretches]
         positions = np.concatenate([np.empty(0, np.int64), *parts])
-        part = replace(self, arrays=arrays, shards=shards, ids=self.ids[positions], live=live[positions])
+        kept = {"ids": self.ids[positions], "live": live[positions], "origins": self._origins(positions)}
+        part = replace(self, arrays=arrays, shards=shards, **kept)
         return part, positions
 
     def first_regions(self, n: int) -> "Snapshot":

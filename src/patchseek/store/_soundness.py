@@ -1,13 +1,18 @@
 """Whether a collection is whole: every byte as committed, every feature a number. Finds what is not, mends nothing."""
 
+from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ..encoders import flaw
+from ..errors import StoreDamaged
 from ._catalogue import has_table
-from ._shards import Shard, flawed_slots, map_shard, problem_of
+from ._features import flawed_slots, map_features
+from ._files import Part, problem_of
+from ._shards import Shard, look_at_points, read_shards
 
 if TYPE_CHECKING:
     from ._store import Store
@@ -17,27 +22,50 @@ def find_problems(store: "Store") -> list[str]:
     """What is wrong, a line each: shards against their hashes, slots against counts, SQLite against itself, and
     pictures whose features are no numbers, which earlier versions let in.
     """
-    n_regions, dim = store.settings.pyramid.n_regions, store.settings.encoder.dim
+    query = "SELECT shard, count(*), max(slot) + 1 FROM image GROUP BY shard"
     with store.catalogue.reading() as db:
         found = [f"catalogue: {row[0]}" for row in db.execute("PRAGMA integrity_check") if row[0] != "ok"]
-        counts = db.execute(
-            "SELECT file, n_images, count(image.id), coalesce(max(slot), -1) + 1 FROM shard "
-            "LEFT JOIN image ON shard = shard.id GROUP BY shard.id"
-        ).fetchall()
-    found += [f"{f}: {n} slots, {c} pictures up to slot {m}" for f, n, c, m in counts if not n == c == m]
-    for shard in store.list_shards():
-        problem = problem_of(store.folder, shard, n_regions, dim)
+        shards, counts = read_shards(db), {number: (n, end) for number, n, end in db.execute(query)}
+    for shard in shards:
+        n, end = counts.get(shard.id, (0, 0))
+        if not shard.n_images == n == end:
+            found.append(f"shard {shard.id}: {shard.n_images} slots, {n} pictures up to slot {end}")
+    for shard in shards:
+        problem = features_problem(store, shard)
         found += [problem] if problem else _flaws(store, shard)
+        found += filter(None, [points_problem(store, shard)])
     return found
+
+
+def features_problem(store: "Store", shard: Shard) -> str | None:
+    """What is wrong with a shard's features as a whole, in one line; None when they are those that were committed."""
+
+    def look(folder: Path, part: Part) -> None:
+        map_features(folder, part, (shard.n_images, *store.settings.shape))
+
+    try:
+        return problem_of(store.folder, shard.regions, look)
+    except StoreDamaged as error:
+        return str(error)
+
+
+def points_problem(store: "Store", shard: Shard) -> str | None:
+    """What is wrong with a shard's points, in one line; None when they are those that were committed, or none."""
+    if shard.points is None:
+        return None
+    if store.settings.points is None:
+        return f"{shard.points.file}: points, in a collection that has none"
+    look = partial(look_at_points, n_images=shard.n_images, width=store.settings.points.n_bytes)
+    return problem_of(store.folder, shard.points, look)
 
 
 def _flaws(store: "Store", shard: Shard) -> list[str]:
     """What is wrong with the features of a whole shard's pictures, a line each, but those that are gone for good."""
-    encoder, shape = store.settings.encoder, (store.settings.pyramid.n_regions, store.settings.encoder.dim)
-    slots = np.flatnonzero(flawed_slots(store.folder, shard, *shape)).tolist()
+    encoder, shape = store.settings.encoder, (shard.n_images, *store.settings.shape)
+    slots = np.flatnonzero(flawed_slots(store.folder, shard.regions, shape)).tolist()
     if not slots:
         return []
-    features = map_shard(store.folder, shard, *shape)
+    features = map_features(store.folder, shard.regions, shape)
     with store.catalogue.reading() as db:
         kept = "NOT removed" + (" OR image.id IN (SELECT image FROM aside)" if has_table(db, "aside") else "")
         query = (
@@ -50,8 +78,7 @@ def _flaws(store: "Store", shard: Shard) -> list[str]:
 
 def sound_slots(store: "Store", shard: Shard) -> NDArray[np.intp] | None:
     """The slots of a shard that are to be kept, where those are not all: of a damaged one none."""
-    shape = store.settings.pyramid.n_regions, store.settings.encoder.dim
-    if problem_of(store.folder, shard, *shape):
+    if features_problem(store, shard):
         return np.empty(0, np.intp)
-    flaws = flawed_slots(store.folder, shard, *shape)
+    flaws = flawed_slots(store.folder, shard.regions, (shard.n_images, *store.settings.shape))
     return np.flatnonzero(~flaws) if flaws.any() else None

@@ -2,15 +2,19 @@
 
 import sqlite3
 from collections.abc import Callable, Collection, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeVar
 
 import numpy as np
 
 from ..errors import StoreDamaged, StoreError, StoreMismatch
-from ._catalogue import FORMAT, Catalogue, has_table, later_columns, tags_of
+from ._catalogue import FORMAT, Catalogue, has_table, later_columns, setting_of, tags_of
+from ._features import map_features
+from ._files import allow_open_files, require_size
+from ._points import PointsPart, StoredPoints
 from ._records import Failure, FileState, Image, KnownFile, Root, Settings
-from ._shards import SHARD_COLUMNS, Shard, allow_open_files, map_shard, require_size
+from ._shards import Shard, read_shards
 from ._snapshot import Snapshot
 from ._soundness import find_problems
 
@@ -76,15 +80,21 @@ class Store:
     def require(self, asked: Settings) -> None:
         """Raise StoreMismatch, naming both sides, unless the collection was made with these settings."""
         difference = self.settings.difference(asked)
+        if difference and difference == self.settings.outdated_points(asked.points):
+            raise StoreMismatch(f"{self.path}: {difference}")
         if difference:
             raise StoreMismatch(f"{self.path}: {difference}; use the collection's own, or another --collection")
 
     def require_unchanged(self) -> None:
-        """Raise StoreError unless a collection of these settings is still here: another may have taken its place."""
+        """Raise StoreError unless a collection of these settings is still here: another may have taken its place.
+
+        Points may have come, gone or been made anew: whoever has opened the collection goes on with those.
+        """
         found = Store.open(self.path).settings
-        if found != self.settings:
+        if replace(found, points=self.settings.points) != self.settings:
             difference = found.difference(self.settings) or "its settings are others"
             raise StoreMismatch(f"{self.path}: another collection is here now ({difference}); open it anew")
+        self.settings = found
 
     def require_current(self) -> None:
         """Raise StoreMismatch unless there is an encoder today whose features can be added."""
@@ -100,7 +110,8 @@ class Store:
 
         def look() -> None:
             for shard in self.list_shards():
-                require_size(self.folder, shard)
+                for part in shard.parts.values():
+                    require_size(self.folder, part)
 
         self._tried(look)
 
@@ -115,23 +126,42 @@ class Store:
 
     def _snapshot(self) -> Snapshot:
         with self.catalogue.reading() as db:
-            shards = [Shard(*row) for row in db.execute(f"SELECT {SHARD_COLUMNS} FROM shard ORDER BY id")]
+            shards, settings = read_shards(db), setting_of(db, "settings")
             rows = db.execute("SELECT id, removed FROM image ORDER BY shard, slot").fetchall()
         columns = np.array(rows, np.int64).reshape(-1, 2)
-        n_regions, dim = self.settings.pyramid.n_regions, self.settings.encoder.dim
-        allow_open_files(len(shards))
-        arrays = [map_shard(self.folder, shard, n_regions, dim) for shard in shards]
+        shape = self.settings.shape
+        allow_open_files(sum(len(shard.parts) for shard in shards))
+        arrays = [map_features(self.folder, shard.regions, (shard.n_images, *shape)) for shard in shards]
         if len(columns) != sum(map(len, arrays)):
             raise StoreDamaged(
                 f"{self.path}: {len(columns)} pictures, {sum(map(len, arrays))} slots; run: patchseek verify --repair"
             )
-        hashes = tuple(shard.sha256 for shard in shards)
-        return Snapshot(arrays, hashes, columns[:, 0].copy(), columns[:, 1] == 0, n_regions, dim)
+        hashes = tuple(shard.regions.sha256 for shard in shards)
+        stored = self._stored_points(shards, Settings.from_json(settings or ""))
+        return Snapshot(arrays, hashes, columns[:, 0].copy(), columns[:, 1] == 0, *shape, stored)
+
+    def _stored_points(self, shards: Sequence[Shard], settings: Settings) -> StoredPoints | None:
+        if settings.points is None:
+            return None
+        width = settings.points.n_bytes
+        parts = [
+            None if shard.points is None else PointsPart(self.folder, shard.points, shard.n_images, width)
+            for shard in shards
+        ]
+        starts = np.cumsum([0, *(shard.n_images for shard in shards)], dtype=np.int64)
+        return StoredPoints(settings.points, parts, starts)
 
     def list_shards(self) -> list[Shard]:
         """The committed shards in order; rows are numbered in this order."""
         with self.catalogue.reading() as db:
-            return [Shard(*row) for row in db.execute(f"SELECT {SHARD_COLUMNS} FROM shard ORDER BY id")]
+            return read_shards(db)
+
+    def without_points(self) -> list[list[int]]:
+        """The ids of the pictures in which points have not been looked for, a list a shard: see Writer.add_points."""
+        snapshot = self.snapshot()
+        lacking = snapshot.live & ~snapshot.looked_at()
+        found = [snapshot.ids[part][lacking[part]].tolist() for part, _, _ in snapshot.by_shard()]
+        return [ids for ids in found if ids]
 
     def images(self, ids: Sequence[int]) -> list[Image | None]:
         """The pictures with these ids, in order; None where an id is not, or no longer, in the collection."""

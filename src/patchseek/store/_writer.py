@@ -1,8 +1,9 @@
 """All changes to a collection, one writer at a time. Each method is one transaction: done, or as if never begun."""
 
+import logging
 import sqlite3
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import IO
@@ -10,8 +11,11 @@ from typing import IO
 import numpy as np
 
 from ..errors import PatchseekError, QueryError, StoreError
+from ._catalogue import put_setting
+from ._features import Half, map_features
 from ._lock import may_remove, take_lock
-from ._records import Failure, Move, NewPicture, Root, Settings
+from ._points import Codes, PointsPart
+from ._records import ANEW, Failure, Move, NewPicture, Root, Settings
 from ._rows import (
     columns,
     forget_failure,
@@ -23,9 +27,20 @@ from ._rows import (
     remove_images,
     replace_shard,
 )
-from ._shards import SHARD_COLUMNS, Half, Shard, adopt_shard, map_shard, write_shard
-from ._soundness import sound_slots
+from ._shards import (
+    Shard,
+    adopt_shard,
+    delete_shards,
+    drop_points,
+    insert_shard,
+    put_part,
+    write_points,
+    write_shard,
+)
+from ._soundness import points_problem, sound_slots
 from ._store import Store
+
+_log = logging.getLogger(__name__)
 
 ASIDE_DAYS = 30
 """How long a picture that is set aside is kept at least; `compact` drops it after that."""
@@ -68,7 +83,7 @@ class Writer:
         with may_remove(self._folder) as may:
             if not may:
                 return
-            committed = {shard.file for shard in self.store.list_shards()}
+            committed = {part.file for shard in self.store.list_shards() for part in shard.parts.values()}
             for path in self._folder.iterdir():
                 if path.name not in committed and path.suffix in (".npy", ".tmp"):
                     path.unlink()
@@ -79,34 +94,94 @@ class Writer:
         return int(row[0])
 
     def commit(
-        self, root: Root, pictures: Sequence[NewPicture], features: Half, failures: Sequence[Failure] = ()
+        self,
+        root: Root,
+        pictures: Sequence[NewPicture],
+        features: Half,
+        failures: Sequence[Failure] = (),
+        points: Sequence[Codes | None] | None = None,
     ) -> None:
-        """Add pictures with features (n, R, D) and note failures, all or nothing.
+        """Add pictures with features (n, R, D), and points where the collection has them, and note failures.
 
+        points: (n_i, W) uint8 of each picture, None where nobody has looked for any. All or nothing.
         A picture whose path is already there takes its place; a path that failed is no longer searchable.
         Raises DiskFull, and StoreError for features that are no numbers; and then nothing has changed.
         """
-        assert features.shape == self._shape(pictures), f"{features.shape} features, {self._shape(pictures)} expected"
+        shape = len(pictures), *self.store.settings.shape
+        assert features.shape == shape, f"{features.shape} features, {shape} expected"
+        if points is not None:
+            assert len(points) == len(pictures), f"{len(points)} pictures' points, {len(pictures)} expected"
+            self._require_codes(points)
         if not np.isfinite(features).all():
             first = int(np.isfinite(features).all(axis=(1, 2)).argmin())
             raise StoreError(f"{pictures[first].path}: NaN or infinity in its features; nothing was added")
-        shard = write_shard(self._folder, self._next_number(), features) if pictures else None
+        shard = self._write(self._next_number(), features, points) if pictures else None
         self._enter(root, pictures, shard, failures)
 
     def adopt(
-        self, root: Root, pictures: Sequence[NewPicture], file: Path, sha256: str, failures: Sequence[Failure] = ()
+        self,
+        root: Root,
+        pictures: Sequence[NewPicture],
+        file: Path,
+        sha256: str,
+        failures: Sequence[Failure] = (),
+        points: tuple[Path, str] | None = None,
     ) -> None:
         """As `commit`, with the features in a finished file that lies elsewhere and is left there: (n, R, D) float16.
 
-        Raises StoreDamaged when its bytes are not those of sha256 or its features no numbers, DiskFull; and then
-        nothing has changed.
+        points: another such file, as `save_points` writes it, and its hash. Raises StoreDamaged when its bytes are not
+        those of sha256 or its features no numbers, DiskFull; and then nothing has changed.
         """
-        shard = adopt_shard(self._folder, self._next_number(), file, self._shape(pictures), sha256)
+        shape = len(pictures), *self.store.settings.shape
+        shard = adopt_shard(self._folder, self._next_number(), shape, (file, sha256), points, self._width)
         self._enter(root, pictures, shard, failures)
 
-    def _shape(self, pictures: Sequence[NewPicture]) -> tuple[int, int, int]:
-        settings = self.store.settings
-        return len(pictures), settings.pyramid.n_regions, settings.encoder.dim
+    def add_points(self, points: Mapping[int, Codes]) -> int:
+        """Put points (n_i, W) uint8 to pictures by id, in the place of what they have; returns how many were there.
+
+        All or nothing. A shard's points are written anew as a whole: give those of a shard together, as
+        Store.without_points lists them. Raises DiskFull, StoreDamaged.
+        """
+        self._require_codes(list(points.values()))
+        given: dict[int, dict[int, Codes]] = {}
+        with self._catalogue.reading() as db:
+            for image, codes in points.items():
+                place = db.execute("SELECT shard, slot FROM image WHERE id = ?", (int(image),)).fetchone()
+                if place is not None:
+                    given.setdefault(place[0], {})[place[1]] = codes
+        new = {}
+        for shard in self.store.list_shards():
+            if of_shard := given.get(shard.id):
+                known = self._points_of(shard, range(shard.n_images))
+                whole = [of_shard.get(slot, codes) for slot, codes in enumerate(known)]
+                new[shard.id] = write_points(self._folder, shard.id, whole, self._width)
+        with self._catalogue.writing() as db:
+            for number, part in new.items():
+                put_part(db, number, part)
+        return sum(map(len, given.values()))
+
+    def _points_of(self, shard: Shard, slots: Iterable[int]) -> list[Codes | None]:
+        """The points in some slots of a shard."""
+        if shard.points is None:
+            return [None for _ in slots]
+        part = PointsPart(self._folder, shard.points, shard.n_images, self._width)
+        return [part[slot] for slot in slots]
+
+    @property
+    def _width(self) -> int:
+        """W, bytes of a point; 0 in a collection without."""
+        points = self.store.settings.points
+        return 0 if points is None else points.n_bytes
+
+    def _require_codes(self, points: Sequence[Codes | None]) -> None:
+        assert self._width, "the settings say nothing of points: renew them first"
+        for codes in points:
+            if codes is not None:
+                is_so = codes.dtype == np.uint8 and codes.ndim == 2 and codes.shape[1] == self._width
+                assert is_so, f"{codes.shape} {codes.dtype} points, (n, {self._width}) uint8 expected"
+
+    def _write(self, number: int, features: Half, points: Sequence[Codes | None] | None) -> Shard:
+        return write_shard(self._folder, number, features, points, self._width)
 
     def _enter(
         self, root: Root, pictures: Sequence[NewPicture], shard: Shard | None, failures: Sequence[Failure]
@@ -118,7 +193,7 @@ class Writer:
             self._note_failures(db, root_id, failures)
             if shard is None:
                 return
-            db.execute(f"INSERT INTO shard ({SHARD_COLUMNS}) VALUES (?, ?, ?, ?, ?)", tuple(vars(shard).values()))
+            insert_shard(db, shard)
             db.executemany(
                 "INSERT INTO image (root, path, size, mtime_ns, ctime_ns, sha256, width, height, n_pages, shard, slot) "
                 "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
@@ -228,18 +303,34 @@ class Writer:
         self._catalogue.set(f"option.{key}", value)
 
     def renew(self, settings: Settings) -> None:
-        """Say more of what the collection is; its features are those of before."""
-        self._catalogue.set("settings", settings.to_json())
+        """Say more of what the collection is; its features are those of before. Points of another kind are dropped."""
+        is_other = settings.points != self.store.settings.points
+        with self._catalogue.writing() as db:
+            put_setting(db, "settings", settings.to_json())
+            if is_other:
+                drop_points(db)
         self.store.settings = settings
+        if is_other:
+            self._remove_orphans()
 
     def repair(self) -> int:
         """Drop shards that are not what was committed, and pictures whose features are no numbers.
 
-        Returns how many pictures must be indexed again.
+        Returns how many pictures must be indexed again. Points that are not what was committed are dropped alone.
         """
+        self._drop_damaged_points()
         lost = sum(self._keep_sound(shard) for shard in self.store.list_shards())
         self._remove_orphans()
         return lost
+
+    def _drop_damaged_points(self) -> None:
+        damaged = [shard for shard in self.store.list_shards() if points_problem(self.store, shard)]
+        if damaged:
+            with self._catalogue.writing() as db:
+                for shard in damaged:
+                    drop_points(db, shard.id)
+            n = sum(shard.n_images for shard in damaged)
+            _log.warning("%s: the points of %d pictures were damaged and are dropped; %s", self.store.path, n, ANEW)
 
     def _keep_sound(self, shard: Shard) -> int:
         """Keep what of a shard is sound, where that is not all, in one of its own; how many pictures are lost."""
@@ -248,8 +339,8 @@ class Writer:
             return 0
         new = None
         if len(slots):
-            features = map_shard(self._folder, shard, *self._shape(())[1:])[slots]
-            new = write_shard(self._folder, self._next_number(), features)
+            features = map_features(self._folder, shard.regions, (shard.n_images, *self.store.settings.shape))[slots]
+            new = self._write(self._next_number(), features, self._points_of(shard, slots.tolist()))
         with self._catalogue.writing() as db:
             return replace_shard(db, shard.id, new, slots.tolist())
 
@@ -267,25 +358,25 @@ class Writer:
         Readers are not disturbed.
         """
         before = self.store.n_bytes()
-        snapshot, old = self.store.snapshot(), [(shard.id,) for shard in self.store.list_shards()]
+        snapshot, old = self.store.snapshot(), [shard.id for shard in self.store.list_shards()]
         self._drop_old_aside()
         kept = snapshot.live | np.isin(snapshot.ids, self._aside())
         positions, number = np.flatnonzero(kept), self._next_number()
         shards: list[Shard] = []
         for low in range(0, len(positions), _COMPACT_IMAGES):
-            features = snapshot.features(positions[low : low + _COMPACT_IMAGES]).astype(np.float16)
-            shards.append(write_shard(self._folder, number + len(shards), features))
+            chosen = positions[low : low + _COMPACT_IMAGES]
+            features = snapshot.features(chosen).astype(np.float16)
+            shards.append(self._write(number + len(shards), features, snapshot.kept_points(chosen)))
         with self._catalogue.writing() as db:
             db.execute("DELETE FROM image WHERE removed AND id NOT IN (SELECT image FROM aside)")
-            db.executemany(
-                f"INSERT INTO shard ({SHARD_COLUMNS}) VALUES (?, ?, ?, ?, ?)", [tuple(vars(s).values()) for s in shards]
-            )
+            for shard in shards:
+                insert_shard(db, shard)
             places = [
                 (shards[i // _COMPACT_IMAGES].id, i % _COMPACT_IMAGES, int(image_id))
                 for i, image_id in enumerate(snapshot.ids[positions])
             ]
             db.executemany("UPDATE image SET shard = ?, slot = ? WHERE id = ?", places)
-            db.executemany("DELETE FROM shard WHERE id = ?", old)
+            delete_shards(db, old)
         self._remove_orphans()
         for stale in (self.store.path / "indexes").glob("*.faiss"):
             stale.unlink(missing_ok=True)
