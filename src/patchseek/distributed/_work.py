@@ -16,16 +16,16 @@ from typing import ParamSpec, TypeVar
 from ..encode import (
     Content,
     Extractor,
-    Loaded,
     Result,
     Same,
     Several,
     Task,
     encode_tasks,
     extractors_of,
+    features_of,
     in_turn,
     load_content,
-    stacked,
+    points_of,
 )
 from ..encoders import Encoder
 from ..errors import EncoderError, ImageError
@@ -105,16 +105,18 @@ class ShardWorker:
         Raises DiskFull, EncoderError; then nothing is written.
         """
         others: list[Same | Failure] = []
-        loaded: list[Loaded] = list(
-            encode_tasks(work.items, self._load, self._extractors, self._n_threads, others.append)
-        )
+        loaded = list(encode_tasks(work.items, self._load, self._extractors, self._n_threads, others.append))
+        extracts = [picture.extracts for picture in loaded]
+        points = self._settings.points
         return self._staging.write(
             work.key,
             work.root,
-            [each.picture for each in loaded],
-            stacked([each.extracts for each in loaded], self._settings),
+            [picture.picture for picture in loaded],
+            features_of(extracts, self._settings),
             [other for other in others if isinstance(other, Failure)],
             [other for other in others if isinstance(other, Same)],
+            points_of(extracts, self._settings),
+            0 if points is None else points.n_bytes,
         )
 
     def _load(self, item: Item, extractors: Sequence[Extractor]) -> Result:

@@ -16,12 +16,11 @@ from ..errors import ImageError, PatchseekError
 from ..images import EXTENSIONS
 from ..patterns import Given
 from ..store import Failure, FileState, Store, Writer
-from ._extractors import Extractor, Regions, extractors_of, stacked
+from ._extractors import Extractor, Regions, extractors_of, features_of, points_of
 from ._leave import take_leave
 from ._load import (
     MAX_FILE_BYTES,
     Content,
-    Loaded,
     Result,
     Several,
     encode_tasks,
@@ -34,6 +33,7 @@ from ._own import require_own
 from ._pipeline import encode_stream, map_ahead
 from ._place import Walked, find_pictures, find_place, visit
 from ._plan import Missing, Plan
+from ._points import PointsReport, add_points
 from ._report import AddReport
 from ._run import OnProgress, Run
 from ._scan import (
@@ -62,11 +62,11 @@ __all__ = [
     "AddReport",
     "Content",
     "Extractor",
-    "Loaded",
     "Missing",
     "OnProgress",
     "Place",
     "Plan",
+    "PointsReport",
     "Regions",
     "Result",
     "Same",
@@ -77,19 +77,21 @@ __all__ = [
     "add_file",
     "add_files",
     "add_folder",
+    "add_points",
     "add_stream",
     "encode_stream",
     "encode_tasks",
     "extractors_of",
+    "features_of",
     "find_pictures",
     "in_turn",
     "is_file",
     "is_there",
     "load_content",
     "map_ahead",
+    "points_of",
     "read_file",
     "require_own",
-    "stacked",
     "suffix_of",
     "take_leave",
     "visit",

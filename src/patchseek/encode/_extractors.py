@@ -10,11 +10,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..encoders import DenseEncoder, Encoder, Features, check_answer, flaw
-from ..errors import ImageError
+from ..errors import ImageError, StoreMismatch
 from ..images import Picture
 from ..patches import Patches, cut, decodings, joined, need_of
+from ..points import PointsIdentity
 from ..regions import Pyramid
-from ..store import REGIONS, Half, Settings
+from ..store import POINTS, REGIONS, Codes, Half, Settings
 
 Extracts = Mapping[str, NDArray[Any]]
 """What the extractors made of one picture, by their kinds."""
@@ -116,15 +117,25 @@ class Regions:
         return None if problem is None else f"the encoder {self._encoder.identity.name} answers with {problem}"
 
 
+def open_points(identity: PointsIdentity) -> Extractor:
+    """What finds such points. Raises StoreMismatch where this patchseek does not make them."""
+    raise StoreMismatch(f"{identity.name}: points that this patchseek does not make")
+
+
 def extractors_of(settings: Settings, encoder: Encoder) -> list[Extractor]:
-    """What makes of a picture what a collection of these settings keeps of it."""
-    return [Regions(encoder, settings.pyramid)]
+    """What makes of a picture what a collection of these settings keeps of it. Raises as open_points."""
+    regions = Regions(encoder, settings.pyramid)
+    return [regions] if settings.points is None else [regions, open_points(settings.points)]
 
 
-def stacked(extracts: Sequence[Extracts], settings: Settings) -> Half:
+def features_of(extracts: Sequence[Extracts], settings: Settings) -> Half:
     """The features (n, R, D) float16 of n pictures, as a shard keeps them."""
-    shape = len(extracts), settings.pyramid.n_regions, settings.encoder.dim
-    return np.array([each[REGIONS] for each in extracts], np.float16).reshape(shape)
+    return np.array([each[REGIONS] for each in extracts], np.float16).reshape(len(extracts), *settings.shape)
+
+
+def points_of(extracts: Sequence[Extracts], settings: Settings) -> list[Codes] | None:
+    """The points (n_i, W) uint8 of n pictures, as a shard keeps them; None in a collection without."""
+    return None if settings.points is None else [each[POINTS] for each in extracts]
 
 
 def extract(

@@ -8,7 +8,7 @@ from typing import TypeVar
 from ..encoders import Encoder
 from ..errors import StoreError
 from ..store import Failure, Writer, split_page
-from ._extractors import Extractor, extractors_of, stacked
+from ._extractors import Extractor, extractors_of, features_of, points_of
 from ._load import Loaded, Result, encode_tasks
 from ._plan import Plan
 from ._report import AddReport
@@ -110,7 +110,8 @@ class Run:
         if self.same:
             self.writer.move(self.place.root, [move for same in self.same for move in same.moves])
         if self.loaded or self.failures:
-            pictures = [loaded.picture for loaded in self.loaded]
-            features = stacked([loaded.extracts for loaded in self.loaded], self.writer.store.settings)
-            self.writer.commit(self.place.root, pictures, features, self.failures)
+            pictures, settings = [loaded.picture for loaded in self.loaded], self.writer.store.settings
+            extracts = [loaded.extracts for loaded in self.loaded]
+            features, points = features_of(extracts, settings), points_of(extracts, settings)
+            self.writer.commit(self.place.root, pictures, features, self.failures, points)
         self._start_shard()
