@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from ..errors import StoreDamaged, StoreError, StoreLocked
+from ._tables import FROM_FORMAT_1, LATER_COLUMNS, LATER_TABLES, TABLES
 
 _log = logging.getLogger(__name__)
 
@@ -20,62 +21,6 @@ WAIT_SECONDS = 10.0
 """How long it is waited for in all."""
 COMMIT_SECONDS = 30.0
 """How long to put in what has been made: longer, since a copy of a large catalogue is one long reading."""
-
-FORMAT = 2
-"""Version of the catalogue's tables and of the shards' layout.
-
-1 knew one file a shard, in columns of `shard`. It is read as it is, and carried over by the first writer.
-"""
-
-_PART = """CREATE TABLE part (
-    shard INTEGER NOT NULL REFERENCES shard, kind TEXT NOT NULL, file TEXT NOT NULL, n_bytes INTEGER NOT NULL,
-    sha256 TEXT NOT NULL, PRIMARY KEY (shard, kind));"""
-
-_TABLES = f"""
-CREATE TABLE setting (key TEXT PRIMARY KEY, value TEXT NOT NULL);
-CREATE TABLE root (id INTEGER PRIMARY KEY, path TEXT NOT NULL UNIQUE);
-CREATE TABLE shard (id INTEGER PRIMARY KEY AUTOINCREMENT, n_images INTEGER NOT NULL);
-{_PART}
-CREATE TABLE image (
-    id INTEGER PRIMARY KEY AUTOINCREMENT, root INTEGER NOT NULL REFERENCES root, path TEXT NOT NULL,
-    size INTEGER NOT NULL, mtime_ns INTEGER NOT NULL, sha256 TEXT NOT NULL, width INTEGER NOT NULL,
-    height INTEGER NOT NULL, shard INTEGER NOT NULL REFERENCES shard, slot INTEGER NOT NULL,
-    removed INTEGER NOT NULL DEFAULT 0, ctime_ns INTEGER, n_pages INTEGER, UNIQUE (shard, slot));
-CREATE UNIQUE INDEX image_path ON image (root, path) WHERE NOT removed;
-CREATE TABLE failure (
-    root INTEGER NOT NULL REFERENCES root, path TEXT NOT NULL, size INTEGER NOT NULL, mtime_ns INTEGER NOT NULL,
-    reason TEXT NOT NULL, PRIMARY KEY (root, path));
-"""
-
-_FROM_FORMAT_1 = f"""
-{_PART}
-INSERT INTO part SELECT id, 'regions', file, n_bytes, sha256 FROM shard;
-CREATE TABLE new_shard (id INTEGER PRIMARY KEY AUTOINCREMENT, n_images INTEGER NOT NULL);
-INSERT INTO new_shard SELECT id, n_images FROM shard;
-DELETE FROM sqlite_sequence WHERE name = 'new_shard';
-INSERT INTO sqlite_sequence SELECT 'new_shard', seq FROM sqlite_sequence WHERE name = 'shard';
-DROP TABLE shard;
-ALTER TABLE new_shard RENAME TO shard;
-UPDATE setting SET value = '2' WHERE key = 'format';
-"""
-"""Not by DROP COLUMN, which SQLite has only since 3.35. No number of a shard is given a second time."""
-
-LATER_COLUMNS = ("ctime_ns", "n_pages")
-"""Columns of `image` that catalogues of before lack; see store.FileState and NewPicture. Unknown is NULL.
-
-An older patchseek names the columns that it writes, and leaves these alone.
-"""
-
-_LATER_TABLES = {
-    "tag": "name TEXT, image INTEGER, PRIMARY KEY (name, image)",
-    "aside": "image INTEGER PRIMARY KEY, since REAL NOT NULL",
-    "failure_note": "root INTEGER, path TEXT, ctime_ns INTEGER, passing INTEGER NOT NULL, PRIMARY KEY (root, path)",
-}
-"""Tables that the first writer makes. An older patchseek does not look at those that it does not know.
-
-aside: pictures that are removed but kept, and since when (seconds since 1970). failure_note: for what `failure` has no
-room.
-"""
 
 
 class Catalogue:
@@ -87,7 +32,7 @@ class Catalogue:
     def create(self) -> None:
         """Make the tables in a new file, all or nothing."""
         with self.writing(create=True) as db:
-            _execute_all(db, _TABLES)
+            _execute_all(db, TABLES)
 
     def _connect(self, mode: str, *statements: str) -> sqlite3.Connection:
         """A connection on which statements have been executed. Raises StoreLocked, other errors as SQLite's own."""
@@ -189,15 +134,15 @@ class Catalogue:
         with self.reading() as db:
             is_of_format_1 = not has_table(db, "part")
             columns = [column for column in LATER_COLUMNS if column not in _columns(db)]
-            tables = [table for table in _LATER_TABLES if not has_table(db, table)]
+            tables = [table for table in LATER_TABLES if not has_table(db, table)]
         if is_of_format_1 or columns or tables:
             with self.writing(rebuild=is_of_format_1) as db:
                 if is_of_format_1:
-                    _execute_all(db, _FROM_FORMAT_1)
+                    _execute_all(db, FROM_FORMAT_1)
                 for column in columns:
                     db.execute(f"ALTER TABLE image ADD COLUMN {column} INTEGER")
                 for table in tables:
-                    db.execute(f"CREATE TABLE {table} ({_LATER_TABLES[table]}) WITHOUT ROWID")
+                    db.execute(f"CREATE TABLE {table} ({LATER_TABLES[table]}) WITHOUT ROWID")
 
     def get(self, key: str) -> str | None:
         """The setting under a key, None where there is none."""

@@ -120,3 +120,9 @@ class StoredPoints:
         sizes = np.diff(self.starts).tolist()
         known = [np.zeros(n, bool) if part is None else part.known for part, n in zip(self.parts, sizes, strict=True)]
         return np.concatenate([np.empty(0, bool), *known])
+
+
+def open_points(folder: Path, kept: Sequence[tuple[Part | None, int]], identity: PointsIdentity) -> StoredPoints:
+    """The points of shards, of each its part and its number of slots. Raises StoreDamaged, FileNotFoundError."""
+    parts = [None if part is None else PointsPart(folder, part, n, identity.n_bytes) for part, n in kept]
+    return StoredPoints(identity, parts, np.cumsum([0, *(n for _, n in kept)], dtype=np.int64))

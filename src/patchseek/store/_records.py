@@ -39,6 +39,11 @@ class Settings:
         """R, D: of the features of a picture."""
         return self.pyramid.n_regions, self.encoder.dim
 
+    @property
+    def point_bytes(self) -> int:
+        """W, bytes of a point; 0 in a collection without."""
+        return 0 if self.points is None else self.points.n_bytes
+
     def to_json(self) -> str:
         """The settings as one JSON object. Without points it is that of earlier versions, which others are named by."""
         values = asdict(self)

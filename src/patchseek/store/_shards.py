@@ -131,6 +131,12 @@ def read_shards(db: sqlite3.Connection) -> list[Shard]:
     return list(shards.values())
 
 
+def next_number(db: sqlite3.Connection) -> int:
+    """The number of the next shard: none is given twice."""
+    used = db.execute("SELECT seq FROM sqlite_sequence WHERE name = 'shard'").fetchone()
+    return 1 if used is None else int(used[0]) + 1
+
+
 def insert_shard(db: sqlite3.Connection, shard: Shard) -> None:
     """Put a shard and its parts into the catalogue."""
     db.execute("INSERT INTO shard (id, n_images) VALUES (?, ?)", (shard.id, shard.n_images))

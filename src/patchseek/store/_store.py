@@ -9,14 +9,15 @@ from typing import Any, TypeVar
 import numpy as np
 
 from ..errors import StoreDamaged, StoreError, StoreMismatch
-from ._catalogue import FORMAT, Catalogue, has_table, later_columns, setting_of, tags_of
+from ._catalogue import Catalogue, has_table, later_columns, setting_of, tags_of
 from ._features import map_features
 from ._files import allow_open_files, require_size
-from ._points import PointsPart, StoredPoints
+from ._points import open_points
 from ._records import Failure, FileState, Image, KnownFile, Root, Settings
 from ._shards import Shard, read_shards
 from ._snapshot import Snapshot
 from ._soundness import find_problems
+from ._tables import FORMAT
 
 T = TypeVar("T")
 
@@ -137,19 +138,9 @@ class Store:
                 f"{self.path}: {len(columns)} pictures, {sum(map(len, arrays))} slots; run: patchseek verify --repair"
             )
         hashes = tuple(shard.regions.sha256 for shard in shards)
-        stored = self._stored_points(shards, Settings.from_json(settings or ""))
+        points, kept = Settings.from_json(settings or "").points, [(shard.points, shard.n_images) for shard in shards]
+        stored = None if points is None else open_points(self.folder, kept, points)
         return Snapshot(arrays, hashes, columns[:, 0].copy(), columns[:, 1] == 0, *shape, stored)
-
-    def _stored_points(self, shards: Sequence[Shard], settings: Settings) -> StoredPoints | None:
-        if settings.points is None:
-            return None
-        width = settings.points.n_bytes
-        parts = [
-            None if shard.points is None else PointsPart(self.folder, shard.points, shard.n_images, width)
-            for shard in shards
-        ]
-        starts = np.cumsum([0, *(shard.n_images for shard in shards)], dtype=np.int64)
-        return StoredPoints(settings.points, parts, starts)
 
     def list_shards(self) -> list[Shard]:
         """The committed shards in order; rows are numbered in this order."""

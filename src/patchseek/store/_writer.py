@@ -1,9 +1,8 @@
 """All changes to a collection, one writer at a time. Each method is one transaction: done, or as if never begun."""
 
-import logging
 import sqlite3
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import IO
@@ -12,10 +11,11 @@ import numpy as np
 
 from ..errors import PatchseekError, QueryError, StoreError
 from ._catalogue import put_setting
-from ._features import Half, map_features
+from ._features import Half
 from ._lock import may_remove, take_lock
-from ._points import Codes, PointsPart
-from ._records import ANEW, Failure, Move, NewPicture, Root, Settings
+from ._mend import compact, points_of, repair
+from ._points import Codes
+from ._records import Failure, Move, NewPicture, Root, Settings
 from ._rows import (
     columns,
     forget_failure,
@@ -25,26 +25,12 @@ from ._rows import (
     make_room,
     outdated_at,
     remove_images,
-    replace_shard,
 )
-from ._shards import (
-    Shard,
-    adopt_shard,
-    delete_shards,
-    drop_points,
-    insert_shard,
-    put_part,
-    write_points,
-    write_shard,
-)
-from ._soundness import points_problem, sound_slots
+from ._shards import Shard, adopt_shard, drop_points, insert_shard, next_number, put_part, write_points, write_shard
 from ._store import Store
-
-_log = logging.getLogger(__name__)
 
 ASIDE_DAYS = 30
 """How long a picture that is set aside is kept at least; `compact` drops it after that."""
-_COMPACT_IMAGES = 2048  # pictures in a shard that compact writes
 
 
 class Writer:
@@ -115,7 +101,8 @@ class Writer:
         if not np.isfinite(features).all():
             first = int(np.isfinite(features).all(axis=(1, 2)).argmin())
             raise StoreError(f"{pictures[first].path}: NaN or infinity in its features; nothing was added")
-        shard = self._write(self._next_number(), features, points) if pictures else None
+        number, width = self._next_number(), self.store.settings.point_bytes
+        shard = write_shard(self._folder, number, features, points, width) if pictures else None
         self._enter(root, pictures, shard, failures)
 
     def adopt(
@@ -133,7 +120,9 @@ class Writer:
         those of sha256 or its features no numbers, DiskFull; and then nothing has changed.
         """
         shape = len(pictures), *self.store.settings.shape
-        shard = adopt_shard(self._folder, self._next_number(), shape, (file, sha256), points, self._width)
+        shard = adopt_shard(
+            self._folder, self._next_number(), shape, (file, sha256), points, self.store.settings.point_bytes
+        )
         self._enter(root, pictures, shard, failures)
 
     def add_points(self, points: Mapping[int, Codes]) -> int:
@@ -152,36 +141,21 @@ class Writer:
         new = {}
         for shard in self.store.list_shards():
             if of_shard := given.get(shard.id):
-                known = self._points_of(shard, range(shard.n_images))
+                known = points_of(self.store, shard, range(shard.n_images))
                 whole = [of_shard.get(slot, codes) for slot, codes in enumerate(known)]
-                new[shard.id] = write_points(self._folder, shard.id, whole, self._width)
+                new[shard.id] = write_points(self._folder, shard.id, whole, self.store.settings.point_bytes)
         with self._catalogue.writing() as db:
             for number, part in new.items():
                 put_part(db, number, part)
         return sum(map(len, given.values()))
 
-    def _points_of(self, shard: Shard, slots: Iterable[int]) -> list[Codes | None]:
-        """The points in some slots of a shard."""
-        if shard.points is None:
-            return [None for _ in slots]
-        part = PointsPart(self._folder, shard.points, shard.n_images, self._width)
-        return [part[slot] for slot in slots]
-
-    @property
-    def _width(self) -> int:
-        """W, bytes of a point; 0 in a collection without."""
-        points = self.store.settings.points
-        return 0 if points is None else points.n_bytes
-
     def _require_codes(self, points: Sequence[Codes | None]) -> None:
-        assert self._width, "the settings say nothing of points: renew them first"
+        width = self.store.settings.point_bytes
+        assert width, "the settings say nothing of points: renew them first"
         for codes in points:
             if codes is not None:
-                is_so = codes.dtype == np.uint8 and codes.ndim == 2 and codes.shape[1] == self._width
-                assert is_so, f"{codes.shape} {codes.dtype} points, (n, {self._width}) uint8 expected"
-
-    def _write(self, number: int, features: Half, points: Sequence[Codes | None] | None) -> Shard:
-        return write_shard(self._folder, number, features, points, self._width)
+                is_so = codes.dtype == np.uint8 and codes.ndim == 2 and codes.shape[1] == width
+                assert is_so, f"{codes.shape} {codes.dtype} points, (n, {width}) uint8 expected"
 
     def _enter(
         self, root: Root, pictures: Sequence[NewPicture], shard: Shard | None, failures: Sequence[Failure]
@@ -216,8 +190,7 @@ class Writer:
 
     def _next_number(self) -> int:
         with self._catalogue.reading() as db:
-            used = db.execute("SELECT seq FROM sqlite_sequence WHERE name = 'shard'").fetchone()
-        return 1 if used is None else int(used[0]) + 1
+            return next_number(db)
 
     def move(self, root: Root, moves: Sequence[Move]) -> None:
         """Give pictures a new path and file state; vectors, ids and tags stay. What was set aside is found again.
@@ -318,39 +291,9 @@ class Writer:
 
         Returns how many pictures must be indexed again. Points that are not what was committed are dropped alone.
         """
-        self._drop_damaged_points()
-        lost = sum(self._keep_sound(shard) for shard in self.store.list_shards())
+        lost = repair(self.store)
         self._remove_orphans()
         return lost
-
-    def _drop_damaged_points(self) -> None:
-        damaged = [shard for shard in self.store.list_shards() if points_problem(self.store, shard)]
-        if damaged:
-            with self._catalogue.writing() as db:
-                for shard in damaged:
-                    drop_points(db, shard.id)
-            n = sum(shard.n_images for shard in damaged)
-            _log.warning("%s: the points of %d pictures were damaged and are dropped; %s", self.store.path, n, ANEW)
-
-    def _keep_sound(self, shard: Shard) -> int:
-        """Keep what of a shard is sound, where that is not all, in one of its own; how many pictures are lost."""
-        slots = sound_slots(self.store, shard)
-        if slots is None:
-            return 0
-        new = None
-        if len(slots):
-            features = map_features(self._folder, shard.regions, (shard.n_images, *self.store.settings.shape))[slots]
-            new = self._write(self._next_number(), features, self._points_of(shard, slots.tolist()))
-        with self._catalogue.writing() as db:
-            return replace_shard(db, shard.id, new, slots.tolist())
-
-    def _drop_old_aside(self) -> None:
-        with self._catalogue.writing() as db:
-            db.execute("DELETE FROM aside WHERE since <= ?", (self._clock() - ASIDE_DAYS * 86400,))
-
-    def _aside(self) -> list[int]:
-        with self._catalogue.reading() as db:
-            return [row[0] for row in db.execute("SELECT image FROM aside")]
 
     def compact(self) -> int:
         """Write live pictures and those set aside lately into full shards, drop the rest; returns the bytes freed.
@@ -358,25 +301,7 @@ class Writer:
         Readers are not disturbed.
         """
         before = self.store.n_bytes()
-        snapshot, old = self.store.snapshot(), [shard.id for shard in self.store.list_shards()]
-        self._drop_old_aside()
-        kept = snapshot.live | np.isin(snapshot.ids, self._aside())
-        positions, number = np.flatnonzero(kept), self._next_number()
-        shards: list[Shard] = []
-        for low in range(0, len(positions), _COMPACT_IMAGES):
-            chosen = positions[low : low + _COMPACT_IMAGES]
-            features = snapshot.features(chosen).astype(np.float16)
-            shards.append(self._write(number + len(shards), features, snapshot.kept_points(chosen)))
-        with self._catalogue.writing() as db:
-            db.execute("DELETE FROM image WHERE removed AND id NOT IN (SELECT image FROM aside)")
-            for shard in shards:
-                insert_shard(db, shard)
-            places = [
-                (shards[i // _COMPACT_IMAGES].id, i % _COMPACT_IMAGES, int(image_id))
-                for i, image_id in enumerate(snapshot.ids[positions])
-            ]
-            db.executemany("UPDATE image SET shard = ?, slot = ? WHERE id = ?", places)
-            delete_shards(db, old)
+        compact(self.store, self._clock() - ASIDE_DAYS * 86400)
         self._remove_orphans()
         for stale in (self.store.path / "indexes").glob("*.faiss"):
             stale.unlink(missing_ok=True)
