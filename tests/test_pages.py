@@ -264,8 +264,8 @@ def test_the_first_page_is_there_when_all_are(collection, folder, tiny, monkeypa
     scan(folder / "scan.tif", 1, 2, 3, 4)
     commit, committed = Writer.commit, []
 
-    def breaking(self, root, pictures, features, failures=()):
-        commit(self, root, pictures, features, failures)
+    def breaking(self, root, pictures, *others):
+        commit(self, root, pictures, *others)
         committed.extend(picture.path for picture in pictures)
         if len(committed) in (1, 3):
             raise StoreError("killed")

@@ -107,7 +107,6 @@ class ShardWorker:
         others: list[Same | Failure] = []
         loaded = list(encode_tasks(work.items, self._load, self._extractors, self._n_threads, others.append))
         extracts = [picture.extracts for picture in loaded]
-        points = self._settings.points
         return self._staging.write(
             work.key,
             work.root,
@@ -116,7 +115,7 @@ class ShardWorker:
             [other for other in others if isinstance(other, Failure)],
             [other for other in others if isinstance(other, Same)],
             points_of(extracts, self._settings),
-            0 if points is None else points.n_bytes,
+            self._settings.point_bytes,
         )
 
     def _load(self, item: Item, extractors: Sequence[Extractor]) -> Result:
