@@ -9,7 +9,7 @@ import safetensors.torch
 import torch
 from skimage import data
 
-from patchseek.encode import encode_stream
+from patchseek.encode import Regions, encode_stream
 from patchseek.encoders import open_encoder
 from patchseek.encoders._cutter import Cutter
 from patchseek.encoders._torch_network import TorchNetwork
@@ -118,7 +118,8 @@ def test_features_and_cells_are_the_same_whoever_cuts(encoders):
 def test_batches_are_filled_across_pictures_that_are_cut_on_the_device(encoders):
     pictures = [picture_of(photo) for photo in (data.coffee(), data.chelsea(), data.rocket())]
     streams = [
-        list(encode_stream([(i, cut(p, Pyramid(), e.feed)) for i, p in enumerate(pictures)], e)) for e in encoders
+        list(encode_stream([(i, r.cut(p, 0)) for i, p in enumerate(pictures)], r))
+        for r in (Regions(encoder, Pyramid()) for encoder in encoders)
     ]
     for (i, expected), (j, found) in zip(*streams, strict=True):
         assert i == j

@@ -282,7 +282,7 @@ def test_a_worker_of_a_cluster_refuses_them_too(collection, folder, monkeypatch)
 
 
 def test_a_staged_shard_of_an_earlier_version_is_encoded_again(collection, folder, monkeypatch):
-    monkeypatch.setattr("patchseek.encode._load.flaw", lambda _: None)  # as it was
+    monkeypatch.setattr("patchseek.encode._extractors.flaw", lambda _: None)  # as it was
     monkeypatch.setattr("tests.test_distributed_sources.TinyEncoder", Broken)
     (folder / "0.png").write_bytes((folder / "4.png").read_bytes())
     finish_one_shard(collection, folder)

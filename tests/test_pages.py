@@ -9,7 +9,7 @@ from PIL import Image
 from patchseek import Collection, encode
 from patchseek import images as images_part
 from patchseek.draw.thumbnails import thumbnail
-from patchseek.encode import _load, encode_tasks
+from patchseek.encode import Regions, _load, encode_tasks
 from patchseek.errors import ImageError, StoreError
 from patchseek.images import read
 from patchseek.patches import cut
@@ -264,8 +264,8 @@ def test_the_first_page_is_there_when_all_are(collection, folder, tiny, monkeypa
     scan(folder / "scan.tif", 1, 2, 3, 4)
     commit, committed = Writer.commit, []
 
-    def breaking(self, root, pictures, features, failures=()):
-        commit(self, root, pictures, features, failures)
+    def breaking(self, root, pictures, *others):
+        commit(self, root, pictures, *others)
         committed.extend(picture.path for picture in pictures)
         if len(committed) in (1, 3):
             raise StoreError("killed")
@@ -287,11 +287,11 @@ def test_no_more_pages_are_held_than_are_decoded_at_once(tiny, tmp_path):
     def load(page):
         loaded.append(page)
         new = NewPicture(page_path("scan.tif", page), FileState(1, 1), "aa", 64, 48)
-        return _load.Loaded(new, cut(read(tmp_path / "a.png"), PYRAMID, tiny.feed))
+        return _load.Loaded(new, {"regions": cut(read(tmp_path / "a.png"), PYRAMID, tiny.feed)})
 
     blot(1).save(tmp_path / "a.png")
     several = _load.Several(tuple(range(40, 0, -1)), load, None)
-    for _ in encode_tasks(["scan.tif"], lambda *_: several, tiny, PYRAMID, 1, lambda _: None):
+    for _ in encode_tasks(["scan.tif"], lambda *_: several, [Regions(tiny, PYRAMID)], 1, lambda _: None):
         taken.append(1)
         assert len(loaded) - len(taken) < 12
     assert loaded == list(range(40, 0, -1))

@@ -7,12 +7,14 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from patchseek.encode import Content, load_content
+from patchseek.encode import Content, Regions, load_content
 from patchseek.errors import BoxError, PatchseekError
 from patchseek.images import Picture
 from patchseek.patches import Feed, crop, cut
 from patchseek.regions import Pyramid
 from patchseek.store import FileState
+
+from .conftest import TinyEncoder
 
 PYRAMID = Pyramid((0, 1, 2, 3))
 
@@ -95,13 +97,14 @@ def test_a_pyramid_need_not_begin_at_the_whole_picture() -> None:
 def test_the_patches_of_a_level_do_not_depend_on_the_levels_beside_it(
     tmp_path: Path, size: tuple[int, int], kind: str
 ) -> None:
-    file, feed = tmp_path / "picture", Feed(32)
+    file, encoder = tmp_path / "picture", TinyEncoder()
+    encoder.feed = Feed(32)
     Image.fromarray(photo(*size).pixels).save(file, kind)
     content = file.read_bytes()
 
     def load(levels: tuple[int, ...]) -> np.ndarray:
-        loaded = load_content(Content.of("p", FileState(len(content), 0), content), None, Pyramid(levels), feed)
-        return loaded.patches  # type: ignore[union-attr]
+        given, regions = Content.of("p", FileState(len(content), 0), content), Regions(encoder, Pyramid(levels))
+        return load_content(given, None, [regions]).extracts["regions"]  # type: ignore[union-attr]
 
     whole, level_of = load((0, 1, 2, 3, 4, 6)), Pyramid((0, 1, 2, 3, 4, 6)).level_of
     for levels in [(0,), (1,), (2,), (3,), (4,), (6,), (0, 1), (1, 4), (0, 1, 2, 3)]:

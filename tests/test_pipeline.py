@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from patchseek.encode import encode_stream, map_ahead
+from patchseek.encode import Regions, encode_stream, map_ahead
+from patchseek.regions import Pyramid
 
 from .conftest import LIMIT, TinyEncoder
 
@@ -22,7 +23,7 @@ def patches(n, seed=0):
 def test_a_stream_gives_each_item_the_features_of_its_own_patches_in_order(counts):
     encoder = TinyEncoder()
     items = [(i, patches(n, seed=i)) for i, n in enumerate(counts)]
-    out = list(encode_stream(iter(items), encoder))
+    out = list(encode_stream(iter(items), Regions(encoder, Pyramid())))
     assert [item for item, _ in out] == list(range(len(counts)))
     for (_, own), (_, features) in zip(items, out, strict=True):
         assert features == pytest.approx(encoder.encode(own), abs=1e-6)
@@ -36,7 +37,7 @@ def test_batches_are_full_across_items():
             sizes.append(len(patches))
             return super().encode(patches)
 
-    list(encode_stream(((i, patches(5)) for i in range(6)), Noting()))
+    list(encode_stream(((i, patches(5)) for i in range(6)), Regions(Noting(), Pyramid())))
     assert sorted(sizes) == [2, 7, 7, 7, 7]
 
 

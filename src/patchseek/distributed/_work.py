@@ -8,19 +8,28 @@ import hashlib
 import json
 import os
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from typing import ParamSpec, TypeVar
 
-import numpy as np
-
-from ..encode import Content, Result, Same, Several, Task, encode_tasks, in_turn, load_content
-from ..encoders import Encoder, Features
+from ..encode import (
+    Content,
+    Extractor,
+    Result,
+    Same,
+    Several,
+    Task,
+    encode_tasks,
+    extractors_of,
+    features_of,
+    in_turn,
+    load_content,
+    points_of,
+)
+from ..encoders import Encoder
 from ..errors import EncoderError, ImageError
-from ..patches import Feed
-from ..regions import Pyramid
-from ..store import Failure, KnownFile, NewPicture, Root, Settings
+from ..store import Failure, KnownFile, Root, Settings
 from ._entries import Entry
 from ._files import fetch
 from ._staging import Record, Staging
@@ -87,6 +96,7 @@ class ShardWorker:
         difference = settings.difference(Settings(self._encoder.identity, settings.pyramid))
         if difference:
             raise EncoderError(f"not the collection's {difference}; install the same patchseek and weights everywhere")
+        self._extractors = extractors_of(settings, self._encoder)
         self._settings, self._staging, self._gone, self._n_threads = settings, staging, gone, n_threads
 
     def __call__(self, work: Work) -> Record:
@@ -94,26 +104,21 @@ class ShardWorker:
 
         Raises DiskFull, EncoderError; then nothing is written.
         """
-        pictures: list[NewPicture] = []
-        features: list[Features] = []
         others: list[Same | Failure] = []
-        pyramid = self._settings.pyramid
-        for loaded, found in encode_tasks(
-            work.items, self._load, self._encoder, pyramid, self._n_threads, others.append
-        ):
-            pictures.append(loaded.picture)
-            features.append(found)
-        shape = (len(pictures), pyramid.n_regions, self._settings.encoder.dim)
+        loaded = list(encode_tasks(work.items, self._load, self._extractors, self._n_threads, others.append))
+        extracts = [picture.extracts for picture in loaded]
         return self._staging.write(
             work.key,
             work.root,
-            pictures,
-            np.array(features, np.float16).reshape(shape),
+            [picture.picture for picture in loaded],
+            features_of(extracts, self._settings),
             [other for other in others if isinstance(other, Failure)],
             [other for other in others if isinstance(other, Same)],
+            points_of(extracts, self._settings),
+            self._settings.point_bytes,
         )
 
-    def _load(self, item: Item, cuts: Pyramid, feed: Feed) -> Result:
+    def _load(self, item: Item, extractors: Sequence[Extractor]) -> Result:
         entry, task = item.entry, item.task
         try:
             with in_turn(entry.state.size):
@@ -122,7 +127,7 @@ class ShardWorker:
                 same = task.same(given.sha256)
                 if same is None and item.may_be_moved and given.sha256 in self._gone:
                     return Same(entry.path, entry.state, self._gone[given.sha256], moved=True)
-                result = _watched(load_content)(given, same, cuts, feed)
+                result = _watched(load_content)(given, same, extractors)
                 return replace(result, load=_watched(result.load)) if isinstance(result, Several) else result
         except ImageError as error:
             return Failure(entry.path, entry.state, error.reason, error.passing)

@@ -7,17 +7,16 @@ A shard is committed when it is full or old enough, so that an interruption cost
 
 import hashlib
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
 
 from ..encoders import Encoder
 from ..errors import ImageError, PatchseekError
 from ..images import EXTENSIONS
-from ..patches import Feed
 from ..patterns import Given
-from ..regions import Pyramid
 from ..store import Failure, FileState, Store, Writer
+from ._extractors import Extractor, Regions, extractors_of, features_of, points_of
 from ._leave import take_leave
 from ._load import (
     MAX_FILE_BYTES,
@@ -34,6 +33,7 @@ from ._own import require_own
 from ._pipeline import encode_stream, map_ahead
 from ._place import Walked, find_pictures, find_place, visit
 from ._plan import Missing, Plan
+from ._points import PointsReport, add_points
 from ._report import AddReport
 from ._run import OnProgress, Run
 from ._scan import (
@@ -61,10 +61,13 @@ __all__ = [
     "SKIPPED_FOLDERS",
     "AddReport",
     "Content",
+    "Extractor",
     "Missing",
     "OnProgress",
     "Place",
     "Plan",
+    "PointsReport",
+    "Regions",
     "Result",
     "Same",
     "Scan",
@@ -74,15 +77,19 @@ __all__ = [
     "add_file",
     "add_files",
     "add_folder",
+    "add_points",
     "add_stream",
     "encode_stream",
     "encode_tasks",
+    "extractors_of",
+    "features_of",
     "find_pictures",
     "in_turn",
     "is_file",
     "is_there",
     "load_content",
     "map_ahead",
+    "points_of",
     "read_file",
     "require_own",
     "suffix_of",
@@ -247,11 +254,11 @@ def add_stream(
                 else:
                     yield name, content
 
-        def load(task: tuple[str, bytes], cuts: Pyramid, feed: Feed) -> Result:
+        def load(task: tuple[str, bytes], extractors: Sequence[Extractor]) -> Result:
             name, content = task
             state = FileState(len(content), 0)
             try:
-                return load_page(Content.of(name, state, content), cuts, feed)
+                return load_page(Content.of(name, state, content), extractors)
             except ImageError as error:
                 return Failure(name, state, error.reason, error.passing)
 
@@ -260,7 +267,7 @@ def add_stream(
     return run.report
 
 
-def _look_into(plan: Plan, task: Task, pyramid: Pyramid, feed: Feed, *, has_pages: bool) -> Result:
+def _look_into(plan: Plan, task: Task, extractors: Sequence[Extractor], *, has_pages: bool) -> Result:
     """Read a file once: recognise it by its hash, or decode it and cut it into patches."""
     assert isinstance(plan.place.root, Path), "a folder"
     file = plan.place.root / task.path
@@ -269,6 +276,6 @@ def _look_into(plan: Plan, task: Task, pyramid: Pyramid, feed: Feed, *, has_page
             content = read_file(file, task.path, task.state.size)
             given = Content.of(task.path, task.state, content, file, has_pages=has_pages)
             same = task.same(given.sha256) or plan.claim(task, given.sha256)
-            return load_content(given, same, pyramid, feed)
+            return load_content(given, same, extractors)
     except ImageError as error:
         return Failure(task.path, task.state, error.reason, error.passing)

@@ -6,35 +6,33 @@ load (threads): read, hash, decode, cut -> full batches across pictures -> encod
 import hashlib
 import os
 import threading
-from collections.abc import Callable, Generator, Iterable, Iterator
-from contextlib import AbstractContextManager, closing, nullcontext
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager, ExitStack, closing, nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TypeVar
 
-import numpy as np
-
 from .._files import MAX_FILE_BYTES as MAX_FILE_BYTES
 from .._files import open_regular, too_large
-from ..encoders import DenseEncoder, Encoder, Features, flaw
 from ..errors import ImageError
 from ..images import Picture, count_pages, read
-from ..patches import Feed, Patches, cut, decodings, joined, need_of
-from ..regions import Pyramid
-from ..store import Failure, FileState, NewPicture, may_have_pages, page_path
-from ._pipeline import WholePictures, encode_stream, map_ahead
+from ..originals import open_original
+from ..patches import Patches
+from ..store import Failure, FileState, Image, NewPicture, may_have_pages, page_path
+from ._extractors import Batched, Extractor, Extracts, extract
+from ._pipeline import encode_stream, map_ahead
 from ._tasks import Same
 
 T = TypeVar("T")
-_NONE: Patches = np.empty((0, 0, 0, 3), np.uint8)  # so that a picture on its way does not hold on to its patches
 
 
 @dataclass(frozen=True)
 class Loaded:
-    """A picture cut into patches (R, S, S, 3)."""
+    """A picture and what is made of it."""
 
     picture: NewPicture
-    patches: Patches
+    extracts: Extracts
+    # by an extractor's kind what it made; of a Batched one the pieces, until they are encoded
     note: str | None = None
     # what a person should know of it, see Picture
 
@@ -106,10 +104,10 @@ class Content:
         return cls(path, state, content, sha256, file, has_pages and may_have_pages(path))
 
 
-def load_content(given: Content, same: Same | None, pyramid: Pyramid, feed: Feed) -> Result:
+def load_content(given: Content, same: Same | None, extractors: Sequence[Extractor]) -> Result:
     """Decode a file's pages and cut them; same: those that the collection has. Raises ImageError for a file of one."""
     if not given.has_pages:
-        return replace(same, n_pages=1) if same else load_page(given, pyramid, feed, n_pages=1)
+        return replace(same, n_pages=1) if same else load_page(given, extractors, n_pages=1)
     n_pages = count_pages(given.content)
     kept = {} if same is None else {page: image for page, image in same.by_page.items() if page <= n_pages}
     known = replace(same, images=tuple(kept.values()), n_pages=n_pages) if same and kept else None
@@ -117,80 +115,91 @@ def load_content(given: Content, same: Same | None, pyramid: Pyramid, feed: Feed
     if not missing and known is not None:
         return known
     if n_pages == 1:
-        return load_page(given, pyramid, feed, n_pages=1)
+        return load_page(given, extractors, n_pages=1)
     source = given if given.file is None else replace(given, content=b"")
 
     def load(page: int) -> Loaded | Failure:
         try:
-            return load_page(source, pyramid, feed, page, n_pages)
+            return load_page(source, extractors, page, n_pages)
         except ImageError as error:
             return Failure(page_path(given.path, page), given.state, error.reason, error.passing, given.sha256)
 
     return Several(missing, load, known)
 
 
-def load_page(given: Content, pyramid: Pyramid, feed: Feed, page: int = 1, n_pages: int | None = None) -> Loaded:
+def load_page(given: Content, extractors: Sequence[Extractor], page: int = 1, n_pages: int | None = None) -> Loaded:
     """Decode a picture and cut it. Raises ImageError."""
     path = page_path(given.path, page)
-    picture: Picture | None = None
-    patches: list[Patches] = []
-    for part in decodings(pyramid):
-        if picture is None or picture.is_shrunk:
-            picture = read(given.content or given.file or b"", need=need_of(part, feed), name=path, page=page)
-        try:
-            patches.append(cut(picture, part, feed))
-        except MemoryError as error:
-            raise ImageError(path, "too little memory to cut it", passing=True) from error
-    assert picture is not None  # a pyramid has a level
+
+    def decode(need: int | None) -> Picture:
+        return read(given.content or given.file or b"", need=need, name=path, page=page)
+
+    picture, extracts = extract(decode, extractors, path)
     size = picture.width, picture.height
     new = NewPicture(path, given.state, given.sha256, *size, n_pages if page == 1 else None)
-    return Loaded(new, patches[0] if len(patches) == 1 else joined(patches), picture.note)
+    return Loaded(new, extracts, picture.note)
+
+
+def load_original(image: Image, extractors: Sequence[Extractor]) -> tuple[Picture, Extracts]:
+    """A picture of a collection, and what is made of it, if it is still what was indexed. Raises ImageError."""
+    return extract(lambda need: open_original(image, need=need), extractors, image.path)
 
 
 def encode_tasks(
     tasks: Iterable[T],
-    load: Callable[[T, Pyramid, Feed], Result],
-    encoder: Encoder,
-    pyramid: Pyramid,
+    load: Callable[[T, Sequence[Extractor]], Result],
+    extractors: Sequence[Extractor],
     n_workers: int | None,
     on_other: Callable[[Same | Failure], None],
-) -> Generator[tuple[Loaded, Features], None, None]:
-    """(picture without its patches, features (R * D) or (R, D) float32) of every task that `load` makes a picture of.
+) -> Generator[Loaded, None, None]:
+    """Every picture that `load` makes of a task, in order, with what is to be kept of it by the extractors' kinds.
 
     load: called in n_workers threads, by default one a core. on_other: hears of what is not to be encoded, and of what
-    the encoder has no features for: a failure that passes, since another way of computing may have some.
+    an extractor gives no sound values for: a failure that passes, since another way of computing may have some.
     The pages of a file are loaded a few at a time, its first one last, so that where that is there all are.
     """
-    feed, cuts, name = encoder.feed, pyramid, encoder.identity.name
-    if isinstance(encoder, DenseEncoder):
-        encoder, cuts = WholePictures(encoder, pyramid.boxes), Pyramid((0,))
     n_workers = n_workers or os.cpu_count() or 1
+    with ExitStack() as opened:
+        results = map_ahead(lambda task: load(task, extractors), tasks, n_workers, 2 * n_workers)
+        loaded = opened.enter_context(closing(results))
+        stream = opened.enter_context(closing(_pictures(loaded, n_workers, on_other)))
+        for extractor in extractors:
+            if isinstance(extractor, Batched):
+                stream = opened.enter_context(closing(_encoded(stream, extractor, on_other)))
+        yield from stream
 
-    def single(results: Iterable[Result]) -> Iterator[Loaded | Same | Failure]:
-        for result in results:
-            if isinstance(result, Several):
-                with closing(map_ahead(result.load, result.pages, n_workers, n_workers + 1)) as pages:
-                    yield from pages
-                if result.same is not None:
-                    yield result.same
+
+def _pictures(
+    results: Iterable[Result], n_workers: int, on_other: Callable[[Same | Failure], None]
+) -> Generator[Loaded, None, None]:
+    """The pictures of what was loaded, a page each."""
+    for result in results:
+        if isinstance(result, Several):
+            with closing(map_ahead(result.load, result.pages, n_workers, n_workers + 1)) as pages:
+                yield from _pictures(pages, n_workers, on_other)
+            if result.same is not None:
+                on_other(result.same)
+        elif isinstance(result, Loaded):
+            yield result
+        else:
+            on_other(result)
+
+
+def _encoded(
+    pictures: Iterable[Loaded], extractor: Batched, on_other: Callable[[Same | Failure], None]
+) -> Generator[Loaded, None, None]:
+    """The pictures with what an extractor makes of its pieces in their place."""
+    kind = extractor.kind
+
+    def pieces() -> Iterator[tuple[Loaded, Patches]]:
+        for picture in pictures:  # one on its way does not hold on to its pieces
+            others = {other: values for other, values in picture.extracts.items() if other != kind}
+            yield replace(picture, extracts=others), picture.extracts[kind]
+
+    with closing(encode_stream(pieces(), extractor)) as stream:
+        for picture, encoded in stream:
+            values, new = extractor.whole(encoded), picture.picture
+            if reason := extractor.flaw(values):
+                on_other(Failure(new.path, new.state, reason, passing=True, sha256=new.sha256))
             else:
-                yield result
-
-    def patches(results: Iterable[Result]) -> Iterator[tuple[Loaded, Patches]]:
-        for result in single(results):
-            if isinstance(result, Loaded):
-                yield replace(result, patches=_NONE), result.patches
-            else:
-                on_other(result)
-
-    with (
-        closing(map_ahead(lambda task: load(task, cuts, feed), tasks, n_workers, 2 * n_workers)) as loaded,
-        closing(encode_stream(patches(loaded), encoder)) as encoded,
-    ):
-        for picture, features in encoded:
-            problem = flaw(features.reshape(pyramid.n_regions, -1))
-            if problem is None:
-                yield picture, features
-                continue
-            new, reason = picture.picture, f"the encoder {name} answers with {problem}"
-            on_other(Failure(new.path, new.state, reason, passing=True, sha256=new.sha256))
+                yield replace(picture, extracts={**picture.extracts, kind: values})

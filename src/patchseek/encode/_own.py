@@ -5,17 +5,17 @@ collection is what the encoder must make of them.
 """
 
 import logging
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
 
 from ..encoders import Encoder
 from ..errors import ImageError, StoreError
-from ..originals import open_original
-from ..patches import Feed, cut
 from ..regions import Pyramid
-from ..store import Failure, Image, NewPicture, Settings, Store, Writer
-from ._load import Loaded, encode_tasks
+from ..store import REGIONS, Failure, Image, NewPicture, Settings, Store, Writer
+from ._extractors import Extractor, Regions
+from ._load import Loaded, encode_tasks, load_original
 
 _N_PICTURES = 4
 _LEAST = 0.998
@@ -49,20 +49,21 @@ def agrees(store: Store, encoder: Encoder) -> bool:
 
     False, too, where no picture is left as it was indexed.
     """
-    pyramid, snapshot = store.settings.pyramid, store.snapshot()
+    snapshot = store.snapshot()
 
-    def load(image: Image, cuts: Pyramid, feed: Feed) -> Loaded | Failure:
+    def load(image: Image, extractors: Sequence[Extractor]) -> Loaded | Failure:
         try:
-            picture = open_original(image)
+            picture, extracts = load_original(image, extractors)
         except ImageError as error:
             return Failure(image.path, image.state, error.reason)
         new = NewPicture(str(image.id), image.state, image.sha256, picture.width, picture.height)
-        return Loaded(new, cut(picture, cuts, feed))
+        return Loaded(new, extracts)
 
     cosines = []
-    for loaded, found in encode_tasks(store.sample(_N_PICTURES), load, encoder, pyramid, 1, lambda _: None):
+    regions = Regions(encoder, store.settings.pyramid)
+    for loaded in encode_tasks(store.sample(_N_PICTURES), load, [regions], 1, lambda _: None):
         known = snapshot.features(np.flatnonzero(snapshot.ids == int(loaded.picture.path)))[0]
-        new = found.reshape(known.shape)
+        new = loaded.extracts[REGIONS]
         lengths = np.linalg.norm(known, axis=1) * np.linalg.norm(new, axis=1)
         cosines += ((known * new).sum(axis=1) / np.maximum(lengths, 1e-12)).tolist()
     return bool(cosines) and float(np.mean(cosines)) >= _LEAST

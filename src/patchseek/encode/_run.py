@@ -1,18 +1,15 @@
 """One pass over files: what is ready is committed shard by shard. Looks into none itself."""
 
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import closing
 from typing import TypeVar
 
-import numpy as np
-
-from ..encoders import Encoder, Features
+from ..encoders import Encoder
 from ..errors import StoreError
-from ..patches import Feed
-from ..regions import Pyramid
-from ..store import Failure, NewPicture, Writer, split_page
-from ._load import Result, encode_tasks
+from ..store import Failure, Writer, split_page
+from ._extractors import Extractor, extractors_of, features_of, points_of
+from ._load import Loaded, Result, encode_tasks
 from ._plan import Plan
 from ._report import AddReport
 from ._tasks import Place, Same
@@ -44,8 +41,7 @@ class Run:
         self._start_shard()
 
     def _start_shard(self) -> None:
-        self.pictures: list[NewPicture] = []
-        self.features: list[Features] = []
+        self.loaded: list[Loaded] = []
         self.failures: list[Failure] = []
         self.same: list[Same] = []
         self.shard_began = time.monotonic()
@@ -61,15 +57,18 @@ class Run:
             self.writer.forget_failures(self.place.root, plan.outdated)
 
     def encode(
-        self, tasks: Iterable[T], load: Callable[[T, Pyramid, Feed], Result], encoder: Encoder, n_workers: int | None
+        self,
+        tasks: Iterable[T],
+        load: Callable[[T, Sequence[Extractor]], Result],
+        encoder: Encoder,
+        n_workers: int | None,
     ) -> None:
         """Load (in threads) and encode every task, committing on the way, and also when interrupted."""
-        encoded = encode_tasks(tasks, load, encoder, self.writer.store.settings.pyramid, n_workers, self._note)
-        with closing(encoded):
+        extractors = extractors_of(self.writer.store.settings, encoder)
+        with closing(encode_tasks(tasks, load, extractors, n_workers, self._note)) as encoded:
             try:
-                for loaded, features in encoded:
-                    self.pictures.append(loaded.picture)
-                    self.features.append(features)
+                for loaded in encoded:
+                    self.loaded.append(loaded)
                     is_changed = self.is_known(loaded.picture.path)
                     self.report.changed += is_changed
                     self.report.added += not is_changed
@@ -96,7 +95,7 @@ class Run:
         self._commit_if_due()
 
     def _commit_if_due(self) -> None:
-        if self.is_full(len(self.pictures), time.monotonic() - self.shard_began):
+        if self.is_full(len(self.loaded), time.monotonic() - self.shard_began):
             self.commit()
 
     def _advance(self, path: str) -> None:
@@ -110,9 +109,9 @@ class Run:
         """Make everything that is ready permanent."""
         if self.same:
             self.writer.move(self.place.root, [move for same in self.same for move in same.moves])
-        if self.pictures or self.failures:
-            settings = self.writer.store.settings
-            shape = (len(self.pictures), settings.pyramid.n_regions, settings.encoder.dim)
-            features = np.array(self.features, np.float16).reshape(shape)
-            self.writer.commit(self.place.root, self.pictures, features, self.failures)
+        if self.loaded or self.failures:
+            pictures, settings = [loaded.picture for loaded in self.loaded], self.writer.store.settings
+            extracts = [loaded.extracts for loaded in self.loaded]
+            features, points = features_of(extracts, settings), points_of(extracts, settings)
+            self.writer.commit(self.place.root, pictures, features, self.failures, points)
         self._start_shard()

@@ -147,6 +147,7 @@ class Writer:
         with self._catalogue.writing() as db:
             for number, part in new.items():
                 put_part(db, number, part)
+        self._remove_orphans()
         return sum(map(len, given.values()))
 
     def _require_codes(self, points: Sequence[Codes | None]) -> None:
