@@ -10,7 +10,7 @@ import pytest
 import patchseek
 
 PIXELS = ["errors", "boxes", "regions", "images", "patches", "encoders", "patterns", "store", "originals", "encode"]
-ANSWERS = ["indexes", "search", "rerank", "confidence", "answers", "queries", "collection"]
+ANSWERS = ["indexes", "search", "rerank", "rank", "confidence", "answers", "queries", "collection"]
 FIGURES = ["datasets", "metrics", "breakdowns", "evaluate", "compression"]
 EDGES = ["draw", "report", "plan", "records", "distributed", "server", "cli"]
 PARTS = PIXELS + ANSWERS + FIGURES + EDGES
