@@ -26,6 +26,7 @@ from patchseek.confidence import find_strangers
 from patchseek.datasets import Dataset, open_dataset
 from patchseek.images import read
 from patchseek.indexes import open_index
+from patchseek.rank import FITTING
 from patchseek.rerank import Refiner, need
 from patchseek.search import encode_query
 
@@ -68,7 +69,7 @@ def judge(collection: Collection, data: Dataset, chosen: dict[str, str]) -> dict
     snapshot = collection.store.snapshot()
     engine = open_index("exact", snapshot)
     found = find_strangers(engine, snapshot, collection.store, collection.encoder)
-    copies = [Path(image.path).stem == Path(match.image.path).stem for image, match, _ in found]
+    copies = [Path(image.path).stem == Path(stranger.picture.path).stem for image, stranger in found]
     background = collection.background
     assert background
     sure = []
@@ -76,7 +77,7 @@ def judge(collection: Collection, data: Dataset, chosen: dict[str, str]) -> dict
         if set(data.positives(query)) & set(chosen.values()):
             first = collection.search(query.image, box=query.box, top=1)[0]
             sure.append(first.confidence)
-    median, spread = background.fitting
+    median, spread = background.kinds[FITTING]
     return {
         "pictures": len(collection),
         "strangers, median": round(median, 3),

@@ -16,8 +16,8 @@ import json
 import os
 import tempfile
 import time
-from collections.abc import Callable
-from dataclasses import replace
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -32,7 +32,9 @@ from patchseek.datasets import Dataset, open_dataset
 from patchseek.draw import ANSWER, RIGHT, Tile, contact_sheet, save
 from patchseek.encoders import Encoder, open_encoder
 from patchseek.images import read
-from patchseek.rerank import Recipe, Refiner, need
+from patchseek.rank import Candidate, Step, View, closer_looks, rank
+from patchseek.rerank import Recipe
+from patchseek.search import Query
 
 N_REFINED = 20
 THRESHOLDS = (0.1, 0.2, 0.3, 0.5, 0.7)
@@ -106,28 +108,34 @@ def auroc(present: list[float], absent: list[float]) -> float:
     return float((a > b).mean() + (a == b).mean() / 2)
 
 
+@dataclass(frozen=True)
+class Without:
+    """A step that leaves pictures out, by their names."""
+
+    names: frozenset[str]
+    n: int
+
+    def look(self, _: Query, __: View[str], candidates: Sequence[Candidate[str]]) -> list[Candidate[str]]:
+        """The others."""
+        return [candidate for candidate in candidates if candidate.picture not in self.names]
+
+
 def measure_confidence(
-    data: Dataset, gallery: ev.Gallery, asked: list[Any], encoder: Encoder, background: Background
+    data: Dataset, gallery: ev.Gallery, asked: list[Query], encoder: Encoder, background: Background
 ) -> dict[str, float]:
     """AUROC of the first result's confidence, with and without refinement, and what thresholds let through."""
-    hits = ev.open_engine(gallery, ev.EvalSettings()).search(
-        np.array([query.feature for query in asked]), gallery.snapshot.n_live
-    )
-    files = {picture.id: picture.image for picture in data.gallery}
-    pyramid = gallery.store.settings.pyramid
+    n, engine = gallery.snapshot.n_live, ev.open_engine(gallery, ev.EvalSettings())
+    views = ev.ask(data, gallery, engine, np.array([query.feature for query in asked]), n)
     found: dict[str, tuple[list[float], list[float]]] = {"grid": ([], []), "refined": ([], [])}
-    for q, (entry, query) in enumerate(zip(data.queries, asked, strict=True)):
-        ignored, positives = set(data.ignored(entry)), set(data.positives(entry))
+    for entry, query, view in zip(data.queries, asked, views, strict=True):
+        ignored, positives = frozenset(data.ignored(entry)), frozenset(data.positives(entry))
         for is_absent in (False, True):
-            dropped = ignored | positives if is_absent else ignored
-            columns = zip(hits.positions[q].tolist(), hits.regions[q].tolist(), hits.scores[q].tolist(), strict=True)
-            rows = [(gallery.ids[p][0], p, r, s) for p, r, s in columns if gallery.ids[p][0] not in dropped][:N_REFINED]
-            pictures = (read(files[name], need=need(encoder)) for name, *_ in rows)
-            regions = np.array([pyramid.boxes_of(*gallery.sizes[p])[r] for _, p, r, _ in rows])
-            finer = Refiner(query, encoder).refine(pictures, regions)
-            first = max((f for f in finer if f is not None), key=lambda f: f.score)
-            found["grid"][is_absent].append(background.confidence(rows[0][3]))
-            found["refined"][is_absent].append(background.confidence(rows[0][3], first.evidence))
+            left_out = Without(ignored | positives if is_absent else ignored, n)
+            for way, steps in (("grid", []), ("refined", closer_looks(encoder, N_REFINED))):
+                first = rank(query, view, [left_out, *steps], n)[0]
+                sure = background.confidence(first.evidence)
+                assert sure is not None
+                found[way][is_absent].append(sure)
     figures = {f"AUROC {name}": round(auroc(*pair), 3) for name, pair in found.items()}
     present, absent = (np.array(values) for values in found["refined"])
     for threshold in THRESHOLDS:
@@ -160,27 +168,24 @@ def measure(
     with tempfile.TemporaryDirectory() as temporary:
         gallery = ev.encode_gallery(data, encoder, ev.EvalSettings().pyramid, Path(temporary))
         asked = ev.read_queries(data, encoder)
-        features = np.array([query.feature for query in asked])
         engine = ev.open_engine(gallery, ev.EvalSettings())
 
-        def run(make: Callable[[Any], Refiner] | None) -> tuple[dict[str, Any], float]:
-            settings, began = ev.EvalSettings(refine=N_REFINED if make else 0), time.perf_counter()
-            refiners = [make(query) for query in asked] if make else []
-            found = ev.run_benchmark(data, gallery, features, engine, settings, refiners)
+        def run(steps: Sequence[Step[str]]) -> tuple[dict[str, Any], float]:
+            settings, began = ev.EvalSettings(refine=N_REFINED if steps else 0), time.perf_counter()
+            found = ev.run_benchmark(data, gallery, asked, engine, settings, steps)
             return found, (time.perf_counter() - began) / len(asked)
 
         table: dict[str, dict[str, float]] = {}
-        blind = Blind(encoder)
-        ways: dict[str, Callable[[Any], Refiner] | None] = {"grid": None}
-        ways["shifted patches by likeness, no map"] = lambda query: Refiner(query, blind)
-        ways |= {name: lambda query, recipe=recipe: Refiner(query, encoder, recipe) for name, recipe in STEPS.items()}
-        for name, make in ways.items() if "ways" in parts else ():
+        ways: dict[str, Sequence[Step[str]]] = {"grid": ()}
+        ways["shifted patches by likeness, no map"] = closer_looks(Blind(encoder), N_REFINED)
+        ways |= {name: closer_looks(encoder, N_REFINED, recipe) for name, recipe in STEPS.items()}
+        for name, steps in ways.items() if "ways" in parts else ():
             if wanted is not None and name not in wanted:
                 continue
-            results, seconds = run(make)
+            results, seconds = run(steps)
             table[name] = judge(results, data, scorer, folder) | {"seconds": round(seconds, 2)}
             print(f"{data.name}: {name}: {table[name]}", flush=True)
-            if pictures and make and name.endswith("the default"):
+            if pictures and name.endswith("the default"):
                 draw(results, data, pictures)
         figures: dict[str, Any] = {"ways": table} if table else {}
         if "confidence" in parts:

@@ -11,6 +11,7 @@ import argparse
 import os
 import tempfile
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -27,8 +28,7 @@ from patchseek.encoders import Encoder, open_encoder
 from patchseek.images import Picture, read
 from patchseek.metrics import average_precision, make_ranking
 from patchseek.patches import crop, cut
-from patchseek.rerank import Refiner
-from patchseek.search import Query, encode_query
+from patchseek.search import encode_query
 
 Vector = NDArray[np.float32]
 AUGMENTATIONS: dict[str, tuple[tuple[float, float, bool], ...]] = {  # degrees, zoom, mirrored
@@ -88,10 +88,10 @@ class Bench:
     def refined(self, features: Sequence[Vector]) -> float:
         """The same after refinement of the first 20."""
         asked = [encode_query(p, self.encoder, b) for p, b in zip(self.pictures, self.boxes, strict=True)]
-        refiners = [Refiner(Query(f, a.cells), self.encoder) for f, a in zip(features, asked, strict=True)]
+        queries = [replace(a, feature=f) for f, a in zip(features, asked, strict=True)]
         settings = ev.EvalSettings(refine=20)
         engine = ev.open_engine(self.gallery, settings)
-        results = ev.run_benchmark(self.data, self.gallery, np.array(features), engine, settings, refiners)
+        results = ev.run_benchmark(self.data, self.gallery, queries, engine, settings, settings.steps(self.encoder))
         return float(ev.score(results, self.data)["metrics"]["mAP"])
 
     def augmented(self, changes: Sequence[tuple[float, float, bool]]) -> list[Vector]:

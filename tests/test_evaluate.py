@@ -9,12 +9,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from patchseek import Collection
 from patchseek import evaluate as ev
 from patchseek.compression import compress_report, pq_engine, recall
 from patchseek.datasets import open_dataset
 from patchseek.errors import DatasetError, EngineError, PatchseekError
 from patchseek.report import draw_results, write_report
-from patchseek.rerank import Refiner
 
 from .conftest import blot
 
@@ -60,9 +60,9 @@ def test_the_right_picture_comes_first_with_the_box_of_its_quarter(dataset, tiny
 
 def test_refinement_settles_the_first_anew_and_leaves_the_rest_below(dataset, tiny, tmp_path):
     settings = ev.EvalSettings(level=1, refine=4)
-    gallery, queries, engine, plain = run(dataset, tiny, tmp_path)
-    refiners = [Refiner(query, tiny) for query in ev.read_queries(dataset, tiny)]
-    refined = ev.run_benchmark(dataset, gallery, queries, engine, settings, refiners)
+    gallery, _, engine, plain = run(dataset, tiny, tmp_path)
+    asked = ev.read_queries(dataset, tiny)
+    refined = ev.run_benchmark(dataset, gallery, asked, engine, settings, settings.steps(tiny))
     for name, ranked in refined["results"].items():
         before = plain["results"][name]
         assert {entry[0] for entry in ranked[:4]} == {entry[0] for entry in before[:4]}
@@ -70,6 +70,22 @@ def test_refinement_settles_the_first_anew_and_leaves_the_rest_below(dataset, ti
         scores = [entry[1] for entry in ranked]
         assert scores == sorted(scores, reverse=True)
     assert ev.score(refined, dataset)["metrics"]["mAP"] == 1
+
+
+def test_a_benchmark_ranks_as_a_search_does(dataset, tiny, tmp_path):
+    collection = Collection.open(tmp_path / "collection", encoder=tiny, pyramid=ev.EvalSettings(level=1).pyramid)
+    collection.add(dataset.folder, exclude=["q*.png"])
+    gallery, _, engine, _ = run(dataset, tiny, tmp_path)
+    for settings in (ev.EvalSettings(level=1, refine=6), ev.EvalSettings(level=1, refine=6, top=3)):
+        steps = settings.steps(tiny)
+        found = ev.run_benchmark(dataset, gallery, ev.read_queries(dataset, tiny), engine, settings, steps)["results"]
+        for query in dataset.queries:
+            matches = collection.search(query.image, box=query.box, top=settings.top, refine=settings.refine)
+            assert len(matches) == (settings.top or 10)
+            listed = [[f"g{match.image.path.removesuffix('.png')}", list(match.pixels)] for match in matches]
+            assert [[name, box] for name, _, box in found[query.id]] == listed
+            scores = [score for _, score, _ in found[query.id]][: settings.refine]
+            assert scores == pytest.approx([match.score for match in matches][: settings.refine], abs=1e-5)
 
 
 def test_distractors_in_tars_are_refined_like_those_with_files(dataset, tiny, tmp_path):
@@ -85,19 +101,20 @@ def test_distractors_in_tars_are_refined_like_those_with_files(dataset, tiny, tm
     rows += [{"id": name, "image": f"{name}.png", "instance": None, "bbox": None} for name in names]
     (tmp_path / "set" / "gallery.json").write_text(json.dumps(rows))
     unpacked = open_dataset(tmp_path / "set")
-    refiners = [Refiner(query, tiny) for query in ev.read_queries(dataset, tiny)]
+    asked, settings = ev.read_queries(dataset, tiny), ev.EvalSettings(level=1, refine=6)
     found = []
     for data, tars in ((dataset, [tmp_path / "more.tar"]), (unpacked, [])):
-        gallery, queries, engine, _ = run(data, tiny, tmp_path / "cache", distractors=tars)
-        results = ev.run_benchmark(data, gallery, queries, engine, ev.EvalSettings(level=1, refine=6), refiners)
+        gallery, _, engine, _ = run(data, tiny, tmp_path / "cache", distractors=tars)
+        results = ev.run_benchmark(data, gallery, asked, engine, settings, settings.steps(tiny))
         found.append({q: {name: rest for name, *rest in ranked} for q, ranked in results["results"].items()})
         assert ev.score(results, data)["metrics"]["mAP"] < 1
     for packed, loose in zip(found[0].values(), found[1].values(), strict=True):
         assert packed == {names.get(name, name): rest for name, rest in loose.items()}
-    gallery, queries, engine, _ = run(dataset, tiny, tmp_path / "cache", distractors=[tmp_path / "more.tar"])
+    gallery, _, engine, _ = run(dataset, tiny, tmp_path / "cache", distractors=[tmp_path / "more.tar"])
     (tmp_path / "more.tar").write_bytes(b"")
+    settings = ev.EvalSettings(level=1, refine=12)
     with pytest.raises(DatasetError, match=r"more\.tar"):
-        ev.run_benchmark(dataset, gallery, queries, engine, ev.EvalSettings(level=1, refine=12), refiners)
+        ev.run_benchmark(dataset, gallery, asked, engine, settings, settings.steps(tiny))
 
 
 def test_a_results_file_says_what_it_was_made_with_and_can_be_scored_again(dataset, tiny, tmp_path):

@@ -11,7 +11,7 @@ import patchseek
 
 PIXELS = ["errors", "boxes", "regions", "images", "patches", "encoders"]
 KEPT = ["points", "patterns", "store", "originals", "encode"]
-ANSWERS = ["indexes", "search", "rerank", "confidence", "answers", "queries", "collection"]
+ANSWERS = ["indexes", "search", "rerank", "rank", "confidence", "answers", "queries", "collection"]
 FIGURES = ["datasets", "metrics", "breakdowns", "evaluate", "compression"]
 EDGES = ["draw", "report", "plan", "records", "distributed", "server", "cli"]
 PARTS = PIXELS + KEPT + ANSWERS + FIGURES + EDGES

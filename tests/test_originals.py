@@ -137,7 +137,7 @@ def test_confidence_is_not_measured_by_what_has_changed(collection, folder):
 
     snapshot = collection.store.snapshot()
     now = measure_background(open_index("exact", snapshot), snapshot, collection.store, collection.encoder)
-    assert now.likeness == pytest.approx(before.likeness, abs=0.15)
+    assert now.kinds["likeness"] == pytest.approx(before.kinds["likeness"], abs=0.15)
 
 
 def test_the_command_line_says_it_once_and_draws_no_box(tmp_path, folder):

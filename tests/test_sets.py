@@ -7,12 +7,10 @@ import importlib.util
 from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
 import pytest
 
 from patchseek import evaluate as ev
 from patchseek.datasets import open_dataset
-from patchseek.rerank import Refiner
 
 BENCHMARK = Path(__file__).parent.parent / "benchmarks" / "quality.py"
 lenient = pytest.mark.filterwarnings("ignore::ResourceWarning", "ignore::pytest.PytestUnraisableExceptionWarning")
@@ -81,11 +79,11 @@ class TestCompositeSet(Found):
         collection, settings = indexed[0], ev.EvalSettings(refine=10)
         gallery = as_gallery(collection, ids)
         asked = ev.read_queries(data, collection.encoder)
-        features, engine = np.array([query.feature for query in asked]), ev.open_engine(gallery, settings)
-        plain = ev.run_benchmark(data, gallery, features, engine, ev.EvalSettings())
+        engine = ev.open_engine(gallery, settings)
+        plain = ev.run_benchmark(data, gallery, asked, engine, ev.EvalSettings())
         few = replace(data, queries=data.queries[:10])
-        refiners = [Refiner(query, collection.encoder) for query in asked[:10]]
-        refined = ev.run_benchmark(few, gallery, features, engine, settings, refiners)
+        steps = settings.steps(collection.encoder)
+        refined = ev.run_benchmark(few, gallery, asked[:10], engine, settings, steps)
         for query in data.queries[10:]:
             plain["results"].pop(query.id)
         before, after = (

@@ -15,7 +15,6 @@ from patchseek.compression import compress_report
 from patchseek.datasets import open_dataset, write_similarities
 from patchseek.errors import PatchseekError
 from patchseek.metrics import Ranking, average_precision, make_ranking, only
-from patchseek.rerank import Refiner
 
 from .conftest import blot
 
@@ -43,10 +42,9 @@ def make_set(folder, *, copies_first):
 def run(dataset, tiny, cache, **settings):
     settings = ev.EvalSettings(level=1, **settings)
     gallery = ev.encode_gallery(dataset, tiny, settings.pyramid, cache)
-    queries = ev.encode_queries(dataset, tiny)
-    refiners = [Refiner(query, tiny) for query in ev.read_queries(dataset, tiny)] if settings.refine else []
+    queries, asked = ev.encode_queries(dataset, tiny), ev.read_queries(dataset, tiny)
     engine = ev.open_engine(gallery, settings)
-    return gallery, queries, engine, ev.run_benchmark(dataset, gallery, queries, engine, settings, refiners)
+    return gallery, queries, engine, ev.run_benchmark(dataset, gallery, asked, engine, settings, settings.steps(tiny))
 
 
 def official_map(results, k):

@@ -1,7 +1,8 @@
-"""From a query to the list a person sees: search, refine, judge, collapse. Joins the parts to its left."""
+"""From a query to the list a person sees: rank, judge, collapse. Joins the parts to its left."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from itertools import groupby
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,9 +13,10 @@ from .encoders import Encoder
 from .errors import QueryError
 from .indexes import Index
 from .originals import has_changed
-from .rerank import OnStep, Refiner, go_on
-from .search import FoundBox, Match, Query, Rows, find_rows
-from .store import Choice, Moment, Snapshot, Store, Words
+from .rank import FITTING, Candidate, StoreView, closer_looks, rank
+from .rerank import OnStep, Refiner, go_on, need
+from .search import FoundBox, Match, Query
+from .store import Choice, Image, Moment, Snapshot, Store, Words
 
 SAME_PICTURE = 0.95
 """Mean cosine of the regions of two pictures, region by region, from which they count as one."""
@@ -75,6 +77,11 @@ class Searched:
     on_step: OnStep = go_on
     # also called before each search and before a file is looked at
 
+    @property
+    def view(self) -> StoreView:
+        """Its pictures, for `rank`."""
+        return StoreView(self.index, self.snapshot, self.store, self.among)
+
 
 def answer(
     query: Query, options: SearchOptions, searched: Searched, on_progress: OnProgress | None = None
@@ -84,53 +91,48 @@ def answer(
         chosen = np.isin(searched.snapshot.ids, options.choice.ids(searched.store))
         searched = replace(searched, among=chosen)
     n_wanted = options.top or searched.snapshot.n_live
-    rows = _find_and_refine(query, options, searched, n_wanted, on_progress)
+    candidates = _rank(query, options, searched, n_wanted, on_progress)
     if options.expand:
-        query = expand(query, rows[: options.expand], searched.snapshot)
-        rows = _find_and_refine(query, options, searched, n_wanted, on_progress)
+        query = expand(query, candidates[: options.expand], searched.snapshot)
+        candidates = _rank(query, options, searched, n_wanted, on_progress)
     if options.distinct:
-        rows = _distinct(rows, searched.snapshot)
+        candidates = _distinct(candidates, searched.snapshot)
+    found = [(_judged(candidate, searched.background), candidate) for candidate in candidates]
     if options.min_confidence is not None:
-        rows = [row for row in rows if row[0].confidence is None or row[0].confidence >= options.min_confidence]
-    rows = rows[:n_wanted]
-    matches = [_with_copies(query, row, searched) for row in rows] if options.several else [row[0] for row in rows]
+        found = [(m, c) for m, c in found if m.confidence is None or m.confidence >= options.min_confidence]
+    found = found[:n_wanted]
+    matches = [_with_copies(query, m, c, searched) if options.several else m for m, c in found]
     return [*(_checked(match, searched.on_step) for match in matches[:MAX_CHECKED]), *matches[MAX_CHECKED:]]
 
 
-def _find_and_refine(
+def _rank(
     query: Query, options: SearchOptions, searched: Searched, n_wanted: int, on_progress: OnProgress | None
-) -> Rows:
+) -> list[Candidate[Image]]:
+    """The candidates, best first, with scores that never rise down the list."""
     searched.on_step()
-    n = max(n_wanted * (3 if options.distinct else 1), options.refine)
-    rows = find_rows(query.feature, searched.index, searched.snapshot, searched.store, n, searched.among)
-    first, rest = rows[: options.refine], rows[options.refine :]
-    found = _refine(query, [match for match, _, _ in first], searched, on_progress)
-    ratios = [f.score / m.likeness for (m, _, _), f in zip(first, found, strict=True) if f and m.likeness > 0]
-    usual = float(np.median(ratios)) if ratios else 1.0  # what refining makes of a score: for those without a file
-    background = searched.background
-    settled = [(_settled(m, f, usual, background), p, r) for (m, p, r), f in zip(first, found, strict=True)]
-    settled.sort(key=lambda row: -row[0].score)
-    scale = below([match.score for match, _, _ in settled], [match.score for match, _, _ in rest])
-    return settled + [(_settled(m, None, scale, background), p, r) for m, p, r in rest]
+    steps = closer_looks(searched.encoder, options.refine, on_step=searched.on_step, on_progress=on_progress)
+    ranked = rank(query, searched.view, steps, n_wanted * (3 if options.distinct else 1))
+    listed: list[Candidate[Image]] = []
+    for _, alike in groupby(ranked, key=lambda candidate: candidate.looks):
+        part = list(alike)
+        listed += _lowered(part, listed[-1].score) if listed else part
+    return listed
 
 
-def _refine(
-    query: Query, matches: Sequence[Match], searched: Searched, on_progress: OnProgress | None
-) -> list[FoundBox | None]:
-    """A finer box for each match; None where its file has gone, or holds another picture than was indexed."""
-    found: list[FoundBox | None] = []
-    for finer in Refiner(query, searched.encoder, on_step=searched.on_step).refine_matches(matches):
-        found.append(finer)
-        if on_progress:
-            on_progress(len(found), len(matches))
-    return found
+def _lowered(candidates: list[Candidate[Image]], least: float) -> list[Candidate[Image]]:
+    """The candidates, best first, with scores none of which is above `least`."""
+    best = candidates[0].score
+    if best > least and least <= 0:  # no factor brings them there
+        return [replace(each, score=each.score - (best - least)) for each in candidates]
+    scale = below([least], [best])
+    return candidates if scale == 1 else [replace(each, score=each.score * scale) for each in candidates]
 
 
-def _settled(match: Match, finer: FoundBox | None, scale: float, background: Background | None) -> Match:
-    """The match with its finer box, whose file was as indexed, or else with its score scaled; and how sure it is."""
-    evidence, score, box = (finer.evidence, finer.score, finer.box) if finer else (None, match.score * scale, match.box)
-    sure = background.confidence(match.likeness, evidence) if background else None
-    return replace(match, box=box, score=score, confidence=sure, changed=False if finer else match.changed)
+def _judged(candidate: Candidate[Image], background: Background | None) -> Match:
+    """The candidate as a match, and how sure it is."""
+    sure = background.confidence(candidate.evidence) if background else None
+    changed = False if candidate.finer else None
+    return Match(candidate.picture, candidate.score, candidate.box, sure, (), candidate.likeness, changed)
 
 
 def _checked(match: Match, on_step: OnStep) -> Match:
@@ -148,42 +150,46 @@ def below(refined: Sequence[float], plain: Sequence[float]) -> float:
     return max(min(refined), 0.0) / max(plain)
 
 
-def expand(query: Query, rows: Rows, snapshot: Snapshot) -> Query:
+def expand(query: Query, candidates: Sequence[Candidate[Image]], snapshot: Snapshot) -> Query:
     """Alpha query expansion: the query's feature and those of its first results, weighted by likeness to the ALPHA."""
-    if not rows:
+    if not candidates:
         return query
-    features = snapshot.features(np.array([position for _, position, _ in rows], np.int64))
-    winners = features[np.arange(len(rows)), [region for _, _, region in rows]]
-    weights = np.array([max(match.likeness, 0.0) for match, _, _ in rows]) ** ALPHA
+    features = snapshot.features(np.array([candidate.position for candidate in candidates], np.int64))
+    winners = features[np.arange(len(candidates)), [candidate.region for candidate in candidates]]
+    weights = np.array([max(candidate.likeness, 0.0) for candidate in candidates]) ** ALPHA
     feature = query.feature + weights @ winners
     return Query(np.asarray(feature / np.linalg.norm(feature), np.float32), query.cells)
 
 
-def _distinct(rows: Rows, snapshot: Snapshot) -> Rows:
-    """The rows without those whose picture is nearly that of a better one."""
-    kept: Rows = []
+def _distinct(candidates: Sequence[Candidate[Image]], snapshot: Snapshot) -> list[Candidate[Image]]:
+    """The candidates without those whose picture is nearly that of a better one."""
+    kept: list[Candidate[Image]] = []
     seen = np.empty((0, snapshot.n_regions * snapshot.dim), np.float32)
-    for row in rows:
-        feature = snapshot.features(np.array([row[1]], np.int64)).reshape(1, -1)
+    for candidate in candidates:
+        feature = snapshot.features(np.array([candidate.position], np.int64)).reshape(1, -1)
         if (seen @ feature[0] < SAME_PICTURE * snapshot.n_regions).all():
-            kept.append(row)
+            kept.append(candidate)
             seen = np.concatenate([seen, feature])
     return kept
 
 
-def _with_copies(query: Query, row: tuple[Match, int, int], searched: Searched) -> Match:
+def _with_copies(query: Query, match: Match, candidate: Candidate[Image], searched: Searched) -> Match:
     """The match with all copies in its picture: further ones only where they are not doubtful."""
-    match, position, _ = row
-    refiner = Refiner(query, searched.encoder, on_step=searched.on_step)
-    picture = refiner.open(match.image)
+    searched.on_step()
+    picture = searched.view.open(candidate, need(searched.encoder))
     if picture is None:
         return match
-    heat: NDArray[np.float32] = searched.snapshot.features(np.array([position], np.int64))[0] @ query.feature
-    regions = searched.store.settings.pyramid.boxes_of(match.image.width, match.image.height)[: len(heat)]
-    found = refiner.find_copies(picture, heat, regions)
+    features = searched.snapshot.features(np.array([candidate.position], np.int64))
+    heat: NDArray[np.float32] = features[0] @ query.feature
+    regions = searched.store.settings.pyramid.boxes_of(*candidate.size)[: len(heat)]
+    found = Refiner(query, searched.encoder, on_step=searched.on_step).find_copies(picture, heat, regions)
     if not found:
         return match
     first, *others = found
-    known = searched.background
-    sure = [each for each in others if known is None or known.confidence(each.likeness, each.evidence) >= DOUBTFUL]
+    sure = [each for each in others if not _is_doubtful(each, searched.background)]
     return replace(match, box=first.box, boxes=(first, *sure))
+
+
+def _is_doubtful(found: FoundBox, background: Background | None) -> bool:
+    sure = background.confidence({FITTING: found.evidence}) if background else None
+    return sure is not None and sure < DOUBTFUL

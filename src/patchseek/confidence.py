@@ -1,8 +1,9 @@
-"""How sure a match is: its score beside what pieces of the collection find in pictures that are not theirs.
+"""How sure a match is: its evidence beside what pieces of the collection find in pictures that are not theirs.
 
 A likeness of 0.7 means nothing by itself; it differs between encoders and collections. So random regions of the
-collection are used as queries, and the best stranger that each finds is noted. The confidence of a match is the share
-of such finds that score less, by a normal distribution through their median and their median deviation.
+collection are used as queries, and the best stranger that each finds is noted, with its evidence of each kind. The
+confidence of a match is the share of such finds whose evidence is less, by a normal distribution through their median
+and their median deviation. Kinds are taken for independent.
 
 Libraries are full of copies, resized ones, edited ones, bursts. What shows the very thing that a region shows is no
 stranger, whatever picture it is in: it is told by details that fit, and passed over.
@@ -10,8 +11,8 @@ stranger, whatever picture it is in: it is told by details that fit, and passed 
 
 import json
 import math
-from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,8 +21,9 @@ from .encoders import Encoder
 from .errors import ImageError, QueryError
 from .indexes import Index
 from .originals import open_original
-from .rerank import Refiner, need
-from .search import FoundBox, Match, Query, Rows, encode_query, find_rows
+from .rank import LIKENESS, Candidate, Refinement, StoreView, View, rank
+from .rerank import need
+from .search import Query, encode_query
 from .store import Image, Snapshot, Store
 
 N_REGIONS = 32
@@ -40,12 +42,10 @@ DOUBTFUL = 0.5
 
 @dataclass(frozen=True)
 class Background:
-    """What strangers score in a collection: medians and spreads."""
+    """What strangers score in a collection."""
 
-    likeness: tuple[float, float]
-    # of a region and the query
-    fitting: tuple[float, float]
-    # of the evidence of refined boxes
+    kinds: Mapping[str, tuple[float, float]]
+    # median and spread of each kind of evidence, see rank.Candidate
     n_images: int
     # pictures in the collection when it was measured
     passes_over_copies: bool = True
@@ -53,41 +53,51 @@ class Background:
 
     def to_json(self) -> str:
         """As text, for the catalogue."""
-        return json.dumps(asdict(self))
+        return json.dumps({**self.kinds, "n_images": self.n_images, "passes_over_copies": self.passes_over_copies})
 
     @classmethod
     def from_json(cls, text: str) -> "Background | None":
-        """What `to_json` wrote; None for what an earlier version wrote, which judged by other evidence."""
+        """What `to_json` wrote; None for what an early version wrote, which judged by other evidence."""
         fields = json.loads(text)
         if "fitting" not in fields:
             return None
-        of_today = fields.get("passes_over_copies", False)
-        return cls(tuple(fields["likeness"]), tuple(fields["fitting"]), fields["n_images"], of_today)
+        kinds = {kind: (value[0], value[1]) for kind, value in fields.items() if isinstance(value, list)}
+        return cls(kinds, fields["n_images"], fields.get("passes_over_copies", False))
 
     def is_of(self, n_images: int) -> bool:
         """Whether it can stand for a collection that holds so many pictures now: no more than a quarter is new."""
         return self.passes_over_copies and abs(n_images - self.n_images) <= self.n_images / 4
 
-    def confidence(self, likeness: float, evidence: float | None = None) -> float:
-        """In [0, 1]: for the likeness of a region, or for the evidence of a refined box where there is one."""
-        median, spread = self.likeness if evidence is None else self.fitting
-        value = likeness if evidence is None else evidence
-        return 0.5 * (1 + math.erf((value - median) / spread / math.sqrt(2)))
+    def confidence(self, evidence: Mapping[str, float]) -> float | None:
+        """In [0, 1], for evidence by kind; None where none of these kinds was measured.
+
+        How many spreads each lies above its median, summed and divided by the root of their number: of strangers,
+        whose kinds are independent, that has a standard normal distribution again (Stouffer et al. 1949).
+        """
+        known = [(value, *self.kinds[kind]) for kind, value in evidence.items() if kind in self.kinds]
+        if not known:
+            return None
+        above = sum((value - median) / spread for value, median, spread in known) / math.sqrt(len(known))
+        return 0.5 * (1 + math.erf(above / math.sqrt(2)))
 
 
 def measure_background(index: Index, snapshot: Snapshot, store: Store, encoder: Encoder) -> Background | None:
     """What strangers score; None where too few can be asked."""
-    found = find_strangers(index, snapshot, store, encoder)
+    found = [stranger for _, stranger in find_strangers(index, snapshot, store, encoder)]
     if len(found) < MIN_REGIONS:
         return None
-    likenesses, evidence = [match.likeness for _, match, _ in found], [box.evidence for _, _, box in found]
-    return Background(_robust(likenesses), _robust(evidence), snapshot.n_live)
+    values: dict[str, list[float]] = {LIKENESS: [stranger.likeness for stranger in found]}
+    for stranger in found:
+        for kind, value in stranger.evidence.items():
+            if kind != LIKENESS:
+                values.setdefault(kind, []).append(value)
+    return Background({kind: _robust(each) for kind, each in values.items()}, snapshot.n_live)
 
 
 def find_strangers(
     index: Index, snapshot: Snapshot, store: Store, encoder: Encoder, n: int = N_REGIONS
-) -> list[tuple[Image, Match, FoundBox]]:
-    """Search for n random regions in other pictures: the picture of each, and the best stranger with its finer box.
+) -> list[tuple[Image, Candidate[Image]]]:
+    """Search for n random regions in other pictures: the picture of each, and the best stranger, refined.
 
     The regions are those above level 0, where there are any: a whole picture is no object. Which they are, only the
     bytes of the pictures decide, so that copies of what is there change little. Fewer where pictures have gone or
@@ -95,7 +105,8 @@ def find_strangers(
     """
     levels = store.settings.pyramid.level_of[: snapshot.n_regions]
     inner = np.flatnonzero(levels > 0) if levels.any() else np.arange(snapshot.n_regions)
-    found: list[tuple[Image, Match, FoundBox]] = []
+    found: list[tuple[Image, Candidate[Image]]] = []
+    view = StoreView(index, snapshot, store)
     images = store.sample(3 * n)  # some may have gone, and some show only what all others show
     for image, region in _regions(images, inner, n) if len(images) >= MIN_REGIONS else ():
         if len(found) == n:
@@ -105,10 +116,8 @@ def find_strangers(
             query = encode_query(open_original(image, need=need(encoder)), encoder, box)
         except (ImageError, QueryError):  # moved or changed since it was indexed, or nothing that can be asked for
             continue
-        rows = find_rows(query.feature, index, snapshot, store, 2 * 2**ROUNDS)
-        stranger = _best_stranger(query, _others(image, rows, snapshot), encoder)
-        if stranger:
-            found.append((image, *stranger))
+        best = rank(query, view, (_Others(image), _BestStranger(encoder)), 1)[:1]
+        found += [(image, each) for each in best if each.finer]  # else none of those looked at is a stranger
     return found
 
 
@@ -121,38 +130,52 @@ def _regions(images: Sequence[Image], inner: NDArray[np.int64], n: int) -> Itera
             yield image, order[i]
 
 
-def _others(own: Image, rows: Rows, snapshot: Snapshot) -> list[Match]:
-    """The matches without `own` and without those pictures that are alike to it as no other of them is.
+@dataclass(frozen=True)
+class _Others:
+    """A Step: leaves out `own`, and those pictures that are alike to it as no other candidate is.
 
     How alike two pictures are: the mean, over the regions of one, of the cosine of the most similar region of the
     other. Copies stand out among what one query finds, by more than OUTLIER robust spreads. Of files with the same
-    bytes, only the first is among them.
+    bytes, only the first stays.
     """
-    distinct = {(row[0].image.sha256, row[0].image.page): row for row in reversed(rows)}
-    distinct.pop((own.sha256, own.page), None)
-    others = list(distinct.values())[::-1][: 2**ROUNDS]
-    features = snapshot.features(np.array([position for _, position, _ in others], np.int64))
-    mine = snapshot.features(np.flatnonzero(snapshot.ids == own.id))
-    if not len(mine) or not others:
-        return [match for match, _, _ in others]
-    cosines = features @ mine[0].T
-    alike = np.maximum(cosines.max(axis=1).mean(axis=1), cosines.max(axis=2).mean(axis=1))
-    median, spread = _robust(alike.tolist())
-    return [match for (match, _, _), value in zip(others, alike, strict=True) if value < median + OUTLIER * spread]
+
+    own: Image
+    n: int = 2 * 2**ROUNDS
+
+    def look(self, _: Query, view: View[Image], candidates: Sequence[Candidate[Image]]) -> list[Candidate[Image]]:
+        """See Step."""
+        own, snapshot = self.own, view.snapshot
+        distinct = {(each.picture.sha256, each.picture.page): each for each in reversed(candidates)}
+        distinct.pop((own.sha256, own.page), None)
+        others = list(distinct.values())[::-1][: 2**ROUNDS]
+        features = snapshot.features(np.array([each.position for each in others], np.int64))
+        mine = snapshot.features(np.flatnonzero(snapshot.ids == own.id))
+        if not len(mine) or not others:
+            return others
+        cosines = features @ mine[0].T
+        alike = np.maximum(cosines.max(axis=1).mean(axis=1), cosines.max(axis=2).mean(axis=1))
+        median, spread = _robust(alike.tolist())
+        return [each for each, value in zip(others, alike, strict=True) if value < median + OUTLIER * spread]
 
 
-def _best_stranger(query: Query, matches: Sequence[Match], encoder: Encoder) -> tuple[Match, FoundBox] | None:
-    """The first find, in the given order, that does not show the query's very thing, and its finer box.
+@dataclass(frozen=True)
+class _BestStranger:
+    """A Step: of the candidates, only the first that does not show the query's very thing, refined.
 
     None where there is none among them. An encoder that shows no details knows nothing of that: the first one counts.
     """
-    refiner = Refiner(query, encoder)
-    for low in (2**i - 1 for i in range(ROUNDS)):
-        part = matches[low : 2 * low + 1]
-        for match, refined in zip(part, refiner.refine_matches(part), strict=True):
-            if refined is not None and refined.fit < SAME_THING:
-                return match, refined
-    return None
+
+    encoder: Encoder
+    n: int = 2**ROUNDS - 1
+
+    def look(self, query: Query, view: View[Image], candidates: Sequence[Candidate[Image]]) -> list[Candidate[Image]]:
+        """See Step."""
+        for low in (2**i - 1 for i in range(ROUNDS)):
+            part = candidates[low : 2 * low + 1]
+            for each in Refinement(self.n, self.encoder).look(query, view, part):
+                if each.finer is not None and each.finer.fit < SAME_THING:
+                    return [each]
+        return []
 
 
 def _robust(values: Sequence[float]) -> tuple[float, float]:

@@ -1,4 +1,4 @@
-"""The read path: queries become one question, and the question ranked matches. Knows no files but the query's."""
+"""What is asked and what is answered: queries become one question; a match is a picture that answers it. Ranks none."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,9 +10,8 @@ from .boxes import WHOLE, to_pixels
 from .encoders import CellEncoder, Cells, Encoder, TextEncoder, check_answer, flaw
 from .errors import QueryError
 from .images import Picture
-from .indexes import Index
 from .patches import crop
-from .store import Image, Snapshot, Store
+from .store import Image
 
 EXCLUSION = 0.5
 """Weight of what is not wanted beside what is."""
@@ -60,10 +59,6 @@ class Match:
     def pixels(self) -> tuple[int, int, int, int]:
         """The box as x y w h in pixels of the upright picture."""
         return to_pixels(self.box, self.image.width, self.image.height)
-
-
-Rows = list[tuple[Match, int, int]]
-"""Matches, each with its position in the snapshot and its winning region."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -129,31 +124,3 @@ def join(wanted: Sequence[Query], unwanted: Sequence[Query] = ()) -> Query:
     if not length >= 1e-6:  # or no number
         raise QueryError("the pictures cancel each other out: nothing is left to look for")
     return Query(np.asarray(feature / length, np.float32), tuple(cells for query in wanted for cells in query.cells))
-
-
-def find_rows(
-    feature: NDArray[np.float32],
-    index: Index,
-    snapshot: Snapshot,
-    store: Store,
-    k: int,
-    among: NDArray[np.bool_] | None = None,
-) -> Rows:
-    """The best k pictures (fewer where the collection holds fewer) for a query feature (D,), best first.
-
-    Each match with its position in the snapshot, which is what the index was opened over, and its winning region.
-    among: see Index.search.
-    Raises QueryError for a feature of another D or k < 1.
-    """
-    hits = index.search(feature[None], k, among)
-    found = hits.positions[0] >= 0
-    positions, regions = hits.positions[0][found], hits.regions[0][found]
-    images = store.images(snapshot.ids[positions].tolist())
-    pyramid = store.settings.pyramid
-    columns = zip(images, hits.scores[0][found].tolist(), positions.tolist(), regions.tolist(), strict=True)
-    rows = []
-    for image, score, position, region in columns:
-        if image is not None:  # else it was removed since the snapshot was taken
-            x0, y0, x1, y1 = pyramid.boxes_of(image.width, image.height)[region].tolist()
-            rows.append((Match(image, score, (x0, y0, x1, y1), likeness=score), position, region))
-    return rows

@@ -81,7 +81,6 @@ def evaluate_command(
     from ..indexes import EXACT, judge_engine
     from ..regions import Pyramid
     from ..report import Unwritten, write_report
-    from ..rerank import Refiner
     from ._output import print_line
     from ._progress import progress_bar
     from ._targets import attempt, check_folder
@@ -136,13 +135,12 @@ def evaluate_command(
         data = data.without(whole.copies)
     asked = ev.read_queries(data, model, query)
     features = np.array([each.feature for each in asked])
-    refiners = [Refiner(each, model) for each in asked]
     for level, settings in zip(chosen, made, strict=True):
         gallery = whole.at_level(level)
         opened = ev.open_engine(gallery, settings, gallery.store.path / "indexes")
         folder.begin()
         label = f"L{level}"
-        results[label] = ev.run_benchmark(data, gallery, features, opened, settings, refiners)
+        results[label] = ev.run_benchmark(data, gallery, asked, opened, settings, settings.steps(model))
         n_distractors = results[label]["dataset"]["n_distractors"]
         file = out / f"results-{label}-{n_distractors}-distractors.json"
         unwritten += attempt(ev.write_results, results[label], file)

@@ -7,9 +7,10 @@ pyramid level is read from the cache of a higher one.
 """
 
 import platform
-from collections.abc import Container, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from importlib.metadata import PackageNotFoundError, version
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
@@ -17,16 +18,18 @@ import numpy as np
 
 from .._ties import in_order
 from ..boxes import WHOLE, to_pixels
-from ..datasets import Dataset, Place, corners
-from ..encode import map_ahead
+from ..datasets import Dataset, corners
 from ..encoders import Encoder, Features
 from ..errors import DatasetError, PatchseekError, QueryError
-from ..images import Picture, read
-from ..indexes import AUTO, EXACT, Hits, Index, Refit, choose_engine, open_index, open_repeatable
+from ..images import read
+from ..indexes import AUTO, EXACT, Index, Refit, choose_engine, open_index, open_repeatable
 from ..metrics import Ranking, make_ranking, summary
+from ..rank import Candidate, Refinement, Step, closer_looks, rank
 from ..regions import MAX_LEVEL, Pyramid
-from ..rerank import Refiner, need
 from ..search import Query, encode_query
+from ._asked import NEAR
+from ._asked import Asked as Asked
+from ._asked import ask as ask
 from ._copies import Copies
 from ._copies import describe_copies as describe_copies
 from ._copies import find_copies_on_disk as find_copies_on_disk
@@ -37,8 +40,6 @@ from ._results_file import read_results as read_results
 from ._results_file import write_results as write_results
 from ._run_folder import RunFolder as RunFolder
 
-_ROUNDED = 2e-6
-# scores of a results file are rounded to 6 places: what lies no further apart may tie there
 QUERY_CROPS = ("box", "whole")
 """What of a query picture is encoded: its box where it has one, or all of it."""
 
@@ -86,6 +87,10 @@ class EvalSettings:
             return None
         return np.flatnonzero(self.pyramid.level_of == self.train_level).tolist()
 
+    def steps(self, encoder: Encoder) -> list[Refinement]:
+        """The steps of a search by which the settings' pictures are looked at more closely."""
+        return closer_looks(encoder, self.refine)
+
 
 def encode_queries(dataset: Dataset, encoder: Encoder, query: str = "box") -> Features:
     """The features (Q, D) of a benchmark's queries, in order; query is one of QUERY_CROPS."""
@@ -122,17 +127,21 @@ def open_engine(gallery: Gallery, settings: EvalSettings, cache: Path | None = N
 def run_benchmark(
     dataset: Dataset,
     gallery: Gallery,
-    queries: Features,
+    queries: Features | Sequence[Query],
     engine: Index,
     settings: EvalSettings,
-    refiners: Sequence[Refiner] = (),
+    steps: Sequence[Step[str]] = (),
 ) -> dict[str, Any]:
-    """Search every query (Q, D) and return the results file's content: see the head of this file.
+    """Search every query and return the results file's content: see the head of this file.
 
-    refiners: one a query, where settings.refine is not 0.
+    queries: their features (Q, D) are enough where there are no steps. steps: those of the settings, see there.
     """
-    hits = _search(engine, queries, settings.top, gallery.snapshot.n_live)
-    identity, asked = gallery.store.settings.encoder, dataset.queries
+    asked = [Query(each) for each in queries] if isinstance(queries, np.ndarray) else list(queries)
+    assert bool(steps) == bool(settings.refine), "the results would not say what was looked at more closely"
+    features = np.array([query.feature for query in asked], np.float32)
+    n_looked = max((step.n for step in steps), default=0)
+    n = max(settings.top or gallery.snapshot.n_live, n_looked)
+    views = ask(dataset, gallery, engine, features, n, n_looked)
     results: dict[str, Any] = {
         "format": FORMAT,
         "dataset": {
@@ -143,45 +152,21 @@ def run_benchmark(
             "data_hash": dataset.data_hash,
         },
         "settings": asdict(settings),
-        "encoder": asdict(identity),
+        "encoder": asdict(gallery.store.settings.encoder),
         "engine": engine.name,
         "versions": _versions(),
         "copies": gallery.copies,
         "bbox_format": "xywh_px",
-        "results": {query.id: _ranked(hits, q, gallery)[: settings.top or None] for q, query in enumerate(asked)},
+        "results": {},
     }
-    if settings.refine:
-        ranked = results["results"]
-        files = _files(dataset, gallery, {entry[0] for each in ranked.values() for entry in each[: settings.refine]})
-        for query, refiner in zip(dataset.queries, refiners, strict=True):
-            ranked[query.id] = _refined(ranked[query.id], settings.refine, files, refiner)
+    for entry, query, view in zip(dataset.queries, asked, views, strict=True):
+        ranked = rank(query, view, steps, n)
+        for each in ranked[: settings.refine]:
+            if each.finer is None:
+                name = gallery.store.settings.encoder.name
+                raise DatasetError(f"{each.picture}: the encoder {name} has no numbers for its boxes")
+        results["results"][entry.id] = _listed(ranked)[: settings.top or None]
     return results
-
-
-def _files(dataset: Dataset, gallery: Gallery, names: Container[str]) -> dict[str, Path | Place]:
-    """Gallery id -> where the picture is: of all with a file of their own, and of those with these names in tars."""
-    files: dict[str, Path | Place] = {picture.id: picture.image for picture in dataset.gallery}
-    for shard in gallery.shards:
-        files |= shard.places(names)
-    return files
-
-
-def _picture(there: Path | Place, side: int) -> Picture:
-    return read(there if isinstance(there, Path) else there.content(), need=side, name=str(there))
-
-
-def _search(engine: Index, queries: Features, top: int | None, n_live: int) -> Hits:
-    """The best `top` pictures of each query (Q, D), all where it is None or 0, and those that tie with the last.
-
-    Engines let the order of the gallery decide who is last; so all that tie are asked for, and `_ranked` decides.
-    """
-    k = min(top or n_live, n_live)
-    n = min(k + 1, n_live)
-    while True:
-        hits = engine.search(queries, n)
-        if n == n_live or not (hits.scores[:, n - 1] > hits.scores[:, k - 1] - _ROUNDED).any():
-            return hits
-        n = min(2 * n, n_live)
 
 
 def _asked(dataset: Dataset) -> dict[str, Any]:
@@ -191,33 +176,17 @@ def _asked(dataset: Dataset) -> dict[str, Any]:
     return {"n_queries": len(counted)} | ({"unanswered": unanswered} if unanswered else {})
 
 
-def _refined(ranked: list[list[Any]], n: int, files: Mapping[str, Path | Place], refiner: Refiner) -> list[list[Any]]:
-    """A query's ranked pictures, the boxes of the first n refined and their order settled anew; the rest below them."""
-    first, rest = ranked[:n], ranked[n:]
-    side = need(refiner.encoder)
-    pictures = list(map_ahead(lambda entry: _picture(files[entry[0]], side), first, 2, 8))
-    boxes = [corners(e[2], p.width, p.height, files[e[0]]) for e, p in zip(first, pictures, strict=True)]
-    finer = list(refiner.refine(pictures, np.array(boxes, np.float64).reshape(-1, 4)))
-    done = []
-    for (name, *_), picture, found in zip(first, pictures, finer, strict=True):
-        if found is None:
-            raise DatasetError(f"{name}: the encoder {refiner.encoder.identity.name} has no numbers for its boxes")
-        done.append([name, round(found.score, 6), list(to_pixels(found.box, picture.width, picture.height))])
-    done = _sorted(done)
-    too_high = max(0.0, rest[0][1] - done[-1][1] + _ROUNDED) if done and rest else 0.0
-    return done + [[name, round(score - too_high, 6), box] for name, score, box in rest]
+def _listed(ranked: Sequence[Candidate[str]]) -> list[list[Any]]:
+    """[gallery id, score, [x, y, w, h] in pixels] of candidates, best first. Scores are rounded, ties in `in_order`.
 
-
-def _ranked(hits: Hits, q: int, gallery: Gallery) -> list[list[Any]]:
-    """[gallery id, score, [x, y, w, h] in pixels] of one query, best first; scores are rounded, ties in `in_order`."""
-    ranked: list[list[Any]] = []
-    columns = (hits.positions[q].tolist(), hits.regions[q].tolist(), hits.scores[q].tolist())
-    for position, region, score in zip(*columns, strict=True):
-        if position >= 0:
-            size = gallery.sizes[position]
-            box = list(to_pixels(gallery.store.settings.pyramid.boxes_of(*size)[region], *size))
-            ranked += [[name, round(score, 6), box] for name in gallery.ids[position]]
-    return _sorted(ranked)
+    Scores alone must say the order: of those that were looked at less often they are lowered, all by as much.
+    """
+    listed: list[list[Any]] = []
+    for _, alike in groupby(ranked, key=lambda candidate: candidate.looks):
+        part = _sorted([[each.picture, round(each.score, 6), list(to_pixels(each.box, *each.size))] for each in alike])
+        too_high = max(0.0, part[0][1] - listed[-1][1] + NEAR) if listed else 0.0
+        listed += [[name, round(score - too_high, 6), box] for name, score, box in part]
+    return listed
 
 
 def _sorted(ranked: list[list[Any]]) -> list[list[Any]]:

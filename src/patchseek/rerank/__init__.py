@@ -21,10 +21,8 @@ from ..encode import map_ahead
 from ..encoders import CellEncoder, Cells, Encoder, Features, check_answer, flawed
 from ..images import Picture
 from ..indexes import n_cores
-from ..originals import find_original
 from ..patches import Patches, crop, joined
-from ..search import FoundBox, Match, Query
-from ..store import Image
+from ..search import FoundBox, Query
 from ._agreement import agreement
 from ._geometry import fit, locate
 from ._neighbourhoods import propose, surround
@@ -102,16 +100,6 @@ class Refiner:
             found = self._refine(list(here.values()), regions[start:][list(here)]) if here else []
             refined = dict(zip(here, found, strict=True))
             yield from (refined.get(i) for i in range(len(part)))
-
-    def refine_matches(self, matches: Sequence[Match]) -> Iterator[FoundBox | None]:
-        """A finer box for each match, from its own, in order; None where its file has gone or holds another picture."""
-        pictures = map_ahead(lambda match: self.open(match.image), matches, 2, 8)
-        return self.refine(pictures, np.array([match.box for match in matches]).reshape(-1, 4))
-
-    def open(self, image: Image) -> Picture | None:
-        """The picture as it was indexed, as large as is needed here; None where there is none."""
-        self.on_step()
-        return find_original(image, need=need(self.encoder))
 
     def find_copies(self, picture: Picture, heat: NDArray[np.float32], regions: Boxes) -> list[FoundBox]:
         """All places of a picture that answer the query about as well as the best does, best first, at least one where

@@ -1,0 +1,96 @@
+"""A benchmark's queries as a ranking sees them: all are searched for at once, and pictures are opened by their names.
+
+Engines let the order of the gallery decide who is first of equals; here a hash of the name does, see `_ties`.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .._ties import in_order
+from ..boxes import to_pixels
+from ..datasets import Dataset, Place
+from ..encoders import Features
+from ..images import Picture, read
+from ..indexes import Hits, Index
+from ..rank import LIKENESS, Candidate
+from ..search import Query
+from ..store import Snapshot
+from ._gallery import Gallery
+
+NEAR = 2e-6
+"""Scores of a results file are rounded to 6 places: what lies no further apart may tie there."""
+
+
+@dataclass(frozen=True)
+class Asked:
+    """A View of a gallery for one query."""
+
+    gallery: Gallery
+    hits: Hits
+    q: int
+    # which of the hits' queries it is
+    files: Mapping[str, Path | Place]
+    # name -> where the picture is, of those that may be opened
+
+    @property
+    def snapshot(self) -> Snapshot:
+        """See View."""
+        return self.gallery.snapshot
+
+    def find(self, query: Query, n: int) -> list[Candidate[str]]:  # noqa: ARG002  both were known when it was asked
+        """See View: all that was found, under each name that a picture has. Scores are rounded to 6 places, boxes to
+        whole pixels: so a results file has them."""
+        gallery, hits, q = self.gallery, self.hits, self.q
+        found: list[Candidate[str]] = []
+        columns = (hits.positions[q].tolist(), hits.regions[q].tolist(), hits.scores[q].tolist())
+        for position, region, score in zip(*columns, strict=True):
+            if position >= 0:
+                size, likeness = gallery.sizes[position], round(score, 6)
+                box = _in_pixels(gallery.store.settings.pyramid.boxes_of(*size)[region], *size)
+                found += [
+                    Candidate(name, size, position, region, likeness, box, likeness, {LIKENESS: likeness})
+                    for name in gallery.ids[position]
+                ]
+        order = in_order([each.picture for each in found], [each.score for each in found])
+        return [found[i] for i in order]
+
+    def open(self, candidate: Candidate[str], need: int) -> Picture:
+        """See View. Raises ImageError, DatasetError: a figure over a part of a benchmark would not be comparable."""
+        there = self.files[candidate.picture]
+        return read(there if isinstance(there, Path) else there.content(), need=need, name=str(there))
+
+
+def _in_pixels(box: NDArray[np.float64], width: int, height: int) -> tuple[float, float, float, float]:
+    """The box with its edges at whole pixels, still x0 y0 x1 y1 in [0, 1]."""
+    x, y, w, h = to_pixels(box, width, height)
+    return x / width, y / height, (x + w) / width, (y + h) / height
+
+
+def ask(dataset: Dataset, gallery: Gallery, engine: Index, queries: Features, n: int, n_opened: int = 0) -> list[Asked]:
+    """Search for every query (Q, D): views that find the best n pictures, and can open the first n_opened of these.
+
+    Pictures in tars can be opened as well, if they are among the first. Raises DatasetError for a damaged tar.
+    """
+    hits = _search(engine, queries, n, gallery.snapshot.n_live)
+    files: dict[str, Path | Place] = {picture.id: picture.image for picture in dataset.gallery}
+    asked = [Asked(gallery, hits, q, files) for q in range(len(queries))]
+    if gallery.shards and n_opened:
+        names = {each.picture for one in asked for each in one.find(Query(queries[one.q]), n)[:n_opened]}
+        for shard in gallery.shards:
+            files |= shard.places(names)
+    return asked
+
+
+def _search(engine: Index, queries: Features, n: int, n_live: int) -> Hits:
+    """The best n pictures of each query (Q, D), and those that tie with the last."""
+    k = min(n, n_live)
+    n = min(k + 1, n_live)
+    while True:
+        hits = engine.search(queries, n)
+        if n == n_live or not (hits.scores[:, n - 1] > hits.scores[:, k - 1] - NEAR).any():
+            return hits
+        n = min(2 * n, n_live)

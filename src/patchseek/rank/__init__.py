@@ -1,0 +1,32 @@
+"""One ranking, of `search` and of all that measures it: what an index finds, and steps that look at it more closely.
+
+A view finds and opens pictures: those of a collection, or those of a benchmark. A step makes of the first candidates
+new ones: another score, a finer box, evidence of another kind. No step knows which others there are.
+"""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from ..search import Query
+from ._candidates import LIKENESS as LIKENESS
+from ._candidates import Candidate as Candidate
+from ._candidates import Step as Step
+from ._candidates import T
+from ._candidates import View as View
+from ._refinement import FITTING as FITTING
+from ._refinement import Refinement as Refinement
+from ._refinement import closer_looks as closer_looks
+from ._stored import StoreView as StoreView
+
+
+def rank(query: Query, view: View[T], steps: Sequence[Step[T]], n: int) -> list[Candidate[T]]:
+    """The pictures that answer a query, best first: as many as the view has, n of them at least.
+
+    Each step in turn looks at the first so many. Those that it looked at stand above all others from then on, by their
+    new scores; where these are equal, in the order before. Raises QueryError for a feature of another D or n < 1.
+    """
+    candidates = list(view.find(query, max([n, *(step.n for step in steps)])))
+    for step in steps:
+        first = sorted(step.look(query, view, candidates[: step.n]), key=lambda candidate: -candidate.score)
+        candidates = [replace(each, looks=each.looks + 1) for each in first] + candidates[step.n :]
+    return candidates

@@ -1,0 +1,73 @@
+"""The step that opens pictures: finer boxes for the first ones, and their order anew. What is tried is for `rerank`."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from ..encode import OnProgress, map_ahead
+from ..encoders import Encoder
+from ..images import Picture
+from ..rerank import OnStep, Recipe, Refiner, go_on, need
+from ..search import FoundBox, Query
+from ._candidates import LIKENESS, Candidate, T, View
+
+FITTING = "fitting"
+"""A kind of evidence: likeness and fit of a refined box together, at most 2; it stands in place of LIKENESS."""
+_USUAL = Recipe()
+
+
+@dataclass(frozen=True)
+class Refinement:
+    """A Step."""
+
+    n: int
+    encoder: Encoder
+    recipe: Recipe = _USUAL
+    on_step: OnStep = go_on
+    on_progress: OnProgress | None = None
+    # is told of pictures looked at
+
+    def look(self, query: Query, view: View[T], candidates: Sequence[Candidate[T]]) -> list[Candidate[T]]:
+        """See Step. Whose file has gone, holds another picture than was indexed or looks like nothing that is a number
+        keeps its box, and its place: its score changes as those of the others do."""
+        found = self._found(query, view, candidates)
+        ratios = [f.score / c.score for c, f in zip(candidates, found, strict=True) if f and c.score > 0]
+        usual = float(np.median(ratios)) if ratios else 1.0
+        return [_settled(c, f, usual) for c, f in zip(candidates, found, strict=True)]
+
+    def _found(self, query: Query, view: View[T], candidates: Sequence[Candidate[T]]) -> list[FoundBox | None]:
+        side = need(self.encoder)
+
+        def opened(candidate: Candidate[T]) -> Picture | None:
+            self.on_step()
+            return view.open(candidate, side)
+
+        pictures = map_ahead(opened, candidates, 2, 8)
+        boxes = np.array([candidate.box for candidate in candidates]).reshape(-1, 4)
+        found: list[FoundBox | None] = []
+        for finer in Refiner(query, self.encoder, self.recipe, self.on_step).refine(pictures, boxes):
+            found.append(finer)
+            if self.on_progress:
+                self.on_progress(len(found), len(candidates))
+        return found
+
+
+def _settled(candidate: Candidate[T], finer: FoundBox | None, usual: float) -> Candidate[T]:
+    if finer is None:
+        return replace(candidate, score=candidate.score * usual)
+    evidence = {kind: value for kind, value in candidate.evidence.items() if kind != LIKENESS}
+    return replace(
+        candidate, box=finer.box, score=finer.score, evidence=evidence | {FITTING: finer.evidence}, finer=finer
+    )
+
+
+def closer_looks(
+    encoder: Encoder,
+    n_refined: int,
+    recipe: Recipe = _USUAL,
+    on_step: OnStep = go_on,
+    on_progress: OnProgress | None = None,
+) -> list[Refinement]:
+    """The steps of a search, in order, of `eval` as well: one for each number that is not 0."""
+    return [Refinement(n_refined, encoder, recipe, on_step, on_progress)] if n_refined else []

@@ -1,0 +1,46 @@
+"""The pictures of a collection as a ranking sees them. Knows the index and the files, and no step."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..images import Picture
+from ..indexes import Index
+from ..originals import find_original
+from ..search import Query
+from ..store import Image, Snapshot, Store
+from ._candidates import LIKENESS, Candidate
+
+
+@dataclass(frozen=True)
+class StoreView:
+    """A View of a collection."""
+
+    index: Index
+    snapshot: Snapshot
+    # what the index was opened over
+    store: Store
+    among: NDArray[np.bool_] | None = None
+    # (N,) True at the positions that may answer, None for all
+
+    def find(self, query: Query, n: int) -> list[Candidate[Image]]:
+        """See View. Raises QueryError for a feature of another D or n < 1."""
+        hits = self.index.search(query.feature[None], n, self.among)
+        found = hits.positions[0] >= 0
+        positions, regions = hits.positions[0][found], hits.regions[0][found]
+        images = self.store.images(self.snapshot.ids[positions].tolist())
+        pyramid = self.store.settings.pyramid
+        columns = zip(images, hits.scores[0][found].tolist(), positions.tolist(), regions.tolist(), strict=True)
+        candidates = []
+        for image, score, position, region in columns:
+            if image is not None:  # else it was removed since the snapshot was taken
+                size = image.width, image.height
+                x0, y0, x1, y1 = pyramid.boxes_of(*size)[region].tolist()
+                known = {LIKENESS: score}
+                candidates.append(Candidate(image, size, position, region, score, (x0, y0, x1, y1), score, known))
+        return candidates
+
+    def open(self, candidate: Candidate[Image], need: int) -> Picture | None:
+        """See View."""
+        return find_original(candidate.picture, need=need)
