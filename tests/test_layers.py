@@ -9,7 +9,19 @@ import pytest
 
 import patchseek
 
-PIXELS = ["errors", "boxes", "regions", "images", "patches", "encoders", "patterns", "store", "originals", "encode"]
+PIXELS = [
+    "errors",
+    "boxes",
+    "regions",
+    "images",
+    "patches",
+    "encoders",
+    "points",
+    "patterns",
+    "store",
+    "originals",
+    "encode",
+]
 ANSWERS = ["indexes", "search", "rerank", "confidence", "answers", "queries", "collection"]
 FIGURES = ["datasets", "metrics", "breakdowns", "evaluate", "compression"]
 EDGES = ["draw", "report", "plan", "records", "distributed", "server", "cli"]

@@ -1,0 +1,20 @@
+"""Learned keypoints: which point of a query is which point of a picture. Small enough to be kept with the features.
+
+_extract -> _network, _maps: pixels to points
+"""
+
+from ._extract import MOST, SIDE, SIDES, find_points, find_points_of
+from ._network import PointNetwork, open_network
+from ._points import Points, QueryPoints
+
+__all__ = [
+    "MOST",
+    "SIDE",
+    "SIDES",
+    "PointNetwork",
+    "Points",
+    "QueryPoints",
+    "find_points",
+    "find_points_of",
+    "open_network",
+]
