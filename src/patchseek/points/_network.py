@@ -8,7 +8,7 @@ import hashlib
 import json
 import logging
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
@@ -98,7 +98,8 @@ def _open(engine: str) -> PointNetwork:
     }
     if engine not in ("auto", *ways):
         raise EncoderError(f"engine must be one of auto, {', '.join(ways)}, found {engine!r}")
-    expected = np.load(folder / manifest["probe"])
+    with np.load(folder / manifest["probe"]) as recorded:
+        expected = dict(recorded)
     missing: MissingExtra | None = None
     for name in ways if engine == "auto" else [engine]:
         try:
@@ -122,7 +123,7 @@ def make_probe() -> NDArray[np.uint8]:
     return np.ascontiguousarray(np.concatenate([np.concatenate(tiles[:2], axis=1), np.concatenate(tiles[2:], axis=1)]))
 
 
-def agreement(maps: Maps, expected: Any) -> float:
+def agreement(maps: Maps, expected: Mapping[str, NDArray[Any]]) -> float:
     """How far maps of the probe are those recorded: the least of the cosines, and of the shares of peaks alike."""
     cosines = (maps.descriptors * expected["descriptors"].astype(np.float32)).sum(axis=2)
     alike = np.abs(maps.peaks - expected["peaks"].astype(np.float32)) < 0.01
