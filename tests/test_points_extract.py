@@ -124,7 +124,7 @@ def test_a_cpu_with_avx2_alone_gives_the_same_points(greys, tmp_path):
     np.save(tmp_path / "grey.npy", greys[0])
     code = (
         "import numpy as np; from patchseek.points import open_network; maps = open_network()(np.load('grey.npy')); "
-        "np.savez('maps.npz', peaks=maps.peaks, descriptors=maps.descriptors)"
+        "np.savez('maps.npz', likelihoods=maps.likelihoods, descriptors=maps.descriptors)"
     )
     held_back = {**os.environ, "ONEDNN_MAX_CPU_ISA": "AVX2", "OV_CPU_MAX_ISA": "AVX2"}
     subprocess.run([sys.executable, "-c", code], cwd=tmp_path, env=held_back, check=True)
