@@ -5,10 +5,10 @@ looked for any; and all points, picture after picture, (N, W) uint8.
 """
 
 import mmap
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from io import BytesIO
 from math import prod
 from pathlib import Path
 from typing import IO, Any
@@ -26,7 +26,11 @@ Codes = NDArray[np.uint8]
 POINTS = "points"
 """The kind of part that points are."""
 _UNKNOWN = -1
-_HEADER_BYTES = 4096  # more than that of any block
+_HEADER = re.compile(
+    rb"\x93NUMPY\x01\x00(..)\{'descr': '([<|][iu][1248])', 'fortran_order': False, "
+    rb"'shape': \((\d{1,15}),(?: (\d{1,15}))?\), \} *\n",
+    re.DOTALL,
+)
 
 
 def save_points(file: IO[bytes], points: Sequence[Codes | None], width: int) -> None:
@@ -86,13 +90,18 @@ class PointsPart:
 
 
 def _block(content: mmap.mmap, start: int) -> tuple[NDArray[Any], int]:
-    """The `.npy` block that begins at a byte, not copied, and where it ends. Raises ValueError for anything else."""
-    header = BytesIO(content[start : start + _HEADER_BYTES])
-    if np.lib.format.read_magic(header) != (1, 0):
-        raise ValueError("a block of another version")
-    shape, _, dtype = np.lib.format.read_array_header_1_0(header)
-    first, n_items = start + header.tell(), prod(shape)
-    values = np.frombuffer(content, dtype, n_items, first) if n_items else np.empty(0, dtype)
+    """The `.npy` block that begins at a byte, not copied, and where it ends. Raises ValueError for anything else.
+
+    A search comes by hundreds of files, and numpy takes a tenth of a millisecond to read what this reads in some
+    microseconds: a header as `np.save` writes it.
+    """
+    header = _HEADER.match(content, start)
+    if header is None:
+        raise ValueError("no array where one should begin")
+    length, kind, *sides = header.groups()
+    shape = tuple(int(side) for side in sides if side)
+    first, n_items = start + 10 + int.from_bytes(length, "little"), prod(shape)
+    values = np.frombuffer(content, np.dtype(kind.decode()), n_items, first) if n_items else np.empty(0, kind.decode())
     return values.reshape(shape), first + values.nbytes
 
 
