@@ -56,9 +56,6 @@ class PointsPart:
         except (OSError, ValueError) as error:
             raise self._damaged(str(error)) from error
 
-    def __len__(self) -> int:
-        return self._n_images
-
     def __getitem__(self, slot: int) -> Codes | None:
         """The points (n, W) uint8 of the picture in a slot, not copied. Raises StoreDamaged where the file has none."""
         _, starts, codes = self._opened
@@ -84,6 +81,23 @@ class PointsPart:
         if codes.dtype != np.uint8 or codes.shape != expected or end != len(self._content):
             raise self._damaged(f"points of {codes.shape} {codes.dtype}, {expected} expected")
         return counts >= 0, starts, codes
+
+    def announce(self, slot: int | None = None) -> None:
+        """Say that the points in a slot, or else the headers, are read next, so that a disk begins with all of them.
+
+        One after another, those of 500 pictures in as many places take seconds on a disk that has read none of them.
+        """
+        if slot is not None:
+            _, starts, codes = self._opened
+            begin = len(self._content) - codes.nbytes
+            self._announce(*(begin + self._width * starts[slot : slot + 2]).tolist())
+        elif "_opened" not in vars(self):
+            self._announce(0, 1)
+
+    def _announce(self, first: int, last: int) -> None:
+        if last > first and hasattr(mmap, "MADV_WILLNEED"):  # not on Windows
+            first -= first % mmap.PAGESIZE
+            self._content.madvise(mmap.MADV_WILLNEED, first, last - first)
 
     def _damaged(self, why: str) -> StoreDamaged:
         return StoreDamaged(f"{self._path}: cannot be read as points ({why}); run: patchseek verify --repair")
@@ -118,11 +132,15 @@ class StoredPoints:
     def at(self, positions: NDArray[np.int64]) -> list[Codes | None]:
         """The points (n_i, W) uint8 of each position (n,), not copied; None where nobody has looked for any."""
         shard_of = np.searchsorted(self.starts, positions, side="right") - 1
-        found: list[Codes | None] = []
-        for shard, slot in zip(shard_of.tolist(), (positions - self.starts[shard_of]).tolist(), strict=True):
-            part = self.parts[shard]
-            found.append(None if part is None else part[slot])
-        return found
+        slots = (positions - self.starts[shard_of]).tolist()
+        places = [(self.parts[shard], slot) for shard, slot in zip(shard_of.tolist(), slots, strict=True)]
+        for shard in np.unique(shard_of).tolist():
+            if (part := self.parts[shard]) is not None:
+                part.announce()
+        for part, slot in places:
+            if part is not None:
+                part.announce(slot)
+        return [None if part is None else part[slot] for part, slot in places]
 
     def known(self) -> NDArray[np.bool_]:
         """Which positions (N,) were looked at for points."""
