@@ -14,6 +14,7 @@ from patchseek.regions import Pyramid
 from patchseek.store import Failure, FileState, Settings, Store, Writer, hash_file
 
 from .conftest import TinyEncoder, blot
+from .test_formats import TABLES
 
 PYRAMID = Pyramid.up_to(1)
 
@@ -258,22 +259,7 @@ def test_it_is_said_in_one_line():
 
 # ---- catalogues of an older version
 
-OLD_TABLES = """
-CREATE TABLE setting (key TEXT PRIMARY KEY, value TEXT NOT NULL);
-CREATE TABLE root (id INTEGER PRIMARY KEY, path TEXT NOT NULL UNIQUE);
-CREATE TABLE shard (
-    id INTEGER PRIMARY KEY AUTOINCREMENT, file TEXT NOT NULL, n_images INTEGER NOT NULL,
-    n_bytes INTEGER NOT NULL, sha256 TEXT NOT NULL);
-CREATE TABLE image (
-    id INTEGER PRIMARY KEY AUTOINCREMENT, root INTEGER NOT NULL REFERENCES root, path TEXT NOT NULL,
-    size INTEGER NOT NULL, mtime_ns INTEGER NOT NULL, sha256 TEXT NOT NULL, width INTEGER NOT NULL,
-    height INTEGER NOT NULL, shard INTEGER NOT NULL REFERENCES shard, slot INTEGER NOT NULL,
-    removed INTEGER NOT NULL DEFAULT 0, UNIQUE (shard, slot));
-CREATE UNIQUE INDEX image_path ON image (root, path) WHERE NOT removed;
-CREATE TABLE failure (
-    root INTEGER NOT NULL REFERENCES root, path TEXT NOT NULL, size INTEGER NOT NULL, mtime_ns INTEGER NOT NULL,
-    reason TEXT NOT NULL, PRIMARY KEY (root, path));
-"""
+OLD_TABLES = TABLES.replace(", ctime_ns INTEGER, n_pages INTEGER", "")
 
 
 @pytest.fixture

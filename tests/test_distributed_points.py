@@ -45,7 +45,7 @@ def finish_one_shard(collection, folder, place):
         driver.has_work()
         work = driver.next_work()
     done = _work.ShardWorker(TinyEncoder, SETTINGS, shards, {}, 1)(work)
-    with shards.fetched(done, collection.store.folder) as (file,):
+    with shards.fetched(done, collection.store.folder) as ((file, _),):
         features = np.load(file)
     points = [points_of(int(picture.path[:3])) for picture in done.pictures]
     return shards.write(done.key, done.root, done.pictures, features, (), (), points, 3)

@@ -35,6 +35,8 @@ CREATE UNIQUE INDEX image_path ON image (root, path) WHERE NOT removed;
 CREATE TABLE failure (
     root INTEGER NOT NULL REFERENCES root, path TEXT NOT NULL, size INTEGER NOT NULL, mtime_ns INTEGER NOT NULL,
     reason TEXT NOT NULL, PRIMARY KEY (root, path));
+"""
+LATER_TABLES = """
 CREATE TABLE tag (name TEXT, image INTEGER, PRIMARY KEY (name, image)) WITHOUT ROWID;
 CREATE TABLE aside (image INTEGER PRIMARY KEY, since REAL NOT NULL) WITHOUT ROWID;
 CREATE TABLE failure_note (
@@ -62,7 +64,7 @@ def old(tmp_path, folder, tiny):
     path = tmp_path / "collection"
     (path / "shards").mkdir(parents=True)
     db = sqlite3.connect(path / "catalogue.sqlite")
-    db.executescript(TABLES)
+    db.executescript(TABLES + LATER_TABLES)
     db.execute("INSERT INTO setting VALUES ('format', '1')")
     db.execute("INSERT INTO setting VALUES ('settings', ?)", (SAYS % tiny.identity.weights,))
     db.execute("INSERT INTO root VALUES (1, ?)", (folder.as_posix(),))

@@ -3,6 +3,7 @@
 import shutil
 import sqlite3
 from dataclasses import replace
+from io import BytesIO
 from pathlib import Path
 
 import numpy as np
@@ -297,11 +298,13 @@ def test_a_search_says_what_to_do_about_points_that_are_not_there(store, damage)
         store.require_shards()
 
 
-def save(path, *arrays, more=b""):
+def save(path, *arrays):
     with path.open("wb") as file:
         for array in arrays:
-            np.save(file, array)
-        file.write(more)
+            if isinstance(array, bytes):
+                file.write(header(array))
+            else:
+                np.save(file, array)
 
 
 TWO, THREE = np.zeros((2, 3), np.uint8), np.zeros((3, 3), np.uint8)
@@ -318,8 +321,19 @@ OTHERS = {
     "features": [np.zeros((2, 5, 4), np.float16)],
     "one block": [np.array([0, 0], np.int32)],
     "three blocks": [np.array([1, 1], np.int32), TWO, TWO],
+    "numbers of no known order": [np.array([1, 1], np.int32), np.asfortranarray(TWO)],
     "objects": [np.array([1, 1], np.int32), np.array([[{}, 1, 2]], object)],
 }
+
+
+def header(shape):
+    """An array's header that says so, before the bytes of another one."""
+    file = BytesIO()
+    np.save(file, TWO)
+    return file.getvalue().replace(b"(2, 3), }" + b" " * 20, shape.ljust(29), 1)
+
+
+OTHERS |= {shape.decode(): [np.array([1, 1], np.int32), shape] for shape in (b"(%d, 3), }" % 10**15, b"(-2, 3), }")}
 
 
 @pytest.mark.parametrize("name", OTHERS)
@@ -502,6 +516,7 @@ def test_whoever_has_the_collection_open_goes_on_when_points_come_and_go(make_fo
     with Writer(other) as writer:
         writer.renew(replace(other.settings, points=POINTS))
         writer.add_points({1: codes(1), 2: codes(2), 3: codes(3)})
+    assert opened.verify() == []
     assert opened.search(folder / "2.png", refine=0) == first
     snapshot = opened.store.snapshot()
     assert [len(each) for each in snapshot.points(np.arange(3))] == [1, 2, 3]

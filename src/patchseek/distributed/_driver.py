@@ -206,11 +206,10 @@ class Driver:
 
     def _enter(self, record: Record) -> None:
         """Commit a record's features and failures, and forget it at the staging place."""
-        if record.file is not None and record.sha256 is not None:
-            writer, done = self._writer, (record.root, record.pictures)
-            with self.staging.fetched(record, writer.store.folder) as (file, *others):
-                points = (others[0], record.points[1]) if record.points else None
-                writer.adopt(*done, file, record.sha256, record.failures, points)
+        if record.files:
+            with self.staging.fetched(record, self._writer.store.folder) as (features, *others):
+                points = others[0] if others else None
+                self._writer.adopt(record.root, record.pictures, *features, record.failures, points)
         elif record.failures:
             self._commit_failures(record.root, record.failures)
         self.staging.remove(record)

@@ -62,6 +62,13 @@ class Record:
     points: tuple[str, str] | None = None
     # name and SHA-256 of the points at the staging place, None where none were looked for
 
+    @property
+    def files(self) -> list[tuple[str, str]]:
+        """Name and SHA-256 of what lies at the staging place beside it: the features, then the points."""
+        if self.file is None or self.sha256 is None:
+            return []
+        return [(self.file, self.sha256), *([self.points] if self.points else [])]
+
     def to_json(self) -> str:
         """The record as one JSON object."""
         return json.dumps(asdict(self) | {"root": str(self.root)})
@@ -171,14 +178,13 @@ class Staging:
                 yield record
 
     @contextmanager
-    def fetched(self, record: Record, folder: Path) -> Iterator[list[Path]]:
-        """A record's files, features first, as files of this machine; those that have to be copied, into a folder.
+    def fetched(self, record: Record, folder: Path) -> Iterator[list[tuple[Path, str]]]:
+        """A record's files, see Record.files, on this machine; what has to be copied, into a folder, and then is gone.
 
-        Copies are gone after the block. Raises PatchseekError.
+        Raises PatchseekError.
         """
-        names = [record.file, record.points[0] if record.points else None]
         with ExitStack() as copies:
-            yield [self._fetch(name, folder, copies) for name in names if name is not None]
+            yield [(self._fetch(name, folder, copies), sha256) for name, sha256 in record.files]
 
     def _fetch(self, name: str, folder: Path, copies: ExitStack) -> Path:
         if not is_url(self.place):
@@ -193,9 +199,8 @@ class Staging:
     def remove(self, record: Record) -> None:
         """Forget a shard that is committed."""
         self._remove(f"{record.key}.json")
-        for name in (record.file, record.points and record.points[0]):
-            if name is not None:
-                self._remove(name)
+        for name, _ in record.files:
+            self._remove(name)
 
     def clear(self) -> None:
         """Remove what is left when all is committed: the mark, and what killed workers left half done."""

@@ -33,7 +33,7 @@ def repair(store: Store) -> int:
 
 
 def _drop_damaged_points(store: Store) -> None:
-    damaged = [shard for shard in store.list_shards() if points_problem(store, shard)]
+    damaged = [shard for shard in store.list_shards() if points_problem(store.folder, shard, store.settings)]
     if not damaged:
         return
     with store.catalogue.writing() as db:

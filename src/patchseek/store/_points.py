@@ -5,10 +5,10 @@ looked for any; and all points, picture after picture, (N, W) uint8.
 """
 
 import mmap
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from io import BytesIO
 from math import prod
 from pathlib import Path
 from typing import IO, Any
@@ -26,7 +26,11 @@ Codes = NDArray[np.uint8]
 POINTS = "points"
 """The kind of part that points are."""
 _UNKNOWN = -1
-_HEADER_BYTES = 4096  # more than that of any block
+_HEADER = re.compile(
+    rb"\x93NUMPY\x01\x00(..)\{'descr': '([<|][iu][1248])', 'fortran_order': False, "
+    rb"'shape': \((\d{1,15}),(?: (\d{1,15}))?\), \} *\n",
+    re.DOTALL,
+)
 
 
 def save_points(file: IO[bytes], points: Sequence[Codes | None], width: int) -> None:
@@ -51,9 +55,6 @@ class PointsPart:
             raise
         except (OSError, ValueError) as error:
             raise self._damaged(str(error)) from error
-
-    def __len__(self) -> int:
-        return self._n_images
 
     def __getitem__(self, slot: int) -> Codes | None:
         """The points (n, W) uint8 of the picture in a slot, not copied. Raises StoreDamaged where the file has none."""
@@ -81,18 +82,40 @@ class PointsPart:
             raise self._damaged(f"points of {codes.shape} {codes.dtype}, {expected} expected")
         return counts >= 0, starts, codes
 
+    def announce(self, slot: int | None = None) -> None:
+        """Say that the points in a slot, or else the headers, are read next, so that a disk begins with all of them.
+
+        One after another, those of 500 pictures in as many places take seconds on a disk that has read none of them.
+        """
+        if slot is not None:
+            _, starts, codes = self._opened
+            begin = len(self._content) - codes.nbytes
+            self._announce(*(begin + self._width * starts[slot : slot + 2]).tolist())
+        elif "_opened" not in vars(self):
+            self._announce(0, 1)
+
+    def _announce(self, first: int, last: int) -> None:
+        if last > first and hasattr(mmap, "MADV_WILLNEED"):  # not on Windows
+            first -= first % mmap.PAGESIZE
+            self._content.madvise(mmap.MADV_WILLNEED, first, last - first)
+
     def _damaged(self, why: str) -> StoreDamaged:
         return StoreDamaged(f"{self._path}: cannot be read as points ({why}); run: patchseek verify --repair")
 
 
 def _block(content: mmap.mmap, start: int) -> tuple[NDArray[Any], int]:
-    """The `.npy` block that begins at a byte, not copied, and where it ends. Raises ValueError for anything else."""
-    header = BytesIO(content[start : start + _HEADER_BYTES])
-    if np.lib.format.read_magic(header) != (1, 0):
-        raise ValueError("a block of another version")
-    shape, _, dtype = np.lib.format.read_array_header_1_0(header)
-    first, n_items = start + header.tell(), prod(shape)
-    values = np.frombuffer(content, dtype, n_items, first) if n_items else np.empty(0, dtype)
+    """The `.npy` block that begins at a byte, not copied, and where it ends. Raises ValueError for anything else.
+
+    A search comes by hundreds of files, and numpy takes a tenth of a millisecond to read what this reads in some
+    microseconds: a header as `np.save` writes it.
+    """
+    header = _HEADER.match(content, start)
+    if header is None:
+        raise ValueError("no array where one should begin")
+    length, kind, *sides = header.groups()
+    shape = tuple(int(side) for side in sides if side)
+    first, n_items = start + 10 + int.from_bytes(length, "little"), prod(shape)
+    values = np.frombuffer(content, np.dtype(kind.decode()), n_items, first) if n_items else np.empty(0, kind.decode())
     return values.reshape(shape), first + values.nbytes
 
 
@@ -109,11 +132,15 @@ class StoredPoints:
     def at(self, positions: NDArray[np.int64]) -> list[Codes | None]:
         """The points (n_i, W) uint8 of each position (n,), not copied; None where nobody has looked for any."""
         shard_of = np.searchsorted(self.starts, positions, side="right") - 1
-        found: list[Codes | None] = []
-        for shard, slot in zip(shard_of.tolist(), (positions - self.starts[shard_of]).tolist(), strict=True):
-            part = self.parts[shard]
-            found.append(None if part is None else part[slot])
-        return found
+        slots = (positions - self.starts[shard_of]).tolist()
+        places = [(self.parts[shard], slot) for shard, slot in zip(shard_of.tolist(), slots, strict=True)]
+        for shard in np.unique(shard_of).tolist():
+            if (part := self.parts[shard]) is not None:
+                part.announce()
+        for part, slot in places:
+            if part is not None:
+                part.announce(slot)
+        return [None if part is None else part[slot] for part, slot in places]
 
     def known(self) -> NDArray[np.bool_]:
         """Which positions (N,) were looked at for points."""

@@ -124,7 +124,7 @@ def read_shards(db: sqlite3.Connection) -> list[Shard]:
     else:
         query = f"'{REGIONS}', file, n_bytes, sha256 FROM shard"
     shards: dict[int, Shard] = {}
-    for number, n_images, kind, *file in db.execute(f"SELECT shard.id, n_images, {query} ORDER BY shard.id"):
+    for number, n_images, kind, *file in db.execute(f"SELECT shard.id, n_images, {query} ORDER BY 1, 3"):
         parts = shards.setdefault(number, Shard(number, n_images, {})).parts
         if kind is not None:
             parts[kind] = Part(kind, *file)

@@ -9,9 +9,10 @@ from numpy.typing import NDArray
 
 from ..encoders import flaw
 from ..errors import StoreDamaged
-from ._catalogue import has_table
+from ._catalogue import has_table, setting_of
 from ._features import flawed_slots, map_features
 from ._files import Part, problem_of
+from ._records import Settings
 from ._shards import Shard, look_at_points, read_shards
 
 if TYPE_CHECKING:
@@ -26,37 +27,38 @@ def find_problems(store: "Store") -> list[str]:
     with store.catalogue.reading() as db:
         found = [f"catalogue: {row[0]}" for row in db.execute("PRAGMA integrity_check") if row[0] != "ok"]
         shards, counts = read_shards(db), {number: (n, end) for number, n, end in db.execute(query)}
+        settings = Settings.from_json(setting_of(db, "settings") or "")  # of this moment: points come and go
     for shard in shards:
         n, end = counts.get(shard.id, (0, 0))
         if not shard.n_images == n == end:
             found.append(f"shard {shard.id}: {shard.n_images} slots, {n} pictures up to slot {end}")
     for shard in shards:
-        problem = features_problem(store, shard)
+        problem = features_problem(store.folder, shard, settings)
         found += [problem] if problem else _flaws(store, shard)
-        found += filter(None, [points_problem(store, shard)])
+        found += filter(None, [points_problem(store.folder, shard, settings)])
     return found
 
 
-def features_problem(store: "Store", shard: Shard) -> str | None:
+def features_problem(folder: Path, shard: Shard, settings: Settings) -> str | None:
     """What is wrong with a shard's features as a whole, in one line; None when they are those that were committed."""
 
     def look(folder: Path, part: Part) -> None:
-        map_features(folder, part, (shard.n_images, *store.settings.shape))
+        map_features(folder, part, (shard.n_images, *settings.shape))
 
     try:
-        return problem_of(store.folder, shard.regions, look)
+        return problem_of(folder, shard.regions, look)
     except StoreDamaged as error:
         return str(error)
 
 
-def points_problem(store: "Store", shard: Shard) -> str | None:
+def points_problem(folder: Path, shard: Shard, settings: Settings) -> str | None:
     """What is wrong with a shard's points, in one line; None when they are those that were committed, or none."""
     if shard.points is None:
         return None
-    if store.settings.points is None:
+    if settings.points is None:
         return f"{shard.points.file}: points, in a collection that has none"
-    look = partial(look_at_points, n_images=shard.n_images, width=store.settings.points.n_bytes)
-    return problem_of(store.folder, shard.points, look)
+    look = partial(look_at_points, n_images=shard.n_images, width=settings.points.n_bytes)
+    return problem_of(folder, shard.points, look)
 
 
 def _flaws(store: "Store", shard: Shard) -> list[str]:
@@ -78,7 +80,7 @@ def _flaws(store: "Store", shard: Shard) -> list[str]:
 
 def sound_slots(store: "Store", shard: Shard) -> NDArray[np.intp] | None:
     """The slots of a shard that are to be kept, where those are not all: of a damaged one none."""
-    if features_problem(store, shard):
+    if features_problem(store.folder, shard, store.settings):
         return np.empty(0, np.intp)
     flaws = flawed_slots(store.folder, shard.regions, (shard.n_images, *store.settings.shape))
     return np.flatnonzero(~flaws) if flaws.any() else None
