@@ -32,7 +32,7 @@ def map_features(folder: Path, part: Part, shape: Shape) -> Half:
         features: Half = np.load(path, mmap_mode="r", allow_pickle=False)
     except FileNotFoundError:
         raise
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, EOFError) as error:
         raise StoreDamaged(f"{path}: cannot be read ({error}); run: patchseek verify --repair") from error
     if features.shape != shape or features.dtype != np.float16:
         raise StoreDamaged(f"{path}: holds {features.shape} {features.dtype}; run: patchseek verify --repair")

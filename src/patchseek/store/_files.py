@@ -49,10 +49,12 @@ def adopt_part(
     """Take in a finished file; it stays where it is. Linked where the file system can, else copied.
 
     look: raises StoreDamaged where a part (in a folder) does not hold what it should. Raises StoreDamaged for that,
-    and when the file's bytes are not those of sha256; DiskFull; and then there is no part.
+    when the file is gone or its bytes are not those of sha256; DiskFull; and then there is no part.
     """
 
     def fill(partial: Path) -> None:
+        if not file.is_file():
+            raise StoreDamaged(f"{file}: missing")
         try:
             os.link(file, partial)
         except OSError:  # another file system, or one without links
