@@ -343,7 +343,7 @@ def add_until_killed(collection: Path, n: int) -> None:
 def test_killed_for_good_again_and_again_it_ends_where_one_run_would_have(old, folder):
     n_kept, n_killed = 0, 0
     while n_kept < 9:
-        command = [sys.executable, "-m", "tests.test_points_kept", str(old.path), "6"]
+        command = [sys.executable, "-m", "tests.test_with_points", str(old.path), "6"]
         done = subprocess.run(command, cwd=Path(__file__).parent.parent, check=False)
         store = Store.open(old.path)
         assert store.problems() == []
