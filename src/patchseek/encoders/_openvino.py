@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from ..errors import EncoderError, MissingExtra
 
-_FIRST_USE = threading.Lock()
+FIRST_USE = threading.Lock()
 # OpenVINO's binding sets itself up at its first inference, and two threads that are both first block each other for
 # ever (one holds the interpreter's lock, one that of the C++ static). So the first one is made here, alone.
 
@@ -89,7 +89,7 @@ class OpenVinoNetwork:
             raise EncoderError(f"an image model gives one vector a patch, (batch, D); this one gives {list(answer)}")
         self.dim = int(answer[1])
         self._idle: SimpleQueue[Any] = SimpleQueue()
-        with _FIRST_USE:
+        with FIRST_USE:
             for _ in range(2 * self.streams):  # one computes while another is filled
                 request = self._compiled.create_infer_request()
                 answers = [request.get_output_tensor(i).data for i in range(len(self._shapes))]
@@ -181,7 +181,7 @@ def chosen_precision() -> str:
 
 def import_openvino() -> ModuleType:
     """The package openvino, imported without its telemetry. Raises MissingExtra where it is not installed."""
-    with _FIRST_USE:
+    with FIRST_USE:
         silenced = "openvino" not in sys.modules and "openvino_telemetry" not in sys.modules
         if silenced:
             sys.modules["openvino_telemetry"] = None  # type: ignore[assignment]  # importing it fails

@@ -1,0 +1,116 @@
+"""Pixels to points: of whole pictures that are kept, and of the box of a query. Stores nothing and compares nothing.
+
+A picture is fitted into a square, its grey pixels go through the network, and the likeliest places are kept, each with
+the descriptor between the cells around it.
+"""
+
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from itertools import product
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from PIL import Image
+
+from ..boxes import WHOLE, to_pixels
+from ..encoders._openvino import len_cores
+from ..errors import PatchseekError
+from ..images import Picture
+from ._maps import described, placed, strongest
+from ._network import STEP, PointNetwork, open_network
+from ._points import Points, QueryPoints
+
+SIDE = 1024
+"""Pixels of the longer side at which a gallery's picture is looked at; a smaller one is not enlarged."""
+SIDES = (128, 256, 512)
+"""The same of a query's box, which shows its object at an unknown size."""
+MOST = 4.0
+"""A query's box is enlarged at most so many times."""
+EDGE = 4
+"""Pixels within which points are left out along the edges of a box that was turned askew: there it meets nothing."""
+
+_GREY = (1 / 3, 1 / 3, 1 / 3, 0)
+# the mean of red, green and blue, which is what the network was trained on
+
+
+def find_points(picture: Picture, n: int, side: int = SIDE, network: PointNetwork | None = None) -> Points:
+    """At most n points of a whole picture, whose longer side is fitted into so many pixels but never enlarged.
+
+    Safe to call from many threads. The same picture, decoded alike, has the same points. A flat picture has none.
+    """
+    _check(n, [side])
+    grey = picture.image.convert("L", _GREY)
+    places, descriptors = _points_of(_resized(grey, min(side / max(grey.size), 1.0)), n, network or open_network())
+    return Points(places, descriptors)
+
+
+def find_points_of(
+    picture: Picture,
+    box: ArrayLike = WHOLE,
+    sides: Sequence[int] = SIDES,
+    turns: Sequence[float] = (0,),
+    n: int = 400,
+    network: PointNetwork | None = None,
+) -> QueryPoints:
+    """Points of a box (4,) of a picture, at most n for each of the sides and turns, in their order.
+
+    sides: pixels of the box's longer side, each enlarged at most MOST times; those that come out alike count once.
+    turns: degrees, counter-clockwise, by which the box is turned before it is looked at. Its surroundings are not seen.
+    """
+    _check(n, sides)
+    x, y, w, h = to_pixels(box, *picture.image.size)
+    grey = picture.image.crop((x, y, x + w, y + h)).convert("L", _GREY)
+    opened = network or open_network()
+    scales = dict.fromkeys(min(side / max(w, h), MOST) for side in sides)
+    crops = {scale: _resized(grey, scale) for scale in scales}
+    asked = list(product(scales, turns))
+
+    def look(scale: float, turn: float) -> Points:
+        return _turned_points(crops[scale], turn, n, opened)
+
+    with ThreadPoolExecutor(min(len(asked), len_cores())) as pool:
+        found = list(pool.map(look, *zip(*asked, strict=True)))
+    counts = [len(points) for points in found]
+    return QueryPoints(
+        np.concatenate([points.places for points in found]),
+        np.concatenate([points.descriptors for points in found]),
+        np.repeat(np.array([turn for _, turn in asked], np.float32), counts),
+        np.repeat(np.array([scale * max(w, h) for scale, _ in asked], np.float32), counts),
+        w / h,
+    )
+
+
+def _check(n: int, sides: Sequence[int]) -> None:
+    if n < 0 or not sides or min(sides) < 1:
+        raise PatchseekError(f"points: at most n >= 0 of each side >= 1, found n = {n}, sides = {list(sides)}")
+
+
+def _resized(grey: Image.Image, scale: float) -> Image.Image:
+    """The picture so many times as large, at least a pixel wide and high."""
+    size = max(1, round(grey.width * scale)), max(1, round(grey.height * scale))
+    return grey if size == grey.size else grey.resize(size, Image.Resampling.BICUBIC, reducing_gap=2.0)
+
+
+def _turned_points(grey: Image.Image, turn: float, n: int, network: PointNetwork) -> Points:
+    """Points of a picture, found in it when it is turned; their places are where they are in the upright one."""
+    if not turn % 360:
+        return Points(*_points_of(grey, n, network))
+    mean = round(float(np.asarray(grey).mean()))
+    turned = grey.rotate(turn, Image.Resampling.BICUBIC, expand=True, fillcolor=mean)
+    places, descriptors = _points_of(turned, n, network)
+    sine, cosine = np.sin(np.radians(turn)), np.cos(np.radians(turn))
+    offsets = (places - 0.5) * turned.size
+    upright = offsets @ np.array([[cosine, sine], [-sine, cosine]]) / grey.size + 0.5
+    margin = 0.0 if turn % 90 == 0 else EDGE / np.array(grey.size)
+    inside = ((upright >= margin) & (upright <= 1 - margin)).all(axis=1)
+    return Points(upright[inside].astype(np.float32), descriptors[inside])
+
+
+def _points_of(grey: Image.Image, n: int, network: PointNetwork) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Places (m, 2) in [0, 1] of a grey picture and descriptors (m, 64), m <= n, the strongest first."""
+    pixels = np.asarray(grey)
+    height, width = pixels.shape
+    maps = network(np.pad(pixels, ((0, -height % STEP), (0, -width % STEP)), mode="symmetric"))
+    rows, columns, _ = strongest(maps, n, height, width)
+    places = placed(maps, rows, columns) / [width, height]
+    return places.clip(0, 1).astype(np.float32), described(maps, rows, columns)

@@ -1,0 +1,38 @@
+"""Points: places of a picture or of a query, each with what it looks like there. Finds none, matches none."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+@dataclass(frozen=True, eq=False)
+class Points:
+    """Points of a picture, the strongest first."""
+
+    places: NDArray[np.float32]
+    # (n, 2) x, y in [0, 1] of the upright picture
+    descriptors: NDArray[np.float32]
+    # (n, 64) of unit length
+
+    def __len__(self) -> int:
+        return len(self.places)
+
+
+@dataclass(frozen=True, eq=False)
+class QueryPoints:
+    """Points of a query's box, taken from it at several sizes and maybe turned."""
+
+    places: NDArray[np.float32]
+    # (n, 2) x, y in [0, 1] of the box, as it lies in its picture
+    descriptors: NDArray[np.float32]
+    # (n, 64) of unit length
+    turns: NDArray[np.float32]
+    # (n,) degrees, counter-clockwise, by which the box was turned before the point was taken
+    scales: NDArray[np.float32]
+    # (n,) pixels of the longer side of the box when the point was taken
+    aspect: float
+    # width / height of the box in pixels
+
+    def __len__(self) -> int:
+        return len(self.places)

