@@ -44,12 +44,17 @@ def tiles(seed: int, n: int) -> Image.Image:
     return Image.fromarray(pixels)
 
 
+def nine_pictures(folder):
+    """A folder with 0.png to 8.png, of 1, 2, 3, 4, 1 and so on colours in their corners."""
+    folder.mkdir()
+    for i in range(9):
+        tiles(i, 1 + i % 4).save(folder / f"{i}.png")
+    return folder
+
+
 @pytest.fixture
 def folder(tmp_path):
-    (tmp_path / "pictures").mkdir()
-    for i in range(9):
-        tiles(i, 1 + i % 4).save(tmp_path / "pictures" / f"{i}.png")
-    return tmp_path / "pictures"
+    return nine_pictures(tmp_path / "pictures")
 
 
 def load(path, extractors):

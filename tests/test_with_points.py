@@ -21,7 +21,7 @@ from patchseek.store import Settings, Store, Writer
 
 from .conftest import TinyEncoder
 from .test_distributed_sources import add_here
-from .test_extractors import Corners, codes_of, tiles
+from .test_extractors import Corners, codes_of, nine_pictures, tiles
 from .test_kill_steps import Killed, killed_before
 from .test_pages import scan
 
@@ -47,10 +47,7 @@ def opened(monkeypatch):
 
 @pytest.fixture
 def folder(tmp_path):
-    (tmp_path / "pictures").mkdir()
-    for i in range(9):
-        tiles(i, 1 + i % 4).save(tmp_path / "pictures" / f"{i}.png")
-    return tmp_path / "pictures"
+    return nine_pictures(tmp_path / "pictures")
 
 
 @pytest.fixture
@@ -346,7 +343,7 @@ def add_until_killed(collection: Path, n: int) -> None:
 def test_killed_for_good_again_and_again_it_ends_where_one_run_would_have(old, folder):
     n_kept, n_killed = 0, 0
     while n_kept < 9:
-        command = [sys.executable, "-m", "tests.test_points_kept", str(old.path), "6"]
+        command = [sys.executable, "-m", "tests.test_with_points", str(old.path), "6"]
         done = subprocess.run(command, cwd=Path(__file__).parent.parent, check=False)
         store = Store.open(old.path)
         assert store.problems() == []
