@@ -110,8 +110,9 @@ def _rank(
 ) -> list[Candidate[Image]]:
     """The candidates, best first, with scores that never rise down the list."""
     searched.on_step()
+    n = max(n_wanted * (3 if options.distinct else 1), options.refine)
     steps = closer_looks(searched.encoder, options.refine, on_step=searched.on_step, on_progress=on_progress)
-    ranked = rank(query, searched.view, steps, n_wanted * (3 if options.distinct else 1))
+    ranked = rank(query, searched.view, steps, n)[:n]
     listed: list[Candidate[Image]] = []
     for _, alike in groupby(ranked, key=lambda candidate: candidate.looks):
         part = list(alike)
