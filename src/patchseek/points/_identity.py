@@ -1,0 +1,24 @@
+"""What stored points say they are. Knows neither a network nor codes."""
+
+from dataclasses import dataclass
+
+POINT_BYTES = 35
+"""Bytes of a stored point today."""
+
+
+@dataclass(frozen=True)
+class PointsIdentity:
+    """All that decides what a stored point is. Kept with a collection; points of two identities are not compared."""
+
+    name: str
+    # of what finds them
+    weights: str
+    # SHA-256 (hex) of its weights
+    codes: str
+    # SHA-256 (hex) of the codebook by which they become bytes
+    n_most: int
+    # points kept of a picture at most, the strongest
+    side: int
+    # pixels of the picture's longer side, at most, when they are looked for
+    n_bytes: int = POINT_BYTES
+    # of a stored point, its place included
