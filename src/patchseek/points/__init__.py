@@ -1,9 +1,11 @@
 """Learned keypoints: which point of a query is which point of a picture. Small enough to be kept with the features.
 
 _extract -> _network, _maps: pixels to points
+_codes -> _codebook: points to bytes and back
 _identity: what stored points say they are
 """
 
+from ._codes import Codes, Levels, decode, encode, identify, read_levels, weigh
 from ._extract import MOST, SIDE, SIDES, find_points, find_points_of
 from ._identity import POINT_BYTES, PointsIdentity
 from ._network import PointNetwork, open_network
@@ -14,11 +16,18 @@ __all__ = [
     "POINT_BYTES",
     "SIDE",
     "SIDES",
+    "Codes",
+    "Levels",
     "PointNetwork",
     "Points",
     "PointsIdentity",
     "QueryPoints",
+    "decode",
+    "encode",
     "find_points",
     "find_points_of",
+    "identify",
     "open_network",
+    "read_levels",
+    "weigh",
 ]
