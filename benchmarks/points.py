@@ -32,7 +32,7 @@ from points_asked import Indexed, Question, Way, confidence, cost, index, possib
 from points_pictures import TURNS, crop, texture, write_smaller
 from points_rows import by_size, by_texture, check, of_upright, rankings, row
 from quality import load_scorer
-from turns import RESULTS, machine, write
+from turns import RESULTS, keep, machine
 
 PARTS = ("ways", "smaller", "turned", "confidence", "cost", "pieces", "sift")
 OF_PIECES = "dev-set"  # the composites share their backgrounds: a piece would be right in several of them
@@ -79,9 +79,18 @@ def measure(folder: Path, parts: Sequence[str], ways: Mapping[str, Way], scorer:
             target = write_smaller(folder, Path(temporary) / "set")
             indexed = index(target, Path(temporary), n)
             found["smaller"] = {name: judge(indexed, way, scorer) for name, way in ways.items()}
-    for part, figures in found.items():
-        print(f"{folder.name}: {part}: {json.dumps(figures)}", flush=True)
+    tell(folder.name, found)
     return found
+
+
+def tell(name: str, figures: Mapping[str, Any]) -> None:
+    """Print figures, a line for each row."""
+    own = [f"{key} {value:g}" for key, value in figures.items() if not isinstance(value, Mapping)]
+    if own:
+        print(f"{name}: {', '.join(own)}", flush=True)
+    for key, value in figures.items():
+        if isinstance(value, Mapping):
+            tell(f"{name}: {key}", value)
 
 
 def measure_pieces(folder: Path, ways: Mapping[str, Way], n_photographs: int, n: int, rival: bool) -> dict[str, Any]:
@@ -96,7 +105,7 @@ def main() -> None:
     """Measure, write, print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, default=os.environ.get("PATCHSEEK_DATA"))
-    parser.add_argument("--sets", nargs="+", default=["dev-set", "composite-set"])
+    parser.add_argument("--sets", nargs="*", default=["dev-set", "composite-set"])
     parser.add_argument("--parts", nargs="+", default=PARTS, choices=PARTS)
     parser.add_argument("--ways", nargs="+", help="only those of these names; the others keep their figures")
     parser.add_argument("--quick", action="store_true")
@@ -113,10 +122,11 @@ def main() -> None:
         numbers = (30, 2) if is_quick else (N_PHOTOGRAPHS, N_PIECES)
         asked = ways if "pieces" in parts else {}
         found["pieces"] = measure_pieces(data / OF_PIECES, asked, *numbers, "sift" in parts)
+        tell("pieces", found["pieces"])
     if not is_quick:
         target = RESULTS / "points.json"
         kept = json.loads(target.read_text())["figures"] if target.is_file() else {}
-        write("points", {"machine": machine(), "figures": merged(kept, found)})
+        keep("points", {"machine": machine(), "figures": merged(kept, found)})
 
 
 def merged(kept: Mapping[str, Any], new: Mapping[str, Any]) -> dict[str, Any]:

@@ -15,6 +15,8 @@ from patchseek import Collection
 
 HEADLINE = ("4 to 9 %", "9 to 16 %", "16 to 25 %")
 """The bands that are counted together; smaller pieces stand apart."""
+GROUNDED = ("turned by 45", "oblique")
+"""The changes that show ground around the piece: the box around all of the query is another than the piece's."""
 Answer = tuple[str, Sequence[float]]
 """The first answer's file name, and x y w h there in pixels."""
 
@@ -35,7 +37,8 @@ def rows(ask: Callable[[Picture], Answer], pieces: Sequence[Piece]) -> dict[str,
     began = time.perf_counter()
     for name, change in CHANGES.items():
         answers = [(*ask(change(piece.picture)), piece.photograph.name, piece.box) for piece in pieces]
-        table[name] = answered([a for a, piece in zip(answers, pieces, strict=True) if piece.band in HEADLINE])
+        own = answered([a for a, piece in zip(answers, pieces, strict=True) if piece.band in HEADLINE])
+        table[name] = {figure: value for figure, value in own.items() if "IoU" not in figure or name not in GROUNDED}
         for band in BANDS:
             own = answered([a for a, piece in zip(answers, pieces, strict=True) if piece.band == band])
             table[name][f"right, {band}"] = own["first answer right"]
@@ -52,10 +55,8 @@ def measure(collection: Collection, pieces: Sequence[Piece], ways: Mapping[str, 
             return Path(first.image.path).name, first.pixels
 
         table[name] = rows(ask, pieces)
-        print(f"pieces: {name}: {table[name]}", flush=True)
     if rival:
         table["SIFT"] = rows(_sift(collection), pieces)
-        print(f"pieces: SIFT: {table['SIFT']}", flush=True)
     return table
 
 

@@ -9,12 +9,14 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from PIL import Image
 from points_pictures import Picture, upright
 
 RATIO, TOLERANCE, LEAST = 0.75, 5.0, 4
 MOST_SIDE, MOST_POINTS = 1024, 2000
-"""Of a picture; a query keeps its own size, twice that where it is small: SIFT finds next to nothing there else."""
+"""Of a picture."""
 SMALL = 128
+"""Shorter side of a query, in pixels, below which it is doubled first: SIFT finds next to nothing there else."""
 
 
 class Sift:
@@ -44,7 +46,7 @@ class Sift:
         """The best picture, and x y w h in shares of its sides; the first picture and nothing where none agrees."""
         size = query.size
         if min(size) < SMALL:
-            query = query.resize((2 * query.width, 2 * query.height), 3)
+            query = query.resize((2 * query.width, 2 * query.height), Image.Resampling.BICUBIC)
         places, descriptors = self._points(query)
         places = places * np.array(size) / query.size if len(places) else places
         best: tuple[int, Path, tuple[float, float, float, float]] = (0, self.pictures[0][0], (0.0, 0.0, 0.0, 0.0))

@@ -249,6 +249,25 @@ class TestAsked:
             ranked = indexed.ask([Question("q", folder / "c.png", (0, 0, 32, 24))], way)
             assert [len(ranked["q"]), ranked["q"][0][0], len(ranked["q"][0][2])] == [5, "c", 4]
 
+    def test_an_object_is_less_surely_there_once_its_pictures_are_taken_out(self, tiny, make_folder, tmp_path):
+        """A quarter of a picture of random tiles is in that picture, and in no other."""
+        from points_asked import Indexed, confidence
+
+        names = [f"{i}.png" for i in range(12)]
+        folder = make_folder(*names)
+        gallery = [{"id": name, "image": name, "instance": None, "bbox": None} for name in names]
+        gallery[3] |= {"instance": ["tiles"], "bbox": [[0, 0, 32, 24]]}
+        query = [{"id": "q", "image": "q.png", "instance": "tiles", "bbox": None}]
+        with Image.open(folder / "3.png") as picture:
+            picture.crop((0, 0, 32, 24)).save(tmp_path / "q.png")
+        (folder / "gallery.json").write_text(json.dumps(gallery))
+        (folder / "query.json").write_text(json.dumps(query))
+        collection = Collection.open(tmp_path / "c", encoder=tiny)
+        report = collection.add(folder)
+        (tmp_path / "q.png").rename(folder / "q.png")
+        indexed = Indexed(open_dataset(folder), folder, collection, report, dict(zip(names, names, strict=True)))
+        assert confidence(indexed, {"any": {"refine": 0}, "refined": {"refine": 3}}) == {"any": 1, "refined": 1}
+
     def test_figures_that_are_not_measured_are_kept(self):
         from points import merged
 
@@ -276,3 +295,4 @@ def test_pieces_are_counted_by_band_and_change(tmp_path):
     assert list(table) == [*CHANGES, "s a query"]
     assert [table["as cut"][f"right, {band}"] for band in BANDS] == [0.5, 0, 0, 0]
     assert table["as cut"]["first answer right"] == 0  # the smallest are not among them
+    assert {name for name in CHANGES if "mean IoU" not in table[name]} == {"turned by 45", "oblique"}
