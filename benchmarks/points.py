@@ -32,6 +32,7 @@ from points_asked import Indexed, Question, Way, confidence, cost, index, possib
 from points_pictures import TURNS, crop, texture, write_smaller
 from points_rows import by_size, by_texture, check, of_upright, rankings, row
 from quality import load_scorer
+from sift import Sift
 from turns import RESULTS, keep, machine
 
 PARTS = ("ways", "smaller", "turned", "confidence", "cost", "pieces", "sift")
@@ -114,6 +115,8 @@ def main() -> None:
         parser.error("name the folder of the sets with --data or PATCHSEEK_DATA")
     ways = {name: way for name, way in possible().items() if not arguments.ways or name in arguments.ways}
     data, parts, is_quick = Path(arguments.data), arguments.parts, arguments.quick
+    if "sift" in parts:
+        Sift([])  # an hour later would be late to say what is missing
     scorer = load_scorer(data)
     found: dict[str, Any] = {
         name: measure(data / name, parts, ways, scorer, 4 if is_quick else None) for name in arguments.sets
