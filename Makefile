@@ -36,12 +36,13 @@ format: $(VENV)/.dev
 	$(BIN)/ruff check --fix .
 
 # Figures that the docs quote. Needs the annotated sets: make bench PATCHSEEK_DATA=FOLDER
-bench: $(VENV)/.dev
+bench: $(VENV)/.bench
 	$(BIN)/python benchmarks/start.py
 	$(BIN)/python benchmarks/cpus.py
 	$(BIN)/python benchmarks/quality.py
 	$(BIN)/python benchmarks/compression.py --arithmetic
 	$(BIN)/python benchmarks/localisation.py
+	$(BIN)/python benchmarks/points.py
 	$(BIN)/python benchmarks/copies.py
 	$(BIN)/python benchmarks/refined.py
 	$(BIN)/python benchmarks/queries.py
@@ -86,6 +87,10 @@ $(VENV)/.demo: $(VENV)/bin/python pyproject.toml
 $(VENV)/.dev: $(VENV)/bin/python pyproject.toml
 	$(PIP) install --quiet --editable '.[onnx,parquet,heic,plots,openclip,int8,demo,server,ray,milvus,postgres]' --group dev --group export --group web
 	tools/get_chromium.sh
+	touch $@
+
+$(VENV)/.bench: $(VENV)/.dev
+	$(PIP) install --quiet --group bench
 	touch $@
 
 # The last Milvus server that came as a Python package; it needs setuptools of its time, so it has an environment of its own.

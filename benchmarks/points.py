@@ -1,0 +1,145 @@
+"""What stored points add to patches, and what is missing without: whole searches, judged by way of asking.
+
+    python benchmarks/points.py [--data FOLDER] [--sets dev-set composite-set] [--parts NAME ...] [--quick]
+
+FOLDER (by default $PATCHSEEK_DATA) holds the sets and `evaluate.py`, a scorer that shares no code with us and judges
+the same lists: an error where the two disagree. Everything is asked through Collection.search, in the ways that
+points_asked.py lists as far as this version knows their options. Parts:
+
+ways        each set: order, boxes, recall; by size of the object, and by texture of the query in thirds
+smaller     the same by size, where each picture that shows an object is pasted at half its size on one that does not,
+            so that objects of 1 % of a picture and less are among them
+turned      the queries' boxes cut out and turned by 90 and 180 degrees or mirrored, as shares of the upright mAP
+confidence  AUROC of the first answer's confidence: the object is there, or all its pictures are taken out
+cost        ms of a whole query, and against patches alone; peak memory; bytes; pictures/s of indexing
+pieces      of 150 photographs of dev-set, pieces of 1 to 25 %: as cut, turned, compressed, shrunk, oblique
+sift        beside them plain SIFT with a homography against every picture; needs OpenCV: pip install --group bench
+
+Takes half an hour and more. --quick: a few queries and pieces, in a few minutes, whose figures are printed and not
+kept. Writes results/CLASS/points.json, where parts that are not measured keep their figures.
+"""
+
+import argparse
+import json
+import os
+import tempfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import points_crops
+from points_asked import Indexed, Question, Way, confidence, cost, index, possible, price
+from points_pictures import TURNS, crop, texture, write_smaller
+from points_rows import by_size, by_texture, check, of_upright, rankings, row
+from quality import load_scorer
+from sift import Sift
+from turns import RESULTS, keep, machine
+
+PARTS = ("ways", "smaller", "turned", "confidence", "cost", "pieces", "sift")
+OF_PIECES = "dev-set"  # the composites share their backgrounds: a piece would be right in several of them
+N_PHOTOGRAPHS, N_PIECES = 150, 16
+
+
+def judge(indexed: Indexed, way: Way, scorer: Any) -> dict[str, Any]:
+    """The row of a way on a set, by size and by texture."""
+    ranked = indexed.ask(indexed.questions, way)
+    check(ranked, indexed.data, scorer, str(indexed.folder))
+    judged = rankings(ranked, indexed.data)
+    textures = [texture(crop(query.image, query.box)) for query in indexed.data.counted]
+    return row(judged) | {
+        "by size": by_size(judged, indexed.data, indexed.sizes),
+        "by texture": by_texture(judged, textures),
+    }
+
+
+def judge_turned(indexed: Indexed, way: Way) -> dict[str, Any]:
+    """A row for each turn of the queries' boxes, which are asked as pictures of their own."""
+    rows = {}
+    for name, turn in TURNS.items():
+        asked = [Question(query.id, turn(crop(query.image, query.box))) for query in indexed.data.queries]
+        rows[name] = row(rankings(indexed.ask(asked, way), indexed.data))
+    return of_upright(rows)
+
+
+def measure(folder: Path, parts: Sequence[str], ways: Mapping[str, Way], scorer: Any, n: int | None) -> dict[str, Any]:
+    """The parts that are asked for, of one set, with the first n queries."""
+    found: dict[str, Any] = {}
+    with tempfile.TemporaryDirectory() as temporary:
+        if {"ways", "turned", "confidence", "cost"} & set(parts):
+            indexed = index(folder, Path(temporary), n)
+            if "cost" in parts:
+                found["cost"] = cost(indexed, ways, min(n or 8, 8), 3) | {"collection": price(indexed)}
+            if "ways" in parts:
+                found["ways"] = {name: judge(indexed, way, scorer) for name, way in ways.items()}
+            if "turned" in parts:
+                found["turned"] = {name: judge_turned(indexed, way) for name, way in ways.items()}
+            if "confidence" in parts:
+                found["AUROC"] = confidence(indexed, ways)
+    if "smaller" in parts:
+        with tempfile.TemporaryDirectory() as temporary:
+            target = write_smaller(folder, Path(temporary) / "set")
+            indexed = index(target, Path(temporary), n)
+            found["smaller"] = {name: judge(indexed, way, scorer) for name, way in ways.items()}
+    tell(folder.name, found)
+    return found
+
+
+def tell(name: str, figures: Mapping[str, Any]) -> None:
+    """Print figures, a line for each row."""
+    own = [f"{key} {value:g}" for key, value in figures.items() if not isinstance(value, Mapping)]
+    if own:
+        print(f"{name}: {', '.join(own)}", flush=True)
+    for key, value in figures.items():
+        if isinstance(value, Mapping):
+            tell(f"{name}: {key}", value)
+
+
+def measure_pieces(folder: Path, ways: Mapping[str, Way], n_photographs: int, n: int, rival: bool) -> dict[str, Any]:
+    """What is made of pieces of a set's gallery, n of each band."""
+    gallery = json.loads((folder / "gallery.json").read_text())
+    with tempfile.TemporaryDirectory() as temporary:
+        paths = [folder / entry["image"] for entry in gallery]
+        return points_crops.measure(*points_crops.gather(paths, n_photographs, n, Path(temporary)), ways, rival)
+
+
+def main() -> None:
+    """Measure, write, print."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--data", type=Path, default=os.environ.get("PATCHSEEK_DATA"))
+    parser.add_argument("--sets", nargs="*", default=["dev-set", "composite-set"])
+    parser.add_argument("--parts", nargs="+", default=PARTS, choices=PARTS)
+    parser.add_argument("--ways", nargs="+", help="only those of these names; the others keep their figures")
+    parser.add_argument("--quick", action="store_true")
+    arguments = parser.parse_args()
+    if arguments.data is None:
+        parser.error("name the folder of the sets with --data or PATCHSEEK_DATA")
+    ways = {name: way for name, way in possible().items() if not arguments.ways or name in arguments.ways}
+    data, parts, is_quick = Path(arguments.data), arguments.parts, arguments.quick
+    if "sift" in parts:
+        Sift([])  # an hour later would be late to say what is missing
+    scorer = load_scorer(data)
+    found: dict[str, Any] = {
+        name: measure(data / name, parts, ways, scorer, 4 if is_quick else None) for name in arguments.sets
+    }
+    if {"pieces", "sift"} & set(parts):
+        numbers = (30, 2) if is_quick else (N_PHOTOGRAPHS, N_PIECES)
+        asked = ways if "pieces" in parts else {}
+        found["pieces"] = measure_pieces(data / OF_PIECES, asked, *numbers, "sift" in parts)
+        tell("pieces", found["pieces"])
+    if not is_quick:
+        target = RESULTS / "points.json"
+        kept = json.loads(target.read_text())["figures"] if target.is_file() else {}
+        keep("points", {"machine": machine(), "figures": merged(kept, found)})
+
+
+def merged(kept: Mapping[str, Any], new: Mapping[str, Any]) -> dict[str, Any]:
+    """The new figures, and of the kept ones those that the new lack, at every depth."""
+    both = dict(kept)
+    for name, value in new.items():
+        known = both.get(name)
+        both[name] = merged(known, value) if isinstance(known, dict) and isinstance(value, dict) else value
+    return both
+
+
+if __name__ == "__main__":
+    main()
