@@ -11,6 +11,7 @@ import threading
 import types
 from pathlib import Path
 
+import export_points
 import numpy as np
 import onnx
 import pytest
@@ -31,7 +32,6 @@ from patchseek.points._network import Maps, agreement, make_probe
 FOLDER = Path(patchseek.points.__file__).parent / "embedded"
 MANIFEST = json.loads((FOLDER / "manifest.json").read_text())
 MODEL = FOLDER / MANIFEST["file"]
-TOOL = Path(__file__).parent.parent / "tools" / "export_points.py"
 DATA = Path(skimage.__file__).parent / "data"
 PHOTOS = ("astronaut.png", "chelsea.png", "coffee.png", "rocket.jpg")
 NORMS = 1e-5  # of the published batch normalisations
@@ -73,10 +73,7 @@ def exported(tmp_path_factory):
 
 
 def export_to(folder: Path) -> Path:
-    spec = importlib.util.spec_from_file_location("export_points", TOOL)
-    tool = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(tool)
-    return tool.export(folder)[0]
+    return export_points.export(folder)[0]
 
 
 def shares_alike(one, other) -> tuple[float, float]:
@@ -246,10 +243,12 @@ def test_a_flat_picture_has_no_points(size):
     assert len(find_points(picture, 800)) == len(find_points_of(picture, turns=(0, 90))) == 0
 
 
-@pytest.mark.parametrize(("n", "sides"), [(-1, (128,)), (10, ()), (10, (0, 128))])
-def test_impossible_numbers_of_points_or_sides_are_an_error(photograph, n, sides):
-    with pytest.raises(PatchseekError, match=r"at most n >= 0 of each side >= 1"):
-        find_points_of(photograph, sides=sides, n=n)
+@pytest.mark.parametrize(
+    "wrong", [{"n": -1}, {"sides": ()}, {"sides": (0, 128)}, {"turns": ()}, {"turns": (float("nan"),)}]
+)
+def test_impossible_numbers_sides_or_turns_are_an_error(photograph, wrong):
+    with pytest.raises(PatchseekError, match="points are asked for by n >= 0, sides >= 1 and turns in degrees"):
+        find_points_of(photograph, **wrong)
 
 
 def test_an_unknown_engine_is_an_error():
@@ -321,6 +320,17 @@ def test_where_no_engine_finds_its_points_there_is_an_error(monkeypatch):
     monkeypatch.setattr(network_file, "agreement", lambda *_: 0.9)
     with pytest.raises(EncoderError, match="nothing on this processor gives the points"):
         open_network()
+
+
+@pytest.mark.usefixtures("unopened")
+def test_an_engine_that_cannot_be_compiled_is_passed_over(monkeypatch):
+    def refuse(*_):
+        raise EncoderError("OpenVINO cannot run the model: object is not initialized")
+
+    monkeypatch.setattr(network_file, "OpenVinoSizesNetwork", refuse)
+    assert open_network().runs_on == "ONNX Runtime CPU f32"
+    with pytest.raises(EncoderError, match="not initialized"):
+        open_network("openvino")
 
 
 @pytest.mark.usefixtures("unopened")

@@ -57,7 +57,7 @@ def find_points_of(
     sides: pixels of the box's longer side, each enlarged at most MOST times; those that come out alike count once.
     turns: degrees, counter-clockwise, by which the box is turned before it is looked at. Its surroundings are not seen.
     """
-    _check(n, sides)
+    _check(n, sides, turns)
     x, y, w, h = to_pixels(box, *picture.image.size)
     grey = picture.image.crop((x, y, x + w, y + h)).convert("L", _GREY)
     opened = network or open_network()
@@ -80,9 +80,10 @@ def find_points_of(
     )
 
 
-def _check(n: int, sides: Sequence[int]) -> None:
-    if n < 0 or not sides or min(sides) < 1:
-        raise PatchseekError(f"points: at most n >= 0 of each side >= 1, found n = {n}, sides = {list(sides)}")
+def _check(n: int, sides: Sequence[int], turns: Sequence[float] = (0,)) -> None:
+    if n < 0 or not len(sides) or min(sides) < 1 or not np.isfinite([*turns, *sides]).all() or not len(turns):
+        found = f"n = {n}, sides = {list(sides)}, turns = {list(turns)}"
+        raise PatchseekError(f"points are asked for by n >= 0, sides >= 1 and turns in degrees, found {found}")
 
 
 def _resized(grey: Image.Image, scale: float) -> Image.Image:
