@@ -83,9 +83,9 @@ def test_the_first_three_bytes_are_the_place():
 
 
 def test_the_bytes_after_it_are_words_of_three_levels_lowest_byte_first():
-    """Word 0 is 0b100001_00010_00011: level 33 of axis 0, 2 of axis 16 and 3 of axis 32."""
+    """Word 0 is 0b100001_000010_0011: level 33 of axis 0, 2 of axis 16 and 3 of axis 32."""
     codes = np.zeros((1, POINT_BYTES), np.uint8)
-    codes[0, 3:5] = 0b01000011, 0b10000100
+    codes[0, 3:5] = 0b00100011, 0b10000100
     levels = read_levels([codes]).levels[0]
     assert {axis: level for axis, level in enumerate(levels.tolist()) if level} == {0: 33, 16: 2, 32: 3}
 

@@ -4,9 +4,12 @@
 
 Points of the photographs that come inside scikit-image's wheel decide it, looked at in three sizes. Their descriptors
 do not use all of their 64 numbers alike: along the axes of their second moments, the last ones hardly vary. So the 48
-strongest are kept, in levels that lie evenly: 64 of them on the first 16 axes, 32 on the others, three axes in 16 bits.
-Where the levels lie follows from least squares. All of it is arithmetic without chance: the same descriptors give the
-same file, and descriptors that differ by rounding one that differs by as little.
+strongest are kept, in levels that lie evenly: 64 of them on the first 32 axes, 16 on the others, three axes in 16 bits.
+Nine in ten of the nearest partners between two pictures stay what they are, where 64 numbers of 4 bits or product codes
+of as many bytes keep eight.
+
+Where the levels lie follows from least squares, without chance: the same descriptors give the same file, and
+descriptors that differ by rounding one that differs by as little.
 """
 
 import argparse
@@ -34,10 +37,10 @@ PHOTOGRAPHS = (
 SIDES = (1024, 512, 256)
 MOST = 800
 # points of a photograph in each size
-BITS = (6, 5, 5)
+BITS = (6, 6, 4)
 # of the levels in a word
 N_WORDS = 16
-WIDTHS = {6: 3.6, 5: 3.2, 4: 2.8, 3: 2.4, 2: 2.0}
+WIDTHS = {6: 3.6, 4: 2.8}
 # standard deviations from the mean to where fitting levels of so many bits begins, and shares of them to try
 TRIES = (0.7, 0.85, 1.0, 1.15)
 ROUNDS = 30

@@ -5,13 +5,14 @@ _codes -> _codebook: points to bytes and back
 _identity: what stored points say they are
 """
 
-from ._codes import Codes, Levels, decode, encode, identify, read_levels, weigh
+from ._codes import KEPT, Codes, Levels, decode, encode, identify, read_levels, weigh
 from ._extract import MOST, SIDE, SIDES, find_points, find_points_of
 from ._identity import POINT_BYTES, PointsIdentity
 from ._network import PointNetwork, open_network
 from ._points import Points, QueryPoints
 
 __all__ = [
+    "KEPT",
     "MOST",
     "POINT_BYTES",
     "SIDE",

@@ -18,6 +18,8 @@ from ._points import Points
 Codes = NDArray[np.uint8]
 """(n, POINT_BYTES) uint8: points as they are kept, the strongest first."""
 
+KEPT = 800
+"""Points that are kept of a picture, at most, unless told otherwise."""
 NAME = "xfeat"
 """What finds points today."""
 PLACES = 4096
