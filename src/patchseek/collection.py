@@ -14,7 +14,7 @@ from ._home import expanded
 from .answers import Searched, SearchOptions, answer
 from .boxes import WHOLE, from_pixels
 from .confidence import MIN_REGIONS, Background, measure_background
-from .encode import AddReport, OnProgress, add_file, add_folder, is_file, require_own
+from .encode import AddReport, OnProgress, PointsReport, add_file, add_folder, add_points, is_file, require_own
 from .encoders import Encoder, open_encoder
 from .errors import EngineError, ImageChanged, ImageError, PatchseekError, QueryError, StoreError
 from .images import Picture
@@ -35,6 +35,7 @@ from .indexes import (
 )
 from .originals import open_original
 from .patterns import Given, plain
+from .points import identify
 from .queries import Asked, as_id, paired, read_query
 from .regions import Pyramid
 from .rerank import OnStep, go_on
@@ -68,13 +69,15 @@ class Collection:
         encoder: str | Encoder | None = None,
         pyramid: Pyramid | None = None,
         weights: Path | None = None,
+        points: bool = True,
         create: bool = True,
     ) -> "Collection":
         """Open the collection at path, or that of the folder at path; where there is none, make one.
 
         encoder (a name or an Encoder) and pyramid are by default the collection's own, "embedded" and levels 0-3 for a
-        new one. weights: the encoder's file, where it does not find it itself. Raises StoreMismatch when they are given
-        and differ, StoreError when there is none and not create.
+        new one. weights: the encoder's file, where it does not find it itself. points: whether a new one keeps points
+        beside the features; see `add_points` for one of before. Raises StoreMismatch when they are given and differ,
+        StoreError when there is none and not create.
         """
         path = find_collection(expanded(path))
         if not Store.exists(path):
@@ -82,7 +85,8 @@ class Collection:
                 raise StoreError(f"{path}: no collection here; make one with: patchseek index FOLDER")
             if encoder is None or isinstance(encoder, str):
                 encoder = open_encoder(encoder or "embedded", weights=weights)
-            return cls(Store.create(path, Settings.of(encoder, pyramid or Pyramid())), encoder)
+            kept = identify() if points else None
+            return cls(Store.create(path, Settings.of(encoder, pyramid or Pyramid(), kept)), encoder)
         store = Store.open(path)
         own = store.settings
         if own.outdated:
@@ -157,6 +161,13 @@ class Collection:
             )
         self.refresh_background()
         return report
+
+    def add_points(self, *, on_progress: OnProgress | None = None) -> PointsReport:
+        """Have the collection keep points, and find those of all pictures that were indexed without.
+
+        See encode.add_points. Nothing is encoded. A collection that is made today keeps points from the beginning.
+        """
+        return add_points(self.store, identify(), on_progress=on_progress)
 
     @property
     def background(self) -> Background | None:

@@ -27,7 +27,7 @@ from ._maintenance import compact_command, info_command, remove_command, tag_com
 from ._operations import backup_command, restore_command, use_index_command
 from ._output import printable
 from ._plan import plan_command
-from ._report import say_report, write_run_report
+from ._report import say_points, say_report, write_run_report
 from ._search import search_command
 from ._serve import serve_command
 from ._streams import flush_chatter, flush_results, mend_streams
@@ -69,6 +69,12 @@ def cli(log_json: bool) -> None:
     is_flag=True,
     help="Index 1.5 times as fast, a little less exact: the same as --encoder embedded-fast.",
 )
+@click.option(
+    "--points/--no-points",
+    default=True,
+    help="Whether a new collection keeps points beside the features: better order and boxes, a third more bytes.",
+)
+@click.option("--with-points", is_flag=True, help="Add points to what an earlier version, or --no-points, indexed.")
 @click.option("--overlap", type=float, help="Share of a cell that neighbours have in common.  [default: 0]")
 @click.option(
     "--exclude",
@@ -100,6 +106,8 @@ def index(
     collection: Path | None,
     levels: str | None,
     fast: bool,
+    points: bool,
+    with_points: bool,
     overlap: float | None,
     exclude: tuple[str, ...],
     hidden: bool,
@@ -130,7 +138,8 @@ def index(
     if not Store.exists(find_collection(home)):  # make none for a folder without pictures
         cluster.check(source, exclude or None, hidden, follow_symlinks)
     pyramid = _pyramid(levels, overlap)
-    opened = Collection.open(home, encoder=choice.name_or_open(), pyramid=pyramid, weights=choice.weights)
+    encoder, weights = choice.name_or_open(), choice.weights
+    opened = Collection.open(home, encoder=encoder, pyramid=pyramid, weights=weights, points=points)
     with progress_bar("pictures") as on_progress:
         done = cluster.add(
             opened,
@@ -145,7 +154,11 @@ def index(
             on_progress=on_progress,
         )
     remember(opened.path)
-    say_report(opened, done, prune=prune)
+    if with_points:
+        with progress_bar("pictures looked at for points") as on_progress:
+            found = opened.add_points(on_progress=on_progress)
+        say_points(found)
+    say_report(opened, done, prune=prune, wants_points=points)
     if report:
         write_run_report(report, opened, done)
     if index_engine is not None:

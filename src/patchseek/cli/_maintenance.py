@@ -9,6 +9,7 @@ import click
 from ..errors import EngineError, PatchseekError, StoreError
 from ._collection import collection_option, open_collection
 from ._log import say
+from ._report import points_text
 
 if TYPE_CHECKING:
     from ..collection import Collection
@@ -36,6 +37,8 @@ def info_command(collection: Path | None, as_json: bool) -> None:
         "exclude": all_exclusions(opened.store),
         "failures": [{"image": f.path, "reason": f.reason} for f in failures],
     }
+    if lacking := points_text(opened):
+        record["points"] = lacking
     if holds := _held(opened):
         record["index_holds"] = holds
     if opened.store.settings.outdated:

@@ -14,14 +14,14 @@ from ._log import say
 
 if TYPE_CHECKING:
     from ..collection import Collection
-    from ..encode import AddReport
+    from ..encode import AddReport, PointsReport
 
 _ALWAYS = ("added", "unchanged", "changed", "moved", "removed")
 _SOMETIMES = ("returned", "missing")  # said only where there are some
 _NAMED = 5  # suffixes of files passed over
 
 
-def say_report(collection: "Collection", report: "AddReport", *, prune: bool) -> None:
+def say_report(collection: "Collection", report: "AddReport", *, prune: bool, wants_points: bool = True) -> None:
     """Failures, what is missing, what was passed over, counts and the size of the collection, a line each."""
     from ._output import printable
 
@@ -51,6 +51,28 @@ def say_report(collection: "Collection", report: "AddReport", *, prune: bool) ->
     n_bytes = collection.store.n_bytes()
     text = f"collection: {collection.path} ({len(collection)} pictures, {n_bytes / 1e6:.1f} MB)"
     say(text, path=str(collection.path), images=len(collection), bytes=n_bytes)
+    if wants_points and (lacking := points_text(collection)):
+        say(f"points: {lacking}")
+
+
+def points_text(collection: "Collection") -> str | None:
+    """What a collection lacks of points, and how it gets them; None where it has all."""
+    with_points = "patchseek index FOLDER --with-points"
+    if collection.store.settings.points is None:
+        return f"none are kept, by which more is found and boxes fit; get them with: {with_points}"
+    n_without = sum(map(len, collection.store.without_points()))
+    return f"{n_without} pictures have none yet; get them with: {with_points}" if n_without else None
+
+
+def say_points(report: "PointsReport") -> None:
+    """What became of the pictures that had no points, a line each of those that still have none."""
+    from ._output import printable
+
+    for path, reason in report.without.items():
+        text = f"no points: {printable(masked(path))}: {reason}"
+        say(text, level=logging.WARNING, image=masked(path), reason=reason)
+    text = f"points: of {report.added} pictures added, {len(report.without)} without"
+    say(text, points_added=report.added, without_points=len(report.without), seconds=round(report.seconds, 3))
 
 
 def _say_gone(report: "AddReport", *, prune: bool) -> None:
