@@ -7,9 +7,10 @@ AMD EPYC server, November 2026; what is scaled from that by operations, or assum
 from dataclasses import dataclass
 
 from .errors import PatchseekError
+from .points import KEPT, POINT_BYTES
 
 IMAGES_PER_SHARD = 2048
-"""Pictures in a file of features after `compact`; each file is mapped into memory."""
+"""Pictures in a file of features after `compact`, and in one of points; each file is mapped into memory."""
 MAPPED_FILES = 65_530
 """Maps that Linux gives a process by default (vm.max_map_count); the limit of open files patchseek raises itself."""
 CATALOGUE_BYTES = 161
@@ -19,6 +20,9 @@ GPU_SHARE = 0.4
 FEED_MS = 25.4
 """Milliseconds of one core to read, decode and cut a picture of 1 megapixel (benchmarks/encode.py, 0.1 + 3.7 + 21.6)
 into patches of 224 px; larger patches take longer."""
+POINTS_MS = 64.0
+"""Milliseconds of one core to find and code the points of a picture of 1 megapixel, in float32 (benchmarks/points.py);
+their number makes no difference."""
 PROBED = 0.25
 """The share of the clusters that an index with clusters reads by default."""
 
@@ -69,6 +73,8 @@ class Plan:
     gpu: str = "a100"
     replicas: int = 1
     regions: int = 30
+    points: int = KEPT
+    # kept of a picture at most; 0 for a collection without
     bandwidth: float = 25.0
     # GB/s that a machine reads features at: what exact search reached
     memory: float = 256.0
@@ -88,6 +94,8 @@ class Plan:
         for name in ("n_images", "machines", "cores", "replicas", "regions", "bandwidth", "memory", "disk", "network"):
             if not 0 < getattr(self, name) < float("inf"):
                 raise PatchseekError(f"{name} must be more than 0, found {getattr(self, name)}")
+        if self.points < 0:
+            raise PatchseekError(f"points must be 0 or more, found {self.points}")
 
     @property
     def n_rows(self) -> int:
@@ -103,6 +111,21 @@ class Plan:
     def feature_bytes(self) -> int:
         """One copy of all features, float16."""
         return 2 * self.n_rows * self.model.dim
+
+    @property
+    def point_bytes(self) -> int:
+        """One copy of all points at most: a picture that shows little has fewer."""
+        return self.n_images * self.points * POINT_BYTES
+
+    @property
+    def kept_bytes(self) -> int:
+        """One copy of features and points."""
+        return self.feature_bytes + self.point_bytes
+
+    @property
+    def points_ms(self) -> float:
+        """Milliseconds of one core for the points of a picture."""
+        return POINTS_MS if self.points else 0.0
 
 
 @dataclass(frozen=True)
@@ -156,15 +179,19 @@ def compressions(plan: Plan) -> list[Compression]:
 
 
 def crops_per_second(plan: Plan) -> tuple[float, float]:
-    """(CPUs of all machines, all GPUs; 0 without). GPUs: peak x 40 %, which is an assumption, while fed fast enough."""
-    cpu = plan.model.crops * plan.machines * plan.cores / 2
+    """(CPUs of all machines, all GPUs; 0 without), points found beside. CPUs find them always.
+
+    GPUs: peak x 40 %, which is an assumption, while fed fast enough.
+    """
+    core_s = 2 * plan.regions / plan.model.crops + plan.points_ms / 1000  # a picture
+    cpu = plan.machines * plan.cores * plan.regions / core_s
     gpu = plan.gpus * GPUS[plan.gpu] * GPU_SHARE / (2e9 * plan.model.gmacs)
     return cpu, min(gpu, feed_per_second(plan) * plan.regions) if gpu else 0.0
 
 
 def feed_per_second(plan: Plan) -> float:
-    """Pictures of 1 megapixel that all cores decode and cut in a second: GPUs are not fed faster."""
-    return plan.machines * plan.cores * 1000 / FEED_MS
+    """Pictures of 1 megapixel that all cores decode, cut and find points in a second: GPUs are not fed faster."""
+    return plan.machines * plan.cores * 1000 / (FEED_MS + plan.points_ms)
 
 
 @dataclass(frozen=True)
@@ -190,9 +217,10 @@ def limits(plan: Plan) -> list[Limit]:
     """
     share = plan.replicas / plan.machines
     features, codes = plan.feature_bytes * share / 1e9, compressions(plan)[-1]
-    catalogue = plan.n_images * CATALOGUE_BYTES * share / 1e9
+    disk = (plan.kept_bytes + plan.n_images * CATALOGUE_BYTES) * share / 1e9
+    files = -(-plan.n_images * share // IMAGES_PER_SHARD) * (2 if plan.points else 1)
     cpu, gpu = crops_per_second(plan)
-    moved = plan.n_images * plan.picture_mb / 1e3 + plan.feature_bytes * plan.replicas / 1e9
+    moved = plan.n_images * plan.picture_mb / 1e3 + plan.kept_bytes * plan.replicas / 1e9
     exact_s = plan.feature_bytes / (plan.bandwidth * 1e9 * plan.machines)
     found = [
         Limit(
@@ -201,9 +229,7 @@ def limits(plan: Plan) -> list[Limit]:
         Limit("time of an exact query", exact_s, 1.0, "s", "a compressed index"),
         Limit("memory for exact search", features, plan.memory, "GB", "a compressed index, or more machines"),
         Limit("memory for PQ64x4fs", codes.total_bytes * share / 1e9, plan.memory, "GB", "more machines"),
-        Limit(
-            "disk", features + catalogue, plan.disk, "GB", "more machines or disks; twice that to change the encoder"
-        ),
+        Limit("disk", disk, plan.disk, "GB", "more machines or disks; twice that to change the encoder"),
         Limit(
             "network",
             moved * 8 / (plan.network * plan.machines) / 3600,
@@ -213,7 +239,7 @@ def limits(plan: Plan) -> list[Limit]:
         ),
         Limit(
             "mapped files",
-            -(-plan.n_images * share // IMAGES_PER_SHARD),
+            files,
             MAPPED_FILES,
             "files",
             "run `patchseek compact`, raise vm.max_map_count, or more machines",

@@ -23,6 +23,7 @@ _MANY = click.IntRange(1, 10**9)
 @click.option("--gpu", default="a100", show_default=True, help="l4, a100 or h100.")
 @click.option("--replicas", type=_MANY, default=1, show_default=True, help="Copies of the collection.")
 @click.option("--regions", type=_MANY, default=30, show_default=True, help="Patches of a picture.")
+@click.option("--points", type=click.IntRange(0, 10**6), default=800, show_default=True, help="Of a picture; 0: none.")
 @click.option("--bandwidth", type=_MORE, default=25.0, show_default=True, help="GB/s a machine reads features at.")
 @click.option("--memory", type=_MORE, default=256.0, show_default=True, help="GB of a machine.")
 @click.option("--disk", type=_MORE, default=8000.0, show_default=True, help="GB of a machine.")
@@ -54,9 +55,11 @@ def _record(plan: "Plan") -> dict[str, Any]:
         "crops_per_second": {"cpu": cpu, "gpu": gpu or None},
         "encode_hours": {"cpu": plan.n_rows / cpu / 3600, "gpu": plan.n_rows / gpu / 3600 if gpu else None},
         "feature_bytes": plan.feature_bytes,
+        "point_bytes": plan.point_bytes,
         "network_bytes": {
             "pictures": round(plan.n_images * plan.picture_mb * 1e6),
             "features": plan.feature_bytes * plan.replicas,
+            "points": plan.point_bytes * plan.replicas,
         },
         "indexes": [asdict(index) for index in compressions(plan)],
         "limits": [asdict(limit) | {"share": limit.share} for limit in limits(plan)],
@@ -68,17 +71,23 @@ def _text(plan: "Plan") -> str:
 
     record = _record(plan)
     hours, rates, network = record["encode_hours"], record["crops_per_second"], record["network_bytes"]
+    more = plan.point_bytes / plan.feature_bytes
+    points, beside = (f" and points at most {_bytes(plan.point_bytes)} (+{100 * more:.0f} %)", ", points beside")
+    if not plan.points:
+        points = beside = ""
     lines = [
         f"{plan.n_images:,} pictures, {plan.n_rows:,} patches of {plan.model.dim} numbers, {plan.replicas} copies on "
         f"{plan.machines} machines",
         f"encoder   {plan.encoder}: {plan.model.source}",
-        f"encode    CPU {_number(hours['cpu'])} h ({_number(rates['cpu'])} crops/s)",
+        f"keep      features {_bytes(plan.feature_bytes)}{points}, a copy",
+        f"encode    CPU {_number(hours['cpu'])} h ({_number(rates['cpu'])} crops/s{beside})",
     ]
     if rates["gpu"]:
         gpu = f"{plan.gpus} x {plan.gpu} {_number(hours['gpu'])} h ({_number(rates['gpu'])} crops/s"
         lines.append(f"          {gpu}; assumed 40 % of peak, as far as the cores can feed them)")
     lines += [
-        f"network   {_bytes(network['pictures'])} of pictures in, {_bytes(network['features'])} of features out",
+        f"network   {_bytes(network['pictures'])} of pictures in, {_bytes(network['features'])} of features out"
+        + (f", {_bytes(network['points'])} of points" if plan.points else ""),
         "",
         f"{'index, one copy':16} {'bytes a patch':>13} {'bytes':>10} {'query, all rows':>16} {'a quarter probed':>17} "
         f"{'recall@10':>10}",

@@ -1,23 +1,33 @@
 """Learned keypoints: which point of a query is which point of a picture. Small enough to be kept with the features.
 
 _extract -> _network, _maps: pixels to points
+_codes -> _codebook: points to bytes and back
 """
 
+from ._codes import KEPT, Codes, Levels, decode, encode, identify, read_levels, weigh
 from ._extract import MOST, SIDE, SIDES, find_points, find_points_of
 from ._identity import POINT_BYTES, PointsIdentity
 from ._network import PointNetwork, open_network
 from ._points import Points, QueryPoints
 
 __all__ = [
+    "KEPT",
     "MOST",
     "POINT_BYTES",
     "SIDE",
     "SIDES",
+    "Codes",
+    "Levels",
     "PointNetwork",
     "Points",
     "PointsIdentity",
     "QueryPoints",
+    "decode",
+    "encode",
     "find_points",
     "find_points_of",
+    "identify",
     "open_network",
+    "read_levels",
+    "weigh",
 ]
