@@ -11,11 +11,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
+from skimage import data
 
-from patchseek import Collection, encode
+from patchseek import Collection, encode, images
 from patchseek.encode import _points, add_file, add_folder, add_points, add_stream
 from patchseek.errors import DiskFull, StoreLocked, StoreMismatch
-from patchseek.points import PointsIdentity
+from patchseek.points import PointsIdentity, decode, find_points, identify
 from patchseek.regions import Pyramid
 from patchseek.store import Settings, Store, Writer
 
@@ -148,9 +149,32 @@ def test_a_worker_of_a_cluster_writes_the_same(store, folder, tiny, opened, tmp_
 
 def test_points_that_this_patchseek_does_not_make_are_not_mixed_with_others(store, folder, tiny, monkeypatch):
     monkeypatch.undo()
-    with pytest.raises(StoreMismatch, match="corners"):
+    with pytest.raises(StoreMismatch, match="the points of corners that are kept are not those found today; make the"):
         add_folder(store, folder, tiny)
     assert len(store) == 0
+
+
+@pytest.mark.parametrize("size", [8, 64])
+def test_the_points_that_ship_are_the_same_whatever_encoder_is_beside_them(tmp_path, size, monkeypatch):
+    monkeypatch.undo()
+    (tmp_path / "photos").mkdir()
+    Image.fromarray(data.coffee()).resize((3000, 2000)).save(tmp_path / "photos" / "coffee.jpg")
+    Image.new("RGB", (640, 480), "red").save(tmp_path / "photos" / "flat.png")
+    encoder, identity = TinyEncoder(), identify(100, 512)
+    encoder.feed = replace(encoder.feed, size=size)
+    encoder.encode = lambda patches: TinyEncoder().encode(patches[:, :8, :8])
+    new = Store.create(tmp_path / "new", replace(PLAIN, points=identity))
+    add_folder(new, tmp_path / "photos", encoder)
+    old = Store.create(tmp_path / "old", PLAIN)
+    add_folder(old, tmp_path / "photos", encoder)
+    assert add_points(old, identity).added == 2
+    assert kept(old) == kept(new)
+    codes = kept(new)
+    assert {path: len(points) for path, points in codes.items()} == {"coffee.jpg": 100, "flat.png": 0}
+    truth = find_points(images.read(tmp_path / "photos" / "coffee.jpg"), 100, 512)
+    places = decode(np.array(codes["coffee.jpg"], np.uint8)).places
+    nearest = np.linalg.norm(places[:, None] - truth.places[None], axis=2).min(axis=1)
+    assert (nearest < 2 / 512).mean() > 0.8, "as in all its pixels, but for the way they were shrunk"
 
 
 # ---- pictures that were indexed without

@@ -13,9 +13,12 @@ from ..encoders import DenseEncoder, Encoder, Features, check_answer, flaw
 from ..errors import ImageError, StoreMismatch
 from ..images import Picture
 from ..patches import Patches, cut, decodings, joined, need_of
-from ..points import PointsIdentity
+from ..points import PointsIdentity, encode, find_points, identify, open_network
 from ..regions import Pyramid
-from ..store import POINTS, REGIONS, Codes, Half, Settings
+from ..store import ANEW, POINTS, REGIONS, Codes, Half, Settings
+
+POINTS_NEED = 896
+"""What pictures are decoded for to look for points, see `images.read`: as for 224 pixels a patch, in one decoding."""
 
 Extracts = Mapping[str, NDArray[Any]]
 """What the extractors made of one picture, by their kinds."""
@@ -117,9 +120,24 @@ class Regions:
         return None if problem is None else f"the encoder {self._encoder.identity.name} answers with {problem}"
 
 
+class KeptPoints:
+    """The points of a picture, the strongest first, as codes (n, W) uint8. Its network runs in loader threads."""
+
+    kind, needs = POINTS, (POINTS_NEED,)
+
+    def __init__(self, identity: PointsIdentity) -> None:
+        self._identity, self._network = identity, open_network()
+
+    def cut(self, picture: Picture, _: int) -> Codes:
+        """At most identity.n_most, of the whole picture."""
+        return encode(find_points(picture, self._identity.n_most, self._identity.side, self._network))
+
+
 def open_points(identity: PointsIdentity) -> Extractor:
-    """What finds such points. Raises StoreMismatch where this patchseek does not make them."""
-    raise StoreMismatch(f"{identity.name}: points that this patchseek does not make")
+    """What finds such points. Raises StoreMismatch where those of this patchseek are others, EncoderError."""
+    if identity != identify(identity.n_most, identity.side):
+        raise StoreMismatch(f"the points of {identity.name} that are kept are not those found today; {ANEW}")
+    return KeptPoints(identity)
 
 
 def extractors_of(settings: Settings, encoder: Encoder) -> list[Extractor]:

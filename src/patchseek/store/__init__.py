@@ -19,6 +19,7 @@ from ._files import hash_file, require_space, write_part
 from ._lock import take_lock
 from ._points import POINTS, Codes, save_points
 from ._records import (
+    ANEW,
     Failure,
     FileState,
     Image,
@@ -36,6 +37,7 @@ from ._store import Store
 from ._writer import ASIDE_DAYS, Writer
 
 __all__ = [
+    "ANEW",
     "ASIDE_DAYS",
     "POINTS",
     "REGIONS",
