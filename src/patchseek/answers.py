@@ -13,7 +13,7 @@ from .encoders import Encoder
 from .errors import QueryError
 from .indexes import Index
 from .originals import has_changed
-from .rank import FITTING, Candidate, StoreView, closer_looks, rank
+from .rank import DEPTH, FITTING, Candidate, StoreView, closer_looks, rank
 from .rerank import OnStep, Refiner, go_on, need
 from .search import FoundBox, Match, Query
 from .store import Choice, Image, Moment, Snapshot, Store, Words
@@ -34,6 +34,8 @@ class SearchOptions:
     # pictures to answer with, None for all
     refine: int = 20
     # of the first so many pictures, boxes are refined and the order is settled anew; 0: none
+    depth: int = DEPTH
+    # of the first so many pictures, the points that are kept are looked at before; 0: none
     several: bool = False
     # find every copy in each picture answered with
     distinct: bool = False
@@ -57,8 +59,9 @@ class SearchOptions:
         self.choice  # noqa: B018  raises for dates that are none
         if self.top is not None and self.top < 1:
             raise QueryError(f"the number of pictures asked for must be at least 1, found {self.top}")
-        if self.refine < 0 or self.expand < 0:
-            raise QueryError(f"refine and expand must be at least 0, found {self.refine} and {self.expand}")
+        if min(self.refine, self.depth, self.expand) < 0:
+            found = f"{self.refine}, {self.depth} and {self.expand}"
+            raise QueryError(f"refine, depth and expand must be at least 0, found {found}")
         if self.min_confidence is not None and not 0 <= self.min_confidence <= 1:
             raise QueryError(f"min_confidence must lie in [0, 1], found {self.min_confidence}")
 
@@ -111,7 +114,8 @@ def _rank(
     """The candidates, best first, with scores that never rise down the list."""
     searched.on_step()
     n = max(n_wanted * (3 if options.distinct else 1), options.refine)
-    steps = closer_looks(searched.encoder, options.refine, on_step=searched.on_step, on_progress=on_progress)
+    on_step, encoder = searched.on_step, searched.encoder
+    steps = closer_looks(encoder, options.refine, depth=options.depth, on_step=on_step, on_progress=on_progress)
     ranked = rank(query, searched.view, steps, n)[:n]
     listed: list[Candidate[Image]] = []
     for _, alike in groupby(ranked, key=lambda candidate: candidate.looks):
@@ -159,7 +163,7 @@ def expand(query: Query, candidates: Sequence[Candidate[Image]], snapshot: Snaps
     winners = features[np.arange(len(candidates)), [candidate.region for candidate in candidates]]
     weights = np.array([max(candidate.likeness, 0.0) for candidate in candidates]) ** ALPHA
     feature = query.feature + weights @ winners
-    return Query(np.asarray(feature / np.linalg.norm(feature), np.float32), query.cells)
+    return Query(np.asarray(feature / np.linalg.norm(feature), np.float32), query.cells, query.points)
 
 
 def _distinct(candidates: Sequence[Candidate[Image]], snapshot: Snapshot) -> list[Candidate[Image]]:

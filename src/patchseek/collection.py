@@ -217,7 +217,8 @@ class Collection:
         asked = SearchOptions(**options)
         if index is not None:
             judge_parameters(index)
-        wanted = [self._encode(picture, inner, on_step) for picture, inner in paired(query, box)]
+        has_points = bool(asked.depth) and self.store.settings.points is not None
+        wanted = [self._encode(each, inner, on_step, points=has_points) for each, inner in paired(query, box)]
         if text is not None:
             wanted.append(encode_words(text, self.encoder))
         if not wanted:
@@ -232,11 +233,11 @@ class Collection:
         searched = Searched(engine, snapshot, self.store, self.encoder, self.background, on_step=on_step)
         return answer(joined, asked, searched, on_progress)
 
-    def _encode(self, asked: Asked, box: Sequence[float] | None, on_step: OnStep) -> Query:
+    def _encode(self, asked: Asked, box: Sequence[float] | None, on_step: OnStep, *, points: bool = False) -> Query:
         on_step()
         picture = self.read(asked)
         inner = WHOLE if box is None else from_pixels(box, picture.width, picture.height)
-        return encode_query(picture, self.encoder, inner)
+        return encode_query(picture, self.encoder, inner, points=points)
 
     def read(self, query: Asked) -> Picture:
         """The query as pixels; see search."""

@@ -11,8 +11,11 @@ from .encoders import CellEncoder, Cells, Encoder, TextEncoder, check_answer, fl
 from .errors import QueryError
 from .images import Picture
 from .patches import crop
+from .points import QueryPoints, find_points_of
 from .store import Image
 
+QUERY_POINTS = 200
+"""Points that are looked for at each size at which a query's box is looked at."""
 EXCLUSION = 0.5
 """Weight of what is not wanted beside what is."""
 
@@ -69,20 +72,23 @@ class Query:
     # (D,) unit length
     cells: tuple[Cells, ...] = ()
     # what is where, of one patch each, one a picture; none for words or where the encoder does not say
+    points: tuple[QueryPoints, ...] = ()
+    # one a picture; none for words or where they are not asked for
 
 
-def encode_query(picture: Picture, encoder: Encoder, box: Sequence[float] = WHOLE) -> Query:
-    """The query that a box (x0 y0 x1 y1 in [0, 1]) of a picture makes.
+def encode_query(picture: Picture, encoder: Encoder, box: Sequence[float] = WHOLE, *, points: bool = False) -> Query:
+    """The query that a box (x0 y0 x1 y1 in [0, 1]) of a picture makes; points: with those of the box.
 
     Raises QueryError where the encoder answers with what is no number, EncoderError where with another shape.
     """
     patches = crop(picture, np.array([box], np.float64), encoder.feed)
+    found = (find_points_of(picture, box, n=QUERY_POINTS),) if points else ()
     if isinstance(encoder, CellEncoder):
         features, cells = encoder.encode_cells(patches)
         if not cells.are_finite.all():
             raise _no_query(encoder, "cells that are no numbers")
-        return Query(_feature(features, encoder), (cells,))
-    return Query(_feature(encoder.encode(patches), encoder))
+        return Query(_feature(features, encoder), (cells,), found)
+    return Query(_feature(encoder.encode(patches), encoder), points=found)
 
 
 def _feature(features: NDArray[np.float32], encoder: Encoder) -> NDArray[np.float32]:
@@ -123,4 +129,6 @@ def join(wanted: Sequence[Query], unwanted: Sequence[Query] = ()) -> Query:
     length = float(np.linalg.norm(feature))
     if not length >= 1e-6:  # or no number
         raise QueryError("the pictures cancel each other out: nothing is left to look for")
-    return Query(np.asarray(feature / length, np.float32), tuple(cells for query in wanted for cells in query.cells))
+    cells = tuple(cells for query in wanted for cells in query.cells)
+    points = tuple(points for query in wanted for points in query.points)
+    return Query(np.asarray(feature / length, np.float32), cells, points)

@@ -34,6 +34,7 @@ _MANY = 1_000_000  # pictures, as many as train any engine
 @click.option("--train-level", type=_LEVEL, help="Level whose grid trains a FAISS engine.  [default: all levels]")
 @click.option("--boxes", type=click.Choice(["best", "enclosing"]), default="best", show_default=True, help="True box.")
 @click.option("--top", type=_COUNT, help="Rank this many pictures for each query, 0 for all.  [default: all]")
+@click.option("--depth", type=_COUNT, default=0, show_default=True, help="Look at the points of the first so many.")
 @click.option("--refine", type=_COUNT, default=0, show_default=True, help="Finer boxes in the first so many pictures.")
 @click.option("--out", type=click.Path(path_type=Path), default="eval", show_default=True, help="Where results go.")
 @click.option("--overwrite", is_flag=True, help="Remove the files of another run from --out.")
@@ -56,6 +57,7 @@ def evaluate_command(
     train_level: int | None,
     boxes: str,
     top: int | None,
+    depth: int,
     refine: int,
     out: Path,
     overwrite: bool,
@@ -79,6 +81,7 @@ def evaluate_command(
     from ..compression import compress_report
     from ..datasets import open_dataset, read_keys, write_similarities
     from ..indexes import EXACT, judge_engine
+    from ..points import identify
     from ..regions import Pyramid
     from ..report import Unwritten, write_report
     from ._output import print_line
@@ -97,7 +100,9 @@ def evaluate_command(
     _say_notes((data.without(ev.find_copies_on_disk(data)) if exclude_copies else data).first_notes)
     model = choice.open()
     made = [
-        ev.EvalSettings(level, query=query, engine=index_engine, train_level=train_level, top=top, refine=refine)
+        ev.EvalSettings(
+            level, query=query, engine=index_engine, train_level=train_level, top=top, depth=depth, refine=refine
+        )
         for level in chosen
     ]
     n_images = _MANY if distractors else len({picture.image for picture in data.gallery})  # how many is not known yet
@@ -122,18 +127,20 @@ def evaluate_command(
         "query": query,
         "boxes": boxes,
         "top": top or 0,
+        "depth": depth,
         "refine": refine,
         "exclude_copies": exclude_copies,
     }
     folder = click.get_current_context().with_resource(ev.RunFolder(out, run, overwrite=overwrite))
     with progress_bar("pictures") as on_progress:
-        whole = ev.encode_gallery(data, model, Pyramid.up_to(chosen[-1]), cache, on_progress, distractors, keys)
+        pyramid, points = Pyramid.up_to(chosen[-1]), identify() if depth else None
+        whole = ev.encode_gallery(data, model, pyramid, cache, on_progress, distractors, keys, points)
     _say_shards(whole.shards)
     if distractors:
         say(f"with the pictures of --distractors, {len(whole.sizes)} are ranked")
     if exclude_copies:
         data = data.without(whole.copies)
-    asked = ev.read_queries(data, model, query)
+    asked = ev.read_queries(data, model, query, points=bool(depth))
     features = np.array([each.feature for each in asked])
     for level, settings in zip(chosen, made, strict=True):
         gallery = whole.at_level(level)
@@ -147,8 +154,8 @@ def evaluate_command(
         if opened.name != EXACT:
             exact = ev.EvalSettings(level, query=query, top=top)
             plain = results[label]
-            if refine:
-                plain = ev.run_benchmark(data, gallery, features, opened, replace(settings, refine=0))
+            if depth or refine:
+                plain = ev.run_benchmark(data, gallery, features, opened, replace(settings, depth=0, refine=0))
             report = compress_report(data, gallery, features, opened, plain, exact)
             say(f"{label}: {report.table()}")
         scores[label] = ev.score(results[label], data, boxes=boxes)

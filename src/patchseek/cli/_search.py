@@ -54,6 +54,8 @@ Records = tuple[list[dict[str, Any]], dict[str, Any], list[dict[str, Any]]]
 @click.option("--not", "exclude", multiple=True, type=_PATH, metavar="FILE", help="Not like this; repeatable.")
 @click.option("--top", default="10", show_default=True, metavar="N|all", help="How many pictures.")
 @click.option("--refine", type=_COUNT, default=20, show_default=True, help="Finer boxes in the first so many; 0: none.")
+@click.option("--depth", type=_COUNT, default=500, show_default=True, help="Look at the points of the first so many.")
+@click.option("--no-points", is_flag=True, help="Leave points out of it: the same as --depth 0.")
 @click.option("--several", is_flag=True, help="All copies of the object in each picture.")
 @click.option("--distinct", is_flag=True, help="One of several pictures that are nearly the same.")
 @click.option("--expand", type=_COUNT, default=0, metavar="N", help="Search again with the best N results added.")
@@ -86,6 +88,7 @@ def search_command(
     form: str | None,
     parquet: Path | None,
     server: str | None,
+    no_points: bool,
     **said: Any,
 ) -> None:
     """Rank the collection's pictures by how surely they hold the object of QUERIES, and say where it is.
@@ -100,6 +103,7 @@ def search_command(
         raise click.UsageError("give a QUERY picture, --image-id or --text")
     if len(boxes) > 1 and len(boxes) != len(asked):
         raise click.UsageError(f"{len(boxes)} boxes for {len(asked)} pictures: give one --box for each, in order")
+    said["depth"] = 0 if no_points else said["depth"]
     numbers: list[list[float] | None] = [_numbers(box) for box in boxes]
     numbers += [None] * (len(asked) - len(numbers))
     n_most = _top(top)
@@ -150,7 +154,7 @@ def _search_here(
 
     opened = _open(said)
     pictures = [_read_stdin() if each == STDIN else opened.read(each) for each in asked]
-    options = {name: said[name] for name in ("text", "refine", "several", "distinct", "expand", "min_confidence")}
+    options = {name: said[name] for name in ("text", "refine", "depth", "several", "distinct", "expand", "min_confidence")}
     options |= {name: said[name] for name in CHOICE}
     with progress_bar("pictures refined") as on_progress:
         matches = opened.search(
@@ -272,7 +276,7 @@ def _search_there(
             raise click.UsageError(f"--{name}: a server searches its own collection in its own way, and draws nothing")
     if len(asked) != 1:
         raise click.UsageError("a server is asked with one picture from here; its page takes several")
-    options: dict[str, Any] = {"refine": said["refine"], **{k: "true" for k in ("several", "distinct") if said[k]}}
+    options: dict[str, Any] = {"refine": said["refine"], "depth": said["depth"], **{k: "true" for k in ("several", "distinct") if said[k]}}
     options |= {name: said[name] for name in ("text", *CHOICE) if said[name]}
     client = Client(url)
     if client.token is None:  # one in the address is that server's; the other may be of another

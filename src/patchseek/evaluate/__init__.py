@@ -24,7 +24,7 @@ from ..errors import DatasetError, PatchseekError, QueryError
 from ..images import read
 from ..indexes import AUTO, EXACT, Index, Refit, choose_engine, open_index, open_repeatable
 from ..metrics import Ranking, make_ranking, summary
-from ..rank import Candidate, Refinement, Step, closer_looks, rank
+from ..rank import Candidate, Refinement, SecondLook, Step, closer_looks, rank
 from ..regions import MAX_LEVEL, Pyramid
 from ..search import Query, encode_query
 from ._asked import NEAR
@@ -61,6 +61,8 @@ class EvalSettings:
     # the level (its own grid alone) whose features train a FAISS engine; None: all levels together
     top: int | None = None
     # pictures ranked for each query; None and 0: all
+    depth: int = 0
+    # of the first so many pictures, the points that are kept are looked at
     refine: int = 0
     # of the first so many pictures, boxes are refined and the order is settled anew
 
@@ -69,7 +71,7 @@ class EvalSettings:
             raise PatchseekError(f"query must be one of {', '.join(QUERY_CROPS)}, found {self.query!r}")
         if not 0 <= self.level <= MAX_LEVEL:
             raise PatchseekError(f"level must lie in 0..{MAX_LEVEL}, found {self.level}")
-        for name, number in (("top", self.top), ("refine", self.refine)):
+        for name, number in (("top", self.top), ("depth", self.depth), ("refine", self.refine)):
             if number is not None and number < 0:
                 raise PatchseekError(f"{name} must be at least 0, found {number}")
         if self.train_level is not None and not 0 <= self.train_level <= self.level:
@@ -87,9 +89,9 @@ class EvalSettings:
             return None
         return np.flatnonzero(self.pyramid.level_of == self.train_level).tolist()
 
-    def steps(self, encoder: Encoder) -> list[Refinement]:
+    def steps(self, encoder: Encoder) -> list[SecondLook | Refinement]:
         """The steps of a search by which the settings' pictures are looked at more closely."""
-        return closer_looks(encoder, self.refine)
+        return closer_looks(encoder, self.refine, depth=self.depth)
 
 
 def encode_queries(dataset: Dataset, encoder: Encoder, query: str = "box") -> Features:
@@ -97,8 +99,8 @@ def encode_queries(dataset: Dataset, encoder: Encoder, query: str = "box") -> Fe
     return np.array([asked.feature for asked in read_queries(dataset, encoder, query)], np.float32)
 
 
-def read_queries(dataset: Dataset, encoder: Encoder, query: str = "box") -> list[Query]:
-    """A benchmark's queries, in order; query is one of QUERY_CROPS.
+def read_queries(dataset: Dataset, encoder: Encoder, query: str = "box", *, points: bool = False) -> list[Query]:
+    """A benchmark's queries, in order; query is one of QUERY_CROPS, points: whether with those of what is asked.
 
     Raises DatasetError for one that the encoder has no numbers for.
     """
@@ -108,7 +110,7 @@ def read_queries(dataset: Dataset, encoder: Encoder, query: str = "box") -> list
         if query == "box" and entry.box is not None:
             box = corners(entry.box, picture.width, picture.height, entry.image)
         try:
-            asked.append(encode_query(picture, encoder, box))
+            asked.append(encode_query(picture, encoder, box, points=points))
         except QueryError as error:
             raise DatasetError(f"{dataset.name}: query {entry.id}: {error}") from error
     return asked
@@ -137,11 +139,11 @@ def run_benchmark(
     queries: their features (Q, D) are enough where there are no steps. steps: those of the settings, see there.
     """
     asked = [Query(each) for each in queries] if isinstance(queries, np.ndarray) else list(queries)
-    assert bool(steps) == bool(settings.refine), "the results would not say what was looked at more closely"
+    said = [n for n in (settings.depth, settings.refine) if n]
+    assert [step.n for step in steps] == said, "the results would not say what was looked at more closely"
     features = np.array([query.feature for query in asked], np.float32)
-    n_looked = max((step.n for step in steps), default=0)
-    n = max(settings.top or gallery.snapshot.n_live, n_looked)
-    views = ask(dataset, gallery, engine, features, n, n_looked)
+    n = max([settings.top or gallery.snapshot.n_live, *(step.n for step in steps)])
+    views = ask(dataset, gallery, engine, features, n, max(said) if settings.refine else 0)
     results: dict[str, Any] = {
         "format": FORMAT,
         "dataset": {

@@ -15,6 +15,7 @@ from ..datasets import Dataset, Shard, open_shards
 from ..encode import OnProgress, add_files, add_stream
 from ..encoders import Encoder
 from ..errors import DatasetError, PatchseekError, StoreError, StoreMismatch
+from ..points import PointsIdentity
 from ..regions import MAX_LEVEL, Pyramid
 from ..store import Image, Settings, Snapshot, Store, take_lock
 from ._copies import Copies, find_copies
@@ -51,9 +52,11 @@ def encode_gallery(
     on_progress: OnProgress | None = None,
     distractors: Sequence[Path] = (),
     keep: Container[str] | None = None,
+    points: PointsIdentity | None = None,
 ) -> Gallery:
     """The features of a benchmark's gallery, from the cache where they are there already, also beside higher levels.
 
+    points: what points are to be kept beside the features; None for none.
     distractors: webdataset tars of further pictures, which are streamed and never unpacked; keep: the keys wanted.
     Where two tars have one name, the ids of their pictures begin with the folders that tell them apart.
 
@@ -65,7 +68,7 @@ def encode_gallery(
     """
     shards = open_shards(distractors)
     files, folder = [picture.image for picture in dataset.gallery], dataset.folder
-    settings = _kept(cache, dataset, encoder, pyramid, [shard.root for shard in shards])
+    settings = _kept(cache, dataset, encoder, pyramid, points, [shard.root for shard in shards])
     path = _place(cache, dataset, encoder, settings)
     relative = [file.relative_to(folder).as_posix() for file in files]
     with take_lock(path / "filling"):  # all the way: each step would let another run in between
@@ -101,20 +104,27 @@ def _ids(image: Image, names: Mapping[str, Sequence[str]], tars: Mapping[Path, S
     return tuple(names.get(image.path, [image.path]))
 
 
-def _kept(cache: Path, dataset: Dataset, encoder: Encoder, pyramid: Pyramid, tars: Collection[Path]) -> Settings:
+def _kept(
+    cache: Path,
+    dataset: Dataset,
+    encoder: Encoder,
+    pyramid: Pyramid,
+    points: PointsIdentity | None,
+    tars: Collection[Path],
+) -> Settings:
     """The settings of the cache's collection that holds this cumulative pyramid, or the lowest above it; else its own.
 
     One above it is taken where it holds the gallery and all tars, or else more than was asked for would be encoded.
     """
     n_files = len({picture.image for picture in dataset.gallery})
     for top in range(pyramid.levels[-1], MAX_LEVEL + 1):
-        settings = Settings.of(encoder, replace(pyramid, levels=tuple(range(top + 1))))
+        settings = Settings.of(encoder, replace(pyramid, levels=tuple(range(top + 1))), points)
         path = _named(cache, dataset, encoder, settings)
         if Store.exists(path) and top == pyramid.levels[-1]:
             return settings
         if Store.exists(path) and len(store := Store.open(path)) >= n_files and set(tars) <= set(store.roots()):
             return settings
-    return Settings.of(encoder, pyramid)
+    return Settings.of(encoder, pyramid, points)
 
 
 def _only(kept: Snapshot, asked: Sequence[int]) -> Snapshot:

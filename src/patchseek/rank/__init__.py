@@ -7,6 +7,9 @@ new ones: another score, a finer box, evidence of another kind. No step knows wh
 from collections.abc import Sequence
 from dataclasses import replace
 
+from ..encode import OnProgress
+from ..encoders import Encoder
+from ..rerank import OnStep, Recipe, go_on
 from ..search import Query
 from ._candidates import LIKENESS as LIKENESS
 from ._candidates import Candidate as Candidate
@@ -15,8 +18,31 @@ from ._candidates import T
 from ._candidates import View as View
 from ._refinement import FITTING as FITTING
 from ._refinement import Refinement as Refinement
-from ._refinement import closer_looks as closer_looks
+from ._second_look import POINTS as POINTS
+from ._second_look import SecondLook as SecondLook
 from ._stored import StoreView as StoreView
+
+DEPTH = 500
+"""Pictures whose points are looked at, unless told otherwise."""
+
+
+def closer_looks(
+    encoder: Encoder,
+    n_refined: int,
+    recipe: Recipe | None = None,
+    *,
+    depth: int = 0,
+    on_step: OnStep = go_on,
+    on_progress: OnProgress | None = None,
+) -> list[SecondLook | Refinement]:
+    """The steps of a search, in order, of `eval` as well: one for each number that is not 0.
+
+    depth: pictures whose points are looked at; n_refined: those that are opened.
+    """
+    steps: list[SecondLook | Refinement] = [SecondLook(depth, on_step)] if depth else []
+    if n_refined:
+        steps.append(Refinement(n_refined, encoder, recipe or Recipe(), on_step, on_progress))
+    return steps
 
 
 def rank(query: Query, view: View[T], steps: Sequence[Step[T]], n: int) -> list[Candidate[T]]:

@@ -60,14 +60,3 @@ def _settled(candidate: Candidate[T], finer: FoundBox | None, usual: float) -> C
     return replace(
         candidate, box=finer.box, score=finer.score, evidence=evidence | {FITTING: finer.evidence}, finer=finer
     )
-
-
-def closer_looks(
-    encoder: Encoder,
-    n_refined: int,
-    recipe: Recipe = _USUAL,
-    on_step: OnStep = go_on,
-    on_progress: OnProgress | None = None,
-) -> list[Refinement]:
-    """The steps of a search, in order, of `eval` as well: one for each number that is not 0."""
-    return [Refinement(n_refined, encoder, recipe, on_step, on_progress)] if n_refined else []

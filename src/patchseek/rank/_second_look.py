@@ -1,0 +1,55 @@
+"""The step that opens no picture: the points that are kept of the best few hundred say which hold the very object.
+
+What patches say of all pictures at once, points check one by one: which point of the query is which of the picture, and
+whether one map takes them all there. So it brings up what patches ranked low, and a box that fits the object.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from ..points import Agreement, decode, gains, identify, match
+from ..rerank import OnStep, go_on
+from ..search import Query
+from ._candidates import Candidate, T, View
+
+POINTS = "points"
+"""A kind of evidence: what points say beyond what they say of strangers, see points.gains; 0 where they say nothing."""
+WEIGHT = 0.1
+"""Of that beside likeness."""
+
+
+@dataclass(frozen=True)
+class SecondLook:
+    """A Step."""
+
+    n: int
+    on_step: OnStep = go_on
+
+    def look(self, query: Query, view: View[T], candidates: Sequence[Candidate[T]]) -> Sequence[Candidate[T]]:
+        """See Step. Nothing changes for a query without points, such as words, and where none are kept."""
+        snapshot = view.snapshot
+        own = snapshot.points_identity
+        if not query.points or own is None or not own.can_be_compared(identify()) or not candidates:
+            return candidates
+        self.on_step()
+        positions = np.array([candidate.position for candidate in candidates], np.int64)
+        kept = [decode(codes) for codes in snapshot.points(positions)]
+        sizes = [candidate.size for candidate in candidates]
+        looks = [match(points, kept, sizes, own.side) for points in query.points]
+        gained = np.stack([gains(found) for found in looks])
+        winners = gained.argmax(axis=0).tolist()
+        return [
+            _seen(candidate, float(gained[best, i]), looks[best][i])
+            for i, (candidate, best) in enumerate(zip(candidates, winners, strict=True))
+        ]
+
+
+def _seen(candidate: Candidate[T], gain: float, agreements: Sequence[Agreement]) -> Candidate[T]:
+    evidence = {**candidate.evidence, POINTS: gain}
+    if not gain:
+        return replace(candidate, evidence=evidence)
+    x0, y0, x1, y1 = agreements[0].box.tolist()
+    score = candidate.score + WEIGHT * gain
+    return replace(candidate, score=score, box=(x0, y0, x1, y1), evidence=evidence)
