@@ -154,7 +154,9 @@ def _search_here(
 
     opened = _open(said)
     pictures = [_read_stdin() if each == STDIN else opened.read(each) for each in asked]
-    options = {name: said[name] for name in ("text", "refine", "depth", "several", "distinct", "expand", "min_confidence")}
+    options = {
+        name: said[name] for name in ("text", "refine", "depth", "several", "distinct", "expand", "min_confidence")
+    }
     options |= {name: said[name] for name in CHOICE}
     with progress_bar("pictures refined") as on_progress:
         matches = opened.search(
@@ -276,7 +278,11 @@ def _search_there(
             raise click.UsageError(f"--{name}: a server searches its own collection in its own way, and draws nothing")
     if len(asked) != 1:
         raise click.UsageError("a server is asked with one picture from here; its page takes several")
-    options: dict[str, Any] = {"refine": said["refine"], "depth": said["depth"], **{k: "true" for k in ("several", "distinct") if said[k]}}
+    options: dict[str, Any] = {
+        "refine": said["refine"],
+        "depth": said["depth"],
+        **{k: "true" for k in ("several", "distinct") if said[k]},
+    }
     options |= {name: said[name] for name in ("text", *CHOICE) if said[name]}
     client = Client(url)
     if client.token is None:  # one in the address is that server's; the other may be of another

@@ -14,6 +14,7 @@ from ..rerank import OnStep
 from ._responses import told
 
 OPTIONS = {
+    "depth": "how many of the first results are looked at by their points, 0 for none",
     "refine": "how many of the first results get finer boxes, 0 for none",
     "several": "look for several copies in a picture",
     "text": "words to look for, alone or beside pictures",
@@ -54,6 +55,7 @@ class SearchRequest:
     skip: int = 0
     # better ones left out before them, for paging
     refine: int | None = None
+    depth: int | None = None
     # None: as many as by default
     several: bool = False
     text: str | None = None
@@ -93,8 +95,7 @@ def answer(collection: Collection, request: SearchRequest, on_step: OnStep) -> d
 def _options(request: SearchRequest, known: frozenset[str]) -> dict[str, Any]:
     """The arguments of Collection.search beyond picture, box and top. Raises QueryError for what is not offered."""
     options: dict[str, Any] = {}
-    if request.refine is not None:
-        options["refine"] = request.refine
+    options |= {name: n for name in ("refine", "depth") if (n := getattr(request, name)) is not None}
     if request.several:
         options["several"] = True
     if request.text:

@@ -40,6 +40,7 @@ def search_routes(services: Services) -> APIRouter:
         top: Annotated[int, Form(ge=1, le=1000, description="how many pictures")] = 10,
         skip: Annotated[int, Form(ge=0, le=100_000, description="how many better ones to leave out")] = 0,
         refine: Annotated[int | None, Form(ge=0, le=1000, description="results that get finer boxes")] = None,
+        depth: Annotated[int | None, Form(ge=0, le=10_000, description="results looked at by their points")] = None,
         several: Annotated[bool, Form(description="look for several copies in a picture")] = False,
         text: Annotated[str | None, Form(max_length=500, description="words to look for")] = None,
         exclude: Annotated[list[Id], Form(description="pictures of the collection that are not meant")] = [],  # noqa: B006
@@ -69,7 +70,7 @@ def search_routes(services: Services) -> APIRouter:
             return answer(
                 services.collection,
                 SearchRequest(
-                    asked, top, skip, refine, several, text, tuple(negative), distinct, under, tags, since, until
+                    asked, top, skip, refine, depth, several, text, tuple(negative), distinct, under, tags, since, until
                 ),
                 asker.require,
             )
