@@ -24,6 +24,8 @@ EXIT_NOTHING_FOUND = 4
 
 CHOICE = ("under", "tags", "since", "until")
 """Options that say which pictures may answer."""
+_HOW = ("text", "refine", "depth", "several", "distinct", "expand", "min_confidence")
+"""Options that say how to search."""
 _HERE_ALONE = (
     "weights",
     "engine",
@@ -278,11 +280,8 @@ def _search_there(
             raise click.UsageError(f"--{name}: a server searches its own collection in its own way, and draws nothing")
     if len(asked) != 1:
         raise click.UsageError("a server is asked with one picture from here; its page takes several")
-    options: dict[str, Any] = {
-        "refine": said["refine"],
-        "depth": said["depth"],
-        **{k: "true" for k in ("several", "distinct") if said[k]},
-    }
+    options: dict[str, Any] = {name: said[name] for name in ("refine", "depth")}
+    options |= {k: "true" for k in ("several", "distinct") if said[k]}
     options |= {name: said[name] for name in ("text", *CHOICE) if said[name]}
     client = Client(url)
     if client.token is None:  # one in the address is that server's; the other may be of another

@@ -2,14 +2,17 @@
 
 _extract -> _network, _maps: pixels to points
 _codes -> _codebook: points to bytes and back
+_match -> _partners, _fit: where a query lies in pictures, by their points; _score: what that is worth
 _identity: what stored points say they are
 """
 
 from ._codes import KEPT, Codes, Levels, decode, encode, identify, read_levels, weigh
 from ._extract import MOST, SIDE, SIDES, find_points, find_points_of
 from ._identity import POINT_BYTES, PointsIdentity
+from ._match import Agreement, match
 from ._network import PointNetwork, open_network
 from ._points import Points, QueryPoints
+from ._score import gains
 
 __all__ = [
     "KEPT",
@@ -17,6 +20,7 @@ __all__ = [
     "POINT_BYTES",
     "SIDE",
     "SIDES",
+    "Agreement",
     "Codes",
     "Levels",
     "PointNetwork",
@@ -27,7 +31,9 @@ __all__ = [
     "encode",
     "find_points",
     "find_points_of",
+    "gains",
     "identify",
+    "match",
     "open_network",
     "read_levels",
     "weigh",

@@ -23,8 +23,6 @@ KEPT = 800
 """Points that are kept of a picture, at most, unless told otherwise."""
 NAME = "xfeat"
 """What finds points today."""
-N_MOST = 800
-"""Points kept of a picture at most; benchmarks/points.py prints what more and fewer find."""
 PLACES = 4096
 """Places that are told apart along each side of a picture."""
 _PLACE_BYTES = 3
@@ -46,7 +44,7 @@ class Levels:
     # (pictures + 1,) where each picture's points begin
 
 
-def identify(n_most: int = N_MOST, side: int = SIDE) -> PointsIdentity:
+def identify(n_most: int = KEPT, side: int = SIDE) -> PointsIdentity:
     """What points are that are kept today: n_most of a picture at most, looked for in at most `side` pixels."""
     book = open_codebook()
     return PointsIdentity(NAME, book.network, book.sha256, n_most, side)
