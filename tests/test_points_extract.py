@@ -88,7 +88,7 @@ def shares_alike(one, other) -> tuple[float, float]:
 def own_points(network, pixels, n=500):
     """Points as pixels x, y (n, 2), and descriptors."""
     maps = network(pixels)
-    rows, columns, _ = strongest(maps, n, *pixels.shape)
+    rows, columns = strongest(maps, n)
     return np.stack([columns, rows], axis=1), described(maps, rows, columns)
 
 
@@ -100,11 +100,12 @@ def test_points_are_those_that_xfeat_itself_finds(published, greys):
         assert (share > 0.98, cosine > 0.999) == (True, True), (grey.shape, share, cosine)
 
 
-def test_its_strengths_are_those_of_xfeat_itself_and_fall(published, greys):
+def test_the_order_of_points_is_that_of_xfeat_itself(published, greys):
     found = published.detectAndCompute(torch.from_numpy(greys[0] / np.float32(255))[None, None], top_k=500)[0]
-    strengths = strongest(open_network()(greys[0]), 500, *greys[0].shape)[2]
-    assert (np.diff(strengths) <= 0).all()
-    np.testing.assert_allclose(strengths, found["scores"].numpy(), atol=0.005)
+    expected, own = found["keypoints"].numpy(), own_points(open_network(), greys[0])[0]
+    for n in (20, 100, 400):  # of equally strong ones, some may change places with others
+        apart = np.abs(own[:n, None] - expected[None, : n + n // 10 + 2]).max(axis=2)
+        assert (apart.min(axis=1) <= 1).mean() > 0.98
 
 
 def test_onnx_runtime_gives_the_same_points(greys):
@@ -197,11 +198,9 @@ def test_points_of_a_turned_query_are_those_of_the_picture_turned_by_hand(photog
 def test_places_lie_between_pixels_where_likelihoods_say_so():
     likelihoods = np.zeros((32, 32), np.float32)
     likelihoods[10, 20:22] = 0.6, 0.2  # the mean lies a quarter to the right of the middle of pixel 20
-    likelihoods[30, 5] = 0.5
+    likelihoods[31, 0] = 0.5
     maps = Maps(likelihoods, np.ones((4, 4), np.float32), np.ones((4, 4, 64), np.float32) / 8)
-    rows, columns, _ = strongest(maps, 5, 32, 32)
-    np.testing.assert_allclose(placed(maps, rows, columns), [[20.75, 10.5], [5.5, 30.5]])
-    assert strongest(maps, 5, 30, 32)[0].tolist() == [10], "what was added to the picture has no points"
+    np.testing.assert_allclose(placed(maps, *strongest(maps, 5)), [[20.75, 10.5], [0.5, 31.5]])
 
 
 def test_points_of_a_box_are_those_of_the_picture_cut_by_hand(photograph):
@@ -220,13 +219,13 @@ def test_a_query_is_looked_at_in_every_size_and_turn_but_enlarged_four_times_at_
     assert set(find_points_of(small, sides=(128, 256, 512)).scales.tolist()) == {128, 160}
 
 
-def test_a_large_picture_is_shrunk_to_the_side_and_a_small_one_is_left_as_it_is(monkeypatch):
+def test_a_large_picture_is_shrunk_to_the_side_and_a_small_one_is_squeezed_to_cells_at_most(monkeypatch):
     seen = []
     whole = network_file.PointNetwork.__call__
     monkeypatch.setattr(network_file.PointNetwork, "__call__", lambda self, p: seen.append(p.shape) or whole(self, p))
-    for size in ((1500, 900), (300, 500), (1024, 64)):
+    for size in ((1500, 900), (300, 500), (1024, 64), (7, 12)):
         find_points(from_image(Image.new("RGB", size)), 10)
-    assert seen == [(640, 1024), (512, 320), (64, 1024)]
+    assert seen == [(608, 1024), (480, 288), (64, 1024), (32, 32)]
 
 
 @pytest.mark.parametrize("size", [(1, 1), (1, 700), (31, 5), (33, 33), (6000, 12), (7, 3000)])
