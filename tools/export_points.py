@@ -28,7 +28,8 @@ import numpy as np
 import onnx
 import torch
 from numpy.typing import NDArray
-from onnx import TensorProto, helper, numpy_helper
+from onnx import TensorProto
+from onnx_graph import Graph
 
 from patchseek.encoders._onnxruntime import OnnxRuntimeNetwork
 from patchseek.points._network import make_probe
@@ -42,8 +43,6 @@ CELL = 8
 # pixels a side of a cell, of which there is one descriptor
 EPSILON = 1e-5
 # of batch and instance normalisation alike
-OPSET, IR_VERSION = 17, 8
-# old enough for every engine in use, and fixed, so that a newer onnx writes the same bytes
 
 Weights = Mapping[str, NDArray[np.float64]]
 
@@ -106,7 +105,7 @@ def build(weights: Weights) -> onnx.ModelProto:
     A pixel's likelihood is the probability that a point is there. Reliabilities are in [0, 1]; descriptors have unit
     length.
     """
-    graph = Graph(weights)
+    graph = PointsGraph(weights)
     grey = graph.even_out("pixels")
     graph.add("Squeeze", graph.detect(grey), graph.numbers("outer", [0, 1]), output="likelihoods")
     features = graph.describe(grey)
@@ -116,37 +115,12 @@ def build(weights: Weights) -> onnx.ModelProto:
     length = graph.add("ReduceL2", cells, axes=[3], keepdims=1)
     unit = graph.add("Div", cells, graph.add("Max", length, graph.constant("least", 1e-12)))
     graph.add("Squeeze", unit, graph.numbers("first", [0]), output="descriptors")
-    return graph.model()
+    shapes = {"likelihoods": ["height", "width"], "reliabilities": ["rows", "columns"]}
+    return graph.model(NAME, {"pixels": ["height", "width"]}, shapes | {"descriptors": ["rows", "columns", DIM]})
 
 
-class Graph:
-    """An ONNX graph under construction; each method appends nodes and returns the name of its result."""
-
-    def __init__(self, weights: Weights) -> None:
-        self.weights = weights
-        self.nodes: list[onnx.NodeProto] = []
-        self.constants: dict[str, onnx.TensorProto] = {}
-
-    def add(self, kind: str, *inputs: str, output: str = "", **attributes: object) -> str:
-        """One node, its result called `output` or else by its kind and number."""
-        output = output or f"{kind.lower()}_{len(self.nodes)}"
-        self.nodes.append(helper.make_node(kind, inputs, [output], name=output, **attributes))
-        return output
-
-    def constant(self, name: str, value: object) -> str:
-        """A float32 constant."""
-        self.constants[name] = numpy_helper.from_array(np.asarray(value, np.float32), name)
-        return name
-
-    def numbers(self, name: str, value: Sequence[int]) -> str:
-        """A constant of whole numbers."""
-        self.constants[name] = numpy_helper.from_array(np.asarray(value, np.int64), name)
-        return name
-
-    def half(self, name: str, value: NDArray[np.float64]) -> str:
-        """A constant stored as float16 and cast to float32 where it is used."""
-        self.constants[name] = numpy_helper.from_array(value.astype(np.float16), name)
-        return self.add("Cast", name, to=TensorProto.FLOAT)
+class PointsGraph(Graph):
+    """A graph that knows the branches of XFeat."""
 
     def even_out(self, pixels: str) -> str:
         """The picture (1, 1, H, W) of mean 0 and deviation 1."""
@@ -217,21 +191,6 @@ class Graph:
             pads=[1 if side == 3 else 0] * 4,
             strides=[stride, stride],
         )
-
-    def model(self) -> onnx.ModelProto:
-        pixels = helper.make_tensor_value_info("pixels", TensorProto.UINT8, ["height", "width"])
-        cells = ["rows", "columns"]
-        shapes = {"likelihoods": ["height", "width"], "reliabilities": cells, "descriptors": [*cells, DIM]}
-        answers = [helper.make_tensor_value_info(name, TensorProto.FLOAT, shape) for name, shape in shapes.items()]
-        graph = helper.make_graph(self.nodes, NAME, [pixels], answers, list(self.constants.values()))
-        model = helper.make_model(
-            graph,
-            opset_imports=[helper.make_opsetid("", OPSET)],
-            ir_version=IR_VERSION,
-            producer_name="patchseek",
-        )
-        onnx.checker.check_model(model, full_check=True)
-        return model
 
 
 if __name__ == "__main__":

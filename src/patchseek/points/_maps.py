@@ -24,19 +24,14 @@ Rows = NDArray[np.intp]
 Kernel = Callable[[NDArray[np.float64]], NDArray[np.float64]]
 
 
-def strongest(maps: Maps, n: int, height: int, width: int) -> tuple[Rows, Rows, NDArray[np.float32]]:
-    """Rows (m,), columns (m,) and strengths (m,) of the m <= n strongest points of the first height x width pixels.
-
-    Strongest first; equally strong ones from top to bottom, from left to right.
-    """
+def strongest(maps: Maps, n: int) -> tuple[Rows, Rows]:
+    """Rows (m,), columns (m,) of the m <= n strongest points; equally strong ones from top to bottom, left to right."""
     rows, columns = _peaks(maps.likelihoods)
-    inside = (rows < height) & (columns < width)
-    rows, columns = rows[inside], columns[inside]
     reliabilities = _sampled(maps.reliabilities[..., None], maps, rows, columns, 1, _linear)[:, 0]
     strengths = maps.likelihoods[rows, columns] * reliabilities
     chosen = np.argsort(-strengths, kind="stable")[:n]
     chosen = chosen[strengths[chosen] > 0]
-    return rows[chosen], columns[chosen], strengths[chosen]
+    return rows[chosen], columns[chosen]
 
 
 def _peaks(likelihoods: NDArray[np.float32]) -> tuple[Rows, Rows]:
