@@ -10,9 +10,11 @@ from .boxes import WHOLE, to_pixels
 from .encoders import CellEncoder, Cells, Encoder, TextEncoder, check_answer, flaw
 from .errors import QueryError
 from .images import Picture
-from .patches import crop
+from .patches import Feed, Patches, crop
 from .store import Image
 
+SMALL = Feed(28)
+"""How the small patches are made whose colours are compared: of no network, so that every encoder has them."""
 EXCLUSION = 0.5
 """Weight of what is not wanted beside what is."""
 
@@ -29,6 +31,11 @@ class FoundBox:
     # inner product of this box's feature and the query's, in [-1, 1]
     fit: float = 0.0
     # in [0, 1]: how well its details fit those of the query; 0 where the encoder shows none
+    colour: float | None = None
+    # in [0, 1]: how alike its colours and the query's are; None where the query has none, such as words
+    outline: tuple[tuple[float, float], ...] = ()
+    # x, y in shares of the picture, maybe beyond it, of where the corners of the query's box lie, from its upper left
+    # one clockwise in the query; none where nobody looked
 
     @property
     def evidence(self) -> float:
@@ -55,6 +62,9 @@ class Match:
     # whether the file holds another picture since it was indexed: box and size are those of the old one; None where
     # that was not looked at
 
+    outline: tuple[tuple[float, float], ...] = ()
+    # of the first box, as FoundBox has it
+
     @property
     def pixels(self) -> tuple[int, int, int, int]:
         """The box as x y w h in pixels of the upright picture."""
@@ -69,6 +79,8 @@ class Query:
     # (D,) unit length
     cells: tuple[Cells, ...] = ()
     # what is where, of one patch each, one a picture; none for words or where the encoder does not say
+    small: tuple[Patches, ...] = ()
+    # (S, S, 3) each, of SMALL, one a picture; none for words
 
 
 def encode_query(picture: Picture, encoder: Encoder, box: Sequence[float] = WHOLE) -> Query:
@@ -77,12 +89,13 @@ def encode_query(picture: Picture, encoder: Encoder, box: Sequence[float] = WHOL
     Raises QueryError where the encoder answers with what is no number, EncoderError where with another shape.
     """
     patches = crop(picture, np.array([box], np.float64), encoder.feed)
+    small = (crop(picture, np.array([box], np.float64), SMALL)[0],)
     if isinstance(encoder, CellEncoder):
         features, cells = encoder.encode_cells(patches)
         if not cells.are_finite.all():
             raise _no_query(encoder, "cells that are no numbers")
-        return Query(_feature(features, encoder), (cells,))
-    return Query(_feature(encoder.encode(patches), encoder))
+        return Query(_feature(features, encoder), (cells,), small)
+    return Query(_feature(encoder.encode(patches), encoder), small=small)
 
 
 def _feature(features: NDArray[np.float32], encoder: Encoder) -> NDArray[np.float32]:
@@ -123,4 +136,6 @@ def join(wanted: Sequence[Query], unwanted: Sequence[Query] = ()) -> Query:
     length = float(np.linalg.norm(feature))
     if not length >= 1e-6:  # or no number
         raise QueryError("the pictures cancel each other out: nothing is left to look for")
-    return Query(np.asarray(feature / length, np.float32), tuple(cells for query in wanted for cells in query.cells))
+    cells = tuple(cells for query in wanted for cells in query.cells)
+    small = tuple(small for query in wanted for small in query.small)
+    return Query(np.asarray(feature / length, np.float32), cells, small)
