@@ -113,10 +113,35 @@ def test_refinement_starts_from_the_boxes_of_the_step_before_and_keeps_its_evide
     assert names(refined) == "cba"
     for each in refined[:2]:
         assert each.box == CORNER, "the query's own: nothing fits better"
-        assert each.score == pytest.approx(1, abs=1e-5)
-        assert each.evidence == {"points": 10 * by_points.scores[each.picture], "fitting": each.finer.evidence}
+        before = by_points.scores[each.picture]
+        assert each.score == pytest.approx(0.18 * before + 0.82, abs=1e-5), "what was known before counts a little"
+        colour = pytest.approx(1, abs=0.01)
+        assert each.evidence == {"points": 10 * before, "fitting": each.finer.evidence, "colour": colour}
     assert refined[2].evidence == {"likeness": pytest.approx(0.9), "points": 1}
     assert refined[2].finer is None
+
+
+@dataclass(frozen=True)
+class Laid:
+    """A step that says where the query lies."""
+
+    laid: np.ndarray
+    n: int = 3
+
+    def look(self, query, view, candidates):  # noqa: ARG002
+        return [replace(each, map=self.laid) for each in candidates]
+
+
+def test_refinement_starts_from_the_map_of_the_step_before(tiny):
+    """A picture that shows the query upside down: seen so by a map alone, by a box it is something else."""
+    view, shown = shelf("b"), np.asarray(blot(3, 64, 48))
+    query = encode_query(Picture(shown, 64, 48), tiny)
+    view.pictures = {"b": Picture(np.ascontiguousarray(shown[::-1, ::-1]), 64, 48)}
+    upside_down = np.array([[-1.0, 0.0, 1.0], [0.0, -1.0, 1.0]])
+    (by_box,) = rank(query, view, [Refinement(1, tiny)], 1)
+    (by_map,) = rank(query, view, [Laid(upside_down), Refinement(1, tiny)], 1)
+    assert by_map.finer.likeness > by_box.finer.likeness + 0.1
+    assert by_map.finer.outline == ((1, 1), (0, 1), (0, 0), (1, 0))
 
 
 def test_a_picture_that_cannot_be_opened_keeps_its_box_and_falls_as_the_others_do(tiny):
@@ -126,7 +151,7 @@ def test_a_picture_that_cannot_be_opened_keeps_its_box_and_falls_as_the_others_d
         each.picture: each for each in rank(encode_query(view.pictures["b"], tiny), view, [Refinement(3, tiny)], 1)
     }
     share = found["b"].score / 0.8
-    assert found["b"].score == pytest.approx(1, abs=1e-5)
+    assert found["b"].score == pytest.approx(0.18 * 0.8 + 0.82, abs=1e-5)
     assert found["a"].score == pytest.approx(0.9 * share)
     assert found["a"].box == (0, 0, 1, 1)
     assert found["a"].evidence == {"likeness": pytest.approx(0.9)}

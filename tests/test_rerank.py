@@ -16,6 +16,7 @@ from patchseek.regions import Pyramid
 from patchseek.rerank import Recipe, Refiner
 from patchseek.rerank._agreement import agreement
 from patchseek.rerank._geometry import fit, locate
+from patchseek.rerank._maps import around, composed, enclosing, of_boxes
 from patchseek.rerank._neighbourhoods import propose, surround
 from patchseek.search import Query, encode_query, join
 
@@ -129,7 +130,7 @@ def test_details_say_where_the_whole_lies():
     moved, narrow = blank.copy(), blank.copy()
     moved[:, 3:] = query[:, :-3]
     narrow[:, 2:9] = query[:, ::2]
-    boxes = locate(query, np.stack([query, moved, narrow, blank]))
+    boxes = around(locate(query, np.stack([query, moved, narrow, blank])))
     assert boxes[0] == pytest.approx([0, 0, 1, 1])
     assert boxes[1] == pytest.approx([3 / 14, 0, 17 / 14, 1])
     # every other column is there, in columns 2 to 8, so the whole is half as wide, from 2 to 9; where few are near the
@@ -146,10 +147,8 @@ def test_a_shifted_patch_is_moved_onto_the_thing(embedded):
     for shift in ([0.08, 0, 0.08, 0], [0, -0.08, 0, -0.08], [-0.06, -0.06, 0.06, 0.06]):
         patch = truth + shift
         cells = embedded.encode_cells(crop(picture, [patch], embedded.feed))[1]
-        x0, y0, x1, y1 = locate(query.cells[0].fine[0], cells.fine)[0]
-        w, h = patch[2:] - patch[:2]
-        found = patch[[0, 1, 0, 1]] + np.array([x0 * w, y0 * h, x1 * w, y1 * h])
-        assert iou([found], [truth])[0, 0] > max(0.85, iou([patch], [truth])[0, 0])
+        found = enclosing(composed(of_boxes(patch[None]), locate(query.cells[0].fine[0], cells.fine)))[0]
+        assert iou([found], [truth])[0, 0] > max(0.8, iou([patch], [truth])[0, 0] + 0.15)
 
 
 def test_refined_scores_tell_the_thing_from_another_with_the_same_parts(embedded):

@@ -13,7 +13,7 @@ from .encoders import Encoder
 from .errors import QueryError
 from .indexes import Index
 from .originals import has_changed
-from .rank import DEPTH, FITTING, Candidate, StoreView, closer_looks, rank
+from .rank import DEPTH, Candidate, StoreView, closer_looks, evidence_of, rank
 from .rerank import OnStep, Refiner, go_on, need
 from .search import FoundBox, Match, Query
 from .store import Choice, Image, Moment, Snapshot, Store, Words
@@ -137,7 +137,8 @@ def _judged(candidate: Candidate[Image], background: Background | None) -> Match
     """The candidate as a match, and how sure it is."""
     sure = background.confidence(candidate.evidence) if background else None
     changed = False if candidate.finer else None
-    return Match(candidate.picture, candidate.score, candidate.box, sure, (), candidate.likeness, changed)
+    outline = candidate.finer.outline if candidate.finer else ()
+    return Match(candidate.picture, candidate.score, candidate.box, sure, (), candidate.likeness, changed, outline)
 
 
 def _checked(match: Match, on_step: OnStep) -> Match:
@@ -163,7 +164,7 @@ def expand(query: Query, candidates: Sequence[Candidate[Image]], snapshot: Snaps
     winners = features[np.arange(len(candidates)), [candidate.region for candidate in candidates]]
     weights = np.array([max(candidate.likeness, 0.0) for candidate in candidates]) ** ALPHA
     feature = query.feature + weights @ winners
-    return Query(np.asarray(feature / np.linalg.norm(feature), np.float32), query.cells, query.points)
+    return replace(query, feature=np.asarray(feature / np.linalg.norm(feature), np.float32))
 
 
 def _distinct(candidates: Sequence[Candidate[Image]], snapshot: Snapshot) -> list[Candidate[Image]]:
@@ -192,9 +193,9 @@ def _with_copies(query: Query, match: Match, candidate: Candidate[Image], search
         return match
     first, *others = found
     sure = [each for each in others if not _is_doubtful(each, searched.background)]
-    return replace(match, box=first.box, boxes=(first, *sure))
+    return replace(match, box=first.box, boxes=(first, *sure), outline=first.outline)
 
 
 def _is_doubtful(found: FoundBox, background: Background | None) -> bool:
-    sure = background.confidence({FITTING: found.evidence}) if background else None
+    sure = background.confidence(evidence_of(found)) if background else None
     return sure is not None and sure < DOUBTFUL

@@ -10,10 +10,12 @@ from .boxes import WHOLE, to_pixels
 from .encoders import CellEncoder, Cells, Encoder, TextEncoder, check_answer, flaw
 from .errors import QueryError
 from .images import Picture
-from .patches import crop
+from .patches import Feed, Patches, crop
 from .points import QueryPoints, find_points_of
 from .store import Image
 
+SMALL = Feed(28)
+"""How the small patches are made whose colours are compared: of no network, so that every encoder has them."""
 QUERY_POINTS = 200
 """Points that are looked for at each size at which a query's box is looked at."""
 EXCLUSION = 0.5
@@ -32,6 +34,11 @@ class FoundBox:
     # inner product of this box's feature and the query's, in [-1, 1]
     fit: float = 0.0
     # in [0, 1]: how well its details fit those of the query; 0 where the encoder shows none
+    colour: float | None = None
+    # in [0, 1]: how alike its colours and the query's are; None where the query has none, such as words
+    outline: tuple[tuple[float, float], ...] = ()
+    # x, y in shares of the picture, maybe beyond it, of where the corners of the query's box lie, from its upper left
+    # one clockwise in the query; none where nobody looked
 
     @property
     def evidence(self) -> float:
@@ -58,6 +65,9 @@ class Match:
     # whether the file holds another picture since it was indexed: box and size are those of the old one; None where
     # that was not looked at
 
+    outline: tuple[tuple[float, float], ...] = ()
+    # of the first box, as FoundBox has it
+
     @property
     def pixels(self) -> tuple[int, int, int, int]:
         """The box as x y w h in pixels of the upright picture."""
@@ -72,6 +82,8 @@ class Query:
     # (D,) unit length
     cells: tuple[Cells, ...] = ()
     # what is where, of one patch each, one a picture; none for words or where the encoder does not say
+    small: tuple[Patches, ...] = ()
+    # (S, S, 3) each, of SMALL, one a picture; none for words
     points: tuple[QueryPoints, ...] = ()
     # one a picture; none for words or where they are not asked for
 
@@ -82,13 +94,14 @@ def encode_query(picture: Picture, encoder: Encoder, box: Sequence[float] = WHOL
     Raises QueryError where the encoder answers with what is no number, EncoderError where with another shape.
     """
     patches = crop(picture, np.array([box], np.float64), encoder.feed)
+    small = (crop(picture, np.array([box], np.float64), SMALL)[0],)
     found = (find_points_of(picture, box, n=QUERY_POINTS),) if points else ()
     if isinstance(encoder, CellEncoder):
         features, cells = encoder.encode_cells(patches)
         if not cells.are_finite.all():
             raise _no_query(encoder, "cells that are no numbers")
-        return Query(_feature(features, encoder), (cells,), found)
-    return Query(_feature(encoder.encode(patches), encoder), points=found)
+        return Query(_feature(features, encoder), (cells,), small, found)
+    return Query(_feature(encoder.encode(patches), encoder), small=small, points=found)
 
 
 def _feature(features: NDArray[np.float32], encoder: Encoder) -> NDArray[np.float32]:
@@ -130,5 +143,6 @@ def join(wanted: Sequence[Query], unwanted: Sequence[Query] = ()) -> Query:
     if not length >= 1e-6:  # or no number
         raise QueryError("the pictures cancel each other out: nothing is left to look for")
     cells = tuple(cells for query in wanted for cells in query.cells)
+    small = tuple(small for query in wanted for small in query.small)
     points = tuple(points for query in wanted for points in query.points)
-    return Query(np.asarray(feature / length, np.float32), cells, points)
+    return Query(np.asarray(feature / length, np.float32), cells, small, points)

@@ -16,8 +16,10 @@ from ._candidates import Candidate as Candidate
 from ._candidates import Step as Step
 from ._candidates import T
 from ._candidates import View as View
+from ._refinement import COLOUR as COLOUR
 from ._refinement import FITTING as FITTING
 from ._refinement import Refinement as Refinement
+from ._refinement import evidence_of as evidence_of
 from ._second_look import POINTS as POINTS
 from ._second_look import SecondLook as SecondLook
 from ._stored import StoreView as StoreView

@@ -4,6 +4,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Generic, Protocol, TypeVar
 
+import numpy as np
+from numpy.typing import NDArray
+
 from ..images import Picture
 from ..search import FoundBox, Query
 from ..store import Snapshot
@@ -33,6 +36,8 @@ class Candidate(Generic[T]):
     # larger is better; what the last step that looked at it gave, to be compared among as many `looks` alone
     evidence: Mapping[str, float]
     # by kind, larger is surer; what a later step knows better stands in place of what it was made from
+    map: NDArray[np.float64] | None = None
+    # (2, 3) takes (x, y, 1), shares of the query's sides, to shares of the picture's sides; None where nobody knows
     looks: int = 0
     # steps that have looked at it; the more, the higher it stands
     finer: FoundBox | None = None

@@ -14,6 +14,10 @@ from ._candidates import LIKENESS, Candidate, T, View
 
 FITTING = "fitting"
 """A kind of evidence: likeness and fit of a refined box together, at most 2; it stands in place of LIKENESS."""
+COLOUR = "colour"
+"""A kind of evidence: how alike the colours of a refined box and of the query are, in [0, 1]."""
+_BEFORE = 0.18
+# weight of the score that a candidate came with, beside what its pixels gave
 _USUAL = Recipe()
 
 
@@ -32,7 +36,8 @@ class Refinement:
         """See Step. Whose file has gone, holds another picture than was indexed or looks like nothing that is a number
         keeps its box, and its place: its score changes as those of the others do."""
         found = self._found(query, view, candidates)
-        ratios = [f.score / c.score for c, f in zip(candidates, found, strict=True) if f and c.score > 0]
+        both = zip(candidates, found, strict=True)
+        ratios = [_joined(c, f) / c.score for c, f in both if f and c.score > 0]
         usual = float(np.median(ratios)) if ratios else 1.0
         return [_settled(c, f, usual) for c, f in zip(candidates, found, strict=True)]
 
@@ -45,18 +50,26 @@ class Refinement:
 
         pictures = map_ahead(opened, candidates, 2, 8)
         boxes = np.array([candidate.box for candidate in candidates]).reshape(-1, 4)
+        maps = [candidate.map for candidate in candidates]
         found: list[FoundBox | None] = []
-        for finer in Refiner(query, self.encoder, self.recipe, self.on_step).refine(pictures, boxes):
+        for finer in Refiner(query, self.encoder, self.recipe, self.on_step).refine(pictures, boxes, maps):
             found.append(finer)
             if self.on_progress:
                 self.on_progress(len(found), len(candidates))
         return found
 
 
+def evidence_of(found: FoundBox) -> dict[str, float]:
+    """What a finer box says for itself, by kind."""
+    return {FITTING: found.evidence} | ({} if found.colour is None else {COLOUR: found.colour})
+
+
+def _joined(candidate: Candidate[T], finer: FoundBox) -> float:
+    return _BEFORE * candidate.score + (1 - _BEFORE) * finer.score
+
+
 def _settled(candidate: Candidate[T], finer: FoundBox | None, usual: float) -> Candidate[T]:
     if finer is None:
         return replace(candidate, score=candidate.score * usual)
-    evidence = {kind: value for kind, value in candidate.evidence.items() if kind != LIKENESS}
-    return replace(
-        candidate, box=finer.box, score=finer.score, evidence=evidence | {FITTING: finer.evidence}, finer=finer
-    )
+    evidence = {kind: value for kind, value in candidate.evidence.items() if kind != LIKENESS} | evidence_of(finer)
+    return replace(candidate, box=finer.box, score=_joined(candidate, finer), evidence=evidence, finer=finer)

@@ -52,4 +52,4 @@ def _seen(candidate: Candidate[T], gain: float, agreements: Sequence[Agreement])
         return replace(candidate, evidence=evidence)
     x0, y0, x1, y1 = agreements[0].box.tolist()
     score = candidate.score + WEIGHT * gain
-    return replace(candidate, score=score, box=(x0, y0, x1, y1), evidence=evidence)
+    return replace(candidate, score=score, box=(x0, y0, x1, y1), map=agreements[0].map, evidence=evidence)

@@ -1,10 +1,11 @@
 """Finer boxes, and a better order, for the first pictures of a ranked list. Changes no index and trains nothing.
 
-A cell of a grid seldom fits an object. So the neighbourhood of a picture's winning region is looked at once, at higher
-resolution: every rectangle of its map is compared with the query, and the best few are encoded as patches of their
-own, then shifted and stretched a little, until that helps no more; half of the pictures get a first turn of that, the
-better half of those a second. What a patch scores is its likeness to the query as a whole, and how far the two agree
-part by part: likeness alone prefers fragments. Of the best box of each picture, the details are compared as well.
+Where something said before how the query lies in a picture, the patch is cut out so, turned back. Else, and where its
+details do not fit well, the neighbourhood of the picture's box is looked at once, at higher resolution: every
+rectangle of its map is compared with the query, and the best few are encoded as patches of their own. Then patches are
+moved to where their details say that the whole lies, turned and slanted as need be, until that helps no more. What a
+patch scores is its likeness to the query as a whole, and how far the two agree part by part: likeness alone prefers
+fragments. Of the best patch of each picture, the details and the colours are compared as well.
 """
 
 import logging
@@ -22,12 +23,18 @@ from ..encoders import CellEncoder, Cells, Encoder, Features, check_answer, flaw
 from ..images import Picture
 from ..indexes import n_cores
 from ..patches import Patches, crop, joined
-from ..search import FoundBox, Query
+from ..search import SMALL, FoundBox, Query
 from ._agreement import agreement
+from ._colours import colour_likeness
+from ._cutting import cut_out
 from ._geometry import fit, locate
+from ._looks import Best, Looks
+from ._maps import Maps, around, composed, enclosing, of_boxes, outlines, turn, within
 from ._neighbourhoods import propose, surround
+from ._recipe import Recipe as Recipe
 
 _log = logging.getLogger(__name__)
+_USUAL = Recipe()
 
 T = TypeVar("T")
 U = TypeVar("U")
@@ -37,30 +44,6 @@ OnStep = Callable[[], None]
 
 def go_on() -> None:
     """The OnStep of work that nothing ends."""
-
-
-@dataclass(frozen=True)
-class Recipe:
-    """How much is tried. benchmarks/localisation.py prints the figures of this one and of others."""
-
-    n_proposed: int = 3
-    # rectangles of a neighbourhood's map that are encoded as patches
-    turns: int = 2
-    # how often boxes are moved to where the details of the best say, in the better half of the pictures
-    blind_steps: tuple[float, ...] = (0.3, 0.15, 0.08)
-    # where an encoder has no cells: shares of a side by which boxes are shifted and stretched, turn by turn
-    agreement: float = 4.8
-    # weight of agreement beside likeness
-    fit: float = 1.0
-    # weight, beside both together, of how well the details of the best box fit
-    n_seeds: int = 10
-    # neighbourhoods of a picture looked at when all copies are wanted
-    max_copies: int = 12
-    # of which so many are kept at most
-    rough_share: float = 0.4
-    # and only what scores this share of the best, before boxes are moved
-    copy_share: float = 0.6
-    # and after that
 
 
 MOST_THREADS = 8
@@ -84,20 +67,27 @@ class Refiner:
 
     query: Query
     encoder: Encoder
-    recipe: Recipe = Recipe()
+    recipe: Recipe = _USUAL
     on_step: OnStep = go_on
 
-    def refine(self, pictures: Iterable[Picture | None], regions: Boxes) -> Iterator[FoundBox | None]:
+    def refine(
+        self,
+        pictures: Iterable[Picture | None],
+        regions: Boxes,
+        maps: Sequence[NDArray[np.float64] | None] | None = None,
+    ) -> Iterator[FoundBox | None]:
         """A finer box for each picture, starting from its region (N, 4), in order; None for None, and where the encoder
         answers with nothing but what is no number.
 
+        maps: where the query lies in each, (2, 3) from shares of its sides to shares of the picture's, as far as known.
         Batches are filled across CHUNK pictures, and no more of them are held at once.
         """
-        left = iter(pictures)
+        left, known = iter(pictures), maps or [None] * len(regions)
         for start in range(0, len(regions), CHUNK):
             part = list(islice(left, CHUNK))
             here = {i: picture for i, picture in enumerate(part) if picture is not None}
-            found = self._refine(list(here.values()), regions[start:][list(here)]) if here else []
+            chosen = [known[start + i] for i in here]
+            found = self._refine(list(here.values()), regions[start:][list(here)], chosen) if here else []
             refined = dict(zip(here, found, strict=True))
             yield from (refined.get(i) for i in range(len(part)))
 
@@ -111,15 +101,16 @@ class Refiner:
         recipe = self.recipe
         seeds = regions[suppress(regions, heat, max_iou=0.1, n=recipe.n_seeds)]
         boxes = np.concatenate([seeds, *self._look_around([picture] * len(seeds), seeds, 2 * recipe.n_proposed, 0.2)])
-        scores, likeness, fine = self._score(crop(picture, boxes, self.encoder.feed))
+        looks = self._score(crop(picture, boxes, self.encoder.feed))
+        scores = looks.scores
         kept = suppress(boxes, scores, max_iou=0.2, n=recipe.max_copies, max_containment=_SAME_COPY)
         kept = kept[np.isfinite(scores[kept])]
         if not len(kept):
             return []
         kept = kept[scores[kept] >= recipe.rough_share * scores[kept[0]]]
-        best = _Best(boxes, scores, likeness, fine)[kept]
+        best = Best(of_boxes(boxes), *vars(looks).values())[kept]
         self._improve([picture] * len(kept), best, len(kept))
-        found = self._finish(best)
+        found = self._finish([picture] * len(kept), best)
         boxes, scores = np.array([each.box for each in found]), np.array([each.score for each in found])
         kept = suppress(boxes, scores, max_iou=0.3, max_containment=_SAME_COPY)
         return [found[i] for i in kept if scores[i] >= recipe.copy_share * scores[kept[0]]]
@@ -130,22 +121,21 @@ class Refiner:
         (likeness + w * agreement) / (1 + w), w the recipe's weight; the likeness alone where there are no cells. -inf
         where the encoder answers with what is no number.
         """
-        return self._score(patches)[0]
+        return self._score(patches).scores
 
     @property
     def _has_cells(self) -> bool:
         """Whether there is more to compare than features."""
         return isinstance(self.encoder, CellEncoder) and bool(self.query.cells)
 
-    def _score(self, patches: Patches) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]]:
-        """What `score` gives (B,), likenesses (B,), and fine cells (B, h, h, E), with h = 0 where there are none."""
+    def _score(self, patches: Patches) -> Looks:
         self.on_step()
         encoder, identity = self.encoder, self.encoder.identity
         shape = len(patches), identity.dim
         if not isinstance(encoder, CellEncoder) or not self._has_cells:
             features = check_answer(encoder.encode(patches), shape, identity.name)
             likeness = self._likeness(features, flawed(features))
-            return likeness, likeness, np.empty((len(patches), 0, 0, 0), np.float32)
+            return Looks(likeness, likeness, np.zeros_like(likeness), np.empty((len(patches), 0, 0, 0), np.float32))
         answer, cells = encoder.encode_cells(patches)
         features = check_answer(answer, shape, identity.name)
         lost = flawed(features) | ~cells.are_finite
@@ -154,7 +144,8 @@ class Refiner:
         likeness = self._likeness(features, lost)
         agreed = np.max([agreement(own.coarse[0], cells.coarse) for own in self.query.cells], axis=0)
         weight = self.recipe.agreement
-        return np.asarray((likeness + weight * agreed) / (1 + weight), np.float32), likeness, cells.fine
+        scores = np.asarray((likeness + weight * agreed) / (1 + weight), np.float32)
+        return Looks(scores, likeness, agreed, cells.fine)
 
     def _likeness(self, features: Features, lost: NDArray[np.bool_]) -> NDArray[np.float32]:
         """Inner products (B,) of features (B, D) with the query's; -inf for those that are lost."""
@@ -162,48 +153,65 @@ class Refiner:
         likeness[lost] = -np.inf
         return likeness
 
-    def _refine(self, pictures: Sequence[Picture], regions: Boxes) -> list[FoundBox | None]:
-        proposed = self._look_around(pictures, regions, self.recipe.n_proposed, 0.5)
-        candidates = [np.concatenate([region[None], more]) for region, more in zip(regions, proposed, strict=True)]
-        best = self._best(pictures, candidates)
+    def _refine(
+        self, pictures: Sequence[Picture], regions: Boxes, maps: Sequence[NDArray[np.float64] | None]
+    ) -> list[FoundBox | None]:
+        starts = of_boxes(regions)
+        for i, (known, picture) in enumerate(zip(maps, pictures, strict=True)):
+            if known is not None and turn(known, picture.width, picture.height) > self.recipe.least_turn:
+                starts[i] = known
+        best = self._best(pictures, list(starts[:, None]))
+        doubtful = np.flatnonzero(self._fits(best) < self.recipe.sure) if self._has_cells else np.zeros(0, np.intp)
+        proposed = self._look_around(
+            [pictures[i] for i in doubtful.tolist()], regions[doubtful], self.recipe.n_proposed, 0.5
+        )
+        self._try(pictures, best, doubtful, [of_boxes(boxes) for boxes in proposed])
         self._improve(pictures, best, -(-len(pictures) // 2))
         n_lost = int(np.isneginf(best.scores).sum())
         if n_lost:
             name = self.encoder.identity.name
             _log.warning("the encoder %s has no numbers for %d pictures looked at more closely", name, n_lost)
-        return [found if np.isfinite(found.score) else None for found in self._finish(best)]
+        return [found if np.isfinite(found.score) else None for found in self._finish(pictures, best)]
 
-    def _improve(self, pictures: Sequence[Picture], best: "_Best", n: int) -> None:
-        """Try boxes beside the best, turn by turn: of the n best pictures, then of those alone that rose by it."""
+    def _try(
+        self, pictures: Sequence[Picture], best: Best, chosen: NDArray[np.intp], tried: Sequence[Maps]
+    ) -> NDArray[np.intp]:
+        """Put the best of the maps (n_i, 2, 3) tried in a chosen picture where it is better; those that rose by it."""
+        some = [len(maps) > 0 for maps in tried]
+        chosen, tried = chosen[some], [maps for maps in tried if len(maps)]
+        if not len(chosen):
+            return chosen
+        found = self._best([pictures[i] for i in chosen.tolist()], tried)
+        rose = found.scores > best.scores[chosen]
+        for known, new in zip(vars(best).values(), vars(found).values(), strict=True):
+            known[chosen[rose]] = new[rose]
+        return chosen[rose]
+
+    def _improve(self, pictures: Sequence[Picture], best: Best, n: int) -> None:
+        """Try maps beside the best, turn by turn: of the n best pictures, then of those alone that rose by it."""
         n_turns = self.recipe.turns if self._has_cells else len(self.recipe.blind_steps)
         rising = np.arange(len(pictures))
-        for turn in range(n_turns):
-            n_kept = n if self._has_cells else -(-n // 2**turn)
+        for i in range(n_turns):
+            n_kept = n if self._has_cells else -(-n // 2**i)
             rising = rising[np.argsort(-best.scores[rising], kind="stable")][:n_kept]
-            tried = self._moved(best[rising], turn)
-            rising, tried = rising[[len(boxes) > 0 for boxes in tried]], [boxes for boxes in tried if len(boxes)]
+            rising = self._try(pictures, best, rising, self._moved(best[rising], i))
             if not len(rising):
                 break
-            found = self._best([pictures[i] for i in rising.tolist()], tried)
-            rose = found.scores > best.scores[rising]
-            rising = rising[rose]
-            for known, new in zip(vars(best).values(), vars(found).values(), strict=True):
-                known[rising] = new[rose]
 
-    def _moved(self, best: "_Best", turn: int) -> list[Boxes]:
-        """Of each picture, boxes (n, 4) near the best one that may be better; maybe none."""
+    def _moved(self, best: Best, i: int) -> list[Maps]:
+        """Of each picture, maps (n, 2, 3) near the best one that may be better, in turn i; maybe none."""
         if not self._has_cells:
-            return [_shifted(box, self.recipe.blind_steps[turn]) for box in best.boxes]
-        low, sides = np.tile(best.boxes[:, :2], 2), np.tile(best.boxes[:, 2:] - best.boxes[:, :2], 2)
-        places = np.stack([locate(own.fine[0], best.fine) for own in self.query.cells], axis=1)
-        moved = clip((low[:, None] + sides[:, None] * places).reshape(-1, 4)).reshape(places.shape)
-        kept = (places != (0, 0, 1, 1)).any(axis=2) & ((moved[..., 2:] - moved[..., :2]).min(axis=2) > _THINNEST)
-        return [boxes[chosen] for boxes, chosen in zip(moved, kept, strict=True)]
+            return [within(composed(each, _shifts(self.recipe.blind_steps[i]))) for each in best.maps]
+        inner = np.stack([locate(own.fine[0], best.fine) for own in self.query.cells], axis=1)
+        moved = composed(best.maps[:, None], inner)
+        boxes = clip(around(moved.reshape(-1, 2, 3))).reshape(*moved.shape[:2], 4)
+        kept = (inner != np.eye(2, 3)).any(axis=(2, 3)) & ((boxes[..., 2:] - boxes[..., :2]).min(axis=2) > _THINNEST)
+        return [maps[chosen] for maps, chosen in zip(moved, kept, strict=True)]
 
     def _look_around(self, pictures: Sequence[Picture], regions: Boxes, n: int, max_iou: float) -> list[Boxes]:
         """The boxes (<= n, 4) most alike the query that one pass over each region's neighbourhood finds; maybe none."""
         encoder = self.encoder
-        if not isinstance(encoder, CellEncoder) or not self._has_cells:
+        if not isinstance(encoder, CellEncoder) or not self._has_cells or not len(pictures):
             return [np.empty((0, 4))] * len(pictures)
         power, target = encoder.power, self.query.feature
         if power is None:
@@ -222,25 +230,45 @@ class Refiner:
         low, sides = windows[:, :2], windows[:, 2:] - windows[:, :2]
         return [clip(np.tile(low[i], 2) + boxes * np.tile(sides[i], 2)) for i, boxes in enumerate(found)]
 
-    def _best(self, pictures: Sequence[Picture], boxes: Sequence[Boxes]) -> "_Best":
-        """The best of the boxes (n_i, 4) of each picture. All are encoded in one call."""
-        items, gap = list(zip(pictures, boxes, strict=True)), _GAP if self._has_cells else 2.0
-        patches = self._in_threads(lambda item: crop(item[0], item[1], self.encoder.feed, gap), items)
-        scores, likeness, fine = self._score(joined(patches))
-        starts = np.cumsum([0] + [len(each) for each in boxes[:-1]])
-        winners = starts + [int(each.argmax()) for each in np.split(scores, starts[1:])]
-        return _Best(np.concatenate(boxes)[winners], scores[winners], likeness[winners], fine[winners])
+    def _best(self, pictures: Sequence[Picture], maps: Sequence[Maps]) -> Best:
+        """The best of the maps (n_i, 2, 3) of each picture, n_i > 0. All are encoded in one call."""
+        items, gap = list(zip(pictures, maps, strict=True)), _GAP if self._has_cells else 2.0
+        patches = self._in_threads(lambda item: cut_out(item[0], item[1], self.encoder.feed, gap), items)
+        looks = self._score(joined(patches))
+        starts = np.cumsum([0] + [len(each) for each in maps[:-1]])
+        winners = starts + [int(each.argmax()) for each in np.split(looks.scores, starts[1:])]
+        return Best(np.concatenate(maps), *vars(looks).values())[winners]
 
-    def _finish(self, best: "_Best") -> list[FoundBox]:
-        """Compare the details too: the score becomes (score + w * fit) / (1 + w), where there are cells."""
-        fits = np.zeros(len(best.scores), np.float32)
-        scores, weight = best.scores, self.recipe.fit
+    def _fits(self, best: Best) -> NDArray[np.float32]:
+        """How well (N,) the details fit; 0 where there are none."""
+        if not best.fine.size:
+            return np.zeros(len(best.scores), np.float32)
+        fits: NDArray[np.float32] = np.max([fit(own.fine[0], best.fine) for own in self.query.cells], axis=0)
+        return fits
+
+    def _colours(self, pictures: Sequence[Picture], maps: Maps) -> NDArray[np.float32] | None:
+        """How alike (N,) the colours are; None where the query has none."""
+        if not self.query.small:
+            return None
+        items = list(zip(pictures, maps, strict=True))
+        small = joined(self._in_threads(lambda item: cut_out(item[0], item[1][None], SMALL), items))
+        colours: NDArray[np.float32] = np.max([colour_likeness(own, small) for own in self.query.small], axis=0)
+        return colours
+
+    def _finish(self, pictures: Sequence[Picture], best: Best) -> list[FoundBox]:
+        """Compare details and colours too: where there are cells, the score becomes the weighted mean of all four."""
+        fits, colours, scores = self._fits(best), self._colours(pictures, best.maps), best.scores
         if best.fine.size:
-            fits = np.max([fit(own.fine[0], best.fine) for own in self.query.cells], axis=0)
-            scores = (scores + weight * fits) / (1 + weight)
-        corners = [(x0, y0, x1, y1) for x0, y0, x1, y1 in best.boxes.tolist()]
-        columns = zip(corners, scores.tolist(), best.likeness.tolist(), fits.tolist(), strict=True)
-        return [FoundBox(*column) for column in columns]
+            parts = [best.likeness, best.agreed, fits] + ([] if colours is None else [colours])
+            weights = np.array(self.recipe.weights[: len(parts)], np.float32)
+            scores = np.tensordot(weights / weights.sum(), np.stack(parts), 1)
+        boxes, lines = enclosing(best.maps).tolist(), outlines(best.maps).tolist()
+        columns = zip(boxes, lines, scores.tolist(), best.likeness.tolist(), fits.tolist(), strict=True)
+        shades = [None] * len(boxes) if colours is None else colours.tolist()
+        return [
+            FoundBox((x0, y0, x1, y1), score, likeness, fitting, shade, tuple((x, y) for x, y in line))
+            for ((x0, y0, x1, y1), line, score, likeness, fitting), shade in zip(columns, shades, strict=True)
+        ]
 
     def _in_threads(self, function: Callable[[T], U], items: Sequence[T]) -> list[U]:
         """function(item) for all items, on as many threads as there are cores, or the encoder has streams."""
@@ -253,27 +281,7 @@ class Refiner:
         return list(map_ahead(step, items, n_threads, 2 * n_threads))
 
 
-@dataclass(frozen=True, eq=False)
-class _Best:
-    """The best box of each of N pictures."""
-
-    boxes: Boxes
-    # (N, 4)
-    scores: NDArray[np.float32]
-    # (N,), as Refiner.score gives
-    likeness: NDArray[np.float32]
-    # (N,)
-    fine: NDArray[np.float32]
-    # (N, h, h, E)
-
-    def __getitem__(self, index: NDArray[np.intp]) -> "_Best":
-        """Those of some of the pictures."""
-        return _Best(*(values[index] for values in vars(self).values()))
-
-
-def _shifted(box: NDArray[np.float64], step: float) -> Boxes:
-    """Eight boxes (8, 4): each edge of this one moved out and in by `step` of its side."""
-    x0, y0, x1, y1 = box
-    dx, dy = step * (x1 - x0), step * (y1 - y0)
-    moves = np.array([[dx, 0, 0, 0], [0, dy, 0, 0], [0, 0, dx, 0], [0, 0, 0, dy]])
-    return clip(np.concatenate([box + moves, box - moves]))
+def _shifts(step: float) -> Maps:
+    """Eight maps (8, 2, 3) within a square: each of its edges moved out and in by `step` of its side."""
+    moves = step * np.eye(4)
+    return of_boxes(np.array([0.0, 0.0, 1.0, 1.0]) + np.concatenate([moves, -moves]))

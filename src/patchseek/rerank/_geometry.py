@@ -14,6 +14,7 @@ TOLERANCE = 0.2
 """Sides of a patch that a partner may lie from where the map takes its cell; 0.1 to 0.25 are as good."""
 _TURNS = (3.0, 2.0, 1.0, 1.0)  # tolerances, in TOLERANCE, by which the map is fitted turn by turn
 _FEWEST, _SPREAD = 6, 0.02
+_STRETCHES = 0.4, 2.2  # of what a map makes of a circle, the shortest and the longest radius
 
 
 def fit(query: NDArray[np.float32], cells: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -29,23 +30,26 @@ def fit(query: NDArray[np.float32], cells: NDArray[np.float32]) -> NDArray[np.fl
 
 
 def locate(query: NDArray[np.float32], cells: NDArray[np.float32]) -> NDArray[np.float64]:
-    """(B, 4): where each patch shows what fills the query's, x0 y0 x1 y1 in sides of the patch, maybe beyond it.
+    """(B, 2, 3): where each patch shows what fills the query's, maps from the query's sides to the patch's.
 
-    query (h, h, E) and cells (B, h, h, E) of unit length. As `fit`, but the map stretches and moves along the axes and
-    does nothing else, so that the query's square becomes a box. Where fewer than _FEWEST partners agree, the patch
-    itself, 0 0 1 1, is the answer.
+    query (h, h, E) and cells (B, h, h, E) of unit length. As `fit`; but few partners in a corner say little about the
+    whole: the identity is taken for granted as far as _SPREAD, a variance of places, outweighs theirs. Where fewer
+    than _FEWEST partners agree, or the map that they agree on stretches beyond _STRETCHES, it is the identity.
     """
-    boxes = np.tile([0.0, 0.0, 1.0, 1.0], (len(cells), 1))
+    maps = np.tile(np.eye(2, 3), (len(cells), 1, 1))
     for i, (start, end, weights) in enumerate(_partners(query, cells)):
-        stretch, shift = np.ones(2), np.zeros(2)
+        start, end = start[:, ::-1], end[:, ::-1]  # places are rows and columns, maps take x and y
+        linear, shift = np.eye(2), np.zeros(2)
         for turn in _TURNS:
-            near = _distances(start * stretch + shift, end) < turn * TOLERANCE
+            near = _distances(start @ linear.T + shift, end) < turn * TOLERANCE
             if near.sum() < _FEWEST:
                 break
-            stretch, shift = _stretch(start[near], end[near], weights[near, None])
+            linear, shift = _drawn(start[near], end[near], weights[near, None])
         else:
-            boxes[i] = [*shift[::-1], *(shift + stretch)[::-1]]  # places are rows and columns, boxes x and y
-    return boxes
+            longest, shortest = np.linalg.svd(linear, compute_uv=False)
+            if np.linalg.det(linear) > 0 and _STRETCHES[0] < shortest and longest < _STRETCHES[1]:
+                maps[i] = np.c_[linear, shift]
+    return maps
 
 
 def _partners(
@@ -75,20 +79,16 @@ def _fitting(start: NDArray[np.float64], end: NDArray[np.float64], weights: NDAr
     return float(weights[_distances(columns @ affine, end) < TOLERANCE].sum())
 
 
-def _stretch(
+def _drawn(
     start: NDArray[np.float64], end: NDArray[np.float64], weights: NDArray[np.float64]
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Stretch and shift (2,) by which start (n, 2) comes nearest to end, by least squares weighted by (n, 1).
-
-    Few partners in a corner say little about sizes: a stretch of 1 is taken for granted as far as _SPREAD, a variance
-    of places, outweighs theirs, and none is beyond 2 or below a half.
-    """
-    total = weights.sum()
-    middle, target = (weights * start).sum(axis=0) / total, (weights * end).sum(axis=0) / total
-    known = _SPREAD * total
-    spread = (weights * (start - middle) ** 2).sum(axis=0) + known
-    stretch = np.clip(((weights * (start - middle) * (end - target)).sum(axis=0) + known) / spread, 0.5, 2.0)
-    return stretch, target - stretch * middle
+    """The linear part (2, 2) and shift (2,) that bring start (n, 2) nearest to end, weighted by (n, 1)."""
+    weights = weights / weights.sum()
+    middle, target = (weights * start).sum(axis=0), (weights * end).sum(axis=0)
+    apart = weights * (start - middle)
+    known = _SPREAD * np.eye(2)
+    linear = np.linalg.solve(apart.T @ (start - middle) + known, apart.T @ (end - target) + known).T
+    return linear, target - linear @ middle
 
 
 def _distances(a: NDArray[np.float64], b: NDArray[np.float64]) -> NDArray[np.float64]:
