@@ -29,7 +29,8 @@ from ._colours import colour_likeness
 from ._cutting import cut_out
 from ._geometry import fit, locate
 from ._looks import Best, Looks
-from ._maps import Maps, around, composed, enclosing, of_boxes, outlines, turn, within
+from ._maps import Maps, around, composed, enclosing, of_boxes, turn, within
+from ._maps import outlines as outlines
 from ._neighbourhoods import propose, surround
 from ._recipe import Recipe as Recipe
 
