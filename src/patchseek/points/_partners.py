@@ -53,8 +53,11 @@ class Partners:
         return Partners(self.picture[mask], self.asked[mask], self.found[mask], self.weight[mask])
 
 
-def find_partners(descriptors: Vectors, pictures: Sequence[Points]) -> Partners:
-    """The partners of a query's points (n, 64), unit vectors, in each of the pictures."""
+def find_partners(descriptors: Vectors, pictures: Sequence[Points], strangers: Rows) -> Partners:
+    """The partners of a query's points (n, 64), unit vectors, in each of the pictures.
+
+    strangers: positions of pictures, most of which do not show what is sought, by which the weights are measured.
+    """
     if not len(descriptors) or not len(pictures):
         none = np.zeros(0, np.intp)
         return Partners(none, none, none, np.zeros(0, np.float32))
@@ -69,7 +72,7 @@ def find_partners(descriptors: Vectors, pictures: Sequence[Points]) -> Partners:
         nearest = [one for part in pool.map(compare, runs) for one in part]
     asked = np.concatenate([one.asked for one in nearest])
     cosines = np.concatenate([one.cosines for one in nearest])
-    deviations = deviations_of(cosines, asked, np.stack([one.best for one in nearest]))
+    deviations = deviations_of(cosines, asked, np.stack([nearest[i].best for i in strangers]))
     picture = np.repeat(np.arange(len(pictures)), [len(one.asked) for one in nearest])
     partners = Partners(picture, asked, np.concatenate([one.found for one in nearest]), weights_of(deviations))
     return partners.chosen(deviations > 0)
