@@ -169,7 +169,10 @@ class Refiner:
             if known is not None and turn(known, picture.width, picture.height) > self.recipe.least_turn:
                 starts[i] = known
         best = self._best(pictures, list(starts[:, None]))
-        doubtful = self._doubtful(best, before)
+        n_likely = len(pictures)
+        if any(known is not None for known in maps):  # else the order says too little of who is likely
+            n_likely = int(np.ceil(self.recipe.looked_around * n_likely))
+        doubtful = self._doubtful(best, before, n_likely)
         proposed = self._look_around(
             [pictures[i] for i in doubtful.tolist()], regions[doubtful], self.recipe.n_proposed, 0.5
         )
@@ -181,12 +184,11 @@ class Refiner:
             _log.warning("the encoder %s has no numbers for %d pictures looked at more closely", name, n_lost)
         return [found if np.isfinite(found.score) else None for found in self._finish(pictures, best)]
 
-    def _doubtful(self, best: Best, before: NDArray[np.float64]) -> NDArray[np.intp]:
-        """Which pictures may hold the object in a better place than where it was looked for."""
+    def _doubtful(self, best: Best, before: NDArray[np.float64], n: int) -> NDArray[np.intp]:
+        """Which of the n likeliest pictures may hold the object in a better place than where it was looked for."""
         if not self._has_cells:
             return np.zeros(0, np.intp)
-        likely = np.argsort(-(best.scores + self.recipe.before * before), kind="stable")
-        likely = likely[: int(np.ceil(self.recipe.looked_around * len(likely)))]
+        likely = np.argsort(-(best.scores + self.recipe.before * before), kind="stable")[:n]
         return likely[self._fits(best)[likely] < self.recipe.sure]
 
     def _try(
