@@ -9,15 +9,13 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from ..points import Agreement, Points, QueryPoints, decode, gains, identify, match
+from ..points import WORTH, Agreement, Points, QueryPoints, decode, gains, identify, match
 from ..rerank import OnStep, go_on
 from ..search import PartnerPoints, Query
 from ._candidates import Candidate, T, View
 
 POINTS = "points"
 """A kind of evidence: what points say beyond what they say of strangers, see points.gains; 0 where they say nothing."""
-WEIGHT = 0.1
-"""Of that beside likeness."""
 
 
 @dataclass(frozen=True)
@@ -56,6 +54,6 @@ def _partners(asked: int, points: QueryPoints, kept: Points, agreement: Agreemen
 def _seen(candidate: Candidate[T], gain: float, agreement: Agreement, partners: PartnerPoints) -> Candidate[T]:
     evidence = {**candidate.evidence, POINTS: gain}
     x0, y0, x1, y1 = agreement.box.tolist()
-    score = candidate.score + WEIGHT * gain
+    score = candidate.score + WORTH * gain
     found = replace(candidate, score=score, box=(x0, y0, x1, y1), evidence=evidence)
     return replace(found, map=agreement.map, partners=partners)
