@@ -30,11 +30,10 @@ function show() {
   $("viewer-name").title = image;
   const surety = confidence === undefined || confidence === null ? "" : ` · ${Math.round(100 * confidence)} % sure`;
   const sure = changed ? " · changed since it was indexed: index again" : surety;
-  const points = isWhy ? ` · ${countOf(result())}` : "";
-  $("viewer-facts").textContent = `${rank}. · score ${score.toFixed(3)}${sure}${points} · ${width} × ${height}`;
+  $("viewer-facts").textContent = `${rank}. · score ${score.toFixed(3)}${sure} · ${width} × ${height}`;
   const stage = $("viewer-stage");
   sheet = isWhy ? whySheet(result(), shown.tools.asked, [stage.clientWidth, stage.clientHeight]) : pictureSheet(result());
-  stage.replaceChildren(sheet);
+  stage.replaceChildren(sheet, ...(isWhy ? [el("p", { class: "why-words", text: countOf(result()) })] : []));
   $("viewer-prev").disabled = shown.at === 0;
   $("viewer-next").disabled = shown.at === shown.results.length - 1;
   $("region").hidden = false;
@@ -132,7 +131,7 @@ function chooseRegion() {
   const { image_id, image, width, height, box } = result();
   boxer = new Boxer({ src: api.picture(image_id), name: image, width, height, box, onSettle: () => {} });
   boxer.stage.classList.add("viewer-sheet");
-  sheet.replaceWith(boxer.stage);
+  $("viewer-stage").replaceChildren(boxer.stage);
   sheet = boxer.stage;
   if (isWhy) fit(); // another sheet, another size
   else place();
