@@ -4,6 +4,7 @@ What patches say of all pictures at once, points check one by one: which point o
 whether one map takes them all there. So it brings up what patches ranked low, and a box that fits the object.
 """
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -15,7 +16,7 @@ from ..search import PartnerPoints, Query
 from ._candidates import Candidate, T, View
 
 POINTS = "points"
-"""A kind of evidence: what points say beyond what they say of strangers, see points.gains; 0 where they say nothing."""
+"""A kind of evidence: ln(1 + e), e the nats that points say for the picture, see points.Agreement; 0 for none."""
 
 
 @dataclass(frozen=True)
@@ -39,8 +40,8 @@ class SecondLook:
         gained = np.stack([gains(found) for found in looks])
         winners = gained.argmax(axis=0).tolist()
         return [
-            _seen(candidate, gain, looks[best][i][0], _partners(best, query.points[best], kept[i], looks[best][i][0]))
-            if (gain := float(gained[best, i]))
+            _seen(candidate, looks[best][i][0], _partners(best, query.points[best], kept[i], looks[best][i][0]))
+            if looks[best][i]
             else replace(candidate, evidence={**candidate.evidence, POINTS: 0.0})
             for i, (candidate, best) in enumerate(zip(candidates, winners, strict=True))
         ]
@@ -51,9 +52,12 @@ def _partners(asked: int, points: QueryPoints, kept: Points, agreement: Agreemen
     return PartnerPoints(asked, np.hstack([points.places[here], kept.places[there]]))
 
 
-def _seen(candidate: Candidate[T], gain: float, agreement: Agreement, partners: PartnerPoints) -> Candidate[T]:
-    evidence = {**candidate.evidence, POINTS: gain}
+def _seen(candidate: Candidate[T], agreement: Agreement, partners: PartnerPoints) -> Candidate[T]:
+    """The candidate with what points say of it; its box and place are theirs where they say more than of strangers."""
+    evidence = {**candidate.evidence, POINTS: math.log1p(agreement.evidence)}
+    if not agreement.gain:
+        return replace(candidate, evidence=evidence)
     x0, y0, x1, y1 = agreement.box.tolist()
-    score = candidate.score + WORTH * gain
+    score = candidate.score + WORTH * agreement.gain
     found = replace(candidate, score=score, box=(x0, y0, x1, y1), evidence=evidence)
     return replace(found, map=agreement.map, partners=partners)
