@@ -141,9 +141,8 @@ def run_benchmark(
     asked = [Query(each) for each in queries] if isinstance(queries, np.ndarray) else list(queries)
     said = [n for n in (settings.depth, settings.refine) if n]
     assert [step.n for step in steps] == said, "the results would not say what was looked at more closely"
-    features = np.array([query.feature for query in asked], np.float32)
     n = max([settings.top or gallery.snapshot.n_live, *(step.n for step in steps)])
-    views = ask(dataset, gallery, engine, features, n, max(said) if settings.refine else 0)
+    views = ask(dataset, gallery, engine, asked, n, max(said) if settings.refine else 0)
     results: dict[str, Any] = {
         "format": FORMAT,
         "dataset": {

@@ -33,6 +33,8 @@ class QueryPoints:
     # (n,) pixels of the longer side of the box when the point was taken
     aspect: float
     # width / height of the box in pixels
+    mirrored: bool = False
+    # whether left and right changed places before the box was turned; its places are those of the box as it is
 
     def __len__(self) -> int:
         return len(self.places)
