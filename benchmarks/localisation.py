@@ -42,13 +42,16 @@ THRESHOLDS = (0.1, 0.2, 0.3, 0.5, 0.7)
 BANDS = (("small", 0.0, 0.05), ("medium", 0.05, 0.2), ("large", 0.2, 1.0))
 """Object sizes, as shares of the picture."""
 DEFAULT = Recipe()
+ALIKE, AGREEING = (1.0, 0.0, 0.0, 0.0), (1.0, DEFAULT.agreement, 0.0, 0.0)
 STEPS: dict[str, Recipe] = {
-    "map, three patches by likeness": replace(DEFAULT, turns=0, agreement=0.0, fit=0.0),
-    "and agreement": replace(DEFAULT, turns=0, fit=0.0),
-    "and one turn of moves": replace(DEFAULT, turns=1, fit=0.0),
-    "and a second": replace(DEFAULT, fit=0.0),
-    "and details: the default": DEFAULT,
-    "all of it by likeness alone": replace(DEFAULT, agreement=0.0, fit=0.0),
+    "map, three patches by likeness": replace(DEFAULT, turns=0, agreement=0.0, weights=ALIKE),
+    "and agreement": replace(DEFAULT, turns=0, weights=AGREEING),
+    "and one turn of moves": replace(DEFAULT, turns=1, weights=AGREEING),
+    "and a second": replace(DEFAULT, weights=AGREEING),
+    "and details": replace(DEFAULT, weights=(*DEFAULT.weights[:3], 0.0)),
+    "and colours: the default": DEFAULT,
+    "all neighbourhoods looked at": replace(DEFAULT, looked_around=1.0),
+    "all of it by likeness alone": replace(DEFAULT, agreement=0.0, weights=ALIKE),
 }
 
 

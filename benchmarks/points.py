@@ -23,7 +23,7 @@ import argparse
 import json
 import os
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -38,6 +38,8 @@ from turns import RESULTS, keep, machine
 PARTS = ("ways", "smaller", "turned", "confidence", "cost", "pieces", "sift")
 OF_PIECES = "dev-set"  # the composites share their backgrounds: a piece would be right in several of them
 N_PHOTOGRAPHS, N_PIECES = 150, 16
+Note = Callable[[str, Mapping[str, Any]], None]
+"""Called with the name of a set, or "pieces", and figures."""
 
 
 def judge(indexed: Indexed, way: Way, scorer: Any) -> dict[str, Any]:
@@ -61,45 +63,40 @@ def judge_turned(indexed: Indexed, way: Way) -> dict[str, Any]:
     return of_upright(rows)
 
 
-def measure(folder: Path, parts: Sequence[str], ways: Mapping[str, Way], scorer: Any, n: int | None) -> dict[str, Any]:
-    """The parts that are asked for, of one set, with the first n queries."""
-    found: dict[str, Any] = {}
+def measure(
+    folder: Path, parts: Sequence[str], ways: Mapping[str, Way], scorer: Any, n: int | None, note: Note
+) -> None:
+    """Note the parts that are asked for, of one set, with the first n queries."""
+    name = folder.name
     with tempfile.TemporaryDirectory() as temporary:
         if {"ways", "turned", "confidence", "cost"} & set(parts):
             indexed = index(folder, Path(temporary), n)
             if "cost" in parts:
-                found["cost"] = cost(indexed, ways, min(n or 8, 8), 3) | {"collection": price(indexed)}
-            if "ways" in parts:
-                found["ways"] = {name: judge(indexed, way, scorer) for name, way in ways.items()}
-            if "turned" in parts:
-                found["turned"] = {name: judge_turned(indexed, way) for name, way in ways.items()}
+                note(name, {"cost": cost(indexed, ways, min(n or 8, 8), 3) | {"collection": price(indexed)}})
+            for label, way in ways.items():
+                if "ways" in parts:
+                    note(name, {"ways": {label: judge(indexed, way, scorer)}})
+                if "turned" in parts:
+                    note(name, {"turned": {label: judge_turned(indexed, way)}})
             if "confidence" in parts:
-                found["AUROC"] = confidence(indexed, ways)
+                note(name, {"AUROC": confidence(indexed, ways)})
     if "smaller" in parts:
         with tempfile.TemporaryDirectory() as temporary:
-            target = write_smaller(folder, Path(temporary) / "set")
-            indexed = index(target, Path(temporary), n)
-            found["smaller"] = {name: judge(indexed, way, scorer) for name, way in ways.items()}
-    tell(folder.name, found)
-    return found
+            indexed = index(write_smaller(folder, Path(temporary) / "set"), Path(temporary), n)
+            for label, way in ways.items():
+                note(name, {"smaller": {label: judge(indexed, way, scorer)}})
 
 
-def tell(name: str, figures: Mapping[str, Any]) -> None:
-    """Print figures, a line for each row."""
-    own = [f"{key} {value:g}" for key, value in figures.items() if not isinstance(value, Mapping)]
-    if own:
-        print(f"{name}: {', '.join(own)}", flush=True)
-    for key, value in figures.items():
-        if isinstance(value, Mapping):
-            tell(f"{name}: {key}", value)
-
-
-def measure_pieces(folder: Path, ways: Mapping[str, Way], n_photographs: int, n: int, rival: bool) -> dict[str, Any]:
-    """What is made of pieces of a set's gallery, n of each band."""
-    gallery = json.loads((folder / "gallery.json").read_text())
+def measure_pieces(folder: Path, ways: Mapping[str, Way], is_quick: bool, with_rival: bool, note: Note) -> None:
+    """Note what is made of pieces of a set's gallery."""
+    n_photographs, n_pieces = (30, 2) if is_quick else (N_PHOTOGRAPHS, N_PIECES)
+    paths = [folder / entry["image"] for entry in json.loads((folder / "gallery.json").read_text())]
     with tempfile.TemporaryDirectory() as temporary:
-        paths = [folder / entry["image"] for entry in gallery]
-        return points_crops.measure(*points_crops.gather(paths, n_photographs, n, Path(temporary)), ways, rival)
+        collection, pieces = points_crops.gather(paths, n_photographs, n_pieces, Path(temporary))
+        for label, way in ways.items():
+            note("pieces", {label: points_crops.rows(points_crops.by_search(collection, way), pieces)})
+        if with_rival:
+            note("pieces", {"SIFT": points_crops.rows(points_crops.by_sift(collection), pieces)})
 
 
 def main() -> None:
@@ -117,19 +114,34 @@ def main() -> None:
     data, parts, is_quick = Path(arguments.data), arguments.parts, arguments.quick
     if "sift" in parts:
         Sift([])  # an hour later would be late to say what is missing
-    scorer = load_scorer(data)
-    found: dict[str, Any] = {
-        name: measure(data / name, parts, ways, scorer, 4 if is_quick else None) for name in arguments.sets
-    }
+    scorer, where = load_scorer(data), machine()
+
+    def note(name: str, figures: Mapping[str, Any]) -> None:
+        tell(name, figures)
+        if not is_quick:
+            keep_beside({name: figures}, where)
+
+    for name in arguments.sets:
+        measure(data / name, parts, ways, scorer, 4 if is_quick else None, note)
     if {"pieces", "sift"} & set(parts):
-        numbers = (30, 2) if is_quick else (N_PHOTOGRAPHS, N_PIECES)
-        asked = ways if "pieces" in parts else {}
-        found["pieces"] = measure_pieces(data / OF_PIECES, asked, *numbers, "sift" in parts)
-        tell("pieces", found["pieces"])
-    if not is_quick:
-        target = RESULTS / "points.json"
-        kept = json.loads(target.read_text())["figures"] if target.is_file() else {}
-        keep("points", {"machine": machine(), "figures": merged(kept, found)})
+        measure_pieces(data / OF_PIECES, ways if "pieces" in parts else {}, is_quick, "sift" in parts, note)
+
+
+def tell(name: str, figures: Mapping[str, Any]) -> None:
+    """Print figures, a line for each row."""
+    own = [f"{key} {value:g}" for key, value in figures.items() if not isinstance(value, Mapping)]
+    if own:
+        print(f"{name}: {', '.join(own)}", flush=True)
+    for key, value in figures.items():
+        if isinstance(value, Mapping):
+            tell(f"{name}: {key}", value)
+
+
+def keep_beside(figures: Mapping[str, Any], where: Mapping[str, Any], folder: Path = RESULTS) -> None:
+    """Keep figures as soon as they are known: a run takes long, and may be ended. Those known before stay."""
+    target = folder / "points.json"
+    kept = json.loads(target.read_text())["figures"] if target.is_file() else {}
+    keep("points", {"machine": where, "figures": merged(kept, figures)}, folder)
 
 
 def merged(kept: Mapping[str, Any], new: Mapping[str, Any]) -> dict[str, Any]:

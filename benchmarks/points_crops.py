@@ -2,7 +2,7 @@
 
 import shutil
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -45,22 +45,18 @@ def rows(ask: Callable[[Picture], Answer], pieces: Sequence[Piece]) -> dict[str,
     return table | {"s a query": round((time.perf_counter() - began) / len(pieces) / len(CHANGES), 3)}
 
 
-def measure(collection: Collection, pieces: Sequence[Piece], ways: Mapping[str, Way], rival: bool) -> dict[str, Any]:
-    """The rows of each way, and of SIFT where it is wanted."""
-    table = {}
-    for name, way in ways.items():
+def by_search(collection: Collection, way: Way) -> Callable[[Picture], Answer]:
+    """The first answer of a search."""
 
-        def ask(picture: Picture, way: Way = way) -> Answer:
-            first = collection.search(picture, top=1, **way)[0]
-            return Path(first.image.path).name, first.pixels
+    def ask(picture: Picture) -> Answer:
+        first = collection.search(picture, top=1, **way)[0]
+        return Path(first.image.path).name, first.pixels
 
-        table[name] = rows(ask, pieces)
-    if rival:
-        table["SIFT"] = rows(_sift(collection), pieces)
-    return table
+    return ask
 
 
-def _sift(collection: Collection) -> Callable[[Picture], Answer]:
+def by_sift(collection: Collection) -> Callable[[Picture], Answer]:
+    """The rival's answer."""
     images = collection.store.images(collection.store.snapshot().ids.tolist())
     files = [Path(image.file) for image in images if image]
     rival, sizes = Sift(files), {file: upright(file).size for file in files}

@@ -38,7 +38,14 @@ def overlap(match: ps.Match, truth: dict[str, Any], instance: str) -> float:
 def sheet(query: ps.Picture, box: list[float], matches: list[ps.Match], right: list[bool]) -> Any:
     """Query and first ten matches; the boxes of right pictures are green."""
     tiles = [
-        Tile(ps.read(m.image.file).pixels, m.image.path, np.array([m.box]), (RIGHT if r else ANSWER,), score=m.score)
+        Tile(
+            ps.read(m.image.file).pixels,
+            m.image.path,
+            [m.box],
+            (RIGHT if r else ANSWER,),
+            score=m.score,
+            outlines=[m.outline],
+        )
         for m, r in zip(matches[:10], right, strict=False)
     ]
     own = np.array([from_pixels(box, query.width, query.height)])

@@ -33,6 +33,7 @@ SLOW = (
     "test_main",
     "test_cli",
     "test_web",
+    "test_web_why",
     "test_encoder_embedded",
     "test_copies",
     "test_operations",

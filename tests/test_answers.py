@@ -76,7 +76,7 @@ def test_a_picture_whose_file_has_gone_keeps_its_region(collection, query, tmp_p
 
 def test_several_pictures_are_asked_together_and_score_by_their_mean(collection, query, tmp_path):
     files = [tmp_path / "pictures" / f"0{i}.png" for i in (1, 2)]
-    both = collection.search(files, top=None, refine=0)
+    both = collection.search(files, top=None, refine=0, depth=0)
     asked = [encode_query(ps.read(file), collection.encoder).feature for file in files]
     snapshot = collection.store.snapshot()
     means = np.mean([snapshot.features(np.arange(12)) @ feature for feature in asked], axis=0).max(axis=1)
@@ -168,7 +168,7 @@ def test_words_find_what_they_mean_alone_and_beside_a_picture(tmp_path):
 def test_confidence_is_the_share_of_strangers_that_score_less(collection):
     background = collection.background
     assert background.n_images == 12
-    assert set(background.kinds) == {"likeness", "fitting"}
+    assert set(background.kinds) == {"likeness", "fitting", "colour"}
     for kind, (median, spread) in background.kinds.items():
         assert background.confidence({kind: median}) == pytest.approx(0.5)
         assert background.confidence({kind: median + spread}) == pytest.approx(0.5 * (1 + math.erf(1 / math.sqrt(2))))

@@ -8,8 +8,9 @@ import sys
 import pytest
 
 from patchseek import _heif
-from patchseek.encode import _load, add_folder
+from patchseek.encode import _extractors, _load, add_folder
 from patchseek.errors import ImageError
+from patchseek.points import identify
 from patchseek.regions import Pyramid
 from patchseek.store import Failure, FileState, Settings, Store, Writer, hash_file
 
@@ -126,9 +127,14 @@ def test_a_file_that_could_not_be_read_is_tried_again_every_time(store, tiny, fo
     assert (report.added, report.failed, store.failures()) == (3, [], [])
 
 
-@pytest.mark.parametrize("name", ["open_regular", "read", "cut"])
-def test_too_little_memory_at_any_step_fails_the_picture_alone_and_for_now(store, tiny, folder, monkeypatch, name):
-    real, n_calls = getattr(_load, name), []
+@pytest.mark.parametrize(
+    ("module", "name"), [(_load, "open_regular"), (_load, "read"), (_extractors, "cut"), (_extractors, "find_points")]
+)
+def test_too_little_memory_at_any_step_fails_the_picture_alone_and_for_now(
+    tmp_path, tiny, folder, monkeypatch, module, name
+):
+    store = Store.create(tmp_path / "with-points", Settings(tiny.identity, PYRAMID, identify()))
+    real, n_calls = getattr(module, name), []
 
     def failing(*arguments, **options):
         n_calls.append(1)
@@ -136,7 +142,7 @@ def test_too_little_memory_at_any_step_fails_the_picture_alone_and_for_now(store
             raise MemoryError if name != "read" else ImageError("x", "too little memory to decode it", passing=True)
         return real(*arguments, **options)
 
-    monkeypatch.setattr(_load, name, failing)
+    monkeypatch.setattr(module, name, failing)
     report = add_folder(store, folder, tiny, n_workers=1)
     assert (report.added, len(report.failed)) == (2, 1)
     assert report.failed[0].reason.startswith("too little memory to ")

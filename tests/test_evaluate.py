@@ -14,6 +14,7 @@ from patchseek import evaluate as ev
 from patchseek.compression import compress_report, pq_engine, recall
 from patchseek.datasets import open_dataset
 from patchseek.errors import DatasetError, EngineError, PatchseekError
+from patchseek.points import identify
 from patchseek.report import draw_results, write_report
 
 from .conftest import blot
@@ -75,12 +76,15 @@ def test_refinement_settles_the_first_anew_and_leaves_the_rest_below(dataset, ti
 def test_a_benchmark_ranks_as_a_search_does(dataset, tiny, tmp_path):
     collection = Collection.open(tmp_path / "collection", encoder=tiny, pyramid=ev.EvalSettings(level=1).pyramid)
     collection.add(dataset.folder, exclude=["q*.png"])
-    gallery, _, engine, _ = run(dataset, tiny, tmp_path)
-    for settings in (ev.EvalSettings(level=1, refine=6), ev.EvalSettings(level=1, refine=6, top=3)):
-        steps = settings.steps(tiny)
-        found = ev.run_benchmark(dataset, gallery, ev.read_queries(dataset, tiny), engine, settings, steps)["results"]
+    gallery, _, engine, _ = run(dataset, tiny, tmp_path, points=identify())
+    asked = ev.read_queries(dataset, tiny, points=True)
+    assert all(query.points for query in asked)
+    for looks in ({"refine": 6}, {"depth": 8}, {"depth": 8, "refine": 6}, {"refine": 6, "top": 3}):
+        settings = ev.EvalSettings(level=1, **looks)
+        found = ev.run_benchmark(dataset, gallery, asked, engine, settings, settings.steps(tiny))["results"]
         for query in dataset.queries:
-            matches = collection.search(query.image, box=query.box, top=settings.top, refine=settings.refine)
+            options = {"top": settings.top, "depth": settings.depth, "refine": settings.refine}
+            matches = collection.search(query.image, box=query.box, **options)
             assert len(matches) == (settings.top or 10)
             listed = [[f"g{match.image.path.removesuffix('.png')}", list(match.pixels)] for match in matches]
             assert [[name, box] for name, _, box in found[query.id]] == listed

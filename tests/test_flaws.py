@@ -95,14 +95,13 @@ def spoil(store, *paths, value=np.nan):
     """Make the features of some pictures what earlier versions kept of a broken encoder: whole shards by their hash."""
     with sqlite3.connect(store.catalogue.path) as db:
         for path in paths:
-            file, slot, number = db.execute(
-                "SELECT file, slot, part.shard FROM image JOIN part ON part.shard = image.shard WHERE path = ?", (path,)
-            ).fetchone()
+            query = "SELECT file, slot FROM image JOIN part USING (shard) WHERE path = ? AND kind = 'regions'"
+            file, slot = db.execute(query, (path,)).fetchone()
             features = np.load(store.folder / file)
             features[slot] = value
             np.save(store.folder / file, features)
             sha256 = hashlib.sha256((store.folder / file).read_bytes()).hexdigest()
-            db.execute("UPDATE part SET sha256 = ? WHERE shard = ?", (sha256, number))
+            db.execute("UPDATE part SET sha256 = ? WHERE file = ?", (sha256, file))
 
 
 # ---- what a feature is

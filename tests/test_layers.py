@@ -1,6 +1,7 @@
 """A part imports only parts to its left: the list of parts is the reading order, the import order, the docs' order."""
 
 import ast
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -34,6 +35,12 @@ def test_every_file_stands_in_the_list_of_parts():
         path.name for path in ROOT.iterdir() if (path / "__init__.py").exists()
     }
     assert {name for name in loose if not name.startswith("_")} <= set(PARTS)
+
+
+def test_the_readme_takes_the_parts_in_their_order():
+    """The tour of the files, a row of its table each."""
+    tour = (Path(__file__).parents[1] / "README.md").read_text().split("## A tour of the files")[1].split("\n## ")[0]
+    assert re.findall(r"^\| `(\w+)/?` \|", tour, re.MULTILINE) == PARTS
 
 
 @pytest.mark.parametrize("path", sorted(ROOT.glob("_[a-z]*.py")), ids=lambda path: path.name)

@@ -275,6 +275,16 @@ class TestAsked:
         both = merged(kept, {"set": {"ways": {"new": {"mAP": 5}}}, "pieces": {}})
         assert both == {"set": {"ways": {"old": {"mAP": 1}, "new": {"mAP": 5}}, "AUROC": {"old": 3}}, "pieces": {}}
 
+    def test_figures_are_on_disk_as_soon_as_they_are_known(self, tmp_path):
+        from points import keep_beside
+
+        keep_beside({"pieces": {"SIFT": {"as cut": {"first answer right": 1}}}}, {"cores": 2}, tmp_path)
+        keep_beside({"set": {"AUROC": {"any": 0.5}}}, {"cores": 3}, tmp_path)
+        assert json.loads((tmp_path / "points.json").read_text()) == {
+            "machine": {"cores": 3},
+            "figures": {"pieces": {"SIFT": {"as cut": {"first answer right": 1}}}, "set": {"AUROC": {"any": 0.5}}},
+        }
+
     def test_the_rival_says_what_it_needs(self, monkeypatch):
         from sift import Sift
 

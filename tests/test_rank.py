@@ -222,6 +222,9 @@ def test_what_an_earlier_version_wrote_of_strangers_is_still_read_and_it_can_rea
     background = Background.from_json(text)
     assert background == Background({"likeness": (0.7, 0.1), "fitting": (1.1, 0.2)}, 12)
     assert background.to_json() == text
-    assert not Background.from_json(text.replace("true", "false")).is_of(12)
+    assert not background.is_of(12), "its strangers were refined otherwise: they are to be measured anew"
+    with_colours = text.replace('"n_images"', '"colour": [0.2, 0.1], "n_images"')
+    assert Background.from_json(with_colours).is_of(12)
+    assert not Background.from_json(with_colours.replace("true", "false")).is_of(12)
     more = Background({"likeness": (0.7, 0.1), "fitting": (1.1, 0.2), "points": (4.0, 2.0)}, 12)
     assert Background.from_json(more.to_json()) == more

@@ -225,10 +225,11 @@ def test_a_folder_that_is_taken_away_is_said_and_what_comes_back_is_searched(
     assert found(client) == expected
 
 
+@pytest.mark.parametrize("kind", ["regions", "points"])
 @pytest.mark.parametrize("harm", ["gone", "cut"])
-def test_whoever_watches_hears_of_features_that_are_not_there(client, server_collection, harm):
+def test_whoever_watches_hears_of_features_and_points_that_are_not_there(client, server_collection, harm, kind):
     assert client.get("/healthz").status_code == 200
-    (shard,) = (server_collection.path / "shards").glob("*.npy")
+    shard = server_collection.path / "shards" / server_collection.store.list_shards()[0].parts[kind].file
     whole = shard.read_bytes()
     if harm == "gone":
         shard.unlink()

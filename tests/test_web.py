@@ -495,6 +495,8 @@ def test_results_are_exported_in_four_forms(open_page, home):
         return Path(caught.value.path()).read_bytes()
 
     chosen = [answer["results"][0], answer["results"][2]]
+    for result in chosen:
+        result.pop("partners", None)
     assert json.loads(save("json"))["results"] == chosen
     rows = save("csv").decode().splitlines()
     assert rows[0] == "rank,image,image_id,score,x,y,w,h,bbox_format,width,height"

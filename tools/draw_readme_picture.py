@@ -29,7 +29,10 @@ def main() -> None:
         picture = ps.read(ROOT / "demo" / "queries" / f"{name}.jpg")
         wanted = {f"scene-{scene:02}.jpg" for scene in scenes}
         matches = [m for m in collection.search(picture, box=xywh) if m.image.path in wanted]
-        tiles = [Tile(ps.read(m.image.file).pixels, m.image.path, [m.box], score=m.score) for m in matches]
+        tiles = [
+            Tile(ps.read(m.image.file).pixels, m.image.path, [m.box], score=m.score, outlines=[m.outline])
+            for m in matches
+        ]
         query = Tile(picture.pixels, "draw a box", [from_pixels(xywh, picture.width, picture.height)])
         sheets.append(contact_sheet(query, tiles, tile=300))
     height = max(sheet.shape[0] for sheet in sheets)

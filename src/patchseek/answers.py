@@ -137,8 +137,16 @@ def _judged(candidate: Candidate[Image], background: Background | None) -> Match
     """The candidate as a match, and how sure it is."""
     sure = background.confidence(candidate.evidence) if background else None
     changed = False if candidate.finer else None
-    outline = candidate.finer.outline if candidate.finer else ()
-    return Match(candidate.picture, candidate.score, candidate.box, sure, (), candidate.likeness, changed, outline)
+    return Match(
+        candidate.picture,
+        candidate.score,
+        candidate.box,
+        sure,
+        likeness=candidate.likeness,
+        changed=changed,
+        outline=candidate.outline,
+        partners=candidate.partners,
+    )
 
 
 def _checked(match: Match, on_step: OnStep) -> Match:

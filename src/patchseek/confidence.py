@@ -21,7 +21,7 @@ from .encoders import Encoder
 from .errors import ImageError, QueryError
 from .indexes import Index
 from .originals import open_original
-from .rank import LIKENESS, Candidate, Refinement, StoreView, View, rank
+from .rank import COLOUR, FITTING, LIKENESS, Candidate, Refinement, StoreView, View, rank
 from .rerank import need
 from .search import Query, encode_query
 from .store import Image, Snapshot, Store
@@ -59,14 +59,17 @@ class Background:
     def from_json(cls, text: str) -> "Background | None":
         """What `to_json` wrote; None for what an early version wrote, which judged by other evidence."""
         fields = json.loads(text)
-        if "fitting" not in fields:
+        if FITTING not in fields:
             return None
         kinds = {kind: (value[0], value[1]) for kind, value in fields.items() if isinstance(value, list)}
         return cls(kinds, fields["n_images"], fields.get("passes_over_copies", False))
 
     def is_of(self, n_images: int) -> bool:
-        """Whether it can stand for a collection that holds so many pictures now: no more than a quarter is new."""
-        return self.passes_over_copies and abs(n_images - self.n_images) <= self.n_images / 4
+        """Whether it can stand for a collection that holds so many pictures now: no more than a quarter is new.
+
+        One without colours is of an earlier version, whose boxes fitted less well: more strangers pass it.
+        """
+        return self.passes_over_copies and COLOUR in self.kinds and abs(n_images - self.n_images) <= self.n_images / 4
 
     def confidence(self, evidence: Mapping[str, float]) -> float | None:
         """In [0, 1], for evidence by kind; None where none of these kinds was measured.

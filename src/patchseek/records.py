@@ -3,21 +3,28 @@
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
+
 from .boxes import to_pixels
 from .collection import Collection
 from .confidence import DOUBTFUL
 from .images import Picture
-from .search import Match
+from .search import Match, PartnerPoints
 
 BBOX_FORMAT = "xywh_px"
 """x y of the top left corner, width, height, in pixels of the upright picture."""
 
 
-def match_record(rank: int, match: Match) -> dict[str, Any]:
+def match_record(rank: int, match: Match, why: Sequence[dict[str, Any]] = ()) -> dict[str, Any]:
     """One result as the JSON object that every edge of patchseek writes.
 
     "boxes" is there when all copies were asked for; "confidence" is null where the collection is too small to say.
     "changed" is there, and true, where the file holds another picture than was indexed: "box" is of the old one.
+    "outline" is there where somebody looked how the object lies: four corners x y in pixels, maybe beyond the picture,
+    of the query's box, from its upper left one clockwise in the query.
+    why: the query pictures, as query_record has them; "partners" is then there where points say where the object is:
+    "query", whose place is that of its picture among them, and "points", rows of x y in pixels of that picture and x y
+    in pixels of the one found, the first few of which lie all over the object.
     """
     width, height = match.image.width, match.image.height
     record = {
@@ -33,11 +40,28 @@ def match_record(rank: int, match: Match) -> dict[str, Any]:
     }
     if match.changed:
         record["changed"] = True
+    record |= _outline(match.outline, width, height)
     if match.boxes:
         record["boxes"] = [
-            {"box": list(to_pixels(found.box, width, height)), "score": round(found.score, 6)} for found in match.boxes
+            {"box": list(to_pixels(found.box, width, height)), "score": round(found.score, 6)}
+            | _outline(found.outline, width, height)
+            for found in match.boxes
         ]
+    if why and match.partners:
+        asked = match.partners.asked
+        record["partners"] = {"query": asked, "points": _partners(match.partners, why[asked], width, height)}
     return record
+
+
+def _outline(corners: Sequence[tuple[float, float]], width: int, height: int) -> dict[str, Any]:
+    return {"outline": [[round(x * width, 1), round(y * height, 1)] for x, y in corners]} if corners else {}
+
+
+def _partners(partners: PartnerPoints, query: dict[str, Any], width: int, height: int) -> list[list[float]]:
+    x, y, w, h = query["box"] or (0, 0, query["width"], query["height"])
+    pixels = partners.spread() * np.array([w, h, width, height]) + np.array([x, y, 0, 0])
+    rows: list[list[float]] = pixels.round(1).tolist()
+    return rows
 
 
 def query_record(name: str, picture: Picture, box: Sequence[float] | None) -> dict[str, Any]:

@@ -23,6 +23,30 @@ EXCLUSION = 0.5
 """Weight of what is not wanted beside what is."""
 
 
+@dataclass(frozen=True, eq=False)
+class PartnerPoints:
+    """Why a picture was found: which point of the query is which of the picture, as far as one map takes them there."""
+
+    asked: int
+    # which of the query's pictures, from 0
+    places: NDArray[np.float32]
+    # (m, 4) x, y in shares of the query's box and u, v in shares of the upright picture
+
+    def spread(self, n: int | None = None) -> NDArray[np.float32]:
+        """At most n of the places, or all, one after another the farthest in the query from all before it.
+
+        So the first few of them, as many as somebody can look at, lie all over the object.
+        """
+        wanted = len(self.places) if n is None else min(n, len(self.places))
+        apart, order = np.full(len(self.places), np.inf), []
+        for _ in range(wanted):
+            order.append(int(apart.argmax()))
+            away = self.places[:, :2] - self.places[order[-1], :2]
+            apart = np.minimum(apart, np.square(away).sum(axis=1))
+            apart[order[-1]] = -1  # others may lie in the same place
+        return self.places[order]
+
+
 @dataclass(frozen=True)
 class FoundBox:
     """One place in a picture."""
@@ -67,7 +91,9 @@ class Match:
     # that was not looked at
 
     outline: tuple[tuple[float, float], ...] = ()
-    # of the first box, as FoundBox has it
+    # of the first box, as FoundBox has it: also of pictures that nobody opened, where their points say it
+    partners: PartnerPoints | None = field(default=None, compare=False, repr=False)
+    # None where points were not looked at, or say nothing for the picture
 
     @property
     def pixels(self) -> tuple[int, int, int, int]:

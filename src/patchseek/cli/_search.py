@@ -78,6 +78,7 @@ Records = tuple[list[dict[str, Any]], dict[str, Any], list[dict[str, Any]]]
 @click.option("--csv", "form", flag_value="csv", help="Comma-separated values.")
 @click.option("--parquet", type=_PATH, metavar="FILE", help="Also write a Parquet file.")
 @click.option("--save", type=_PATH, metavar="FILE", help="Also draw query and results into a picture.")
+@click.option("--why", is_flag=True, help="Say by which points: lines in the picture drawn, partners in JSON.")
 @click.option("--preview", is_flag=True, help="Like --save into a temporary file; prints its path and opens nothing.")
 @click.option(
     "--server", metavar="URL", help="Ask a `patchseek serve` there; its token: in the URL or PATCHSEEK_TOKEN."
@@ -110,6 +111,8 @@ def search_command(
     numbers += [None] * (len(asked) - len(numbers))
     n_most = _top(top)
     _check_targets(parquet, said["save"], is_drawn=bool(said["save"] or said["preview"]), has_pictures=bool(asked))
+    if said["why"] and not (said["save"] or said["preview"] or form in ("json", "jsonl")):
+        raise click.UsageError("--why is said in a picture or in JSON: give --save, --preview, --json or --jsonl")
     draw = None
     if server:
         records = _search_there(server, asked, numbers, n_most, said)
@@ -170,11 +173,13 @@ def _search_here(
             on_progress=on_progress,
             **options,
         )
-    results = [match_record(rank, match) for rank, match in enumerate(matches, 1)]
-    records = _query_records(asked, pictures, boxes, said["text"]), collection_record(opened), results
+    queries = _query_records(asked, pictures, boxes, said["text"])
+    why = queries if said["why"] else ()
+    results = [match_record(rank, match, why) for rank, match in enumerate(matches, 1)]
+    records = queries, collection_record(opened), results
     if not (said["save"] or said["preview"]):
         return records, None
-    return records, lambda: _draw(pictures, boxes, matches, said["save"] or _temporary_picture())
+    return records, lambda: _draw(pictures, boxes, matches, said["save"] or _temporary_picture(), said["why"])
 
 
 def _read_stdin() -> "Picture":
@@ -238,13 +243,18 @@ def _query_records(
 
 
 def _draw(
-    pictures: Sequence["Picture"], boxes: Sequence[list[float] | None], matches: Sequence["Match"], path: Path
+    pictures: Sequence["Picture"],
+    boxes: Sequence[list[float] | None],
+    matches: Sequence["Match"],
+    path: Path,
+    why: bool,
 ) -> None:
     from ..boxes import from_pixels
     from ._sheet import draw_matches
 
-    first, box = pictures[0], boxes[0]
-    draw_matches(first, None if box is None else from_pixels(box, first.width, first.height), matches, path)
+    both = zip(pictures, boxes, strict=True)
+    shares = [None if box is None else from_pixels(box, picture.width, picture.height) for picture, box in both]
+    draw_matches(pictures, shares, matches, path, why=why)
     say(f"drawn: {path}")
 
 
@@ -281,7 +291,7 @@ def _search_there(
     if len(asked) != 1:
         raise click.UsageError("a server is asked with one picture from here; its page takes several")
     options: dict[str, Any] = {name: said[name] for name in ("refine", "depth")}
-    options |= {k: "true" for k in ("several", "distinct") if said[k]}
+    options |= {k: "true" for k in ("several", "distinct", "why") if said[k]}
     options |= {name: said[name] for name in ("text", *CHOICE) if said[name]}
     client = Client(url)
     if client.token is None:  # one in the address is that server's; the other may be of another

@@ -13,7 +13,10 @@ from numpy.typing import ArrayLike
 from ..boxes import iou
 from ..errors import PatchseekError
 from ..metrics import SLACK
-from ._sheets import ANSWER, RIGHT, Pixels, Tile, plain
+from ._boxes import ANSWER, RIGHT
+from ._strokes import Pixels
+from ._text import plain
+from ._tiles import Tile
 
 HEAD = """<!doctype html>
 <html lang="en">

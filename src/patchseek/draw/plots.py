@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from ..breakdowns import LOC_SCORE
 from ..errors import MissingExtra, PatchseekError
 from ..metrics import Ranking
-from ._sheets import plain
+from ._text import plain
 
 COLOURS = ("#0072b2", "#e69f00", "#009e73", "#cc79a7", "#d55e00", "#56b4e9")
 """Of lines and bars, in this order: Okabe and Ito's palette (2008)."""

@@ -5,7 +5,7 @@ import numpy as np
 from ..errors import ImageError
 from ..images import read
 from ..store import Image
-from ._sheets import Pixels
+from ._strokes import Pixels
 
 _NEED = 480  # pixels of the shorter side worth decoding for a tile
 

@@ -2,17 +2,19 @@
 
 _extract -> _network, _maps: pixels to points
 _codes -> _codebook: points to bytes and back
-_match -> _partners, _fit: where a query lies in pictures, by their points; _score: what that is worth
+_match -> _agreements -> _partners, _fit: points of a query and of pictures to where it lies in them
+_score: to what that adds to likeness
 _identity: what stored points say they are
 """
 
+from ._agreements import Agreement
 from ._codes import KEPT, Codes, Levels, decode, encode, identify, read_levels, weigh
 from ._extract import MOST, SIDE, SIDES, find_points, find_points_of
 from ._identity import POINT_BYTES, PointsIdentity
-from ._match import Agreement, match
+from ._match import match
 from ._network import PointNetwork, open_network
 from ._points import Points, QueryPoints
-from ._score import gains
+from ._score import SLACK, WORTH, borne_out, gains
 
 __all__ = [
     "KEPT",
@@ -20,6 +22,8 @@ __all__ = [
     "POINT_BYTES",
     "SIDE",
     "SIDES",
+    "SLACK",
+    "WORTH",
     "Agreement",
     "Codes",
     "Levels",
@@ -27,6 +31,7 @@ __all__ = [
     "Points",
     "PointsIdentity",
     "QueryPoints",
+    "borne_out",
     "decode",
     "encode",
     "find_points",

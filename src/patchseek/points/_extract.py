@@ -97,8 +97,8 @@ def _check(n: int, sides: Sequence[int], turns: Sequence[float] = (0,)) -> None:
 def _resized(grey: Image.Image, scale: float, step: int = 1) -> Image.Image:
     """The picture so many times as large, or a little less: its sides become multiples of step, at least one of it.
 
-    Squeezed so, queries find more, and box it better, than when they are padded (dev-set: LocScore 69.4, not 66.6) or
-    stretched to the nearest multiple.
+    Nothing is computed for padding then, and queries box no worse: of 190 right pictures of composite-set 59.5 % with
+    an IoU of 0.4, 57.9 % padded.
     """
     width, height = (max(step, round(length * scale) // step * step) for length in grey.size)
     if (width, height) == grey.size:

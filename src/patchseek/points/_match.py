@@ -1,72 +1,31 @@
-"""Where a query's box lies in each of many pictures, by their points, and what speaks for it. Opens no picture.
+"""Where a query's box lies in each of many pictures, by their points, and what that is worth. Opens no picture.
 
-`_partners` says which points look alike and `_fit` which map most of them agree on; here it is counted what agrees.
+Each picture is looked at by `_agreements`; here it is chosen which of many are looked at closely.
 """
 
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from ..encoders._openvino import len_cores
+from ._agreements import Agreement, look
 from ._extract import SIDE
-from ._fit import LEAST, TOLERANCES, Pairs, errors_of, fit
-from ._partners import Partners, find_partners
 from ._points import Points, QueryPoints
 
-CELLS = 20
-"""Cells a side of the grid on the query in which agreeing points are counted: neighbours see the same thing."""
+STRANGERS = 14.0
+"""Nats of evidence that points of a stranger reach, the median."""
+TRIED = 20
+"""STRANGERS counts as much as so many pictures beside those that a query is compared with."""
+FEW = 100
+"""So many pictures are all compared point by point; of more, those that a first look leaves."""
 
-_VOTES = 100
-# pairs that seek the map of a picture, those that say most
-_SAYS = 2.0
-# nats that such a pair says at least; weaker ones count where a map is known
-_TURNED = 0.5
-# cosine of the angle between a pair's turn and the map's from which on it agrees
-_BLOCK = 16
-# pictures whose maps are sought at once, which fits a core's cache
-
-_MIRROR = np.array([[-1.0, 0, 1], [0, 1, 0], [0, 0, 1]])
-# takes shares of the query's sides to those of its mirror image's
-
-Numbers = NDArray[np.float32]
-
-
-@dataclass(frozen=True, eq=False)
-class Agreement:
-    """What points of a query and of a picture agree on."""
-
-    evidence: float
-    # nats for the query's object being there: over the cells of the query, the most that an agreeing pair says
-    count: int
-    # cells of the query, of CELLS x CELLS, that hold an agreeing point
-    map: NDArray[np.float64]
-    # (2, 3) takes (x, y, 1), shares of the query's sides, to shares of the picture's sides
-    outline: NDArray[np.float64]
-    # (4, 2) where the corners of the query lie, from the upper left one clockwise in the query; may lie outside [0, 1]
-    box: NDArray[np.float64]
-    # (4,) x0 y0 x1 y1 around the outline within the picture
-    pairs: NDArray[np.intp]
-    # (m, 2) the query's points and the picture's that agree
-
-
-@dataclass(frozen=True, eq=False)
-class _Placed:
-    """Partners and where they lie."""
-
-    partners: Partners
-    places: Numbers
-    # (4, m) x, y in the query and u, v in the picture, in longer sides of each
-    scales: Numbers
-    # (m,) the query's longer side in the picture as the pair saw it, in longer sides of the picture
-    turns: Numbers
-    # (m,) radians, counter-clockwise, by which the query was turned when its point was seen
-
-    def chosen(self, mask: NDArray[np.bool_]) -> "_Placed":
-        """Those for which a mask (m,) holds."""
-        return _Placed(self.partners.chosen(mask), self.places[:, mask], self.scales[mask], self.turns[mask])
+_STEP = 10.0
+# nats beyond strangers' evidence that make the first step of a gain
+_FIRST_ASKED, _FIRST_FOUND = 64, 400
+# points of each of the query's crops, and of each picture, that a first look compares: the strongest
+_EVIDENT, _LIKE, _EVERY = 4, 12, 5
+# what is looked at again: a fourth, the most evident; a twelfth, the first ones; every fifth, to measure strangers by
 
 
 def match(
@@ -74,117 +33,55 @@ def match(
 ) -> list[list[Agreement]]:
     """For each picture, at most so many copies of the query's box in it, the most evident first; [] where none agrees.
 
-    sizes (N, 2): width and height in pixels of the upright pictures, whose points were taken at no more than `side`.
-    Strangers have maps as well, of little evidence: `gains` tells. What a pair of points says is measured on the very
-    pictures, so it is best to ask for hundreds at once, most of which do not show the object.
+    pictures: those likest to the query first. sizes (N, 2): width and height in pixels of the upright pictures, whose
+    points were taken at no more than `side`. Strangers have maps as well, but gain little or nothing by them. What a
+    pair of points says and what strangers reach is measured on the very pictures, so it is best to ask for hundreds at
+    once, most of which do not show the object. Many are looked at with few points first, and only those that promise
+    most with all; the others gain nothing.
     """
     shapes = np.asarray(sizes, np.float64).reshape(-1, 2)
-    assert len(shapes) == len(pictures), "one size a picture"
-    units = shapes / np.maximum(shapes.max(axis=1, keepdims=True), 1)
-    frame = np.array([query.aspect, 1.0]) / max(query.aspect, 1.0)
-    left = _place(query, frame, pictures, shapes, side)
-    found: list[list[Agreement]] = [[] for _ in pictures]
-    for _ in range(copies):
-        maps, sound = _maps_of(left, len(pictures))
-        picture = left.partners.picture
-        own = maps[picture].T
-        straight = np.cos(left.turns - np.arctan2(own[1], own[0])) > _TURNED
-        agree = sound[picture] & straight & (errors_of(own, left.places) < TOLERANCES[-1])
-        _add_agreements(found, maps, left.chosen(agree), frame, units, query.mirrored)
-        left = left.chosen(sound[picture] & ~_covered(own, left.places, frame))
-    for agreements in found:
-        agreements.sort(key=lambda agreement: -agreement.evidence)
-    return found
+    n = len(pictures)
+    assert len(shapes) == n, "one size a picture"
+    if n <= FEW:
+        return _gains(look(query, pictures, shapes, side, copies, np.arange(n)), np.arange(n))
+    sample = np.arange(0, n, _EVERY)
+    few = [Points(points.places[:_FIRST_FOUND], points.descriptors[:_FIRST_FOUND]) for points in pictures]
+    first = look(_strongest(query), few, shapes, side, 1, sample)
+    evidence = np.array([own[0].evidence if own else 0.0 for own in first])
+    evident = np.argsort(-evidence, kind="stable")[: n // _EVIDENT]
+    again = np.unique(np.concatenate([evident, np.arange(n // _LIKE), sample]))
+    strangers = np.searchsorted(again, sample)
+    second = look(query, [pictures[i] for i in again], shapes[again], side, copies, strangers)
+    for i, own in zip(again.tolist(), _gains(second, strangers), strict=True):
+        first[i] = own
+    return first
 
 
-def _place(
-    query: QueryPoints, frame: NDArray[np.float64], pictures: Sequence[Points], shapes: NDArray[np.float64], side: int
-) -> _Placed:
-    """The partners of a query in pictures, in the order of the pictures, with their places, scales and turns."""
-    partners = find_partners(query.descriptors, pictures)
-    longer = np.maximum(shapes.max(axis=1), 1)
-    starts = np.cumsum([0, *map(len, pictures)])[partners.picture]
-    places = np.concatenate([np.zeros((0, 2), np.float32), *(points.places for points in pictures)])
-    there = places[starts + partners.found] * (shapes / longer[:, None])[partners.picture]
-    seen = query.places @ _MIRROR[:2, :2] + _MIRROR[:2, 2] if query.mirrored else query.places
-    here = seen[partners.asked] * frame
-    return _Placed(
-        partners,
-        np.concatenate([here, there], axis=1).T.astype(np.float32),
-        (query.scales[partners.asked] / np.minimum(longer, side)[partners.picture]).astype(np.float32),
-        np.radians(query.turns[partners.asked]).astype(np.float32),
-    )
+def _strongest(query: QueryPoints) -> QueryPoints:
+    """The first _FIRST_ASKED points of each of a query's crops."""
+    crops = np.stack([query.turns, query.scales], axis=1)
+    _, own = np.unique(crops, axis=0, return_inverse=True)
+    order = np.argsort(own.reshape(-1), kind="stable")
+    sorted_own = own.reshape(-1)[order]
+    rank = np.arange(len(order)) - np.searchsorted(sorted_own, sorted_own)
+    kept = np.sort(order[rank < _FIRST_ASKED])
+    return query.chosen(kept)
 
 
-def _maps_of(placed: _Placed, n: int) -> tuple[Numbers, NDArray[np.bool_]]:
-    """The best map (n, 4) of each picture and whether (n,) there is one, from the pairs that say most."""
-    strong = placed.chosen(placed.partners.weight >= _SAYS)
-    picture, weight = strong.partners.picture, strong.partners.weight
-    order = np.lexsort((-weight, picture))
-    rank = np.arange(len(order)) - np.searchsorted(picture[order], picture[order])
-    order, rank = order[rank < _VOTES], rank[rank < _VOTES]
-    where = picture[order], rank
-    widths = np.bincount(picture[order], minlength=n)
+def _gains(found: list[list[Agreement]], strangers: NDArray[np.intp]) -> list[list[Agreement]]:
+    """The agreements, the most evident of a picture first, with what they gain.
 
-    def seek(first: int) -> tuple[Numbers, NDArray[np.bool_]]:
-        block = slice(first, min(first + _BLOCK, n))
-        width = int(widths[block].max())
-        return fit(Pairs(*(padded[..., block, :width] for padded in padded_all)))
-
-    padded_all = [
-        _padded(values[..., order], where, (n, int(widths.max(initial=0))))
-        for values in (strong.places, strong.scales, strong.turns, weight)
-    ]
-    with ThreadPoolExecutor(len_cores()) as pool:
-        fitted = list(pool.map(seek, range(0, n, _BLOCK)))
-    none = (np.zeros((0, 4), np.float32), np.zeros(0, bool))
-    maps, sound = zip(none, *fitted, strict=True)
-    return np.concatenate(maps), np.concatenate(sound)
-
-
-def _padded(values: Numbers, where: tuple[NDArray[np.intp], NDArray[np.intp]], shape: tuple[int, int]) -> Numbers:
-    """Values (..., m) at their places in zeros (..., *shape)."""
-    padded = np.zeros((*values.shape[:-1], *shape), np.float32)
-    padded[..., where[0], where[1]] = values
-    return padded
-
-
-def _covered(maps: Numbers, places: Numbers, frame: NDArray[np.float64]) -> NDArray[np.bool_]:
-    """Whether places (4, m) lie, in the picture, within the query's box as maps (4, m) lay it there."""
-    (a, b, c, d), (u, v) = maps, places[2:]
-    square = np.maximum(a * a + b * b, 1e-12)
-    x, y = (a * (u - c) - b * (v - d)) / square, (b * (u - c) + a * (v - d)) / square
-    covered: NDArray[np.bool_] = (x >= 0) & (x <= frame[0]) & (y >= 0) & (y <= frame[1])
-    return covered
-
-
-def _add_agreements(
-    found: list[list[Agreement]],
-    maps: Numbers,
-    agreeing: _Placed,
-    frame: NDArray[np.float64],
-    units: NDArray[np.float64],
-    mirrored: bool,
-) -> None:
-    """Append to each picture's list what agreeing pairs say of its map, if there are enough of them.
-
-    mirrored: whether the maps, and the pairs' places in the query, are those of its mirror image.
+    g = ln(1 + max(0, e - b) / 10) where e is the evidence in nats and b twice what strangers reach: the median of e (0
+    without) over them, averaged with STRANGERS, which counts like TRIED pictures. So a query with few points or with
+    common ones, for which strangers have as much evidence as the right pictures, gains nothing anywhere, and is ranked
+    by patches. A median holds though almost half of them are right.
     """
-    partners, n = agreeing.partners, len(found)
-    inside = np.clip(agreeing.places[:2].T / frame * CELLS, 0, CELLS - 1).astype(np.intp)
-    most = np.zeros((n, CELLS, CELLS), np.float32)
-    np.maximum.at(most, (partners.picture, inside[:, 1], inside[:, 0]), partners.weight)
-    evidence, counts = most.sum(axis=(1, 2)), np.count_nonzero(most, axis=(1, 2))
-    a, b, c, d = maps.T.astype(np.float64)
-    shares = np.stack([np.stack([a, b, c], axis=1), np.stack([-b, a, d], axis=1)], axis=1)
-    shares *= np.array([*frame, 1.0]) / units[:, :, None]
-    if mirrored:
-        shares = shares @ _MIRROR
-    corners = np.array([[0, 0, 1], [1, 0, 1], [1, 1, 1], [0, 1, 1]], np.float64)
-    outlines = corners @ shares.transpose(0, 2, 1)
-    boxes = np.clip(np.concatenate([outlines.min(axis=1), outlines.max(axis=1)], axis=1), 0, 1)
-    bounds = np.searchsorted(partners.picture, np.arange(n + 1))
-    pairs = np.stack([partners.asked, partners.found], axis=1)
-    for i in np.flatnonzero(np.diff(bounds) >= LEAST).tolist():
-        own = pairs[bounds[i] : bounds[i + 1]]
-        found[i].append(Agreement(float(evidence[i]), int(counts[i]), shares[i], outlines[i], boxes[i], own))
+    ordered = [sorted(own, key=lambda agreement: -agreement.evidence) for own in found]
+    reached = [ordered[i][0].evidence if ordered[i] else 0.0 for i in strangers]
+    known = len(reached) / (len(reached) + TRIED)
+    level = known * float(np.median(reached or [0.0])) + (1 - known) * STRANGERS
+
+    def gain(evidence: float) -> float:
+        return float(np.log1p(max(0.0, evidence - 2 * level) / _STEP))
+
+    return [[replace(agreement, gain=gain(agreement.evidence)) for agreement in own] for own in ordered]

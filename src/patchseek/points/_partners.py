@@ -28,6 +28,8 @@ _NARROWEST = 0.005
 # a spread is taken to be at least that
 _WORTH, _FROM, _EVERY, _MOST = 0.5, 0.5, 2.2, 8.0
 # what a pair says, in nats: WORTH up to FROM deviations, then EVERY more for each further one, MOST at most
+_TILE = 64
+# points a side of a product that OpenBLAS leaves to the calling thread: at most 4 * 65536 multiplications
 
 Vectors = NDArray[np.float32]
 Rows = NDArray[np.intp]
@@ -51,23 +53,26 @@ class Partners:
         return Partners(self.picture[mask], self.asked[mask], self.found[mask], self.weight[mask])
 
 
-def find_partners(descriptors: Vectors, pictures: Sequence[Points]) -> Partners:
-    """The partners of a query's points (n, 64), unit vectors, in each of the pictures."""
+def find_partners(descriptors: Vectors, pictures: Sequence[Points], strangers: Rows) -> Partners:
+    """The partners of a query's points (n, 64), unit vectors, in each of the pictures.
+
+    strangers: positions of pictures, most of which do not show what is sought, by which the weights are measured.
+    """
     if not len(descriptors) or not len(pictures):
         none = np.zeros(0, np.intp)
         return Partners(none, none, none, np.zeros(0, np.float32))
-    columns = np.ascontiguousarray(descriptors.T)
+    tiles = _tiles(descriptors)
     runs = np.array_split(np.arange(len(pictures)), min(len(pictures), 2 * len_cores()))
 
     def compare(run: Rows) -> list[_Nearest]:
-        room = np.empty((max(len(pictures[i]) for i in run), len(descriptors)), np.float32)
-        return [_compare(pictures[i].descriptors, columns, room) for i in run]
+        room = np.empty((max(len(pictures[i]) for i in run), len(tiles) * _TILE), np.float32)
+        return [_compare(pictures[i].descriptors, tiles, len(descriptors), room) for i in run]
 
     with ThreadPoolExecutor(min(len(runs), len_cores())) as pool:
         nearest = [one for part in pool.map(compare, runs) for one in part]
     asked = np.concatenate([one.asked for one in nearest])
     cosines = np.concatenate([one.cosines for one in nearest])
-    deviations = deviations_of(cosines, asked, np.stack([one.best for one in nearest]))
+    deviations = deviations_of(cosines, asked, np.stack([nearest[i].best for i in strangers]))
     picture = np.repeat(np.arange(len(pictures)), [len(one.asked) for one in nearest])
     partners = Partners(picture, asked, np.concatenate([one.found for one in nearest]), weights_of(deviations))
     return partners.chosen(deviations > 0)
@@ -85,16 +90,38 @@ class _Nearest:
     # (n,) the greatest cosine of each of the query's points; -1 in a picture without points
 
 
-def _compare(descriptors: Vectors, columns: Vectors, room: Vectors) -> _Nearest:
-    """Pairs of points of a picture (p, 64) and of a query (64, n); room: memory for the product, (>= p, n)."""
+def _compare(descriptors: Vectors, tiles: Vectors, n: int, room: Vectors) -> _Nearest:
+    """Pairs of points of a picture (p, 64) and of the n of a query in tiles; room: memory for the product."""
     if not len(descriptors):
         none = np.zeros(0, np.intp)
-        return _Nearest(none, none, np.zeros(0, np.float32), np.full(columns.shape[1], -1, np.float32))
-    cosines = np.matmul(descriptors, columns, out=room[: len(descriptors)])
+        return _Nearest(none, none, np.zeros(0, np.float32), np.full(n, -1, np.float32))
+    cosines = room[: len(descriptors)]
+    _multiply(descriptors, tiles, cosines)
     asked, best = cosines.argmax(axis=1), cosines.max(axis=0)
     own = cosines[np.arange(len(asked)), asked]
-    mutual = np.flatnonzero(own == best[asked])
-    return _Nearest(asked[mutual], mutual, own[mutual], best)
+    mutual = np.flatnonzero((own == best[asked]) & (asked < n))
+    return _Nearest(asked[mutual], mutual, own[mutual], best[:n])
+
+
+def _tiles(descriptors: Vectors) -> Vectors:
+    """Descriptors (n, 64), and zeros up to a multiple of _TILE, as columns of tiles (n / _TILE, 64, _TILE)."""
+    rows = np.pad(descriptors, ((0, -len(descriptors) % _TILE), (0, 0)))
+    return np.ascontiguousarray(rows.reshape(-1, _TILE, rows.shape[1]).transpose(0, 2, 1), dtype=np.float32)
+
+
+def _multiply(descriptors: Vectors, tiles: Vectors, out: Vectors) -> None:
+    """Fill out (p, n) with the product of descriptors (p, 64) and tiles, tile by tile, on this thread alone.
+
+    OpenBLAS would spread a larger product over threads of its own, which wait for each other several times a
+    millisecond: beside our threads, or on a busy machine, that took four times as long.
+    """
+    whole = len(descriptors) // _TILE * _TILE
+    for rows in (slice(0, whole), slice(whole, len(descriptors))):
+        own = np.ascontiguousarray(descriptors[rows], dtype=np.float32)
+        height = min(_TILE, len(own))
+        if height:
+            left = own.reshape(-1, 1, height, own.shape[1])
+            np.matmul(left, tiles, out=out[rows].reshape(-1, height, len(tiles), _TILE).transpose(0, 2, 1, 3))
 
 
 def deviations_of(cosines: Vectors, asked: Rows, best: Vectors) -> Vectors:

@@ -1,6 +1,6 @@
 """Points: places of a picture or of a query, each with what it looks like there. Finds none, matches none."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -38,3 +38,8 @@ class QueryPoints:
 
     def __len__(self) -> int:
         return len(self.places)
+
+    def chosen(self, kept: NDArray[np.intp] | NDArray[np.bool_]) -> "QueryPoints":
+        """Some of them, in that order."""
+        columns = {name: getattr(self, name)[kept] for name in ("places", "descriptors", "turns", "scales")}
+        return replace(self, **columns)

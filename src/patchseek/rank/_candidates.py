@@ -8,7 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..images import Picture
-from ..search import FoundBox, Query
+from ..rerank import outlines
+from ..search import FoundBox, PartnerPoints, Query
 from ..store import Snapshot
 
 LIKENESS = "likeness"
@@ -38,10 +39,19 @@ class Candidate(Generic[T]):
     # by kind, larger is surer; what a later step knows better stands in place of what it was made from
     map: NDArray[np.float64] | None = None
     # (2, 3) takes (x, y, 1), shares of the query's sides, to shares of the picture's sides; None where nobody knows
+    partners: PartnerPoints | None = None
+    # the points that say so
     looks: int = 0
     # steps that have looked at it; the more, the higher it stands
     finer: FoundBox | None = None
     # what its pixels gave, where they have been looked at; they were then as indexed
+
+    @property
+    def outline(self) -> tuple[tuple[float, float], ...]:
+        """Where the corners of the query's box lie, see FoundBox: by pixels, else by the map; () where nobody knows."""
+        if self.finer or self.map is None:
+            return self.finer.outline if self.finer else ()
+        return tuple((x, y) for x, y in outlines(self.map[None])[0].tolist())
 
 
 class View(Protocol[T]):

@@ -50,9 +50,9 @@ class Refinement:
 
         pictures = map_ahead(opened, candidates, 2, 8)
         boxes = np.array([candidate.box for candidate in candidates]).reshape(-1, 4)
-        maps = [candidate.map for candidate in candidates]
+        maps, scores = [candidate.map for candidate in candidates], [candidate.score for candidate in candidates]
         found: list[FoundBox | None] = []
-        for finer in Refiner(query, self.encoder, self.recipe, self.on_step).refine(pictures, boxes, maps):
+        for finer in Refiner(query, self.encoder, self.recipe, self.on_step).refine(pictures, boxes, maps, scores):
             found.append(finer)
             if self.on_progress:
                 self.on_progress(len(found), len(candidates))

@@ -9,15 +9,13 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from ..points import Agreement, decode, gains, identify, match
+from ..points import WORTH, Agreement, Points, QueryPoints, decode, gains, identify, match
 from ..rerank import OnStep, go_on
-from ..search import Query
+from ..search import PartnerPoints, Query
 from ._candidates import Candidate, T, View
 
 POINTS = "points"
 """A kind of evidence: what points say beyond what they say of strangers, see points.gains; 0 where they say nothing."""
-WEIGHT = 0.1
-"""Of that beside likeness."""
 
 
 @dataclass(frozen=True)
@@ -41,15 +39,21 @@ class SecondLook:
         gained = np.stack([gains(found) for found in looks])
         winners = gained.argmax(axis=0).tolist()
         return [
-            _seen(candidate, float(gained[best, i]), looks[best][i])
+            _seen(candidate, gain, looks[best][i][0], _partners(best, query.points[best], kept[i], looks[best][i][0]))
+            if (gain := float(gained[best, i]))
+            else replace(candidate, evidence={**candidate.evidence, POINTS: 0.0})
             for i, (candidate, best) in enumerate(zip(candidates, winners, strict=True))
         ]
 
 
-def _seen(candidate: Candidate[T], gain: float, agreements: Sequence[Agreement]) -> Candidate[T]:
+def _partners(asked: int, points: QueryPoints, kept: Points, agreement: Agreement) -> PartnerPoints:
+    here, there = agreement.pairs.T
+    return PartnerPoints(asked, np.hstack([points.places[here], kept.places[there]]))
+
+
+def _seen(candidate: Candidate[T], gain: float, agreement: Agreement, partners: PartnerPoints) -> Candidate[T]:
     evidence = {**candidate.evidence, POINTS: gain}
-    if not gain:
-        return replace(candidate, evidence=evidence)
-    x0, y0, x1, y1 = agreements[0].box.tolist()
-    score = candidate.score + WEIGHT * gain
-    return replace(candidate, score=score, box=(x0, y0, x1, y1), map=agreements[0].map, evidence=evidence)
+    x0, y0, x1, y1 = agreement.box.tolist()
+    score = candidate.score + WORTH * gain
+    found = replace(candidate, score=score, box=(x0, y0, x1, y1), evidence=evidence)
+    return replace(found, map=agreement.map, partners=partners)

@@ -29,7 +29,8 @@ from ._colours import colour_likeness
 from ._cutting import cut_out
 from ._geometry import fit, locate
 from ._looks import Best, Looks
-from ._maps import Maps, around, composed, enclosing, of_boxes, outlines, turn, within
+from ._maps import Maps, around, composed, enclosing, of_boxes, turn, within
+from ._maps import outlines as outlines
 from ._neighbourhoods import propose, surround
 from ._recipe import Recipe as Recipe
 
@@ -75,19 +76,22 @@ class Refiner:
         pictures: Iterable[Picture | None],
         regions: Boxes,
         maps: Sequence[NDArray[np.float64] | None] | None = None,
+        before: Sequence[float] | None = None,
     ) -> Iterator[FoundBox | None]:
         """A finer box for each picture, starting from its region (N, 4), in order; None for None, and where the encoder
         answers with nothing but what is no number.
 
         maps: where the query lies in each, (2, 3) from shares of its sides to shares of the picture's, as far as known.
+        before: the scores that the pictures come with.
         Batches are filled across CHUNK pictures, and no more of them are held at once.
         """
-        left, known = iter(pictures), maps or [None] * len(regions)
+        left, known, scores = iter(pictures), maps or [None] * len(regions), np.array(before or [0.0] * len(regions))
         for start in range(0, len(regions), CHUNK):
             part = list(islice(left, CHUNK))
             here = {i: picture for i, picture in enumerate(part) if picture is not None}
-            chosen = [known[start + i] for i in here]
-            found = self._refine(list(here.values()), regions[start:][list(here)], chosen) if here else []
+            rows = [start + i for i in here]
+            chosen = [known[row] for row in rows]
+            found = self._refine(list(here.values()), regions[rows], chosen, scores[rows]) if here else []
             refined = dict(zip(here, found, strict=True))
             yield from (refined.get(i) for i in range(len(part)))
 
@@ -154,14 +158,21 @@ class Refiner:
         return likeness
 
     def _refine(
-        self, pictures: Sequence[Picture], regions: Boxes, maps: Sequence[NDArray[np.float64] | None]
+        self,
+        pictures: Sequence[Picture],
+        regions: Boxes,
+        maps: Sequence[NDArray[np.float64] | None],
+        before: NDArray[np.float64],
     ) -> list[FoundBox | None]:
         starts = of_boxes(regions)
         for i, (known, picture) in enumerate(zip(maps, pictures, strict=True)):
             if known is not None and turn(known, picture.width, picture.height) > self.recipe.least_turn:
                 starts[i] = known
         best = self._best(pictures, list(starts[:, None]))
-        doubtful = np.flatnonzero(self._fits(best) < self.recipe.sure) if self._has_cells else np.zeros(0, np.intp)
+        n_likely = len(pictures)
+        if any(known is not None for known in maps):  # else the order says too little of who is likely
+            n_likely = int(np.ceil(self.recipe.looked_around * n_likely))
+        doubtful = self._doubtful(best, before, n_likely)
         proposed = self._look_around(
             [pictures[i] for i in doubtful.tolist()], regions[doubtful], self.recipe.n_proposed, 0.5
         )
@@ -172,6 +183,13 @@ class Refiner:
             name = self.encoder.identity.name
             _log.warning("the encoder %s has no numbers for %d pictures looked at more closely", name, n_lost)
         return [found if np.isfinite(found.score) else None for found in self._finish(pictures, best)]
+
+    def _doubtful(self, best: Best, before: NDArray[np.float64], n: int) -> NDArray[np.intp]:
+        """Which of the n likeliest pictures may hold the object in a better place than where it was looked for."""
+        if not self._has_cells:
+            return np.zeros(0, np.intp)
+        likely = np.argsort(-(best.scores + self.recipe.before * before), kind="stable")[:n]
+        return likely[self._fits(best)[likely] < self.recipe.sure]
 
     def _try(
         self, pictures: Sequence[Picture], best: Best, chosen: NDArray[np.intp], tried: Sequence[Maps]

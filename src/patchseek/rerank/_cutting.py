@@ -11,10 +11,12 @@ from ._maps import Maps, are_boxes, around
 def cut_out(picture: Picture, maps: Maps, feed: Feed, gap: float = 2.0) -> Patches:
     """The patches (N, S, S, 3) that maps lay out in a picture, as `crop` makes those of boxes, in order.
 
-    Those of turned maps are turned back; what of them lies outside the picture is grey.
+    Those of turned maps are turned back; what of them lies outside the picture is grey. Below a gap of 2, and where the
+    feed leaves it open, boxes are cut out as turned maps are: smoother patches would be taken for more alike.
     """
-    upright = are_boxes(maps)
-    boxes = around(maps)
+    upright, boxes = are_boxes(maps), around(maps)
+    if gap < 2 and not feed.exact and not feed.late:
+        upright[:] = False
     if upright.all():
         return crop(picture, boxes, feed, gap)
     columns = zip(maps, boxes, upright.tolist(), strict=True)

@@ -15,6 +15,7 @@ from ._responses import told
 
 OPTIONS = {
     "depth": "how many of the first results are looked at by their points, 0 for none",
+    "why": "say by which points a picture was found",
     "refine": "how many of the first results get finer boxes, 0 for none",
     "several": "look for several copies in a picture",
     "text": "words to look for, alone or beside pictures",
@@ -30,8 +31,8 @@ OPTIONS = {
 
 def offered(collection: Collection) -> frozenset[str]:
     """Those of OPTIONS that can be asked of a collection. The page shows controls for these alone."""
-    knows_words = isinstance(collection.encoder, TextEncoder)
-    return frozenset(name for name in OPTIONS if name != "text" or knows_words)
+    able = {"text": isinstance(collection.encoder, TextEncoder), "why": collection.store.settings.points is not None}
+    return frozenset(name for name in OPTIONS if able.get(name, True))
 
 
 @dataclass(frozen=True)
@@ -66,6 +67,8 @@ class SearchRequest:
     since: str | None = None
     until: str | None = None
     # which pictures may answer; see store.Choice
+    why: bool = False
+    # say by which points they were found, where that is known
 
 
 def answer(collection: Collection, request: SearchRequest, on_step: OnStep) -> dict[str, Any]:
@@ -81,14 +84,15 @@ def answer(collection: Collection, request: SearchRequest, on_step: OnStep) -> d
     matches = collection.search(
         _one_or_all(pictures), box=_one_or_all(boxes), top=request.skip + request.top, on_step=on_step, **options
     )
-    results = [match_record(rank, match) for rank, match in enumerate(matches, 1)]
-    results = [result | {"image": told(result["image"])} for result in results]
     queries = [_record(query) for query in request.queries]
+    why = queries if request.why else ()
+    results = [match_record(rank, match, why) for rank, match in enumerate(matches[request.skip :], request.skip + 1)]
+    results = [result | {"image": told(result["image"])} for result in results]
     return {
         "query": queries[0] if queries else {"text": request.text},
         **({"queries": queries} if len(queries) > 1 else {}),
         "collection": collection_record(collection),
-        "results": results[request.skip :],
+        "results": results,
     }
 
 

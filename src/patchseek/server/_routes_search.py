@@ -51,6 +51,7 @@ def search_routes(services: Services) -> APIRouter:
         tags: Annotated[list[Word], Form(max_length=20, description="only pictures with such a tag")] = [],  # noqa: B006
         since: Annotated[str | None, Form(max_length=40, description="only files changed on this day or later")] = None,
         until: Annotated[str | None, Form(max_length=40, description="only files changed until this day")] = None,
+        why: Annotated[bool, Form(description="say by which points a picture was found (partners)")] = False,
     ) -> Any:
         """Rank the collection's pictures by how surely they hold an object, and say where it is."""
         if len(image) + len(query_id) + len(image_id) + len(exclude) > 10:
@@ -70,7 +71,20 @@ def search_routes(services: Services) -> APIRouter:
             return answer(
                 services.collection,
                 SearchRequest(
-                    asked, top, skip, refine, depth, several, text, tuple(negative), distinct, under, tags, since, until
+                    asked,
+                    top,
+                    skip,
+                    refine,
+                    depth,
+                    several,
+                    text,
+                    tuple(negative),
+                    distinct,
+                    under,
+                    tags,
+                    since,
+                    until,
+                    why,
                 ),
                 asker.require,
             )
@@ -166,4 +180,4 @@ def _picture(services: Services, ref: QueryRef, asker: Asker) -> Picture:
 
 
 def _shown(services: Services, ref: ResultRef) -> Shown:
-    return Shown(services.image(ref.image_id), ref.box, ref.score)
+    return Shown(services.image(ref.image_id), ref.box, ref.score, ref.outline)

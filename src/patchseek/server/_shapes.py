@@ -13,6 +13,35 @@ Xywh = Annotated[
     tuple[_Number, _Number, _Number, _Number], Field(description="x y w h in pixels of the upright picture")
 ]
 
+_Corner = tuple[_Number, _Number]
+Quadrilateral = tuple[_Corner, _Corner, _Corner, _Corner]
+Outline = Annotated[
+    list[tuple[float, float]],
+    Field(
+        description="x y in pixels of the upright picture, maybe beyond it, of the four corners of the query's box, "
+        "from its upper left one clockwise in the query"
+    ),
+]
+
+
+class Partners(BaseModel):
+    """Points of a query picture that are points of a picture found. The first few lie all over the object."""
+
+    query: int = Field(description="which picture searched with, from 0: in the order of `queries`")
+    points: list[tuple[float, float, float, float]] = Field(
+        description="x y in pixels of that upright picture, x y in pixels of the one found"
+    )
+
+
+class Copy(BaseModel):
+    """One of several places of the object in a picture."""
+
+    model_config = ConfigDict(extra="allow")
+
+    box: list[int]
+    score: float
+    outline: Outline | None = None
+
 
 class Result(BaseModel):
     """A ranked picture and where the object is in it."""
@@ -27,6 +56,9 @@ class Result(BaseModel):
     bbox_format: str
     width: int
     height: int
+    outline: Outline | None = None
+    boxes: list[Copy] | None = None
+    partners: Partners | None = None
 
 
 class QueryShape(BaseModel):
@@ -128,6 +160,7 @@ class ResultRef(BaseModel):
     image_id: ImageId
     box: Xywh
     score: _Number | None = None
+    outline: Quadrilateral | None = None
 
 
 class QueryRef(BaseModel):

@@ -32,6 +32,8 @@ class Shown:
     box: Box
     # x y w h in pixels
     score: float | None = None
+    outline: Sequence[tuple[float, float]] | None = None
+    # its four corners in pixels, where known
 
 
 @dataclass(frozen=True)
@@ -66,7 +68,8 @@ def _tiles(results: Sequence[Shown], on_step: OnStep) -> Iterator[Tile]:
         on_step()
         image = shown.image
         boxes = np.array([from_pixels(shown.box, image.width, image.height)])
-        yield Tile(thumbnail(image), told(image.path), boxes, score=shown.score)
+        corners = None if shown.outline is None else np.array(shown.outline) / (image.width, image.height)
+        yield Tile(thumbnail(image), told(image.path), boxes, score=shown.score, outlines=[corners])
 
 
 def judged_set(collection: Collection, objects: Sequence[Judged], on_step: OnStep, *, show_paths: bool) -> bytes:

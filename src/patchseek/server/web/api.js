@@ -75,11 +75,13 @@ export function addImages(files) {
   return json(`${ROOT}api/images`, { method: "POST", form });
 }
 
+// Queries in the order in which an answer has them: those that were sent first, then those of the collection.
+export const ordered = (queries) => [...queries.filter((query) => query.query_id), ...queries.filter((query) => !query.query_id)];
+
 // queries: [{query_id or image_id, box: [x, y, w, h] or null}]. options: other fields of the search.
 export function search(queries, options, signal) {
   const form = new FormData();
-  const ordered = [...queries.filter((query) => query.query_id), ...queries.filter((query) => !query.query_id)];
-  for (const query of ordered) {
+  for (const query of ordered(queries)) {
     if (query.query_id) form.append("query_id", query.query_id);
     else form.append("image_id", query.image_id);
     form.append("box", query.box ? query.box.join(",") : "");

@@ -18,6 +18,14 @@ export function el(tag, properties = {}, ...children) {
   return node;
 }
 
+// The same of a drawing: attributes alone.
+export function svg(tag, attributes, ...children) {
+  const node = document.createElementNS("http://www.w3.org/2000/svg", tag);
+  for (const [name, value] of Object.entries(attributes)) node.setAttribute(name, value);
+  node.append(...children);
+  return node;
+}
+
 // Say something to a screen reader; with `problem` everybody sees it, until the next thing works.
 export function say(text) {
   $("status").textContent = text;
@@ -47,24 +55,40 @@ export function download(blob, name) {
   setTimeout(() => URL.revokeObjectURL(link.href), 10000);
 }
 
-// x y w h in pixels laid over a picture of width x height.
-export function overlay([x, y, w, h], width, height, kind = "") {
+const UPRIGHT = 0.005; // of the longer side that an outline's corners may lie beside those of the box around it
+
+// Whether an outline, four corners x y in pixels of a picture of width x height, is turned or slanted.
+function isTurned(outline, width, height) {
+  const [xs, ys] = [0, 1].map((i) => outline.map((corner) => corner[i]));
+  const around = [Math.min(...xs), Math.max(...xs)].flatMap((x) => [Math.min(...ys), Math.max(...ys)].map((y) => [x, y]));
+  const away = ([x, y]) => Math.min(...outline.map((corner) => Math.hypot(corner[0] - x, corner[1] - y)));
+  return Math.max(...around.map(away)) > UPRIGHT * Math.max(width, height);
+}
+
+// x y w h in pixels laid over a picture of width x height; in its place an outline that is turned.
+export function overlay([x, y, w, h], width, height, kind = "", outline = null) {
   const share = (value, whole) => `${(100 * value) / whole}%`;
-  return el("span", {
-    class: `mark ${kind}`,
-    data: { box: [x, y, w, h].join(",") },
-    style: { left: share(x, width), top: share(y, height), width: share(w, width), height: share(h, height) },
-  });
+  const turned = outline !== null && isTurned(outline, width, height);
+  const around = () => ["shade", "line"].map((name) => svg("polygon", { class: name, points: outline.join(" ") }));
+  return el(
+    "span",
+    {
+      class: `mark ${kind}${turned ? " turned" : ""}`,
+      data: { box: [x, y, w, h].join(",") },
+      style: { left: share(x, width), top: share(y, height), width: share(w, width), height: share(h, height) },
+    },
+    turned ? svg("svg", { viewBox: [x, y, w, h].join(" "), preserveAspectRatio: "none", "aria-hidden": "true" }, ...around()) : null,
+  );
 }
 
 // All boxes of a result, the best last, so that it lies on top. `boxes` are the copies, where the server tells them.
 // None where the file holds another picture than was indexed: they are of the old one.
 export function overlays(result) {
   if (result.changed) return [];
-  const copies = (result.boxes ?? []).slice(1).map((copy) => copy.box ?? copy).reverse();
+  const copies = (result.boxes ?? []).slice(1).reverse();
   return [
-    ...copies.map((box) => overlay(box, result.width, result.height, "copy")),
-    overlay(result.box, result.width, result.height),
+    ...copies.map((copy) => overlay(copy.box, result.width, result.height, "copy", copy.outline)),
+    overlay(result.box, result.width, result.height, "", result.outline),
   ];
 }
 

@@ -21,12 +21,14 @@ export function csv(results) {
   return [COLUMNS.join(","), ...rows].join("\n") + "\n";
 }
 
-// https://cocodataset.org/#format-results, with what its readers skip: the file and the size the box belongs to.
+// https://cocodataset.org/#format-results, with what its readers skip: the file and the size the box belongs to. An
+// outline is a polygon.
 export function coco(results) {
   return results.map((result) => ({
     image_id: result.image_id,
     category_id: 1,
     bbox: result.box,
+    ...(result.outline && { segmentation: [result.outline.flat()] }),
     score: result.score,
     file_name: result.image,
     bbox_format: result.bbox_format,
@@ -40,12 +42,12 @@ const json = (value) => text(JSON.stringify(value, null, 2) + "\n", "application
 
 // form: json, csv, coco or sheet.
 export async function exportResults(form, results, answer, query) {
-  if (form === "json") download(json({ ...answer, results }), "patchseek-results.json");
+  if (form === "json") download(json({ ...answer, results: results.map(({ partners, ...told }) => told) }), "patchseek-results.json");
   else if (form === "csv") download(text(csv(results), "text/csv"), "patchseek-results.csv");
   else if (form === "coco") download(json(coco(results)), "patchseek-coco.json");
   else {
     const asked = query && { query_id: query.query_id ?? null, image_id: query.image_id ?? null, box: query.box };
-    const shown = results.slice(0, 100).map(({ image_id, box, score }) => ({ image_id, box, score }));
+    const shown = results.slice(0, 100).map(({ image_id, box, score, outline }) => ({ image_id, box, score, outline }));
     download(await api.sheet({ query: asked ?? null, results: shown }), "patchseek-sheet.png");
   }
 }

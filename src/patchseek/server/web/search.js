@@ -17,7 +17,7 @@ const SWITCHES = [
 ];
 
 // What is looked for and what was found. A query: {query_id or image_id, file, name, width, height, src, box}.
-export const state = { collection: null, queries: [], active: 0, exclude: [], answer: null, results: [], selected: new Map() };
+export const state = { collection: null, queries: [], active: 0, exclude: [], answer: null, asked: [], results: [], selected: new Map() };
 
 let boxer = null;
 let running = null;
@@ -140,6 +140,7 @@ function options() {
   const chosen = where();
   if (features().text && $("text").value.trim()) chosen.text = $("text").value.trim();
   if (switches.refine && !switches.refine.checked) chosen.refine = 0;
+  if (features().why) chosen.why = true;
   if (switches.several?.checked) chosen.several = true;
   if (switches.distinct?.checked) chosen.distinct = true;
   if (state.exclude.length) chosen.exclude = state.exclude.map((picture) => picture.image_id);
@@ -153,6 +154,7 @@ export async function run() {
   const asked = options();
   if (!state.queries.length && !asked.text) return;
   const mine = (running = new AbortController());
+  const queries = api.ordered(state.queries);
   const began = performance.now();
   $("answers").setAttribute("aria-busy", "true");
   $("start").hidden = true;
@@ -160,6 +162,7 @@ export async function run() {
   try {
     const answer = await ask(asked, 0, mine.signal);
     state.answer = answer;
+    state.asked = queries.map((query, i) => asAsked(query, (answer.queries ?? [answer.query])[i]));
     state.results = answer.results;
     state.selected.clear();
     showResults((performance.now() - began) / 1000);
@@ -169,6 +172,11 @@ export async function run() {
   } finally {
     if (running === mine) $("answers").setAttribute("aria-busy", "false");
   }
+}
+
+// A picture searched with, as the answer has it: the query itself may change meanwhile.
+function asAsked({ query_id, src, name }, { box, width, height }) {
+  return { src: query_id ? api.queryPicture(query_id) : src, name, box, width, height };
 }
 
 // A search; pictures that the server has forgotten meanwhile are sent again.
@@ -234,6 +242,7 @@ async function more() {
 function openResult(result) {
   openViewer(state.results, state.results.indexOf(result), {
     features: features(),
+    asked: state.asked,
     searchRegion: searchPicture,
     exclude: excludePicture,
     more,
@@ -279,7 +288,7 @@ export async function showStart() {
 
 function startAgain() {
   running?.abort();
-  [state.queries, state.exclude, state.answer, state.results] = [[], [], null, []];
+  [state.queries, state.exclude, state.answer, state.asked, state.results] = [[], [], null, [], []];
   state.selected.clear();
   showQuery();
   $("answers").hidden = true;

@@ -1,9 +1,10 @@
-// The full view of a result: zoom, pan, go on to the next, search a region of it.
+// The full view of a result: zoom, pan, go on to the next, see why it was found, search a region of it.
 
 import * as api from "./api.js";
 import { Boxer } from "./boxer.js";
 import { fileName } from "./cards.js";
 import { $, el, overlays, problem } from "./dom.js";
+import { countOf, whySheet } from "./why.js";
 
 const MOST = 12; // times
 
@@ -11,6 +12,7 @@ let shown = null; // {results, at, tools}
 let view = { scale: 1, x: 0, y: 0 };
 let sheet = null; // the element that is zoomed
 let boxer = null;
+let isWhy = false; // what was asked stands beside the picture
 const pointers = new Map();
 
 const result = () => shown.results[shown.at];
@@ -29,23 +31,40 @@ function show() {
   const surety = confidence === undefined || confidence === null ? "" : ` · ${Math.round(100 * confidence)} % sure`;
   const sure = changed ? " · changed since it was indexed: index again" : surety;
   $("viewer-facts").textContent = `${rank}. · score ${score.toFixed(3)}${sure} · ${width} × ${height}`;
-  sheet = el(
-    "div",
-    { class: "viewer-sheet", style: { aspectRatio: `${width} / ${height}` } },
-    el("img", { src: api.picture(image_id), alt: image, draggable: "false", width, height }),
-    ...overlays(result()),
-  );
-  sheet.style.setProperty("--ratio", width / height);
-  $("viewer-stage").replaceChildren(sheet);
+  const stage = $("viewer-stage");
+  sheet = isWhy ? whySheet(result(), shown.tools.asked, [stage.clientWidth, stage.clientHeight]) : pictureSheet(result());
+  stage.replaceChildren(sheet, ...(isWhy ? [el("p", { class: "why-words", text: countOf(result()) })] : []));
   $("viewer-prev").disabled = shown.at === 0;
   $("viewer-next").disabled = shown.at === shown.results.length - 1;
   $("region").hidden = false;
   $("region-go").hidden = true;
+  $("why").hidden = !canSayWhy();
+  $("why").setAttribute("aria-pressed", String(isWhy));
   $("exclude-this").hidden = !shown.tools.features.exclude;
   $("open-folder").hidden = !shown.tools.features.open_folder;
   $("copy-path").textContent = shown.tools.features.paths ? "Copy path" : "Copy name";
-  $("viewer-status").textContent = `${image}, result ${rank}, score ${score.toFixed(2)}`;
+  $("viewer-status").textContent = `${image}, result ${rank}, score ${score.toFixed(2)}${isWhy ? `, ${countOf(result())}` : ""}`;
   fit();
+}
+
+function pictureSheet({ image, image_id, width, height, ...others }) {
+  const made = el(
+    "div",
+    { class: "viewer-sheet clipped", style: { aspectRatio: `${width} / ${height}` } },
+    el("img", { src: api.picture(image_id), alt: image, draggable: "false", width, height }),
+    ...overlays({ width, height, ...others }),
+  );
+  made.style.setProperty("--ratio", width / height);
+  return made;
+}
+
+// Words alone have no picture that could stand beside.
+const canSayWhy = () => Boolean(shown.tools.features.why && shown.tools.asked.length);
+
+function switchWhy() {
+  if (!canSayWhy()) return;
+  isWhy = !isWhy;
+  show();
 }
 
 async function go(step) {
@@ -112,9 +131,12 @@ function chooseRegion() {
   const { image_id, image, width, height, box } = result();
   boxer = new Boxer({ src: api.picture(image_id), name: image, width, height, box, onSettle: () => {} });
   boxer.stage.classList.add("viewer-sheet");
-  sheet.replaceWith(boxer.stage);
+  $("viewer-stage").replaceChildren(boxer.stage);
   sheet = boxer.stage;
-  place();
+  if (isWhy) fit(); // another sheet, another size
+  else place();
+  isWhy = false;
+  $("why").setAttribute("aria-pressed", "false");
   $("region").hidden = true;
   $("region-go").hidden = false;
   boxer.stage.focus();
@@ -149,7 +171,7 @@ async function copyPath() {
 }
 
 function key(event) {
-  const keys = { ArrowLeft: () => go(-1), ArrowRight: () => go(1), "+": () => zoomMiddle(1.4), "-": () => zoomMiddle(1 / 1.4), 0: fit };
+  const keys = { ArrowLeft: () => go(-1), ArrowRight: () => go(1), "+": () => zoomMiddle(1.4), "-": () => zoomMiddle(1 / 1.4), 0: fit, w: switchWhy };
   const act = keys[event.key];
   if (!act || event.ctrlKey || event.metaKey || event.altKey) return;
   event.preventDefault();
@@ -170,10 +192,14 @@ export function startViewer() {
   $("zoom-in").addEventListener("click", () => zoomMiddle(1.4));
   $("zoom-out").addEventListener("click", () => zoomMiddle(1 / 1.4));
   $("zoom-fit").addEventListener("click", fit);
+  $("why").addEventListener("click", switchWhy);
   $("viewer-prev").addEventListener("click", () => go(-1));
   $("viewer-next").addEventListener("click", () => go(1));
   $("viewer-close").addEventListener("click", () => $("viewer").close());
-  $("viewer").addEventListener("close", () => pointers.clear());
+  $("viewer").addEventListener("close", () => {
+    pointers.clear();
+    isWhy = false;
+  });
   $("region").addEventListener("click", chooseRegion);
   $("region-go").addEventListener("click", searchRegion);
   $("copy-path").addEventListener("click", copyPath);
