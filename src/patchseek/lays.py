@@ -37,4 +37,9 @@ class Lay:
 UPRIGHT = Lay()
 TURNED = (Lay(90), Lay(180), Lay(270))
 """The other turns by quarters."""
-MIRRORED = tuple(Lay(turn, mirrored=True) for turn in (0, 90, 180, 270))
+
+
+def lays_of(*, turned: bool, mirrored: bool) -> tuple[Lay, ...]:
+    """The lays other than upright in which a query is looked for that may be turned, mirrored, or both."""
+    turns = (UPRIGHT, *TURNED) if turned else (UPRIGHT,)
+    return (*turns[1:], *(Lay(lay.turn, mirrored=True) for lay in turns if mirrored))

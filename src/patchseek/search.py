@@ -1,6 +1,6 @@
 """What is asked and what is answered: queries become one question; a match is a picture that answers it. Ranks none."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -102,6 +102,17 @@ class Match:
 
 
 @dataclass(frozen=True, eq=False)
+class CropPoints:
+    """The points of what is shown in one of the query's pictures."""
+
+    upright: QueryPoints
+    turned: Callable[[Sequence[float], bool], QueryPoints] | None = None
+    # finds those of other turns, in degrees, and of the mirror image; None where these are not to be looked for
+    mirrored: bool = False
+    # whether those of the mirror image are
+
+
+@dataclass(frozen=True, eq=False)
 class Query:
     """What to look for."""
 
@@ -111,8 +122,8 @@ class Query:
     # what is where, of one patch each, one a picture; none for words or where the encoder does not say
     small: tuple[Patches, ...] = ()
     # (S, S, 3) each, of SMALL, one a picture; none for words
-    points: tuple[QueryPoints, ...] = ()
-    # one a picture, and one of its mirror image where that is asked for; none for words or where they are not
+    points: tuple["CropPoints", ...] = ()
+    # one a picture; none for words or where they are not asked for
     laid: Mapping[Lay, NDArray[np.float32]] = field(default_factory=dict)
     # (D,) unit length each: the query turned or mirrored, for those lays in which it is looked for as well
 
@@ -137,7 +148,7 @@ def encode_query(
     """
     patches = _patches(picture, box, encoder.feed, lays)
     small = (crop(picture, np.array([box], np.float64), SMALL)[0],)
-    found = _points(picture, box, lays) if points else ()
+    found = (_points(picture, box, lays),) if points else ()
     if isinstance(encoder, CellEncoder):
         answer, cells = encoder.encode_cells(patches)
         if not cells[:1].are_finite.all():
@@ -160,14 +171,13 @@ def _patches(picture: Picture, box: Sequence[float], feed: Feed, lays: Sequence[
     return joined([upright, *(lay.of(pixels) for lay in lays)])
 
 
-def _points(picture: Picture, box: Sequence[float], lays: Sequence[Lay]) -> tuple[QueryPoints, ...]:
-    """The points of a box, at all turns by which it is laid; and those of its mirror image, where it is mirrored."""
-    found = []
-    for mirrored in (False, True):
-        turns = [lay.turn for lay in (UPRIGHT, *lays) if lay.mirrored == mirrored]
-        if turns:
-            found.append(find_points_of(picture, box, turns=turns, n=QUERY_POINTS, mirrored=mirrored))
-    return tuple(found)
+def _points(picture: Picture, box: Sequence[float], lays: Sequence[Lay]) -> CropPoints:
+    """The points of a box: upright ones, and how those of other turns are found, where it is laid otherwise at all."""
+
+    def find(turns: Sequence[float], mirrored: bool = False) -> QueryPoints:
+        return find_points_of(picture, box, turns=turns, n=QUERY_POINTS, mirrored=mirrored)
+
+    return CropPoints(find([0]), find if lays else None, any(lay.mirrored for lay in lays))
 
 
 def _checked(answer: Features, n: int, encoder: Encoder) -> Features:

@@ -9,10 +9,11 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from ..points import WORTH, Agreement, Points, QueryPoints, decode, gains, identify, match
+from ..points import WORTH, Agreement, Points, decode, gains, identify
 from ..rerank import OnStep, go_on
 from ..search import PartnerPoints, Query
 from ._candidates import Candidate, T, View
+from ._turned_looks import Kept, Look, look_at_all
 
 POINTS = "points"
 """A kind of evidence: what points say beyond what they say of strangers, see points.gains; 0 where they say nothing."""
@@ -33,27 +34,23 @@ class SecondLook:
             return candidates
         self.on_step()
         positions = np.array([candidate.position for candidate in candidates], np.int64)
-        kept = [decode(codes) for codes in snapshot.points(positions)]
-        sizes = [candidate.size for candidate in candidates]
-        looks = [match(points, kept, sizes, own.side) for points in query.points]
-        gained = np.stack([gains(found) for found in looks])
+        kept = Kept([decode(codes) for codes in snapshot.points(positions)], [c.size for c in candidates], own.side)
+        looks = [one for i, crop in enumerate(query.points) for one in look_at_all(i, crop, kept, self.on_step)]
+        gained = np.stack([gains(each.found) for each in looks])
         winners = gained.argmax(axis=0).tolist()
         return [
-            _seen(candidate, gain, looks[best][i][0], _partners(best, query.points[best], kept[i], looks[best][i][0]))
-            if (gain := float(gained[best, i]))
+            _seen(candidate, looks[best].found[i][0], looks[best], kept.points[i])
+            if gained[best, i]
             else replace(candidate, evidence={**candidate.evidence, POINTS: 0.0})
             for i, (candidate, best) in enumerate(zip(candidates, winners, strict=True))
         ]
 
 
-def _partners(asked: int, points: QueryPoints, kept: Points, agreement: Agreement) -> PartnerPoints:
-    here, there = agreement.pairs.T
-    return PartnerPoints(asked, np.hstack([points.places[here], kept.places[there]]))
-
-
-def _seen(candidate: Candidate[T], gain: float, agreement: Agreement, partners: PartnerPoints) -> Candidate[T]:
-    evidence = {**candidate.evidence, POINTS: gain}
+def _seen(candidate: Candidate[T], agreement: Agreement, look: Look, kept: Points) -> Candidate[T]:
+    evidence = {**candidate.evidence, POINTS: agreement.gain}
     x0, y0, x1, y1 = agreement.box.tolist()
-    score = candidate.score + WORTH * gain
+    here, there = agreement.pairs.T
+    partners = PartnerPoints(look.asked, np.hstack([look.points.places[here], kept.places[there]]))
+    score = candidate.score + WORTH * agreement.gain
     found = replace(candidate, score=score, box=(x0, y0, x1, y1), evidence=evidence)
     return replace(found, map=agreement.map, partners=partners)
