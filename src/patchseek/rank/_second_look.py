@@ -11,10 +11,11 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from ..points import WORTH, Agreement, Points, QueryPoints, borne_out, decode, gains, identify, match
+from ..points import WORTH, Agreement, Points, borne_out, decode, gains, identify
 from ..rerank import OnStep, go_on
 from ..search import PartnerPoints, Query
 from ._candidates import Candidate, T, View
+from ._turned_looks import Kept, Look, look_at_all
 
 POINTS = "points"
 """A kind of evidence: ln(1 + e), e the nats that points say for the picture, see points.Agreement; 0 for none."""
@@ -35,28 +36,34 @@ class SecondLook:
             return candidates
         self.on_step()
         positions = np.array([candidate.position for candidate in candidates], np.int64)
-        kept = [decode(codes) for codes in snapshot.points(positions)]
-        sizes = [candidate.size for candidate in candidates]
-        looks = [match(points, kept, sizes, own.side) for points in query.points]
-        winners = np.stack([gains(found) for found in looks]).argmax(axis=0).tolist()
-        found = [looks[asked][i] for i, asked in enumerate(winners)]
-        believed = _believed(query, view, candidates, found)
+        kept = Kept([decode(codes) for codes in snapshot.points(positions)], [c.size for c in candidates], own.side)
+        looks = [one for i, crop in enumerate(query.points) for one in look_at_all(i, crop, kept, self.on_step)]
+        winners = [looks[i] for i in np.stack([gains(each.found) for each in looks]).argmax(axis=0).tolist()]
+        found = [winner.found[i] for i, winner in enumerate(winners)]
+        believed = _believed(query, view, candidates, found, [winner.points.is_upright for winner in winners])
         seen: list[Candidate[T]] = []
-        for candidate, points, asked, agreements, is_so in zip(candidates, kept, winners, found, believed, strict=True):
+        for candidate, points, winner, agreements, is_so in zip(
+            candidates, kept.points, winners, found, believed, strict=True
+        ):
             known = agreements[0] if agreements else None
             better = _weighed(candidate, known)
             if known and is_so:
-                better = _placed(better, known, _partners(asked, query.points[asked], points, known))
+                better = _placed(better, known, _partners(winner, points, known))
             seen.append(better)
         return seen
 
 
 def _believed(
-    query: Query, view: View[T], candidates: Sequence[Candidate[T]], found: Sequence[Sequence[Agreement]]
+    query: Query,
+    view: View[T],
+    candidates: Sequence[Candidate[T]],
+    found: Sequence[Sequence[Agreement]],
+    upright: Sequence[bool],
 ) -> NDArray[np.bool_]:
-    """Whether (N,) the box of a candidate's points is believed. Features are read only where patches have a say."""
+    """Whether (N,) the box of a candidate's points is believed. Patches have a say where the query lies upright: their
+    features are read for those alone."""
     believed = gains(found) > 0
-    asked = [i for i, own in enumerate(found) if own and not believed[i]]
+    asked = [i for i, own in enumerate(found) if own and upright[i] and not believed[i]]
     if asked:
         features = view.snapshot.features(np.array([candidates[i].position for i in asked], np.int64))
         regions = np.stack([view.regions_of(candidates[i]) for i in asked])
@@ -76,6 +83,6 @@ def _placed(candidate: Candidate[T], agreement: Agreement, partners: PartnerPoin
     return replace(candidate, box=(x0, y0, x1, y1), map=agreement.map, partners=partners)
 
 
-def _partners(asked: int, points: QueryPoints, kept: Points, agreement: Agreement) -> PartnerPoints:
+def _partners(look: Look, kept: Points, agreement: Agreement) -> PartnerPoints:
     here, there = agreement.pairs.T
-    return PartnerPoints(asked, np.hstack([points.places[here], kept.places[there]]))
+    return PartnerPoints(look.asked, np.hstack([look.points.places[here], kept.places[there]]))
