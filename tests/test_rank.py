@@ -227,6 +227,7 @@ def test_what_an_earlier_version_wrote_of_strangers_is_still_read_and_it_can_rea
     )
     with_colours = text.replace('"n_images"', '"colour": [0.2, 0.1], "n_images"')
     assert Background.from_json(with_colours).is_of(12, has_points=False)
+    assert not Background.from_json(with_colours).is_of(12, has_points=True), "points were not measured"
     assert not Background.from_json(with_colours.replace("true", "false")).is_of(12, has_points=False)
     more = Background({"likeness": (0.7, 0.1), "fitting": (1.1, 0.2), "points": (4.0, 2.0)}, 12)
     assert Background.from_json(more.to_json()) == more

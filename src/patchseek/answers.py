@@ -12,6 +12,7 @@ from .encode import OnProgress
 from .encoders import Encoder
 from .errors import QueryError
 from .indexes import Index
+from .lays import Lay, lays_of
 from .originals import has_changed
 from .rank import DEPTH, Candidate, StoreView, closer_looks, evidence_of, rank
 from .rerank import OnStep, Refiner, go_on, need
@@ -36,6 +37,10 @@ class SearchOptions:
     # of the first so many pictures, boxes are refined and the order is settled anew; 0: none
     depth: int = DEPTH
     # of the first so many pictures, the points that are kept are looked at before; 0: none
+    turned: bool = True
+    # look for it turned, too, by quarters and with points by any angle
+    mirrored: bool = False
+    # look for its mirror image, too
     several: bool = False
     # find every copy in each picture answered with
     distinct: bool = False
@@ -49,6 +54,11 @@ class SearchOptions:
     since: Moment | None = None
     until: Moment | None = None
     # which pictures may answer; see store.Choice
+
+    @property
+    def lays(self) -> tuple[Lay, ...]:
+        """The lays other than upright in which the query is looked for."""
+        return lays_of(turned=self.turned, mirrored=self.mirrored)
 
     @property
     def choice(self) -> Choice:
@@ -171,8 +181,10 @@ def expand(query: Query, candidates: Sequence[Candidate[Image]], snapshot: Snaps
     features = snapshot.features(np.array([candidate.position for candidate in candidates], np.int64))
     winners = features[np.arange(len(candidates)), [candidate.region for candidate in candidates]]
     weights = np.array([max(candidate.likeness, 0.0) for candidate in candidates]) ** ALPHA
-    feature = query.feature + weights @ winners
-    return replace(query, feature=np.asarray(feature / np.linalg.norm(feature), np.float32))
+    lays, features = query.features
+    wide = features + weights @ winners
+    upright, *others = np.asarray(wide / np.linalg.norm(wide, axis=1, keepdims=True), np.float32)
+    return replace(query, feature=upright, laid=dict(zip(lays[1:], others, strict=True)))
 
 
 def _distinct(candidates: Sequence[Candidate[Image]], snapshot: Snapshot) -> list[Candidate[Image]]:

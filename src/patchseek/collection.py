@@ -33,6 +33,7 @@ from .indexes import (
     try_engine,
     why_outgrown,
 )
+from .lays import Lay
 from .originals import open_original
 from .patterns import Given, plain
 from .points import identify
@@ -221,7 +222,8 @@ class Collection:
         if index is not None:
             judge_parameters(index)
         has_points = bool(asked.depth) and self.store.settings.points is not None
-        wanted = [self._encode(each, inner, on_step, points=has_points) for each, inner in paired(query, box)]
+        lays = asked.lays
+        wanted = [self._encode(each, inner, on_step, lays, points=has_points) for each, inner in paired(query, box)]
         if text is not None:
             wanted.append(encode_words(text, self.encoder))
         if not wanted:
@@ -236,11 +238,19 @@ class Collection:
         searched = Searched(engine, snapshot, self.store, self.encoder, self.background, on_step=on_step)
         return answer(joined, asked, searched, on_progress)
 
-    def _encode(self, asked: Asked, box: Sequence[float] | None, on_step: OnStep, *, points: bool = False) -> Query:
+    def _encode(
+        self,
+        asked: Asked,
+        box: Sequence[float] | None,
+        on_step: OnStep,
+        lays: Sequence[Lay] = (),
+        *,
+        points: bool = False,
+    ) -> Query:
         on_step()
         picture = self.read(asked)
         inner = WHOLE if box is None else from_pixels(box, picture.width, picture.height)
-        return encode_query(picture, self.encoder, inner, points=points)
+        return encode_query(picture, self.encoder, inner, points=points, lays=lays)
 
     def read(self, query: Asked) -> Picture:
         """The query as pixels; see search."""

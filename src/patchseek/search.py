@@ -1,22 +1,23 @@
 """What is asked and what is answered: queries become one question; a match is a picture that answers it. Ranks none."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from .boxes import WHOLE, to_pixels
-from .encoders import CellEncoder, Cells, Encoder, TextEncoder, check_answer, flaw
+from .encoders import CellEncoder, Cells, Encoder, Features, TextEncoder, check_answer, flaw, flawed
 from .errors import QueryError
 from .images import Picture
-from .patches import Feed, Patches, crop
+from .lays import UPRIGHT, Lay
+from .patches import Feed, Patches, crop, joined
 from .points import QueryPoints, find_points_of
 from .store import Image
 
 SMALL = Feed(28)
 """How the small patches are made whose colours are compared: of no network, so that every encoder has them."""
-QUERY_POINTS = 200
+QUERY_POINTS = 150
 """Points that are looked for at each size at which a query's box is looked at."""
 EXCLUSION = 0.5
 """Weight of what is not wanted beside what is."""
@@ -101,6 +102,17 @@ class Match:
 
 
 @dataclass(frozen=True, eq=False)
+class CropPoints:
+    """The points of what is shown in one of the query's pictures."""
+
+    upright: QueryPoints
+    turned: Callable[[Sequence[float], bool], QueryPoints] | None = None
+    # finds those of other turns, in degrees, and of the mirror image; None where these are not to be looked for
+    mirrored: bool = False
+    # whether those of the mirror image are
+
+
+@dataclass(frozen=True, eq=False)
 class Query:
     """What to look for."""
 
@@ -110,34 +122,71 @@ class Query:
     # what is where, of one patch each, one a picture; none for words or where the encoder does not say
     small: tuple[Patches, ...] = ()
     # (S, S, 3) each, of SMALL, one a picture; none for words
-    points: tuple[QueryPoints, ...] = ()
+    points: tuple["CropPoints", ...] = ()
     # one a picture; none for words or where they are not asked for
+    laid: Mapping[Lay, NDArray[np.float32]] = field(default_factory=dict)
+    # (D,) unit length each: the query turned or mirrored, for those lays in which it is looked for as well
+
+    @property
+    def features(self) -> tuple[tuple[Lay, ...], Features]:
+        """The L lays in which it is looked for, and its features (L, D) in these; it lies upright in the first."""
+        return (UPRIGHT, *self.laid), np.stack([self.feature, *self.laid.values()])
 
 
-def encode_query(picture: Picture, encoder: Encoder, box: Sequence[float] = WHOLE, *, points: bool = False) -> Query:
+def encode_query(
+    picture: Picture,
+    encoder: Encoder,
+    box: Sequence[float] = WHOLE,
+    *,
+    points: bool = False,
+    lays: Sequence[Lay] = (),
+) -> Query:
     """The query that a box (x0 y0 x1 y1 in [0, 1]) of a picture makes; points: with those of the box.
 
+    lays: other than upright, in which it is to be looked for as well.
     Raises QueryError where the encoder answers with what is no number, EncoderError where with another shape.
     """
-    patches = crop(picture, np.array([box], np.float64), encoder.feed)
+    patches = _patches(picture, box, encoder.feed, lays)
     small = (crop(picture, np.array([box], np.float64), SMALL)[0],)
-    found = (find_points_of(picture, box, n=QUERY_POINTS),) if points else ()
+    found = (_points(picture, box, lays),) if points else ()
     if isinstance(encoder, CellEncoder):
-        features, cells = encoder.encode_cells(patches)
-        if not cells.are_finite.all():
+        answer, cells = encoder.encode_cells(patches)
+        if not cells[:1].are_finite.all():
             raise _no_query(encoder, "cells that are no numbers")
-        return Query(_feature(features, encoder), (cells,), small, found)
-    return Query(_feature(encoder.encode(patches), encoder), small=small, points=found)
+        known: tuple[Cells, ...] = (cells[:1],)
+    else:
+        answer, known = encoder.encode(patches), ()
+    upright, *others = _checked(answer, len(patches), encoder)
+    laid = {lay: feature for lay, feature in zip(lays, others, strict=True) if not flawed(feature)}
+    return Query(upright, known, small, found, laid)
 
 
-def _feature(features: NDArray[np.float32], encoder: Encoder) -> NDArray[np.float32]:
-    """The one feature that was asked for."""
+def _patches(picture: Picture, box: Sequence[float], feed: Feed, lays: Sequence[Lay]) -> Patches:
+    """The patch of a box, and the same in each of the lays, (1 + L, S, S, 3)."""
+    boxes = np.array([box], np.float64)
+    upright = crop(picture, boxes, feed)
+    if not lays:
+        return upright
+    pixels = crop(picture, boxes, replace(feed, late=False)) if feed.late else upright
+    return joined([upright, *(lay.of(pixels) for lay in lays)])
+
+
+def _points(picture: Picture, box: Sequence[float], lays: Sequence[Lay]) -> CropPoints:
+    """The points of a box: upright ones, and how those of other turns are found, where it is laid otherwise at all."""
+
+    def find(turns: Sequence[float], mirrored: bool = False) -> QueryPoints:
+        return find_points_of(picture, box, turns=turns, n=QUERY_POINTS, mirrored=mirrored)
+
+    return CropPoints(find([0]), find if lays else None, any(lay.mirrored for lay in lays))
+
+
+def _checked(answer: Features, n: int, encoder: Encoder) -> Features:
+    """The n features that were asked for, the first of which is sound."""
     identity = encoder.identity
-    checked = check_answer(features, (1, identity.dim), identity.name)
-    if problem := flaw(checked):
+    checked = check_answer(answer, (n, identity.dim), identity.name)
+    if problem := flaw(checked[:1]):
         raise _no_query(encoder, problem)
-    feature: NDArray[np.float32] = checked[0]
-    return feature
+    return checked
 
 
 def _no_query(encoder: Encoder, problem: str) -> QueryError:
@@ -151,7 +200,7 @@ def encode_words(text: str, encoder: Encoder) -> Query:
             f"the encoder {encoder.identity.name} knows no words; index with one that does, "
             "such as openclip:ViT-B-16/openai (pip install 'patchseek[text]')"
         )
-    return Query(_feature(encoder.encode_text([text]), encoder))
+    return Query(_checked(encoder.encode_text([text]), 1, encoder)[0])
 
 
 def join(wanted: Sequence[Query], unwanted: Sequence[Query] = ()) -> Query:
@@ -162,13 +211,20 @@ def join(wanted: Sequence[Query], unwanted: Sequence[Query] = ()) -> Query:
     """
     if len(wanted) == 1 and not unwanted:
         return wanted[0]
-    feature = np.mean([query.feature for query in wanted], axis=0)
+    lays = dict.fromkeys(lay for query in wanted for lay in query.laid)
+    cells = tuple(cells for query in wanted for cells in query.cells)
+    small = tuple(small for query in wanted for small in query.small)
+    points = tuple(points for query in wanted for points in query.points)
+    laid = {lay: _joined([query.laid.get(lay, query.feature) for query in wanted], unwanted) for lay in lays}
+    return Query(_joined([query.feature for query in wanted], unwanted), cells, small, points, laid)
+
+
+def _joined(features: Sequence[NDArray[np.float32]], unwanted: Sequence[Query]) -> NDArray[np.float32]:
+    """The feature (D,) of several; see join."""
+    feature = np.mean(features, axis=0)
     if unwanted:
         feature = feature - EXCLUSION * np.mean([query.feature for query in unwanted], axis=0)
     length = float(np.linalg.norm(feature))
     if not length >= 1e-6:  # or no number
         raise QueryError("the pictures cancel each other out: nothing is left to look for")
-    cells = tuple(cells for query in wanted for cells in query.cells)
-    small = tuple(small for query in wanted for small in query.small)
-    points = tuple(points for query in wanted for points in query.points)
-    return Query(np.asarray(feature / length, np.float32), cells, small, points)
+    return np.asarray(feature / length, np.float32)

@@ -36,6 +36,7 @@ _MANY = 1_000_000  # pictures, as many as train any engine
 @click.option("--top", type=_COUNT, help="Rank this many pictures for each query, 0 for all.  [default: all]")
 @click.option("--depth", type=_COUNT, default=0, show_default=True, help="Look at the points of the first so many.")
 @click.option("--refine", type=_COUNT, default=0, show_default=True, help="Finer boxes in the first so many pictures.")
+@click.option("--turned", is_flag=True, help="Look for each query turned, too, as a search does.")
 @click.option("--out", type=click.Path(path_type=Path), default="eval", show_default=True, help="Where results go.")
 @click.option("--overwrite", is_flag=True, help="Remove the files of another run from --out.")
 @click.option("--cache", type=click.Path(path_type=Path), default="features", show_default=True, help="Kept features.")
@@ -58,6 +59,7 @@ def evaluate_command(
     boxes: str,
     top: int | None,
     depth: int,
+    turned: bool,
     refine: int,
     out: Path,
     overwrite: bool,
@@ -101,7 +103,14 @@ def evaluate_command(
     model = choice.open()
     made = [
         ev.EvalSettings(
-            level, query=query, engine=index_engine, train_level=train_level, top=top, depth=depth, refine=refine
+            level,
+            query=query,
+            engine=index_engine,
+            train_level=train_level,
+            top=top,
+            depth=depth,
+            refine=refine,
+            turned=turned,
         )
         for level in chosen
     ]
@@ -129,6 +138,7 @@ def evaluate_command(
         "top": top or 0,
         "depth": depth,
         "refine": refine,
+        "turned": turned,
         "exclude_copies": exclude_copies,
     }
     folder = click.get_current_context().with_resource(ev.RunFolder(out, run, overwrite=overwrite))
@@ -140,7 +150,7 @@ def evaluate_command(
         say(f"with the pictures of --distractors, {len(whole.sizes)} are ranked")
     if exclude_copies:
         data = data.without(whole.copies)
-    asked = ev.read_queries(data, model, query, points=bool(depth))
+    asked = ev.read_queries(data, model, query, points=bool(depth), turned=turned)
     features = np.array([each.feature for each in asked])
     for level, settings in zip(chosen, made, strict=True):
         gallery = whole.at_level(level)
@@ -154,8 +164,10 @@ def evaluate_command(
         if opened.name != EXACT:
             exact = ev.EvalSettings(level, query=query, top=top)
             plain = results[label]
-            if depth or refine:
-                plain = ev.run_benchmark(data, gallery, features, opened, replace(settings, depth=0, refine=0))
+            if depth or refine or turned:
+                plain = ev.run_benchmark(
+                    data, gallery, features, opened, replace(settings, depth=0, refine=0, turned=False)
+                )
             report = compress_report(data, gallery, features, opened, plain, exact)
             say(f"{label}: {report.table()}")
         scores[label] = ev.score(results[label], data, boxes=boxes)

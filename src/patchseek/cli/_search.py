@@ -24,7 +24,7 @@ EXIT_NOTHING_FOUND = 4
 
 CHOICE = ("under", "tags", "since", "until")
 """Options that say which pictures may answer."""
-_HOW = ("text", "refine", "depth", "several", "distinct", "expand", "min_confidence")
+_HOW = ("text", "refine", "depth", "turned", "mirrored", "several", "distinct", "expand", "min_confidence")
 """Options that say how to search."""
 _HERE_ALONE = (
     "weights",
@@ -58,6 +58,10 @@ Records = tuple[list[dict[str, Any]], dict[str, Any], list[dict[str, Any]]]
 @click.option("--refine", type=_COUNT, default=20, show_default=True, help="Finer boxes in the first so many; 0: none.")
 @click.option("--depth", type=_COUNT, default=500, show_default=True, help="Look at the points of the first so many.")
 @click.option("--no-points", is_flag=True, help="Leave points out of it: the same as --depth 0.")
+@click.option(
+    "--turned/--upright", default=True, show_default=True, help="Look for it turned, too, or as it lies alone."
+)
+@click.option("--mirrored", is_flag=True, help="Look for its mirror image, too.")
 @click.option("--several", is_flag=True, help="All copies of the object in each picture.")
 @click.option("--distinct", is_flag=True, help="One of several pictures that are nearly the same.")
 @click.option("--expand", type=_COUNT, default=0, metavar="N", help="Search again with the best N results added.")
@@ -159,9 +163,7 @@ def _search_here(
 
     opened = _open(said)
     pictures = [_read_stdin() if each == STDIN else opened.read(each) for each in asked]
-    options = {
-        name: said[name] for name in ("text", "refine", "depth", "several", "distinct", "expand", "min_confidence")
-    }
+    options = {name: said[name] for name in _HOW}
     options |= {name: said[name] for name in CHOICE}
     with progress_bar("pictures refined") as on_progress:
         matches = opened.search(
@@ -291,7 +293,8 @@ def _search_there(
     if len(asked) != 1:
         raise click.UsageError("a server is asked with one picture from here; its page takes several")
     options: dict[str, Any] = {name: said[name] for name in ("refine", "depth")}
-    options |= {k: "true" for k in ("several", "distinct", "why") if said[k]}
+    options |= {k: "true" for k in ("several", "distinct", "mirrored", "why") if said[k]}
+    options |= {} if said["turned"] else {"turned": "false"}
     options |= {name: said[name] for name in ("text", *CHOICE) if said[name]}
     client = Client(url)
     if client.token is None:  # one in the address is that server's; the other may be of another

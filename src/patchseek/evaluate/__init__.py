@@ -23,6 +23,7 @@ from ..encoders import Encoder, Features
 from ..errors import DatasetError, PatchseekError, QueryError
 from ..images import read
 from ..indexes import AUTO, EXACT, Index, Refit, choose_engine, open_index, open_repeatable
+from ..lays import lays_of
 from ..metrics import Ranking, make_ranking, summary
 from ..rank import Candidate, Refinement, SecondLook, Step, closer_looks, rank
 from ..regions import MAX_LEVEL, Pyramid
@@ -65,6 +66,8 @@ class EvalSettings:
     # of the first so many pictures, the points that are kept are looked at
     refine: int = 0
     # of the first so many pictures, boxes are refined and the order is settled anew
+    turned: bool = False
+    # queries are looked for turned as well, as a search does
 
     def __post_init__(self) -> None:
         if self.query not in QUERY_CROPS:
@@ -99,18 +102,23 @@ def encode_queries(dataset: Dataset, encoder: Encoder, query: str = "box") -> Fe
     return np.array([asked.feature for asked in read_queries(dataset, encoder, query)], np.float32)
 
 
-def read_queries(dataset: Dataset, encoder: Encoder, query: str = "box", *, points: bool = False) -> list[Query]:
+def read_queries(
+    dataset: Dataset, encoder: Encoder, query: str = "box", *, points: bool = False, turned: bool = False
+) -> list[Query]:
     """A benchmark's queries, in order; query is one of QUERY_CROPS, points: whether with those of what is asked.
+
+    turned: whether they are to be looked for turned as well.
 
     Raises DatasetError for one that the encoder has no numbers for.
     """
     asked: list[Query] = []
+    lays = lays_of(turned=turned, mirrored=False)
     for entry in dataset.queries:
         picture, box = read(entry.image), WHOLE
         if query == "box" and entry.box is not None:
             box = corners(entry.box, picture.width, picture.height, entry.image)
         try:
-            asked.append(encode_query(picture, encoder, box, points=points))
+            asked.append(encode_query(picture, encoder, box, points=points, lays=lays))
         except QueryError as error:
             raise DatasetError(f"{dataset.name}: query {entry.id}: {error}") from error
     return asked
@@ -141,9 +149,8 @@ def run_benchmark(
     asked = [Query(each) for each in queries] if isinstance(queries, np.ndarray) else list(queries)
     said = [n for n in (settings.depth, settings.refine) if n]
     assert [step.n for step in steps] == said, "the results would not say what was looked at more closely"
-    features = np.array([query.feature for query in asked], np.float32)
     n = max([settings.top or gallery.snapshot.n_live, *(step.n for step in steps)])
-    views = ask(dataset, gallery, engine, features, n, max(said) if settings.refine else 0)
+    views = ask(dataset, gallery, engine, asked, n, max(said) if settings.refine else 0)
     results: dict[str, Any] = {
         "format": FORMAT,
         "dataset": {

@@ -3,20 +3,22 @@
 Engines let the order of the gallery decide who is first of equals; here a hash of the name does, see `_ties`.
 """
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from .._ties import in_order
-from ..boxes import to_pixels
+from ..boxes import Boxes, to_pixels
 from ..datasets import Dataset, Place
 from ..encoders import Features
 from ..images import Picture, read
 from ..indexes import Hits, Index
-from ..rank import LIKENESS, Candidate
+from ..lays import Lay
+from ..rank import Candidate, best_lays
 from ..search import Query
 from ..store import Snapshot
 from ._gallery import Gallery
@@ -31,8 +33,8 @@ class Asked:
 
     gallery: Gallery
     hits: Hits
-    q: int
-    # which of the hits' queries it is
+    # of each of its lays, a row
+    lays: Sequence[Lay]
     files: Mapping[str, Path | Place]
     # name -> where the picture is, of those that may be opened
 
@@ -44,19 +46,19 @@ class Asked:
     def find(self, query: Query, n: int) -> list[Candidate[str]]:  # noqa: ARG002  both were known when it was asked
         """See View: all that was found, under each name that a picture has. Scores are rounded to 6 places, boxes to
         whole pixels: so a results file has them."""
-        gallery, hits, q = self.gallery, self.hits, self.q
+        gallery = self.gallery
         found: list[Candidate[str]] = []
-        columns = (hits.positions[q].tolist(), hits.regions[q].tolist(), hits.scores[q].tolist())
-        for position, region, score in zip(*columns, strict=True):
-            if position >= 0:
-                size, likeness = gallery.sizes[position], round(score, 6)
-                box = _in_pixels(gallery.store.settings.pyramid.boxes_of(*size)[region], *size)
-                found += [
-                    Candidate(name, size, position, region, likeness, box, likeness, {LIKENESS: likeness})
-                    for name in gallery.ids[position]
-                ]
+        for hit in best_lays(self.hits, self.lays):
+            size = gallery.sizes[hit.position]
+            box = _in_pixels(gallery.store.settings.pyramid.boxes_of(*size)[hit.region], *size)
+            rounded = replace(hit, likeness=round(hit.likeness, 6))
+            found += [rounded.candidate(name, size, box) for name in gallery.ids[hit.position]]
         order = in_order([each.picture for each in found], [each.score for each in found])
         return [found[i] for i in order]
+
+    def regions_of(self, candidate: Candidate[str]) -> Boxes:
+        """See View."""
+        return self.gallery.store.settings.pyramid.boxes_of(*candidate.size)[: self.snapshot.n_regions]
 
     def open(self, candidate: Candidate[str], need: int) -> Picture:
         """See View. Raises ImageError, DatasetError: a figure over a part of a benchmark would not be comparable."""
@@ -70,16 +72,26 @@ def _in_pixels(box: NDArray[np.float64], width: int, height: int) -> tuple[float
     return x / width, y / height, (x + w) / width, (y + h) / height
 
 
-def ask(dataset: Dataset, gallery: Gallery, engine: Index, queries: Features, n: int, n_opened: int = 0) -> list[Asked]:
-    """Search for every query (Q, D): views that find the best n pictures, and can open the first n_opened of these.
+def ask(
+    dataset: Dataset, gallery: Gallery, engine: Index, queries: Sequence[Query], n: int, n_opened: int = 0
+) -> list[Asked]:
+    """Search for every query: views that find the best n pictures, and can open the first n_opened of these.
 
     Pictures in tars can be opened as well, if they are among the first. Raises DatasetError for a damaged tar.
     """
-    hits = _search(engine, queries, n, gallery.snapshot.n_live)
+    lays, features = zip(*(query.features for query in queries), strict=True)
+    hits = _search(engine, np.concatenate(features), n, gallery.snapshot.n_live)
+    starts = np.cumsum([0, *map(len, lays)])
+    rows = [slice(*ends) for ends in pairwise(starts.tolist())]
     files: dict[str, Path | Place] = {picture.id: picture.image for picture in dataset.gallery}
-    asked = [Asked(gallery, hits, q, files) for q in range(len(queries))]
+    asked = [
+        Asked(gallery, Hits(hits.positions[own], hits.regions[own], hits.scores[own]), each, files)
+        for own, each in zip(rows, lays, strict=True)
+    ]
     if gallery.shards and n_opened:
-        names = {each.picture for one in asked for each in one.find(Query(queries[one.q]), n)[:n_opened]}
+        names = {
+            each.picture for one, query in zip(asked, queries, strict=True) for each in one.find(query, n)[:n_opened]
+        }
         for shard in gallery.shards:
             files |= shard.places(names)
     return asked

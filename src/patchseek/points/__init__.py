@@ -11,7 +11,7 @@ from ._agreements import Agreement
 from ._codes import KEPT, Codes, Levels, decode, encode, identify, read_levels, weigh
 from ._extract import MOST, SIDE, SIDES, find_points, find_points_of
 from ._identity import POINT_BYTES, PointsIdentity
-from ._match import match
+from ._match import glance, match
 from ._network import PointNetwork, open_network
 from ._points import Points, QueryPoints
 from ._score import SLACK, WORTH, borne_out, gains
@@ -37,6 +37,7 @@ __all__ = [
     "find_points",
     "find_points_of",
     "gains",
+    "glance",
     "identify",
     "match",
     "open_network",

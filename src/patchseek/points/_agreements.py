@@ -27,6 +27,9 @@ _TURNED = 0.5
 _BLOCK = 16
 # pictures whose maps are sought at once, which fits a core's cache
 
+_MIRROR = np.array([[-1.0, 0, 1], [0, 1, 0], [0, 0, 1]])
+# takes shares of the query's sides to those of its mirror image's
+
 Numbers = NDArray[np.float32]
 
 
@@ -89,7 +92,7 @@ def look(
         own = maps[picture].T
         straight = np.cos(left.turns - np.arctan2(own[1], own[0])) > _TURNED
         agree = sound[picture] & straight & (errors_of(own, left.places) < TOLERANCES[-1])
-        _add_agreements(found, maps, left.chosen(agree), frame, units)
+        _add_agreements(found, maps, left.chosen(agree), frame, units, query.mirrored)
         left = left.chosen(sound[picture] & ~_covered(own, left.places, frame))
     return found
 
@@ -108,7 +111,8 @@ def _place(
     starts = np.cumsum([0, *map(len, pictures)])[partners.picture]
     places = np.concatenate([np.zeros((0, 2), np.float32), *(points.places for points in pictures)])
     there = places[starts + partners.found] * (shapes / longer[:, None])[partners.picture]
-    here = query.places[partners.asked] * frame
+    seen = query.places @ _MIRROR[:2, :2] + _MIRROR[:2, 2] if query.mirrored else query.places
+    here = seen[partners.asked] * frame
     return _Placed(
         partners,
         np.concatenate([here, there], axis=1).T.astype(np.float32),
@@ -165,8 +169,12 @@ def _add_agreements(
     agreeing: _Placed,
     frame: NDArray[np.float64],
     units: NDArray[np.float64],
+    mirrored: bool,
 ) -> None:
-    """Append to each picture's list what agreeing pairs say of its map, if there are enough of them."""
+    """Append to each picture's list what agreeing pairs say of its map, if there are enough of them.
+
+    mirrored: whether the maps, and the pairs' places in the query, are those of its mirror image.
+    """
     partners, n = agreeing.partners, len(found)
     inside = np.clip(agreeing.places[:2].T / frame * CELLS, 0, CELLS - 1).astype(np.intp)
     most = np.zeros((n, CELLS, CELLS), np.float32)
@@ -175,6 +183,8 @@ def _add_agreements(
     a, b, c, d = maps.T.astype(np.float64)
     shares = np.stack([np.stack([a, b, c], axis=1), np.stack([-b, a, d], axis=1)], axis=1)
     shares *= np.array([*frame, 1.0]) / units[:, :, None]
+    if mirrored:
+        shares = shares @ _MIRROR
     corners = np.array([[0, 0, 1], [1, 0, 1], [1, 1, 1], [0, 1, 1]], np.float64)
     outlines = corners @ shares.transpose(0, 2, 1)
     boxes = np.clip(np.concatenate([outlines.min(axis=1), outlines.max(axis=1)], axis=1), 0, 1)

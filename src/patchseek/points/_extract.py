@@ -50,15 +50,20 @@ def find_points_of(
     turns: Sequence[float] = (0,),
     n: int = 400,
     network: PointNetwork | None = None,
+    *,
+    mirrored: bool = False,
 ) -> QueryPoints:
     """Points of a box (4,) of a picture, at most n for each of the sides and turns, in their order.
 
     sides: pixels of the box's longer side, each enlarged at most MOST times; those that come out alike count once.
     turns: degrees, counter-clockwise, by which the box is turned before it is looked at. Its surroundings are not seen.
+    mirrored: left and right change places before that.
     """
     _check(n, sides, turns)
     x, y, w, h = to_pixels(box, *picture.image.size)
     grey = picture.image.crop((x, y, x + w, y + h)).convert("L", _GREY)
+    if mirrored:
+        grey = grey.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
     opened = network or open_network()
     scales = dict.fromkeys(min(side / max(w, h), MOST) for side in sides)
     crops = {scale: _resized(grey, scale) for scale in scales}
@@ -70,12 +75,16 @@ def find_points_of(
     with ThreadPoolExecutor(min(len(asked), len_cores())) as pool:
         found = list(pool.map(look, *zip(*asked, strict=True)))
     counts = [len(points) for points in found]
+    places = np.concatenate([points.places for points in found])
+    if mirrored:
+        places[:, 0] = 1 - places[:, 0]
     return QueryPoints(
-        np.concatenate([points.places for points in found]),
+        places,
         np.concatenate([points.descriptors for points in found]),
         np.repeat(np.array([turn for _, turn in asked], np.float32), counts),
         np.repeat(np.array([scale * max(w, h) for scale, _ in asked], np.float32), counts),
         w / h,
+        mirrored,
     )
 
 

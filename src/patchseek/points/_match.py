@@ -58,6 +58,17 @@ def match(
     return first
 
 
+def glance(query: QueryPoints, pictures: Sequence[Points], sizes: ArrayLike, side: int = SIDE) -> float:
+    """The most that any of the pictures gains by a first look, with few points: whether `match` is worth its time.
+
+    pictures, sizes, side: as `match` takes them; a few dozen are enough.
+    """
+    shapes, everyone = np.asarray(sizes, np.float64).reshape(-1, 2), np.arange(len(pictures))
+    few = [Points(points.places[:_FIRST_FOUND], points.descriptors[:_FIRST_FOUND]) for points in pictures]
+    found = _gains(look(_strongest(query), few, shapes, side, 1, everyone), everyone)
+    return max((own[0].gain for own in found if own), default=0.0)
+
+
 def _strongest(query: QueryPoints) -> QueryPoints:
     """The first _FIRST_ASKED points of each of a query's crops."""
     crops = np.stack([query.turns, query.scales], axis=1)
@@ -66,7 +77,7 @@ def _strongest(query: QueryPoints) -> QueryPoints:
     sorted_own = own.reshape(-1)[order]
     rank = np.arange(len(order)) - np.searchsorted(sorted_own, sorted_own)
     kept = np.sort(order[rank < _FIRST_ASKED])
-    return QueryPoints(query.places[kept], query.descriptors[kept], query.turns[kept], query.scales[kept], query.aspect)
+    return query.chosen(kept)
 
 
 def _gains(found: list[list[Agreement]], strangers: NDArray[np.intp]) -> list[list[Agreement]]:

@@ -1,6 +1,6 @@
 """Points: places of a picture or of a query, each with what it looks like there. Finds none, matches none."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -33,6 +33,18 @@ class QueryPoints:
     # (n,) pixels of the longer side of the box when the point was taken
     aspect: float
     # width / height of the box in pixels
+    mirrored: bool = False
+    # whether left and right changed places before the box was turned; its places are those of the box as it is
 
     def __len__(self) -> int:
         return len(self.places)
+
+    @property
+    def is_upright(self) -> bool:
+        """Whether the box was looked at as it lies, at least at some sizes."""
+        return not self.mirrored and (not len(self) or bool((self.turns == 0).any()))
+
+    def chosen(self, kept: NDArray[np.intp] | NDArray[np.bool_]) -> "QueryPoints":
+        """Some of them, in that order."""
+        columns = {name: getattr(self, name)[kept] for name in ("places", "descriptors", "turns", "scales")}
+        return replace(self, **columns)

@@ -16,6 +16,7 @@ from ._candidates import Candidate as Candidate
 from ._candidates import Step as Step
 from ._candidates import T
 from ._candidates import View as View
+from ._laid import best_lays as best_lays
 from ._refinement import COLOUR as COLOUR
 from ._refinement import FITTING as FITTING
 from ._refinement import Refinement as Refinement

@@ -9,11 +9,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
+from numpy.typing import NDArray
 
-from ..points import WORTH, Agreement, Points, QueryPoints, decode, gains, identify, match
+from ..points import WORTH, Agreement, Points, borne_out, decode, gains, identify
 from ..rerank import OnStep, go_on
 from ..search import PartnerPoints, Query
 from ._candidates import Candidate, T, View
+from ._turned_looks import Kept, Look, look_at_all
 
 POINTS = "points"
 """A kind of evidence: ln(1 + e), e the nats that points say for the picture, see points.Agreement; 0 for none."""
@@ -34,30 +36,53 @@ class SecondLook:
             return candidates
         self.on_step()
         positions = np.array([candidate.position for candidate in candidates], np.int64)
-        kept = [decode(codes) for codes in snapshot.points(positions)]
-        sizes = [candidate.size for candidate in candidates]
-        looks = [match(points, kept, sizes, own.side) for points in query.points]
-        gained = np.stack([gains(found) for found in looks])
-        winners = gained.argmax(axis=0).tolist()
-        return [
-            _seen(candidate, looks[best][i][0], _partners(best, query.points[best], kept[i], looks[best][i][0]))
-            if looks[best][i]
-            else replace(candidate, evidence={**candidate.evidence, POINTS: 0.0})
-            for i, (candidate, best) in enumerate(zip(candidates, winners, strict=True))
-        ]
+        kept = Kept([decode(codes) for codes in snapshot.points(positions)], [c.size for c in candidates], own.side)
+        looks = [one for i, crop in enumerate(query.points) for one in look_at_all(i, crop, kept, self.on_step)]
+        winners = [looks[i] for i in np.stack([gains(each.found) for each in looks]).argmax(axis=0).tolist()]
+        found = [winner.found[i] for i, winner in enumerate(winners)]
+        believed = _believed(query, view, candidates, found, [winner.points.is_upright for winner in winners])
+        seen: list[Candidate[T]] = []
+        for candidate, points, winner, agreements, is_so in zip(
+            candidates, kept.points, winners, found, believed, strict=True
+        ):
+            known = agreements[0] if agreements else None
+            better = _weighed(candidate, known)
+            if known and is_so:
+                better = _placed(better, known, _partners(winner, points, known))
+            seen.append(better)
+        return seen
 
 
-def _partners(asked: int, points: QueryPoints, kept: Points, agreement: Agreement) -> PartnerPoints:
-    here, there = agreement.pairs.T
-    return PartnerPoints(asked, np.hstack([points.places[here], kept.places[there]]))
+def _believed(
+    query: Query,
+    view: View[T],
+    candidates: Sequence[Candidate[T]],
+    found: Sequence[Sequence[Agreement]],
+    upright: Sequence[bool],
+) -> NDArray[np.bool_]:
+    """Whether (N,) the box of a candidate's points is believed. Patches have a say where the query lies upright: their
+    features are read for those alone."""
+    believed = gains(found) > 0
+    asked = [i for i, own in enumerate(found) if own and upright[i] and not believed[i]]
+    if asked:
+        features = view.snapshot.features(np.array([candidates[i].position for i in asked], np.int64))
+        regions = np.stack([view.regions_of(candidates[i]) for i in asked])
+        believed[asked] = borne_out([found[i] for i in asked], features @ query.feature, regions)
+    return believed
 
 
-def _seen(candidate: Candidate[T], agreement: Agreement, partners: PartnerPoints) -> Candidate[T]:
-    """The candidate with what points say of it; its box and place are theirs where they say more than of strangers."""
-    evidence = {**candidate.evidence, POINTS: math.log1p(agreement.evidence)}
-    if not agreement.gain:
-        return replace(candidate, evidence=evidence)
+def _weighed(candidate: Candidate[T], agreement: Agreement | None) -> Candidate[T]:
+    """The candidate with what points say of it."""
+    evidence, gain = (math.log1p(agreement.evidence), agreement.gain) if agreement else (0.0, 0.0)
+    return replace(candidate, score=candidate.score + WORTH * gain, evidence={**candidate.evidence, POINTS: evidence})
+
+
+def _placed(candidate: Candidate[T], agreement: Agreement, partners: PartnerPoints) -> Candidate[T]:
+    """The candidate where points have it."""
     x0, y0, x1, y1 = agreement.box.tolist()
-    score = candidate.score + WORTH * agreement.gain
-    found = replace(candidate, score=score, box=(x0, y0, x1, y1), evidence=evidence)
-    return replace(found, map=agreement.map, partners=partners)
+    return replace(candidate, box=(x0, y0, x1, y1), map=agreement.map, partners=partners)
+
+
+def _partners(look: Look, kept: Points, agreement: Agreement) -> PartnerPoints:
+    here, there = agreement.pairs.T
+    return PartnerPoints(look.asked, np.hstack([look.points.places[here], kept.places[there]]))

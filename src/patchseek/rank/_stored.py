@@ -5,12 +5,14 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from ..boxes import Boxes
 from ..images import Picture
 from ..indexes import Index
 from ..originals import find_original
 from ..search import Query
 from ..store import Image, Snapshot, Store
-from ._candidates import LIKENESS, Candidate
+from ._candidates import Candidate
+from ._laid import best_lays
 
 
 @dataclass(frozen=True)
@@ -26,20 +28,21 @@ class StoreView:
 
     def find(self, query: Query, n: int) -> list[Candidate[Image]]:
         """See View. Raises QueryError for a feature of another D or n < 1."""
-        hits = self.index.search(query.feature[None], n, self.among)
-        found = hits.positions[0] >= 0
-        positions, regions = hits.positions[0][found], hits.regions[0][found]
-        images = self.store.images(self.snapshot.ids[positions].tolist())
+        lays, features = query.features
+        found = best_lays(self.index.search(features, n, self.among), lays)[:n]
+        images = self.store.images([int(self.snapshot.ids[each.position]) for each in found])
         pyramid = self.store.settings.pyramid
-        columns = zip(images, hits.scores[0][found].tolist(), positions.tolist(), regions.tolist(), strict=True)
         candidates = []
-        for image, score, position, region in columns:
+        for image, each in zip(images, found, strict=True):
             if image is not None:  # else it was removed since the snapshot was taken
                 size = image.width, image.height
-                x0, y0, x1, y1 = pyramid.boxes_of(*size)[region].tolist()
-                known = {LIKENESS: score}
-                candidates.append(Candidate(image, size, position, region, score, (x0, y0, x1, y1), score, known))
+                x0, y0, x1, y1 = pyramid.boxes_of(*size)[each.region].tolist()
+                candidates.append(each.candidate(image, size, (x0, y0, x1, y1)))
         return candidates
+
+    def regions_of(self, candidate: Candidate[Image]) -> Boxes:
+        """See View."""
+        return self.store.settings.pyramid.boxes_of(*candidate.size)[: self.snapshot.n_regions]
 
     def open(self, candidate: Candidate[Image], need: int) -> Picture | None:
         """See View."""

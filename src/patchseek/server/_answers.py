@@ -17,6 +17,8 @@ OPTIONS = {
     "depth": "how many of the first results are looked at by their points, 0 for none",
     "why": "say by which points a picture was found",
     "refine": "how many of the first results get finer boxes, 0 for none",
+    "turned": "look for it turned, too, or as it lies alone",
+    "mirrored": "look for its mirror image, too",
     "several": "look for several copies in a picture",
     "text": "words to look for, alone or beside pictures",
     "several_queries": "several pictures of one object",
@@ -69,6 +71,9 @@ class SearchRequest:
     # which pictures may answer; see store.Choice
     why: bool = False
     # say by which points they were found, where that is known
+    turned: bool = True
+    mirrored: bool = False
+    # see SearchOptions
 
 
 def answer(collection: Collection, request: SearchRequest, on_step: OnStep) -> dict[str, Any]:
@@ -100,6 +105,10 @@ def _options(request: SearchRequest, known: frozenset[str]) -> dict[str, Any]:
     """The arguments of Collection.search beyond picture, box and top. Raises QueryError for what is not offered."""
     options: dict[str, Any] = {}
     options |= {name: n for name in ("refine", "depth") if (n := getattr(request, name)) is not None}
+    if not request.turned:
+        options["turned"] = False
+    if request.mirrored:
+        options["mirrored"] = True
     if request.several:
         options["several"] = True
     if request.text:

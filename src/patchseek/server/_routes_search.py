@@ -41,6 +41,8 @@ def search_routes(services: Services) -> APIRouter:
         skip: Annotated[int, Form(ge=0, le=100_000, description="how many better ones to leave out")] = 0,
         refine: Annotated[int | None, Form(ge=0, le=1000, description="results that get finer boxes")] = None,
         depth: Annotated[int | None, Form(ge=0, le=10_000, description="results looked at by their points")] = None,
+        turned: Annotated[bool, Form(description="look for it turned, too")] = True,
+        mirrored: Annotated[bool, Form(description="look for its mirror image, too")] = False,
         several: Annotated[bool, Form(description="look for several copies in a picture")] = False,
         text: Annotated[str | None, Form(max_length=500, description="words to look for")] = None,
         exclude: Annotated[list[Id], Form(description="pictures of the collection that are not meant")] = [],  # noqa: B006
@@ -85,6 +87,8 @@ def search_routes(services: Services) -> APIRouter:
                     since,
                     until,
                     why,
+                    turned,
+                    mirrored,
                 ),
                 asker.require,
             )

@@ -14,6 +14,7 @@ const SWITCHES = [
   ["refine", "Finer boxes", true],
   ["several", "Several copies in a picture", false],
   ["distinct", "Near-duplicates once", false],
+  ["mirrored", "Mirrored, too", false],
 ];
 
 // What is looked for and what was found. A query: {query_id or image_id, file, name, width, height, src, box}.
@@ -143,6 +144,7 @@ function options() {
   if (features().why) chosen.why = true;
   if (switches.several?.checked) chosen.several = true;
   if (switches.distinct?.checked) chosen.distinct = true;
+  if (switches.mirrored?.checked) chosen.mirrored = true;
   if (state.exclude.length) chosen.exclude = state.exclude.map((picture) => picture.image_id);
   return chosen;
 }
