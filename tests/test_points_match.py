@@ -1,11 +1,12 @@
 """Partners, maps and evidence from points made by hand: what was laid into a picture is found where it was laid."""
 
 import itertools
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
-from patchseek.points import Points, QueryPoints, gains, match
+from patchseek.points import Points, QueryPoints, borne_out, gains, match
 from patchseek.points._fit import Pairs, errors_of, fit
 from patchseek.points._partners import deviations_of, find_partners, weights_of
 
@@ -200,6 +201,35 @@ def test_the_order_of_the_pictures_changes_no_answer(rng):
         assert [agreement.count for agreement in one] == [agreement.count for agreement in other]
 
 
+def test_of_many_pictures_the_last_and_the_first_are_found_though_not_all_are_looked_at_closely(rng):
+    query = query_of(rng, 200)
+    pixels = laid(query, (300, 400), 256)
+    right = [with_object(rng, query, pixels, shaken=1.0) for _ in range(2)]
+    found = match(query, [right[0], *strangers(rng, 237), right[1]], [SIZE] * 239)
+    gain = gains(found)
+    assert sorted(np.argsort(gain)[-2:].tolist()) == [0, 238]
+    assert gain[1:238].max() < 0.2
+    for own in (found[0], found[-1]):
+        assert len(own[0].pairs) > 150
+        assert np.abs(own[0].outline - pixels[-4:] / SIZE).max() < 0.01
+
+
+def test_a_box_is_believed_where_points_gain_or_patches_say_the_same(rng):
+    query = query_of(rng)
+    weak = np.arange(4)
+    pixels = laid(query, (150, 225), 256)
+    pictures = [with_object(rng, query, pixels, shown=shown) for shown in (np.arange(80), weak, weak)]
+    found = match(query, [*pictures, *strangers(rng)], [SIZE] * (N_STRANGERS + 3))
+    quarters = [[0, 0, 0.5, 0.5], [0.5, 0, 1, 0.5], [0, 0.5, 0.5, 1], [0.5, 0.5, 1, 1]]
+    likenesses = np.full((len(found), 4), 0.2)
+    likenesses[:3, 3] = 0.7
+    likenesses[1, 0] = 0.65
+    assert gains(found)[0] > 1
+    found[1:4] = [*([replace(agreement, gain=0.0) for agreement in own] for own in found[1:3]), []]
+    believed = borne_out(found, likenesses, quarters)
+    assert believed[:4].tolist() == [True, True, False, False]
+
+
 def test_partners_are_each_others_most_like(rng):
     query, pictures = units(rng, 50), [stranger(rng, 30), stranger(rng, 70)]
     partners = find_partners(query, pictures, np.arange(2))
@@ -251,6 +281,18 @@ def test_a_single_picture_is_compared_with_what_was_measured_before(rng):
     query = query_of(rng)
     found = match(query, [with_object(rng, query, laid(query, (300, 400), 256))], [SIZE])
     assert gains(found)[0] > 1
+
+
+@pytest.mark.parametrize("n", [1, 30, 150])
+def test_pictures_without_points_change_nothing_for_the_others(rng, n):
+    query = query_of(rng)
+    none = Points(np.zeros((0, 2), np.float32), np.zeros((0, 64), np.float32))
+    pictures = [with_object(rng, query, laid(query, (300, 400), 256)), *strangers(rng, n - 1)]
+    alone = match(query, pictures, [SIZE] * n)
+    beside = match(query, [*pictures, *[none] * n], [SIZE] * 2 * n)
+    assert gains(alone)[0] > 1
+    assert gains(beside)[0] == pytest.approx(gains(alone)[0], rel=0.05)
+    assert not any(beside[n:])
 
 
 @pytest.mark.parametrize("seed", range(8))

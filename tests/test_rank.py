@@ -185,10 +185,10 @@ class Reversed:
 
 def test_one_more_step_fits_into_a_search(collection, tmp_path, monkeypatch):
     query = tmp_path / "pictures" / "05.png"
-    plain = [match.image.path for match in collection.search(query, top=None, refine=0)]
+    plain = [match.image.path for match in collection.search(query, top=None, refine=0, depth=0)]
     usual = answers.closer_looks
     monkeypatch.setattr(answers, "closer_looks", lambda *args, **more: [Reversed(8), *usual(*args, **more)])
-    matches = collection.search(query, top=None, refine=3)
+    matches = collection.search(query, top=None, refine=3, depth=0)
     found = [match.image.path for match in matches]
     assert set(found[:3]) == {plain[7], plain[6], plain[5]}, "refined are the first of the new order"
     assert found[3:8] == plain[4::-1]
@@ -198,7 +198,7 @@ def test_one_more_step_fits_into_a_search(collection, tmp_path, monkeypatch):
     assert scores == sorted(scores, reverse=True)
     kinds = {**collection.background.kinds, "points": (0.0, 1.0)}
     monkeypatch.setattr(ps.Collection, "background", Background(kinds, 12))
-    surer = collection.search(query, top=None, refine=3)
+    surer = collection.search(query, top=None, refine=3, depth=0)
     assert all(a.confidence > b.confidence for a, b in zip(surer[:8], matches[:8], strict=True))
     assert [match.confidence for match in surer[8:]] == [match.confidence for match in matches[8:]]
 
@@ -222,9 +222,12 @@ def test_what_an_earlier_version_wrote_of_strangers_is_still_read_and_it_can_rea
     background = Background.from_json(text)
     assert background == Background({"likeness": (0.7, 0.1), "fitting": (1.1, 0.2)}, 12)
     assert background.to_json() == text
-    assert not background.is_of(12), "its strangers were refined otherwise: they are to be measured anew"
+    assert not background.is_of(12, has_points=False), (
+        "its strangers were refined otherwise: they are to be measured anew"
+    )
     with_colours = text.replace('"n_images"', '"colour": [0.2, 0.1], "n_images"')
-    assert Background.from_json(with_colours).is_of(12)
-    assert not Background.from_json(with_colours.replace("true", "false")).is_of(12)
+    assert Background.from_json(with_colours).is_of(12, has_points=False)
+    assert not Background.from_json(with_colours).is_of(12, has_points=True), "points were not measured"
+    assert not Background.from_json(with_colours.replace("true", "false")).is_of(12, has_points=False)
     more = Background({"likeness": (0.7, 0.1), "fitting": (1.1, 0.2), "points": (4.0, 2.0)}, 12)
     assert Background.from_json(more.to_json()) == more

@@ -59,7 +59,21 @@ class Found:
         figures = quality.measure(data_sets, self.name, scorer)
         assert figures["levels"]["L3"]["mAP"] >= self.least
         assert figures["levels"]["L3"]["mAP"] - figures["levels"]["L0"]["mAP"] >= self.least_gain
-        assert figures["collection_mb"] <= 34
+        assert figures["collection_mb"] <= 0.106 * figures["pictures"], "77 KB of features, at most 28 KB of points"
+
+    @lenient
+    def test_points_find_and_box_what_patches_do_not(self, data_sets, scorer, data, ids, indexed):
+        """From what is stored: no picture is opened."""
+        collection, gallery = indexed[0], as_gallery(indexed[0], ids)
+        asked = ev.read_queries(data, collection.encoder, points=True)
+        figures = []
+        for settings in (ev.EvalSettings(), ev.EvalSettings(depth=500)):
+            engine, steps = ev.open_engine(gallery, settings), settings.steps(collection.encoder)
+            found = ev.run_benchmark(data, gallery, asked, engine, settings, steps)["results"]
+            figures.append(scorer.score(str(data_sets / self.name), found)["all"])
+        before, after = figures
+        assert after["mAP"] > before["mAP"] + 0.1
+        assert after["meanIoU"] > before["meanIoU"] + 0.15
 
 
 class TestDevSet(Found):

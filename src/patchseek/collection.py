@@ -168,7 +168,9 @@ class Collection:
 
         See encode.add_points. Nothing is encoded. A collection that is made today keeps points from the beginning.
         """
-        return add_points(self.store, identify(), on_progress=on_progress)
+        report = add_points(self.store, identify(), on_progress=on_progress)
+        self.refresh_background()
+        return report
 
     @property
     def background(self) -> Background | None:
@@ -179,7 +181,8 @@ class Collection:
     def refresh_background(self) -> None:
         """Measure the background anew where the collection has grown or shrunk by a quarter since."""
         known, n = self.background, len(self)
-        if n < MIN_REGIONS or (known and known.is_of(n)):
+        has_points = self.store.settings.points is not None
+        if n < MIN_REGIONS or (known and known.is_of(n, has_points=has_points)):
             return
         snapshot, engine = self._open_index(EXACT)  # the truth, and no engine has to be trained for it
         try:

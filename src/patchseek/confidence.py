@@ -21,7 +21,7 @@ from .encoders import Encoder
 from .errors import ImageError, QueryError
 from .indexes import Index
 from .originals import open_original
-from .rank import COLOUR, FITTING, LIKENESS, Candidate, Refinement, StoreView, View, rank
+from .rank import COLOUR, DEPTH, FITTING, LIKENESS, POINTS, Candidate, Refinement, SecondLook, StoreView, View, rank
 from .rerank import need
 from .search import Query, encode_query
 from .store import Image, Snapshot, Store
@@ -64,12 +64,14 @@ class Background:
         kinds = {kind: (value[0], value[1]) for kind, value in fields.items() if isinstance(value, list)}
         return cls(kinds, fields["n_images"], fields.get("passes_over_copies", False))
 
-    def is_of(self, n_images: int) -> bool:
-        """Whether it can stand for a collection that holds so many pictures now: no more than a quarter is new.
+    def is_of(self, n_images: int, *, has_points: bool) -> bool:
+        """Whether it can stand for a collection that holds so many pictures now, and points: no more than a quarter of
+        the pictures is new, and points were measured where there are some.
 
         One without colours is of an earlier version, whose boxes fitted less well: more strangers pass it.
         """
-        return self.passes_over_copies and COLOUR in self.kinds and abs(n_images - self.n_images) <= self.n_images / 4
+        is_of_today = self.passes_over_copies and COLOUR in self.kinds and (POINTS in self.kinds) == has_points
+        return is_of_today and abs(n_images - self.n_images) <= self.n_images / 4
 
     def confidence(self, evidence: Mapping[str, float]) -> float | None:
         """In [0, 1], for evidence by kind; None where none of these kinds was measured.
@@ -109,17 +111,17 @@ def find_strangers(
     levels = store.settings.pyramid.level_of[: snapshot.n_regions]
     inner = np.flatnonzero(levels > 0) if levels.any() else np.arange(snapshot.n_regions)
     found: list[tuple[Image, Candidate[Image]]] = []
-    view = StoreView(index, snapshot, store)
+    view, looks = StoreView(index, snapshot, store), [SecondLook(DEPTH)] if snapshot.has_points else []
     images = store.sample(3 * n)  # some may have gone, and some show only what all others show
     for image, region in _regions(images, inner, n) if len(images) >= MIN_REGIONS else ():
         if len(found) == n:
             break
         try:
             box = store.settings.pyramid.boxes_of(image.width, image.height)[region]
-            query = encode_query(open_original(image, need=need(encoder)), encoder, box)
+            query = encode_query(open_original(image, need=need(encoder)), encoder, box, points=snapshot.has_points)
         except (ImageError, QueryError):  # moved or changed since it was indexed, or nothing that can be asked for
             continue
-        best = rank(query, view, (_Others(image), _BestStranger(encoder)), 1)[:1]
+        best = rank(query, view, (*looks, _Others(image), _BestStranger(encoder)), 1)[:1]
         found += [(image, each) for each in best if each.finer]  # else none of those looked at is a stranger
     return found
 

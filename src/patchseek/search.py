@@ -17,7 +17,7 @@ from .store import Image
 
 SMALL = Feed(28)
 """How the small patches are made whose colours are compared: of no network, so that every encoder has them."""
-QUERY_POINTS = 200
+QUERY_POINTS = 150
 """Points that are looked for at each size at which a query's box is looked at."""
 EXCLUSION = 0.5
 """Weight of what is not wanted beside what is."""

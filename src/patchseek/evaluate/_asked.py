@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .._ties import in_order
-from ..boxes import to_pixels
+from ..boxes import Boxes, to_pixels
 from ..datasets import Dataset, Place
 from ..encoders import Features
 from ..images import Picture, read
@@ -55,6 +55,10 @@ class Asked:
             found += [rounded.candidate(name, size, box) for name in gallery.ids[hit.position]]
         order = in_order([each.picture for each in found], [each.score for each in found])
         return [found[i] for i in order]
+
+    def regions_of(self, candidate: Candidate[str]) -> Boxes:
+        """See View."""
+        return self.gallery.store.settings.pyramid.boxes_of(*candidate.size)[: self.snapshot.n_regions]
 
     def open(self, candidate: Candidate[str], need: int) -> Picture:
         """See View. Raises ImageError, DatasetError: a figure over a part of a benchmark would not be comparable."""

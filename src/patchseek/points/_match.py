@@ -37,14 +37,15 @@ def match(
     points were taken at no more than `side`. Strangers have maps as well, but gain little or nothing by them. What a
     pair of points says and what strangers reach is measured on the very pictures, so it is best to ask for hundreds at
     once, most of which do not show the object. Many are looked at with few points first, and only those that promise
-    most with all; the others gain nothing.
+    most with all; the others gain nothing. Pictures without points are no measure of the others.
     """
     shapes = np.asarray(sizes, np.float64).reshape(-1, 2)
     n = len(pictures)
     assert len(shapes) == n, "one size a picture"
+    known = np.flatnonzero([len(points) > 0 for points in pictures])
     if n <= FEW:
-        return _gains(look(query, pictures, shapes, side, copies, np.arange(n)), np.arange(n))
-    sample = np.arange(0, n, _EVERY)
+        return _gains(look(query, pictures, shapes, side, copies, known), known)
+    sample = known[::_EVERY]
     few = [Points(points.places[:_FIRST_FOUND], points.descriptors[:_FIRST_FOUND]) for points in pictures]
     first = look(_strongest(query), few, shapes, side, 1, sample)
     evidence = np.array([own[0].evidence if own else 0.0 for own in first])

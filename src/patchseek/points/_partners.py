@@ -72,7 +72,8 @@ def find_partners(descriptors: Vectors, pictures: Sequence[Points], strangers: R
         nearest = [one for part in pool.map(compare, runs) for one in part]
     asked = np.concatenate([one.asked for one in nearest])
     cosines = np.concatenate([one.cosines for one in nearest])
-    deviations = deviations_of(cosines, asked, np.stack([nearest[i].best for i in strangers]))
+    best = np.array([nearest[i].best for i in strangers], np.float32).reshape(-1, len(descriptors))
+    deviations = deviations_of(cosines, asked, best)
     picture = np.repeat(np.arange(len(pictures)), [len(one.asked) for one in nearest])
     partners = Partners(picture, asked, np.concatenate([one.found for one in nearest]), weights_of(deviations))
     return partners.chosen(deviations > 0)
@@ -132,7 +133,7 @@ def deviations_of(cosines: Vectors, asked: Rows, best: Vectors) -> Vectors:
     pictures that is not known well, so it is averaged with what was measured, which counts like TRIED pictures.
     """
     known = len(best) / (len(best) + TRIED)
-    tenth, median = np.percentile(best, [10, 50], axis=0)
+    tenth, median = np.percentile(best, [10, 50], axis=0) if len(best) else np.zeros((2, best.shape[1]))
     spread = known * (median - tenth) / _TENTH + (1 - known) * SPREAD
     usual = known * median + (1 - known) * USUAL
     deviations: Vectors = ((cosines - usual[asked]) / (spread[asked] + _NARROWEST)).astype(np.float32)

@@ -39,6 +39,11 @@ class QueryPoints:
     def __len__(self) -> int:
         return len(self.places)
 
+    @property
+    def is_upright(self) -> bool:
+        """Whether the box was looked at as it lies, at least at some sizes."""
+        return not self.mirrored and (not len(self) or bool((self.turns == 0).any()))
+
     def chosen(self, kept: NDArray[np.intp] | NDArray[np.bool_]) -> "QueryPoints":
         """Some of them, in that order."""
         columns = {name: getattr(self, name)[kept] for name in ("places", "descriptors", "turns", "scales")}

@@ -7,6 +7,7 @@ from typing import Generic, Protocol, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from ..boxes import Boxes
 from ..images import Picture
 from ..rerank import outlines
 from ..search import FoundBox, PartnerPoints, Query
@@ -64,6 +65,10 @@ class View(Protocol[T]):
 
     def find(self, query: Query, n: int) -> Sequence[Candidate[T]]:
         """The best n pictures and maybe more, fewer where there are no more, best first."""
+        ...
+
+    def regions_of(self, candidate: Candidate[T]) -> Boxes:
+        """The regions (R, 4) of the picture whose features the snapshot holds."""
         ...
 
     def open(self, candidate: Candidate[T], need: int) -> Picture | None:

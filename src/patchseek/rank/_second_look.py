@@ -4,19 +4,21 @@ What patches say of all pictures at once, points check one by one: which point o
 whether one map takes them all there. So it brings up what patches ranked low, and a box that fits the object.
 """
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
+from numpy.typing import NDArray
 
-from ..points import WORTH, Agreement, Points, decode, gains, identify
+from ..points import WORTH, Agreement, Points, borne_out, decode, gains, identify
 from ..rerank import OnStep, go_on
 from ..search import PartnerPoints, Query
 from ._candidates import Candidate, T, View
 from ._turned_looks import Kept, Look, look_at_all
 
 POINTS = "points"
-"""A kind of evidence: what points say beyond what they say of strangers, see points.gains; 0 where they say nothing."""
+"""A kind of evidence: ln(1 + e), e the nats that points say for the picture, see points.Agreement; 0 for none."""
 
 
 @dataclass(frozen=True)
@@ -36,21 +38,51 @@ class SecondLook:
         positions = np.array([candidate.position for candidate in candidates], np.int64)
         kept = Kept([decode(codes) for codes in snapshot.points(positions)], [c.size for c in candidates], own.side)
         looks = [one for i, crop in enumerate(query.points) for one in look_at_all(i, crop, kept, self.on_step)]
-        gained = np.stack([gains(each.found) for each in looks])
-        winners = gained.argmax(axis=0).tolist()
-        return [
-            _seen(candidate, looks[best].found[i][0], looks[best], kept.points[i])
-            if gained[best, i]
-            else replace(candidate, evidence={**candidate.evidence, POINTS: 0.0})
-            for i, (candidate, best) in enumerate(zip(candidates, winners, strict=True))
-        ]
+        winners = [looks[i] for i in np.stack([gains(each.found) for each in looks]).argmax(axis=0).tolist()]
+        found = [winner.found[i] for i, winner in enumerate(winners)]
+        believed = _believed(query, view, candidates, found, [winner.points.is_upright for winner in winners])
+        seen: list[Candidate[T]] = []
+        for candidate, points, winner, agreements, is_so in zip(
+            candidates, kept.points, winners, found, believed, strict=True
+        ):
+            known = agreements[0] if agreements else None
+            better = _weighed(candidate, known)
+            if known and is_so:
+                better = _placed(better, known, _partners(winner, points, known))
+            seen.append(better)
+        return seen
 
 
-def _seen(candidate: Candidate[T], agreement: Agreement, look: Look, kept: Points) -> Candidate[T]:
-    evidence = {**candidate.evidence, POINTS: agreement.gain}
+def _believed(
+    query: Query,
+    view: View[T],
+    candidates: Sequence[Candidate[T]],
+    found: Sequence[Sequence[Agreement]],
+    upright: Sequence[bool],
+) -> NDArray[np.bool_]:
+    """Whether (N,) the box of a candidate's points is believed. Patches have a say where the query lies upright: their
+    features are read for those alone."""
+    believed = gains(found) > 0
+    asked = [i for i, own in enumerate(found) if own and upright[i] and not believed[i]]
+    if asked:
+        features = view.snapshot.features(np.array([candidates[i].position for i in asked], np.int64))
+        regions = np.stack([view.regions_of(candidates[i]) for i in asked])
+        believed[asked] = borne_out([found[i] for i in asked], features @ query.feature, regions)
+    return believed
+
+
+def _weighed(candidate: Candidate[T], agreement: Agreement | None) -> Candidate[T]:
+    """The candidate with what points say of it."""
+    evidence, gain = (math.log1p(agreement.evidence), agreement.gain) if agreement else (0.0, 0.0)
+    return replace(candidate, score=candidate.score + WORTH * gain, evidence={**candidate.evidence, POINTS: evidence})
+
+
+def _placed(candidate: Candidate[T], agreement: Agreement, partners: PartnerPoints) -> Candidate[T]:
+    """The candidate where points have it."""
     x0, y0, x1, y1 = agreement.box.tolist()
+    return replace(candidate, box=(x0, y0, x1, y1), map=agreement.map, partners=partners)
+
+
+def _partners(look: Look, kept: Points, agreement: Agreement) -> PartnerPoints:
     here, there = agreement.pairs.T
-    partners = PartnerPoints(look.asked, np.hstack([look.points.places[here], kept.places[there]]))
-    score = candidate.score + WORTH * agreement.gain
-    found = replace(candidate, score=score, box=(x0, y0, x1, y1), evidence=evidence)
-    return replace(found, map=agreement.map, partners=partners)
+    return PartnerPoints(look.asked, np.hstack([look.points.places[here], kept.places[there]]))

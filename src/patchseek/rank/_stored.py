@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from ..boxes import Boxes
 from ..images import Picture
 from ..indexes import Index
 from ..originals import find_original
@@ -38,6 +39,10 @@ class StoreView:
                 x0, y0, x1, y1 = pyramid.boxes_of(*size)[each.region].tolist()
                 candidates.append(each.candidate(image, size, (x0, y0, x1, y1)))
         return candidates
+
+    def regions_of(self, candidate: Candidate[Image]) -> Boxes:
+        """See View."""
+        return self.store.settings.pyramid.boxes_of(*candidate.size)[: self.snapshot.n_regions]
 
     def open(self, candidate: Candidate[Image], need: int) -> Picture | None:
         """See View."""
