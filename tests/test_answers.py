@@ -47,9 +47,9 @@ def names(matches):
 
 def test_refined_results_stand_first_and_scores_never_rise_down_the_list(collection, query):
     path, box = query
-    plain = collection.search(path, box=box, top=None, refine=0)
+    plain = collection.search(path, box=box, top=None, refine=0, depth=0, turned=False)
     for n in (1, 4, 12, 50):
-        matches = collection.search(path, box=box, top=None, refine=n)
+        matches = collection.search(path, box=box, top=None, refine=n, depth=0, turned=False)
         scores = [match.score for match in matches]
         assert scores == sorted(scores, reverse=True)
         assert set(names(matches[:n])) == set(names(plain[:n]))
@@ -76,7 +76,7 @@ def test_a_picture_whose_file_has_gone_keeps_its_region(collection, query, tmp_p
 
 def test_several_pictures_are_asked_together_and_score_by_their_mean(collection, query, tmp_path):
     files = [tmp_path / "pictures" / f"0{i}.png" for i in (1, 2)]
-    both = collection.search(files, top=None, refine=0, depth=0)
+    both = collection.search(files, top=None, refine=0, depth=0, turned=False)
     asked = [encode_query(ps.read(file), collection.encoder).feature for file in files]
     snapshot = collection.store.snapshot()
     means = np.mean([snapshot.features(np.arange(12)) @ feature for feature in asked], axis=0).max(axis=1)
@@ -88,8 +88,8 @@ def test_several_pictures_are_asked_together_and_score_by_their_mean(collection,
 
 def test_what_is_excluded_falls(collection, tmp_path):
     first, second = (tmp_path / "pictures" / name for name in ("01.png", "02.png"))
-    before = names(collection.search([first, second], top=None, refine=0))
-    after = names(collection.search([first, second], exclude=[second], top=None, refine=0))
+    before = names(collection.search([first, second], top=None, refine=0, turned=False))
+    after = names(collection.search([first, second], exclude=[second], top=None, refine=0, turned=False))
     assert before.index("02.png") <= 1 < after.index("02.png")
     assert after[0] == "01.png"
 
@@ -168,7 +168,7 @@ def test_words_find_what_they_mean_alone_and_beside_a_picture(tmp_path):
 def test_confidence_is_the_share_of_strangers_that_score_less(collection):
     background = collection.background
     assert background.n_images == 12
-    assert set(background.kinds) == {"likeness", "fitting", "colour"}
+    assert set(background.kinds) == {"likeness", "fitting", "colour", "points"}
     for kind, (median, spread) in background.kinds.items():
         assert background.confidence({kind: median}) == pytest.approx(0.5)
         assert background.confidence({kind: median + spread}) == pytest.approx(0.5 * (1 + math.erf(1 / math.sqrt(2))))

@@ -13,6 +13,7 @@ from PIL import Image, ImageEnhance
 import patchseek as ps
 from patchseek.boxes import from_pixels, iou
 from patchseek.confidence import DOUBTFUL
+from patchseek.rank import evidence_of
 
 pytest.importorskip("skimage", reason="the scenes are made of scikit-image's photographs: patchseek[demo]")
 
@@ -163,7 +164,7 @@ def test_one_copy_is_one_box_and_further_ones_are_not_doubtful(shelf, demo, quer
         once = [m for m in matches if holders.get(m.image.path, ()).count(query["instance"]) == 1]
         assert {len(match.boxes) for match in once} == {1}
         further = [found for match in matches for found in match.boxes[1:]]
-        assert all(known.confidence({"fitting": found.evidence}) >= DOUBTFUL for found in further)
+        assert all(known.confidence(evidence_of(found)) >= DOUBTFUL for found in further)
 
 
 def test_the_cup_is_found_in_a_panorama(tmp_path, demo, encoder, cup):

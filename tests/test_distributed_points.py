@@ -11,14 +11,15 @@ from patchseek.distributed import _work
 from patchseek.distributed._driver import Driver
 from patchseek.distributed._sources import open_sources
 from patchseek.distributed._staging import Staging
+from patchseek.points import POINT_BYTES, identify
 from patchseek.store import Settings, Store, Writer
 
 from .conftest import TinyEncoder
 from .test_distributed import PYRAMID, local_vectors, vectors
 from .test_distributed_sources import add_here, numbered
-from .test_kept_points import DAMAGES, POINTS, codes
+from .test_kept_points import DAMAGES
 
-SETTINGS = replace(Settings(TinyEncoder().identity, PYRAMID), points=POINTS)
+SETTINGS = replace(Settings(TinyEncoder().identity, PYRAMID), points=identify())
 
 
 @pytest.fixture
@@ -32,23 +33,31 @@ def place(request, collection, tmp_path):
     return str(collection.path / "staging") if request.param == "folder" else f"file://{tmp_path}/shared"
 
 
+def codes(number):
+    """As many points as the number says, no two numbers alike."""
+    return np.full((number, POINT_BYTES), number, np.uint8)
+
+
 def points_of(number):
     """None for picture 2; no points, but looked at, for picture 0."""
     return None if number == 2 else codes(number)
 
 
 def finish_one_shard(collection, folder, place):
-    """A shard of four pictures that a worker finished, with points, and nobody committed; its record."""
+    """A shard of four pictures that a worker finished, with points, and nobody committed; its record.
+
+    The points are made up, so that a picture may have none, and another that nobody has looked at.
+    """
     with Writer(collection.store) as writer:
         shards = Staging.open(place, SETTINGS)
         driver = Driver(writer, shards, open_sources(str(folder)), shard_images=4, retry=False, on_progress=None)
         driver.has_work()
         work = driver.next_work()
-    done = _work.ShardWorker(TinyEncoder, SETTINGS, shards, {}, 1)(work)
+    done = _work.ShardWorker(TinyEncoder, replace(SETTINGS, points=None), shards, {}, 1)(work)
     with shards.fetched(done, collection.store.folder) as ((file, _),):
         features = np.load(file)
     points = [points_of(int(picture.path[:3])) for picture in done.pictures]
-    return shards.write(done.key, done.root, done.pictures, features, (), (), points, 3)
+    return shards.write(done.key, done.root, done.pictures, features, (), (), points, POINT_BYTES)
 
 
 def kept(collection):
@@ -73,13 +82,17 @@ def test_they_are_committed_with_the_features(collection, make_folder, tmp_path,
 
 @pytest.mark.parametrize("damage", DAMAGES)
 @pytest.mark.parametrize("of", ["features", "points"])
-def test_a_shard_of_which_a_file_is_torn_is_encoded_again(collection, make_folder, damage, of):
+def test_a_shard_of_which_a_file_is_torn_is_encoded_again(collection, make_folder, tmp_path, damage, of):
     folder, place = numbered(make_folder, 4), collection.path / "staging"
     record = finish_one_shard(collection, folder, str(place))
     DAMAGES[damage](place / (record.file if of == "features" else record.points[0]))
     assert add_here(collection, folder).added == 4
     assert collection.store.problems() == []
     assert not place.exists()
+    local = Collection.open(tmp_path / "local", encoder=TinyEncoder(), pyramid=PYRAMID)
+    local.add(folder)
+    assert kept(collection) == kept(local)
+    assert all(kept(local).values()), "each picture has points"
 
 
 def test_a_record_of_a_version_that_knew_no_points_is_still_committed(collection, make_folder):

@@ -511,13 +511,13 @@ def test_whoever_has_the_collection_open_goes_on_when_points_come_and_go(make_fo
     folder, tiny = make_folder("1.png", "2.png", "3.png"), TinyEncoder()
     opened = Collection.open(tmp_path / "c", encoder=tiny, pyramid=Pyramid.up_to(1))
     opened.add(folder)
-    first = opened.search(folder / "2.png", refine=0)
+    first = opened.search(folder / "2.png", refine=0, depth=0)
     other = Store.open(tmp_path / "c")
     with Writer(other) as writer:
         writer.renew(replace(other.settings, points=POINTS))
         writer.add_points({1: codes(1), 2: codes(2), 3: codes(3)})
     assert opened.verify() == []
-    assert opened.search(folder / "2.png", refine=0) == first
+    assert opened.search(folder / "2.png", refine=0, depth=0) == first
     snapshot = opened.store.snapshot()
     assert [len(each) for each in snapshot.points(np.arange(3))] == [1, 2, 3]
     assert opened.store.settings.points == POINTS

@@ -226,8 +226,12 @@ def test_a_box_is_believed_where_points_gain_or_patches_say_the_same(rng):
     likenesses[1, 0] = 0.65
     assert gains(found)[0] > 1
     found[1:4] = [*([replace(agreement, gain=0.0) for agreement in own] for own in found[1:3]), []]
-    believed = borne_out(found, likenesses, quarters)
+    regions = np.tile(np.array(quarters), (len(found), 1, 1))
+    believed = borne_out(found, likenesses, regions)
     assert believed[:4].tolist() == [True, True, False, False]
+    regions[2] = regions[2, ::-1]  # its best region lies where the box does
+    believed = borne_out(found, likenesses, regions)
+    assert believed[:4].tolist() == [True, True, True, False], "each picture has regions of its own"
 
 
 def test_partners_are_each_others_most_like(rng):

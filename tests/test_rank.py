@@ -188,6 +188,8 @@ def test_one_more_step_fits_into_a_search(collection, tmp_path, monkeypatch):
     plain = [match.image.path for match in collection.search(query, top=None, refine=0, depth=0)]
     usual = answers.closer_looks
     monkeypatch.setattr(answers, "closer_looks", lambda *args, **more: [Reversed(8), *usual(*args, **more)])
+    kinds = {kind: value for kind, value in collection.background.kinds.items() if kind != "points"}
+    monkeypatch.setattr(ps.Collection, "background", Background(kinds, 12))
     matches = collection.search(query, top=None, refine=3, depth=0)
     found = [match.image.path for match in matches]
     assert set(found[:3]) == {plain[7], plain[6], plain[5]}, "refined are the first of the new order"
@@ -196,8 +198,7 @@ def test_one_more_step_fits_into_a_search(collection, tmp_path, monkeypatch):
     assert {match.box for match in matches[3:8]} == {CORNER}
     scores = [match.score for match in matches]
     assert scores == sorted(scores, reverse=True)
-    kinds = {**collection.background.kinds, "points": (0.0, 1.0)}
-    monkeypatch.setattr(ps.Collection, "background", Background(kinds, 12))
+    monkeypatch.setattr(ps.Collection, "background", Background({**kinds, "points": (0.0, 1.0)}, 12))
     surer = collection.search(query, top=None, refine=3, depth=0)
     assert all(a.confidence > b.confidence for a, b in zip(surer[:8], matches[:8], strict=True))
     assert [match.confidence for match in surer[8:]] == [match.confidence for match in matches[8:]]

@@ -36,6 +36,8 @@ OUTLIER = 4.0
 ROUNDS = 5
 """The best 1, 2, 4, 8, 16 finds of a region are looked at in turn till a stranger is among them."""
 LEAST_SPREAD = 0.02
+LEAST_OF_POINTS = 0.5
+"""Of points, which say nothing at all of most strangers, so that their spread is not known."""
 DOUBTFUL = 0.5
 """Confidence of the first match below which the object is probably not there; benchmarks/localisation.py."""
 
@@ -96,7 +98,9 @@ def measure_background(index: Index, snapshot: Snapshot, store: Store, encoder: 
         for kind, value in stranger.evidence.items():
             if kind != LIKENESS:
                 values.setdefault(kind, []).append(value)
-    return Background({kind: _robust(each) for kind, each in values.items()}, snapshot.n_live)
+    least = {POINTS: LEAST_OF_POINTS}
+    kinds = {kind: _robust(each, least.get(kind, LEAST_SPREAD)) for kind, each in values.items()}
+    return Background(kinds, snapshot.n_live)
 
 
 def find_strangers(
@@ -183,7 +187,7 @@ class _BestStranger:
         return []
 
 
-def _robust(values: Sequence[float]) -> tuple[float, float]:
-    """Median, and the spread that the median deviation of a normal distribution stands for."""
+def _robust(values: Sequence[float], least: float = LEAST_SPREAD) -> tuple[float, float]:
+    """Median, and the spread, no less than `least`, that the median deviation of a normal distribution stands for."""
     median = float(np.median(values))
-    return median, max(1.4826 * float(np.median(np.abs(np.asarray(values) - median))), LEAST_SPREAD)
+    return median, max(1.4826 * float(np.median(np.abs(np.asarray(values) - median))), least)

@@ -30,12 +30,12 @@ def borne_out(
 
     It is where the picture gains by it, and where at least LEAST cells agree and the region that overlaps the box most
     is about as like the query as the picture's best: by no more than SLACK less. likenesses (N, R): cosines of the
-    query with the features of the regions (R, 4) of each picture. Patches and points then say the same.
+    query with the features of the regions (N, R, 4) of each picture. Patches and points then say the same.
     """
     cosines, boxes = np.asarray(likenesses, np.float32), np.asarray(regions, np.float64)
     believed = gains(agreements) > 0
     for i, own in enumerate(agreements):
         if own and own[0].count >= LEAST and not believed[i]:
-            nearest = int(iou(own[0].box[None], boxes)[0].argmax())
+            nearest = int(iou(own[0].box[None], boxes[i])[0].argmax())
             believed[i] = cosines[i].max() - cosines[i, nearest] < SLACK
     return believed

@@ -51,6 +51,5 @@ def best_lays(hits: Hits, lays: Sequence[Lay]) -> list[LaidHit]:
 def laid_in(box: tuple[float, float, float, float], lay: Lay) -> NDArray[np.float64]:
     """The map (2, 3) from shares of the query's sides to the picture's, where it fills a box, so laid."""
     x0, y0, x1, y1 = box
-    sides, corner = np.array([[x1 - x0, 0], [0, y1 - y0]]), np.array([[0, 0, x0], [0, 0, y0]])
-    placed: NDArray[np.float64] = sides @ lay.map + corner
+    placed: NDArray[np.float64] = np.array([[x1 - x0, 0], [0, y1 - y0]]) @ lay.map + np.array([[0, 0, x0], [0, 0, y0]])
     return placed

@@ -4,7 +4,6 @@ What patches say of all pictures at once, points check one by one: which point o
 whether one map takes them all there. So it brings up what patches ranked low, and a box that fits the object.
 """
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -18,7 +17,7 @@ from ._candidates import Candidate, T, View
 from ._turned_looks import Kept, Look, look_at_all
 
 POINTS = "points"
-"""A kind of evidence: ln(1 + e), e the nats that points say for the picture, see points.Agreement; 0 for none."""
+"""A kind of evidence: what points say beyond what they say of strangers, see points.gains; 0 of nearly all of these."""
 
 
 @dataclass(frozen=True)
@@ -73,8 +72,8 @@ def _believed(
 
 def _weighed(candidate: Candidate[T], agreement: Agreement | None) -> Candidate[T]:
     """The candidate with what points say of it."""
-    evidence, gain = (math.log1p(agreement.evidence), agreement.gain) if agreement else (0.0, 0.0)
-    return replace(candidate, score=candidate.score + WORTH * gain, evidence={**candidate.evidence, POINTS: evidence})
+    gain = agreement.gain if agreement else 0.0
+    return replace(candidate, score=candidate.score + WORTH * gain, evidence={**candidate.evidence, POINTS: gain})
 
 
 def _placed(candidate: Candidate[T], agreement: Agreement, partners: PartnerPoints) -> Candidate[T]:
