@@ -12,7 +12,7 @@ from .errors import QueryError
 from .images import Picture
 from .lays import UPRIGHT, Lay
 from .patches import Feed, Patches, crop, joined
-from .points import QueryPoints, find_points_of
+from .points import SIDES, QueryPoints, find_points_of
 from .store import Image
 
 SMALL = Feed(28)
@@ -106,10 +106,10 @@ class CropPoints:
     """The points of what is shown in one of the query's pictures."""
 
     upright: QueryPoints
-    turned: Callable[[Sequence[float], bool], QueryPoints] | None = None
-    # finds those of other turns, in degrees, and of the mirror image; None where these are not to be looked for
-    mirrored: bool = False
-    # whether those of the mirror image are
+    mirror: QueryPoints | None = None
+    # of its mirror image; None where that is not looked for
+    turned: Callable[[float, bool], QueryPoints] | None = None
+    # finds those of another turn, in degrees, and where True of the mirror image; None where these are not looked for
 
 
 @dataclass(frozen=True, eq=False)
@@ -172,12 +172,18 @@ def _patches(picture: Picture, box: Sequence[float], feed: Feed, lays: Sequence[
 
 
 def _points(picture: Picture, box: Sequence[float], lays: Sequence[Lay]) -> CropPoints:
-    """The points of a box: upright ones, and how those of other turns are found, where it is laid otherwise at all."""
+    """The points of a box, as far as it is laid so, and how those of other turns are found.
 
-    def find(turns: Sequence[float], mirrored: bool = False) -> QueryPoints:
-        return find_points_of(picture, box, turns=turns, n=QUERY_POINTS, mirrored=mirrored)
+    These are looked for at the two larger sizes: with 128 pixels as well they say no more of which turn is right.
+    """
 
-    return CropPoints(find([0]), find if lays else None, any(lay.mirrored for lay in lays))
+    def find(turn: float, mirrored: bool) -> QueryPoints:
+        return find_points_of(picture, box, SIDES[1:], [turn], QUERY_POINTS, mirrored=mirrored)
+
+    upright = find_points_of(picture, box, n=QUERY_POINTS)
+    has_mirror, is_turned = any(lay.mirrored for lay in lays), any(lay.turn for lay in lays)
+    mirror = find_points_of(picture, box, n=QUERY_POINTS, mirrored=True) if has_mirror else None
+    return CropPoints(upright, mirror, find if is_turned else None)
 
 
 def _checked(answer: Features, n: int, encoder: Encoder) -> Features:

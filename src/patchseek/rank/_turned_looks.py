@@ -1,25 +1,33 @@
-"""A query's points beside those of many pictures: upright, and where that finds nothing, turned. Ranks none.
+"""A query's points beside those of many pictures: upright, and where that finds nothing sure, turned. Ranks none.
 
-Points know their own turn to a few dozen degrees, so that those of another turn are taken from the query anew. That and
-to compare them costs as much as the upright ones for each turn. So it is done only where the upright ones found nothing
-sure, and then few pictures are glanced at before all are looked at.
+Points know their own turn to a few dozen degrees, so that those of another turn are taken from the query anew. To take
+them and to compare them costs as much as the upright ones for each turn. So it is done only where the upright ones find
+nothing sure; few pictures are then glanced at in several turns, and more in the one that promises most.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from ..points import Agreement, Points, QueryPoints, gains, glance, match
 from ..rerank import OnStep
 from ..search import CropPoints
 
-SURE = 1.0
-"""A gain from which a picture is found: no other turn is tried then."""
+SURE = 2.5
+"""A gain from which a picture is found: no other turn is tried then. The best of hundreds of strangers gains 1 to 2."""
 GLANCED = 60
 """So many of the first pictures are glanced at."""
-PROMISING = 0.3
-"""A gain at a glance from which all pictures are looked at."""
+PROMISING = 0.8
+"""A gain at a glance from which a turn is looked at; the best of that many strangers gains 0.6 to 1.4."""
+TURNED_DEPTH = 250
+"""So many of the first pictures are looked at in another turn."""
+LESS = 0.5
+"""By so much less than another turn's a turn's best gain is taken for that of strangers, and it is left out."""
 TURNS = ((90.0, 180.0, 270.0), (45.0, 135.0, 225.0, 315.0))
 """What is tried, one after the other till something is found."""
+
+
+Turned = Callable[[float, bool], QueryPoints]
+"""See CropPoints."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,33 +53,43 @@ class Look:
     # which of the query's pictures they are of
     points: QueryPoints
     found: Sequence[Sequence[Agreement]]
-    # see points.match
+    # of each picture, see points.match
 
     @property
-    def is_sure(self) -> bool:
-        """Whether any picture is found."""
-        return bool(gains(self.found).max(initial=0.0) >= SURE)
+    def best(self) -> float:
+        """The most that a picture gains."""
+        return float(gains(self.found).max(initial=0.0))
 
 
-def look_at_all(asked: int, crop: CropPoints, kept: Kept, on_step: OnStep) -> Iterator[Look]:
-    """What the points of one of the query's pictures find, in one turn after the other; at least that of the upright.
-
-    on_step: called before each turn.
+def look_at_all(asked: int, crop: CropPoints, kept: Kept, on_step: OnStep) -> list[Look]:
+    """What the points of one of the query's pictures, and of its mirror image where it has one, find in those turns in
+    which they find most. on_step: called before another turn.
     """
-    upright = Look(asked, crop.upright, match(crop.upright, kept.points, kept.sizes, kept.side))
-    yield upright
-    if crop.turned is None:
-        return
-    is_sure, few = upright.is_sure, kept.first(GLANCED)
-    images = (False, True) if crop.mirrored else (False,)
-    tried = [(0.0, True)] if crop.mirrored else []
-    for turns in ((), *TURNS):
-        tried += [(turn, mirrored) for turn in turns for mirrored in images if not is_sure]
-        for turn, mirrored in tried:
+    images = [crop.upright] if crop.mirror is None else [crop.upright, crop.mirror]
+    looks = [_look(asked, points, kept, len(kept.points)) for points in images]
+    return [one for look in looks for one in (_turned(look, crop.turned, kept, on_step) if crop.turned else [look])]
+
+
+def _turned(upright: Look, turned: Turned, kept: Kept, on_step: OnStep) -> list[Look]:
+    """The look, and those in other turns as long as nothing is sure; of them those that find most."""
+    looks, few = [upright], kept.first(GLANCED)
+    for turns in TURNS:
+        if max(look.best for look in looks) >= SURE:
+            break
+        promised: list[tuple[float, QueryPoints]] = []
+        for turn in turns:
             on_step()
-            points = crop.turned([turn], mirrored)
-            if glance(points, few.points, few.sizes, few.side) >= PROMISING:
-                look = Look(asked, points, match(points, kept.points, kept.sizes, kept.side))
-                is_sure |= look.is_sure
-                yield look
-        tried = []
+            points = turned(turn, upright.points.mirrored)
+            promised.append((glance(points, few.points, few.sizes, few.side), points))
+        most, points = max(promised, key=lambda each: each[0])
+        if most >= PROMISING:
+            looks.append(_look(upright.asked, points, kept, TURNED_DEPTH))
+    most = max(look.best for look in looks)
+    return [look for look in looks if look.best >= most - LESS]
+
+
+def _look(asked: int, points: QueryPoints, kept: Kept, n: int) -> Look:
+    """A look at the first n pictures, which finds nothing in the others."""
+    first = kept.first(n)
+    found = match(points, first.points, first.sizes, first.side)
+    return Look(asked, points, [*found, *([] for _ in kept.points[n:])])

@@ -65,7 +65,12 @@ def composed(outer: Maps, inner: ArrayLike) -> Maps:
 
 
 def turn(outline_of: NDArray[np.float64], width: int, height: int) -> float:
-    """By how many degrees, 0 to 180, a map (2, 3) turns the query's upper edge in a picture of so many pixels."""
+    """By how many degrees, 0 to 180, a map (2, 3) turns the query's upper edge in a picture of so many pixels.
+
+    180 for a map that mirrors: no box is near it either.
+    """
+    if np.linalg.det(outline_of[:, :2]) < 0:
+        return 180.0
     along = outline_of[:, 0] * (width, height)
     return abs(float(np.degrees(np.arctan2(along[1], along[0]))))
 
