@@ -46,7 +46,7 @@ def test_k_pictures_asked_are_k_distinct_pictures_best_first(collection, query, 
 
 def test_each_match_is_the_best_region_of_its_picture(collection, query, tiny):
     feature = tiny.encode(crop(ps.read(query), [[100 / 240, 40 / 180, 164 / 240, 88 / 180]], tiny.feed))[0]
-    for match in collection.search(query, box=(100, 40, 64, 48), top=None, refine=0, depth=0):
+    for match in collection.search(query, box=(100, 40, 64, 48), top=None, refine=0, depth=0, turned=False):
         features = tiny.encode(cut(ps.read(match.image.file), Pyramid(), tiny.feed))
         region = int((features @ feature).argmax())
         assert match.box == pytest.approx(Pyramid().boxes[region])
