@@ -77,13 +77,19 @@ def test_a_benchmark_ranks_as_a_search_does(dataset, tiny, tmp_path):
     collection = Collection.open(tmp_path / "collection", encoder=tiny, pyramid=ev.EvalSettings(level=1).pyramid)
     collection.add(dataset.folder, exclude=["q*.png"])
     gallery, _, engine, _ = run(dataset, tiny, tmp_path, points=identify())
-    asked = ev.read_queries(dataset, tiny, points=True)
-    assert all(query.points for query in asked)
-    for looks in ({"refine": 6}, {"depth": 8}, {"depth": 8, "refine": 6}, {"refine": 6, "top": 3}):
+    turned = {"depth": 8, "refine": 6, "turned": True}
+    for looks in ({"refine": 6}, {"depth": 8}, {"depth": 8, "refine": 6}, {"refine": 6, "top": 3}, turned):
         settings = ev.EvalSettings(level=1, **looks)
+        asked = ev.read_queries(dataset, tiny, points=True, turned=settings.turned)
+        assert all(query.points for query in asked)
         found = ev.run_benchmark(dataset, gallery, asked, engine, settings, settings.steps(tiny))["results"]
         for query in dataset.queries:
-            options = {"top": settings.top, "depth": settings.depth, "refine": settings.refine}
+            options = {
+                "top": settings.top,
+                "depth": settings.depth,
+                "refine": settings.refine,
+                "turned": settings.turned,
+            }
             matches = collection.search(query.image, box=query.box, **options)
             assert len(matches) == (settings.top or 10)
             listed = [[f"g{match.image.path.removesuffix('.png')}", list(match.pixels)] for match in matches]

@@ -422,6 +422,7 @@ def test_options_travel_to_the_search(client, monkeypatch):
     features = client.get("/api/collection").json()["features"]
     assert all(features[name] for name in _answers.OPTIONS)
     form = {"image_id": [1, 2], "box": ["0,0,32,24", ""], "refine": 5, "several": True, "distinct": True, "exclude": 3}
+    form |= {"turned": False, "mirrored": True}
     choice = {"under": ["trips", "*.png"], "tags": ["red"], "since": "2024-05-31", "until": "2024-06-01"}
     sent = form | choice | {"text": "a red cup", "top": 7, "skip": 7}
     assert client.post("/api/search", data=sent).status_code == 200
@@ -435,6 +436,8 @@ def test_options_travel_to_the_search(client, monkeypatch):
         "refine": 5,
         "several": True,
         "distinct": True,
+        "turned": False,
+        "mirrored": True,
         "text": "a red cup",
         **choice,
     }

@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from .encoders import Encoder
 from .errors import ImageError, QueryError
 from .indexes import Index
+from .lays import TURNED
 from .originals import open_original
 from .rank import COLOUR, DEPTH, FITTING, LIKENESS, POINTS, Candidate, Refinement, SecondLook, StoreView, View, rank
 from .rerank import need
@@ -122,7 +123,8 @@ def find_strangers(
             break
         try:
             box = store.settings.pyramid.boxes_of(image.width, image.height)[region]
-            query = encode_query(open_original(image, need=need(encoder)), encoder, box, points=snapshot.has_points)
+            picture = open_original(image, need=need(encoder))
+            query = encode_query(picture, encoder, box, points=snapshot.has_points, lays=TURNED)
         except (ImageError, QueryError):  # moved or changed since it was indexed, or nothing that can be asked for
             continue
         best = rank(query, view, (*looks, _Others(image), _BestStranger(encoder)), 1)[:1]

@@ -12,18 +12,21 @@ from ..points import Agreement, Points, QueryPoints, gains, glance, match
 from ..rerank import OnStep
 from ..search import CropPoints
 
-SURE = 2.5
-"""A gain from which a picture is found: no other turn is tried then. The best of hundreds of strangers gains 1 to 2."""
 GLANCED = 60
 """So many of the first pictures are glanced at."""
 PROMISING = 0.8
 """A gain at a glance from which a turn is looked at; the best of that many strangers gains 0.6 to 1.4."""
+ENOUGH = 1.5
+"""A gain from which what another turn finds counts: strangers have more chances there, as there are more turns."""
 TURNED_DEPTH = 250
 """So many of the first pictures are looked at in another turn."""
 LESS = 0.5
 """By so much less than another turn's a turn's best gain is taken for that of strangers, and it is left out."""
-TURNS = ((90.0, 180.0, 270.0), (45.0, 135.0, 225.0, 315.0))
-"""What is tried, one after the other till something is found."""
+TURNS = ((2.5, (90.0, 180.0, 270.0)), (2.0, (45.0, 135.0, 225.0, 315.0)))
+"""What is tried, one after the other, where nothing has gained so much. The best of hundreds of strangers gains 1 to 2.
+
+Between the quarters points that were taken in one of them still find a little, and it takes a picture more to try.
+"""
 
 
 Turned = Callable[[float, bool], QueryPoints]
@@ -73,8 +76,8 @@ def look_at_all(asked: int, crop: CropPoints, kept: Kept, on_step: OnStep) -> li
 def _turned(upright: Look, turned: Turned, kept: Kept, on_step: OnStep) -> list[Look]:
     """The look, and those in other turns as long as nothing is sure; of them those that find most."""
     looks, few = [upright], kept.first(GLANCED)
-    for turns in TURNS:
-        if max(look.best for look in looks) >= SURE:
+    for sure, turns in TURNS:
+        if max(look.best for look in looks) >= sure:
             break
         promised: list[tuple[float, QueryPoints]] = []
         for turn in turns:
@@ -83,7 +86,8 @@ def _turned(upright: Look, turned: Turned, kept: Kept, on_step: OnStep) -> list[
             promised.append((glance(points, few.points, few.sizes, few.side), points))
         most, points = max(promised, key=lambda each: each[0])
         if most >= PROMISING:
-            looks.append(_look(upright.asked, points, kept, TURNED_DEPTH))
+            look = _look(upright.asked, points, kept, TURNED_DEPTH)
+            looks += [look] if look.best >= ENOUGH else []
     most = max(look.best for look in looks)
     return [look for look in looks if look.best >= most - LESS]
 
