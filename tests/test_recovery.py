@@ -55,7 +55,7 @@ def drop_everything(engine):
 
 
 def found(client, image_id=5):
-    answer = client.post("/api/search", data={"image_id": image_id, "top": 12, "refine": 0})
+    answer = client.post("/api/search", data={"image_id": image_id, "top": 12, "refine": 0, "depth": 0})
     assert answer.status_code == 200, answer.text
     return [result["image"] for result in answer.json()["results"]]
 

@@ -52,7 +52,9 @@ class Refinement:
         boxes = np.array([candidate.box for candidate in candidates]).reshape(-1, 4)
         maps, scores = [candidate.map for candidate in candidates], [candidate.score for candidate in candidates]
         found: list[FoundBox | None] = []
-        for finer in Refiner(query, self.encoder, self.recipe, self.on_step).refine(pictures, boxes, maps, scores):
+        others = np.array([view.regions_of(each)[each.region] for each in candidates]).reshape(-1, 4)
+        refiner = Refiner(query, self.encoder, self.recipe, self.on_step)
+        for finer in refiner.refine(pictures, boxes, maps, scores, others):
             found.append(finer)
             if self.on_progress:
                 self.on_progress(len(found), len(candidates))

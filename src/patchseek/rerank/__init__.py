@@ -77,12 +77,13 @@ class Refiner:
         regions: Boxes,
         maps: Sequence[NDArray[np.float64] | None] | None = None,
         before: Sequence[float] | None = None,
+        others: Boxes | None = None,
     ) -> Iterator[FoundBox | None]:
         """A finer box for each picture, starting from its region (N, 4), in order; None for None, and where the encoder
         answers with nothing but what is no number.
 
         maps: where the query lies in each, (2, 3) from shares of its sides to shares of the picture's, as far as known.
-        before: the scores that the pictures come with.
+        before: the scores that the pictures come with. others (N, 4): further boxes that are tried beside the regions.
         Batches are filled across CHUNK pictures, and no more of them are held at once.
         """
         left, known, scores = iter(pictures), maps or [None] * len(regions), np.array(before or [0.0] * len(regions))
@@ -91,7 +92,8 @@ class Refiner:
             here = {i: picture for i, picture in enumerate(part) if picture is not None}
             rows = [start + i for i in here]
             chosen = [known[row] for row in rows]
-            found = self._refine(list(here.values()), regions[rows], chosen, scores[rows]) if here else []
+            more = None if others is None else others[rows]
+            found = self._refine(list(here.values()), regions[rows], chosen, scores[rows], more) if here else []
             refined = dict(zip(here, found, strict=True))
             yield from (refined.get(i) for i in range(len(part)))
 
@@ -163,12 +165,20 @@ class Refiner:
         regions: Boxes,
         maps: Sequence[NDArray[np.float64] | None],
         before: NDArray[np.float64],
+        others: Boxes | None,
     ) -> list[FoundBox | None]:
         starts = of_boxes(regions)
         for i, (known, picture) in enumerate(zip(maps, pictures, strict=True)):
             if known is not None and turn(known, picture.width, picture.height) > self.recipe.least_turn:
                 starts[i] = known
-        best = self._best(pictures, list(starts[:, None]))
+        tried = list(starts[:, None])
+        if others is not None:  # what points say may be wrong, and what patches say is then not to be lost
+            differ = (others != regions).any(axis=1) | (starts != of_boxes(regions)).any(axis=(1, 2))
+            tried = [
+                np.concatenate([m, of_boxes(o[None])]) if d else m
+                for m, o, d in zip(tried, others, differ, strict=True)
+            ]
+        best = self._best(pictures, tried)
         n_likely = len(pictures)
         if any(known is not None for known in maps):  # else the order says too little of who is likely
             n_likely = int(np.ceil(self.recipe.looked_around * n_likely))
