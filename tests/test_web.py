@@ -510,6 +510,7 @@ def test_results_are_exported_in_four_forms(open_page, home):
 
 def test_an_allowed_folder_is_added_with_live_progress_and_its_failures_are_told(open_page):
     page = open_page("#collection")
+    page.wait_for_selector("#folders button")
     page.evaluate(
         """() => {
             document.querySelector("#folders button").click();
