@@ -191,7 +191,7 @@ def test_indexes_may_be_deleted_or_replaced_at_any_time(client, server_collectio
         assert found(client) == expected
         assert [
             m.image.path
-            for m in Collection.open(server_collection.path, encoder=TinyEncoder()).search(5, refine=0, top=12)
+            for m in Collection.open(server_collection.path, encoder=TinyEncoder()).search(5, refine=0, depth=0, top=12)
         ] == expected
 
 
