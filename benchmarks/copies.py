@@ -27,7 +27,7 @@ from patchseek.datasets import Dataset, open_dataset
 from patchseek.images import read
 from patchseek.indexes import open_index
 from patchseek.rank import FITTING
-from patchseek.rerank import Refiner, need
+from patchseek.rerank import Refiner, need, of_boxes
 from patchseek.search import encode_query
 
 Picture = Image.Image
@@ -109,7 +109,7 @@ def fits(data: Dataset, paths: list[Path], chosen: dict[str, str], collection: C
                 places.append(("strangers", read(by_stem[stem], need=need(encoder)), np.array(match.box)))
                 break
         kinds, pictures, starts = zip(*places, strict=True)
-        for kind, box in zip(kinds, refiner.refine(pictures, np.array(starts)), strict=True):
+        for kind, box in zip(kinds, refiner.refine(pictures, of_boxes(np.array(starts))[:, None]), strict=True):
             if box:
                 values[kind].append(box.fit)
     return {kind: [round(float(v), 3) for v in np.quantile(found, (0.1, 0.5, 0.9))] for kind, found in values.items()}

@@ -16,7 +16,7 @@ from patchseek.encoders._torch_network import TorchNetwork
 from patchseek.errors import DeviceFailed, EncoderError
 from patchseek.patches import LATE_BYTES, Feed, Uncut, crop, cut, joined
 from patchseek.regions import Pyramid
-from patchseek.rerank import Refiner
+from patchseek.rerank import Refiner, of_boxes
 from patchseek.search import encode_query
 
 from .contract_encoder import cosines
@@ -131,7 +131,7 @@ def test_refinement_finds_the_same_boxes_whoever_cuts(encoders):
     boxes = []
     for encoder in encoders:
         query = encode_query(picture, encoder, (0.3, 0.2, 0.7, 0.8))
-        (found,) = Refiner(query, encoder).refine([picture], np.array([(0.25, 0.25, 0.75, 0.75)]))
+        (found,) = Refiner(query, encoder).refine([picture], [of_boxes(np.array([(0.25, 0.25, 0.75, 0.75)]))])
         boxes.append(found.box)
     assert np.abs(np.subtract(*boxes)).max() < 0.05
 

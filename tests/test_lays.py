@@ -14,7 +14,7 @@ from patchseek.lays import TURNED, UPRIGHT, Lay, lays_of
 from patchseek.points import QueryPoints
 from patchseek.rank import _turned_looks as looks
 from patchseek.rank import best_lays
-from patchseek.rank._laid import HANDICAP, laid_in
+from patchseek.rank._laid import HANDICAP
 from patchseek.search import CropPoints, Query, encode_query, encode_words, join
 
 from .conftest import blot
@@ -126,8 +126,7 @@ def test_of_all_lays_each_picture_stands_once_as_its_best_lay_has_it_turned_ones
 def test_a_turned_find_says_how_the_query_lies_in_its_region():
     (hit,) = best_lays(Hits(*(np.array([[value]]) for value in (3, 0)), np.float32([[0.7]])), [Lay(90)])
     found = hit.candidate("name", (400, 200), (0.5, 0.0, 1.0, 1.0))
-    assert found.outline == ((0.5, 1.0), (0.5, 0.0), (1.0, 0.0), (1.0, 1.0)), "its upper left corner is down there"
-    assert laid_in((0.0, 0.0, 1.0, 1.0), UPRIGHT) == pytest.approx(np.eye(2, 3))
+    assert (found.lay, found.map) == (Lay(90), None), "no more than a guess"
 
 
 @pytest.fixture

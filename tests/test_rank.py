@@ -10,7 +10,9 @@ import patchseek as ps
 from patchseek import answers
 from patchseek.confidence import Background
 from patchseek.images import Picture
+from patchseek.lays import Lay
 from patchseek.rank import Candidate, Refinement, closer_looks, rank
+from patchseek.rank._refinement import _starts
 from patchseek.regions import Pyramid
 from patchseek.search import Query, encode_query
 
@@ -146,6 +148,27 @@ def test_refinement_starts_from_the_map_of_the_step_before(tiny):
     (by_map,) = rank(query, view, [Laid(upside_down), Refinement(1, tiny)], 1)
     assert by_map.finer.likeness > by_box.finer.likeness + 0.1
     assert by_map.finer.outline == ((1, 1), (0, 1), (0, 0), (1, 0))
+
+
+TURNED_30 = np.array([[0.3, 0.2, 0.1], [-0.17, 0.35, 0.4]])
+"""The query's upper edge falls by 23 degrees in a picture of 64 x 48."""
+TURNED_5 = np.array([[0.3, 0.0, 0.1], [0.03, 0.3, 0.4]])
+
+
+@pytest.mark.parametrize(
+    ("changes", "maps"),
+    [
+        ({}, [[[1, 0, 0], [0, 1, 0]]]),
+        ({"box": CORNER}, [[[0.5, 0, 0.5], [0, 0.5, 0.5]], [[1, 0, 0], [0, 1, 0]]]),
+        ({"map": TURNED_30}, [TURNED_30, [[1, 0, 0], [0, 1, 0]]]),
+        ({"map": TURNED_5, "box": CORNER}, [[[0.5, 0, 0.5], [0, 0.5, 0.5]], [[1, 0, 0], [0, 1, 0]]]),
+        ({"lay": Lay(180)}, [[[1, 0, 0], [0, 1, 0]], [[-1, 0, 1], [0, -1, 1]]]),
+    ],
+    ids=["its region", "another box", "a turned map", "a map that hardly turns", "a region that is like it turned"],
+)
+def test_what_points_say_is_tried_first_and_what_patches_say_beside_it(changes, maps):
+    tried = _starts(replace(candidate("a", 0.9), **changes), shelf())
+    np.testing.assert_allclose(tried, maps, atol=1e-12)
 
 
 def test_a_picture_that_cannot_be_opened_keeps_its_box_and_falls_as_the_others_do(tiny):

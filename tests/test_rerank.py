@@ -160,7 +160,7 @@ def test_refined_scores_tell_the_thing_from_another_with_the_same_parts(embedded
     ]
     query = encode_query(as_picture(cat), embedded)
     regions = np.tile([0.3, 0.25, 0.7, 0.75], (2, 1))
-    same, shuffled = Refiner(query, embedded).refine(pictures, regions)
+    same, shuffled = Refiner(query, embedded).refine(pictures, of_boxes(regions)[:, None])
     assert same.evidence > 1.5 > 1.3 > shuffled.evidence
     assert same.score > shuffled.score
 
@@ -186,7 +186,7 @@ def test_the_box_of_an_object_across_cells_is_found(embedded, place):
     truth = [x / 640, y / 480, (x + 150) / 640, (y + 110) / 480]
     grid = Pyramid().boxes
     region = grid[int((embedded.encode(crop(picture, grid, embedded.feed)) @ query.feature).argmax())]
-    refined = next(Refiner(query, embedded).refine([picture], region[None]))
+    refined = next(Refiner(query, embedded).refine([picture], [of_boxes(region[None])]))
     assert iou([refined.box], [truth])[0, 0] > max(0.55, 0.1 + iou([region], [truth])[0, 0])
 
 
@@ -198,7 +198,7 @@ def test_an_encoder_without_cells_refines_by_patches_alone(tiny):
     assert query.cells == ()
     grid = Pyramid().boxes
     likeness = tiny.encode(crop(picture, grid, tiny.feed)) @ query.feature
-    refined = next(Refiner(query, tiny).refine([picture], grid[likeness.argmax()][None]))
+    refined = next(Refiner(query, tiny).refine([picture], [of_boxes(grid[likeness.argmax()][None])]))
     assert refined.score > likeness.max()
     patch = crop(picture, [refined.box], tiny.feed)
     assert refined.score == pytest.approx(float((tiny.encode(patch) @ query.feature)[0]), abs=1e-6)
@@ -209,16 +209,16 @@ def test_pictures_that_are_not_there_keep_their_place_and_chunks_change_nothing(
     regions = np.tile(Pyramid().boxes[5], (6, 1))
     refiner = Refiner(encode_query(pictures[2], tiny), tiny, Recipe(blind_steps=()))
     asked = [*pictures[:3], None, *pictures[3:]]
-    whole = list(refiner.refine(asked, regions))
+    whole = list(refiner.refine(asked, of_boxes(regions)[:, None]))
     assert [found is None for found in whole] == [False] * 3 + [True] + [False] * 2
     monkeypatch.setattr("patchseek.rerank.CHUNK", 2)
-    for one, other in zip(refiner.refine(asked, regions), whole, strict=True):
+    for one, other in zip(refiner.refine(asked, of_boxes(regions)[:, None]), whole, strict=True):
         if one is None or other is None:
             assert one is other
             continue
         assert one.box == other.box
         assert (one.score, one.evidence) == pytest.approx((other.score, other.evidence), abs=1e-6)
-    assert list(refiner.refine([], np.empty((0, 4)))) == []
+    assert list(refiner.refine([], [])) == []
 
 
 def test_all_copies_in_a_picture_are_found_and_nothing_else(embedded):

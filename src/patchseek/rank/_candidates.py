@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from ..boxes import Boxes
 from ..images import Picture
+from ..lays import UPRIGHT, Lay
 from ..rerank import outlines
 from ..search import FoundBox, PartnerPoints, Query
 from ..store import Snapshot
@@ -38,6 +39,8 @@ class Candidate(Generic[T]):
     # larger is better; what the last step that looked at it gave, to be compared among as many `looks` alone
     evidence: Mapping[str, float]
     # by kind, larger is surer; what a later step knows better stands in place of what it was made from
+    lay: Lay = UPRIGHT
+    # in which the query is like that region
     map: NDArray[np.float64] | None = None
     # (2, 3) takes (x, y, 1), shares of the query's sides, to shares of the picture's sides; None where nobody knows
     partners: PartnerPoints | None = None

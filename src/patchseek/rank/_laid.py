@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from ..indexes import Hits
 from ..lays import UPRIGHT, Lay
@@ -25,9 +24,9 @@ class LaidHit:
 
     def candidate(self, picture: T, size: tuple[int, int], box: tuple[float, float, float, float]) -> Candidate[T]:
         """It as a candidate. box: that of its region."""
-        likeness, known = self.likeness, None if self.lay == UPRIGHT else laid_in(box, self.lay)
+        likeness = self.likeness
         kinds = {LIKENESS: likeness}
-        return Candidate(picture, size, self.position, self.region, likeness, box, likeness, kinds, known)
+        return Candidate(picture, size, self.position, self.region, likeness, box, likeness, kinds, self.lay)
 
 
 def best_lays(hits: Hits, lays: Sequence[Lay]) -> list[LaidHit]:
@@ -46,10 +45,3 @@ def best_lays(hits: Hits, lays: Sequence[Lay]) -> list[LaidHit]:
         order.tolist(), positions[order].tolist(), regions[order].tolist(), scores[order].tolist(), strict=True
     )
     return [LaidHit(position, region, score, lays[row // n]) for row, position, region, score in columns]
-
-
-def laid_in(box: tuple[float, float, float, float], lay: Lay) -> NDArray[np.float64]:
-    """The map (2, 3) from shares of the query's sides to the picture's, where it fills a box, so laid."""
-    x0, y0, x1, y1 = box
-    placed: NDArray[np.float64] = np.array([[x1 - x0, 0], [0, y1 - y0]]) @ lay.map + np.array([[0, 0, x0], [0, 0, y0]])
-    return placed

@@ -8,7 +8,8 @@ import numpy as np
 from ..encode import OnProgress, map_ahead
 from ..encoders import Encoder
 from ..images import Picture
-from ..rerank import OnStep, Recipe, Refiner, go_on, need
+from ..lays import UPRIGHT
+from ..rerank import Maps, OnStep, Recipe, Refiner, composed, go_on, need, of_boxes, turn
 from ..search import FoundBox, Query
 from ._candidates import LIKENESS, Candidate, T, View
 
@@ -18,6 +19,8 @@ COLOUR = "colour"
 """A kind of evidence: how alike the colours of a refined box and of the query are, in [0, 1]."""
 _BEFORE = 0.18
 # weight of the score that a candidate came with, beside what its pixels gave
+_LEAST_TURN = 7.0
+# degrees from which a map that turns is followed; less is seldom told from nothing
 _USUAL = Recipe()
 
 
@@ -49,16 +52,30 @@ class Refinement:
             return view.open(candidate, side)
 
         pictures = map_ahead(opened, candidates, 2, 8)
-        boxes = np.array([candidate.box for candidate in candidates]).reshape(-1, 4)
-        maps, scores = [candidate.map for candidate in candidates], [candidate.score for candidate in candidates]
-        found: list[FoundBox | None] = []
-        others = np.array([view.regions_of(each)[each.region] for each in candidates]).reshape(-1, 4)
+        starts, scores = [_starts(each, view) for each in candidates], [each.score for each in candidates]
+        known = any(each.map is not None for each in candidates)  # else the order says too little of who is likely
         refiner = Refiner(query, self.encoder, self.recipe, self.on_step)
-        for finer in refiner.refine(pictures, boxes, maps, scores, others):
+        found: list[FoundBox | None] = []
+        for finer in refiner.refine(pictures, starts, scores if known else None):
             found.append(finer)
             if self.on_progress:
                 self.on_progress(len(found), len(candidates))
         return found
+
+
+def _starts(candidate: Candidate[T], view: View[T]) -> Maps:
+    """Where (n, 2, 3) the query may lie, the likeliest first. What points say may be wrong: what patches say is tried
+    beside it, so that it is not lost, as the region is and as the query would lie in it."""
+    box, region = (
+        of_boxes(np.array([each]))[0] for each in (candidate.box, view.regions_of(candidate)[candidate.region])
+    )
+    is_turned = candidate.map is not None and turn(candidate.map, *candidate.size) > _LEAST_TURN
+    tried = [candidate.map if candidate.map is not None and is_turned else box]
+    if is_turned or (box != region).any():
+        tried.append(region)
+    if candidate.lay != UPRIGHT:
+        tried.append(composed(region, candidate.lay.map))
+    return np.stack(tried)
 
 
 def evidence_of(found: FoundBox) -> dict[str, float]:

@@ -1,7 +1,7 @@
 """Finer boxes, and a better order, for the first pictures of a ranked list. Changes no index and trains nothing.
 
-Where something said before how the query lies in a picture, the patch is cut out so, turned back. Else, and where its
-details do not fit well, the neighbourhood of the picture's box is looked at once, at higher resolution: every
+Of each picture the places are tried that something said before, cut out as the query is said to lie there, turned back.
+Where details do not fit well, the neighbourhood of the likeliest place is looked at once, at higher resolution: every
 rectangle of its map is compared with the query, and the best few are encoded as patches of their own. Then patches are
 moved to where their details say that the whole lies, turned and slanted as need be, until that helps no more. What a
 patch scores is its likeness to the query as a whole, and how far the two agree part by part: likeness alone prefers
@@ -29,8 +29,12 @@ from ._colours import colour_likeness
 from ._cutting import cut_out
 from ._geometry import fit, locate
 from ._looks import Best, Looks
-from ._maps import Maps, around, composed, enclosing, of_boxes, turn, within
+from ._maps import Maps as Maps
+from ._maps import around, enclosing, within
+from ._maps import composed as composed
+from ._maps import of_boxes as of_boxes
 from ._maps import outlines as outlines
+from ._maps import turn as turn
 from ._neighbourhoods import propose, surround
 from ._recipe import Recipe as Recipe
 
@@ -54,6 +58,7 @@ CHUNK = 32
 _GAP = 1.25  # see `crop`: what is tried a hundred times is cut roughly
 _SAME_COPY = 0.5  # a box that lies by more than this in a better one, or holds as much of it, is the same copy
 _THINNEST = 0.01  # share of a picture's side that a box must have: what lies beyond the picture is clipped away
+_NO_BOXES: Boxes = np.empty((0, 4))
 _OVERSIZE = 4  # patches a side that a picture is read at: what the boxes of a deep pyramid need
 
 
@@ -72,28 +77,22 @@ class Refiner:
     on_step: OnStep = go_on
 
     def refine(
-        self,
-        pictures: Iterable[Picture | None],
-        regions: Boxes,
-        maps: Sequence[NDArray[np.float64] | None] | None = None,
-        before: Sequence[float] | None = None,
-        others: Boxes | None = None,
+        self, pictures: Iterable[Picture | None], starts: Sequence[Maps], before: Sequence[float] | None = None
     ) -> Iterator[FoundBox | None]:
-        """A finer box for each picture, starting from its region (N, 4), in order; None for None, and where the encoder
-        answers with nothing but what is no number.
+        """A finer box for each picture, in order; None for None, and where the encoder answers with nothing but what is
+        no number.
 
-        maps: where the query lies in each, (2, 3) from shares of its sides to shares of the picture's, as far as known.
-        before: the scores that the pictures come with. others (N, 4): further boxes that are tried beside the regions.
+        starts: of each picture maps (n, 2, 3) that are tried, n > 0, the likeliest first: its neighbourhood is what may
+        be looked at. before: the scores that the pictures come with, where they tell who is likely to hold the object.
         Batches are filled across CHUNK pictures, and no more of them are held at once.
         """
-        left, known, scores = iter(pictures), maps or [None] * len(regions), np.array(before or [0.0] * len(regions))
-        for start in range(0, len(regions), CHUNK):
+        left = iter(pictures)
+        for start in range(0, len(starts), CHUNK):
             part = list(islice(left, CHUNK))
             here = {i: picture for i, picture in enumerate(part) if picture is not None}
             rows = [start + i for i in here]
-            chosen = [known[row] for row in rows]
-            more = None if others is None else others[rows]
-            found = self._refine(list(here.values()), regions[rows], chosen, scores[rows], more) if here else []
+            scores = None if before is None else np.array([before[row] for row in rows])
+            found = self._refine(list(here.values()), [starts[row] for row in rows], scores) if here else []
             refined = dict(zip(here, found, strict=True))
             yield from (refined.get(i) for i in range(len(part)))
 
@@ -160,32 +159,12 @@ class Refiner:
         return likeness
 
     def _refine(
-        self,
-        pictures: Sequence[Picture],
-        regions: Boxes,
-        maps: Sequence[NDArray[np.float64] | None],
-        before: NDArray[np.float64],
-        others: Boxes | None,
+        self, pictures: Sequence[Picture], starts: Sequence[Maps], before: NDArray[np.float64] | None
     ) -> list[FoundBox | None]:
-        starts = of_boxes(regions)
-        for i, (known, picture) in enumerate(zip(maps, pictures, strict=True)):
-            if known is not None and turn(known, picture.width, picture.height) > self.recipe.least_turn:
-                starts[i] = known
-        tried = list(starts[:, None])
-        if others is not None:  # what points say may be wrong, and what patches say is then not to be lost
-            differ = (others != regions).any(axis=1) | (starts != of_boxes(regions)).any(axis=(1, 2))
-            tried = [
-                np.concatenate([m, of_boxes(o[None])]) if d else m
-                for m, o, d in zip(tried, others, differ, strict=True)
-            ]
-        best = self._best(pictures, tried)
-        n_likely = len(pictures)
-        if any(known is not None for known in maps):  # else the order says too little of who is likely
-            n_likely = int(np.ceil(self.recipe.looked_around * n_likely))
-        doubtful = self._doubtful(best, before, n_likely)
-        proposed = self._look_around(
-            [pictures[i] for i in doubtful.tolist()], regions[doubtful], self.recipe.n_proposed, 0.5
-        )
+        best = self._best(pictures, starts)
+        doubtful = self._doubtful(best, before)
+        regions = clip(around(np.stack([starts[i][0] for i in doubtful.tolist()]))) if len(doubtful) else _NO_BOXES
+        proposed = self._look_around([pictures[i] for i in doubtful.tolist()], regions, self.recipe.n_proposed, 0.5)
         self._try(pictures, best, doubtful, [of_boxes(boxes) for boxes in proposed])
         self._improve(pictures, best, -(-len(pictures) // 2))
         n_lost = int(np.isneginf(best.scores).sum())
@@ -194,11 +173,15 @@ class Refiner:
             _log.warning("the encoder %s has no numbers for %d pictures looked at more closely", name, n_lost)
         return [found if np.isfinite(found.score) else None for found in self._finish(pictures, best)]
 
-    def _doubtful(self, best: Best, before: NDArray[np.float64], n: int) -> NDArray[np.intp]:
-        """Which of the n likeliest pictures may hold the object in a better place than where it was looked for."""
+    def _doubtful(self, best: Best, before: NDArray[np.float64] | None) -> NDArray[np.intp]:
+        """Which pictures may hold the object in a better place than where it was looked for: of the likeliest, those
+        whose details fit poorly; of all, where nothing tells who is likely."""
         if not self._has_cells:
             return np.zeros(0, np.intp)
-        likely = np.argsort(-(best.scores + self.recipe.before * before), kind="stable")[:n]
+        likely = np.arange(len(best.scores))
+        if before is not None:
+            order = np.argsort(-(best.scores + self.recipe.before * before), kind="stable")
+            likely = order[: int(np.ceil(self.recipe.looked_around * len(order)))]
         return likely[self._fits(best)[likely] < self.recipe.sure]
 
     def _try(
@@ -240,7 +223,7 @@ class Refiner:
         """The boxes (<= n, 4) most alike the query that one pass over each region's neighbourhood finds; maybe none."""
         encoder = self.encoder
         if not isinstance(encoder, CellEncoder) or not self._has_cells or not len(pictures):
-            return [np.empty((0, 4))] * len(pictures)
+            return [_NO_BOXES] * len(pictures)
         power, target = encoder.power, self.query.feature
         if power is None:
             cells = np.concatenate([own.coarse.reshape(-1, own.coarse.shape[-1]) for own in self.query.cells])
@@ -253,7 +236,7 @@ class Refiner:
         maps = encoder.encode_map(seen)
         finite = [bool(np.isfinite(each).all()) for each in maps]
         found = self._in_threads(
-            lambda i: propose(maps[i], power, target, n, max_iou)[0] if finite[i] else np.empty((0, 4)), indices
+            lambda i: propose(maps[i], power, target, n, max_iou)[0] if finite[i] else _NO_BOXES, indices
         )
         low, sides = windows[:, :2], windows[:, 2:] - windows[:, :2]
         return [clip(np.tile(low[i], 2) + boxes * np.tile(sides[i], 2)) for i, boxes in enumerate(found)]

@@ -12,12 +12,10 @@ class Recipe:
     sure: float = 0.2
     # fit of details from which a first box is so good that its neighbourhood is not looked at
     looked_around: float = 0.8
-    # share of the pictures, those most likely to hold the object, whose neighbourhoods are looked at at most; all where
-    # nothing is known of how the query lies in any
+    # share of the pictures, those likeliest to hold the object, whose neighbourhoods are looked at at most; all where
+    # nothing tells who is likely
     before: float = 0.2
     # weight there of the score that a picture came with
-    least_turn: float = 7.0
-    # degrees from which a map that turns is followed; less is seldom told from nothing
     turns: int = 2
     # how often patches are moved to where the details of the best say, in the better half of the pictures
     blind_steps: tuple[float, ...] = (0.3, 0.15, 0.08)
