@@ -9,10 +9,9 @@ from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
 from .._ties import in_order
-from ..boxes import Boxes, to_pixels
+from ..boxes import Boxes
 from ..datasets import Dataset, Place
 from ..encoders import Features
 from ..images import Picture, read
@@ -44,15 +43,15 @@ class Asked:
         return self.gallery.snapshot
 
     def find(self, query: Query, n: int) -> list[Candidate[str]]:  # noqa: ARG002  both were known when it was asked
-        """See View: all that was found, under each name that a picture has. Scores are rounded to 6 places, boxes to
-        whole pixels: so a results file has them."""
+        """See View: all that was found, under each name that a picture has. Scores are rounded to 6 places: so a
+        results file has them."""
         gallery = self.gallery
         found: list[Candidate[str]] = []
         for hit in best_lays(self.hits, self.lays):
             size = gallery.sizes[hit.position]
-            box = _in_pixels(gallery.store.settings.pyramid.boxes_of(*size)[hit.region], *size)
+            x0, y0, x1, y1 = gallery.store.settings.pyramid.boxes_of(*size)[hit.region].tolist()
             rounded = replace(hit, likeness=round(hit.likeness, 6))
-            found += [rounded.candidate(name, size, box) for name in gallery.ids[hit.position]]
+            found += [rounded.candidate(name, size, (x0, y0, x1, y1)) for name in gallery.ids[hit.position]]
         order = in_order([each.picture for each in found], [each.score for each in found])
         return [found[i] for i in order]
 
@@ -64,12 +63,6 @@ class Asked:
         """See View. Raises ImageError, DatasetError: a figure over a part of a benchmark would not be comparable."""
         there = self.files[candidate.picture]
         return read(there if isinstance(there, Path) else there.content(), need=need, name=str(there))
-
-
-def _in_pixels(box: NDArray[np.float64], width: int, height: int) -> tuple[float, float, float, float]:
-    """The box with its edges at whole pixels, still x0 y0 x1 y1 in [0, 1]."""
-    x, y, w, h = to_pixels(box, width, height)
-    return x / width, y / height, (x + w) / width, (y + h) / height
 
 
 def ask(
