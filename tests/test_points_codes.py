@@ -16,13 +16,13 @@ from patchseek.images import read
 from patchseek.points import (
     POINT_BYTES,
     Points,
+    QueryPoints,
     decode,
     encode,
     find_points,
     identify,
+    on_axes,
     open_network,
-    read_levels,
-    weigh,
 )
 from patchseek.points._codebook import open_codebook
 
@@ -50,22 +50,35 @@ def photograph():
     return find_points(read(DATA / "logo.png"), 800)
 
 
+def whole(points):
+    """Decoded points with all 64 numbers of their descriptors."""
+    return Points(points.places, points.descriptors @ open_codebook().axes.T)
+
+
+def asked(points):
+    """Points as those of a query."""
+    n = len(points)
+    return QueryPoints(points.places, points.descriptors, np.zeros(n), np.full(n, 256.0), 1.0)
+
+
 def test_random_points_that_lie_on_the_levels_are_the_same_after_coding():
     points = decode(random_codes(5000))
-    again = decode(encode(points))
+    again = decode(encode(whole(points)))
     assert np.array_equal(again.places, points.places)
     assert np.array_equal(again.descriptors, points.descriptors)
 
 
 def test_a_comparison_of_coded_with_uncoded_points_is_exact_on_them():
-    query, picture = decode(random_codes(300, seed=1)), decode(random_codes(800, seed=2))
-    before = query.descriptors @ picture.descriptors.T
-    assert np.array_equal(query.descriptors @ decode(encode(picture)).descriptors.T, before)
+    query, picture = whole(decode(random_codes(300, seed=1))), decode(random_codes(800, seed=2))
+    before = on_axes(asked(query)).descriptors @ picture.descriptors.T
+    assert np.array_equal(on_axes(asked(query)).descriptors @ decode(encode(whole(picture))).descriptors.T, before)
+    by_hand = query.descriptors.astype(np.float64) @ whole(picture).descriptors.T
+    assert np.abs(before - by_hand).max() < 1e-4 * np.abs(by_hand).max()
 
 
 def test_random_bytes_are_the_same_after_reading_and_writing():
     codes = random_codes(5000)
-    assert np.array_equal(encode(decode(codes)), codes)
+    assert np.array_equal(encode(whole(decode(codes))), codes)
 
 
 def test_a_place_comes_back_within_half_a_step_of_1_in_4096():
@@ -86,12 +99,13 @@ def test_the_bytes_after_it_are_words_of_three_levels_lowest_byte_first():
     """Word 0 is 0b100001_000010_0011: level 33 of axis 0, 2 of axis 16 and 3 of axis 32."""
     codes = np.zeros((1, POINT_BYTES), np.uint8)
     codes[0, 3:5] = 0b00100011, 0b10000100
-    levels = read_levels([codes]).levels[0]
+    book = open_codebook()
+    levels = np.rint((decode(codes).descriptors[0] - book.floors) / book.steps)
     assert {axis: level for axis, level in enumerate(levels.tolist()) if level} == {0: 33, 16: 2, 32: 3}
 
 
 def test_points_of_a_picture_keep_their_likeness(photograph):
-    decoded = decode(encode(photograph)).descriptors
+    decoded = whole(decode(encode(photograph))).descriptors
     lengths = np.linalg.norm(decoded, axis=1)
     cosines = (photograph.descriptors * decoded).sum(axis=1) / lengths
     assert cosines.mean() > 0.995
@@ -99,32 +113,16 @@ def test_points_of_a_picture_keep_their_likeness(photograph):
     assert abs(lengths - 1).max() < 0.04
 
 
-def test_levels_weighed_are_the_inner_products_with_what_is_decoded(photograph):
-    codes = encode(photograph)
-    weights, offsets = weigh(photograph.descriptors[::7])
-    levels = read_levels([codes]).levels
-    expected = photograph.descriptors[::7].astype(np.float64) @ decode(codes).descriptors.T
-    assert np.abs(weights @ levels.T + offsets[:, None] - expected).max() < 1e-5
+def test_a_query_is_compared_with_decoded_points_as_with_all_of_their_numbers(photograph):
+    query, decoded = asked(photograph).chosen(np.arange(0, len(photograph), 7)), decode(encode(photograph))
+    expected = query.descriptors.astype(np.float64) @ whole(decoded).descriptors.T
+    assert np.abs(on_axes(query).descriptors @ decoded.descriptors.T - expected).max() < 1e-5
 
 
-def test_of_several_pictures_each_has_its_own_and_its_strongest_come_first():
-    pictures = [random_codes(n, seed=n) for n in (5, 0, 5000, 3)]
-    everything, few = read_levels(pictures), read_levels(pictures, 4)
-    assert everything.starts.tolist() == [0, 5, 5, 5005, 5008]
-    assert few.starts.tolist() == [0, 4, 4, 8, 11]
-    for i, codes in enumerate(pictures):
-        assert np.array_equal(everything.places[everything.starts[i] : everything.starts[i + 1]], decode(codes).places)
-        alone = read_levels([codes]).levels
-        assert np.array_equal(everything.levels[everything.starts[i] : everything.starts[i + 1]], alone)
-        assert np.array_equal(few.levels[few.starts[i] : few.starts[i + 1]], alone[:4])
-
-
-def test_no_points_are_no_bytes_and_no_pictures_no_points():
+def test_no_points_are_no_bytes():
     nothing = encode(points_at(np.empty((0, 2))))
     assert nothing.shape == (0, POINT_BYTES)
-    assert decode(nothing).descriptors.shape == (0, 64)
-    assert read_levels([]).starts.tolist() == [0]
-    assert read_levels([]).levels.shape == (0, 48)
+    assert decode(nothing).descriptors.shape == (0, 48)
 
 
 def test_what_is_kept_may_be_read_only_and_mapped(tmp_path):
@@ -176,11 +174,6 @@ def test_what_is_no_code_is_refused(codes, found):
 def test_what_are_no_points_is_refused(part, values, found):
     with pytest.raises(PatchseekError, match=found):
         encode(replace(points_at([[0, 0], [1, 1]]), **{part: values}))
-
-
-def test_less_than_no_points_of_a_picture_are_refused():
-    with pytest.raises(PatchseekError, match="n_most must be 0 or more, found -1"):
-        read_levels([random_codes(3)], -1)
 
 
 def test_points_of_another_codebook_network_number_or_size_are_others():

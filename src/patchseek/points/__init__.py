@@ -8,7 +8,7 @@ _identity: what stored points say they are
 """
 
 from ._agreements import Agreement
-from ._codes import KEPT, Codes, Levels, decode, encode, identify, read_levels, weigh
+from ._codes import KEPT, Codes, decode, encode, identify, on_axes
 from ._extract import MOST, SIDE, SIDES, find_points, find_points_of
 from ._identity import POINT_BYTES, PointsIdentity
 from ._match import glance, match
@@ -26,7 +26,6 @@ __all__ = [
     "WORTH",
     "Agreement",
     "Codes",
-    "Levels",
     "PointNetwork",
     "Points",
     "PointsIdentity",
@@ -40,7 +39,6 @@ __all__ = [
     "glance",
     "identify",
     "match",
+    "on_axes",
     "open_network",
-    "read_levels",
-    "weigh",
 ]

@@ -1,7 +1,7 @@
 """The codebook by which points become bytes: ships in the package. `tools/export_codebook.py` makes its file.
 
 A descriptor of 64 numbers says what fewer say: it is turned to axes of its own, the strongest are kept, and each is
-rounded to levels that lie evenly. So no table is needed to read it, and an inner product is one of whole numbers.
+rounded to levels that lie evenly. So no table is needed to read it, and points are compared along the axes.
 """
 
 import functools
@@ -56,15 +56,9 @@ class Codebook:
         return rounded
 
     def restore(self, levels: NDArray[np.uint8]) -> NDArray[np.float32]:
-        """Descriptors (n, 64) of levels (n, K), of unit length but for what rounding took or gave."""
-        restored: NDArray[np.float32] = levels.astype(np.float32) @ (self.axes * self.steps).T + self.axes @ self.floors
+        """What levels (n, K) say, (n, K) along the axes; of unit length but for what rounding took or gave."""
+        restored: NDArray[np.float32] = levels * self.steps + self.floors
         return restored
-
-    def weigh(self, descriptors: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-        """Weights (n, K) and offsets (n,) of descriptors (n, 64): levels @ weights + offset is the inner product."""
-        turned: NDArray[np.float32] = descriptors @ self.axes
-        offsets: NDArray[np.float32] = turned @ self.floors
-        return turned * self.steps, offsets
 
 
 @functools.cache

@@ -4,8 +4,7 @@ byte    0            1                       2            3 and 4: a word, lowes
         x, 8 lowest  y, 4 lowest; x, 4 rest  y, 8 rest    a level of each of some axes
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,7 +13,7 @@ from ..errors import PatchseekError
 from ._codebook import DIM, WORD, Codebook, open_codebook
 from ._extract import SIDE
 from ._identity import POINT_BYTES, PointsIdentity
-from ._points import Points
+from ._points import Points, QueryPoints
 
 Codes = NDArray[np.uint8]
 """(n, POINT_BYTES) uint8: points as they are kept, the strongest first."""
@@ -28,20 +27,6 @@ PLACES = 4096
 _PLACE_BYTES = 3
 _LARGEST = 1000.0
 # no number of a descriptor comes near it, and sums of larger ones may be none
-_BLOCK = 4096
-# points that are read at a time: what is read stays in the processor's cache
-
-
-@dataclass(frozen=True, eq=False)
-class Levels:
-    """The points of several pictures, one after the other, as they are compared: see `weigh`."""
-
-    places: NDArray[np.float32]
-    # (N, 2) x, y in [0, 1] of the upright picture
-    levels: NDArray[np.uint8]
-    # (N, K) along the codebook's axes
-    starts: NDArray[np.int64]
-    # (pictures + 1,) where each picture's points begin
 
 
 def identify(n_most: int = KEPT, side: int = SIDE) -> PointsIdentity:
@@ -65,40 +50,26 @@ def encode(points: Points) -> Codes:
 
 
 def decode(codes: Codes) -> Points:
-    """The points (n,) of codes (n, POINT_BYTES). Raises PatchseekError for what is none.
+    """The points (n,) of codes (n, POINT_BYTES), their descriptors (n, K) along the codebook's axes. Raises
+    PatchseekError for what is none.
 
     A place is within half a step, 1/8192 of a side, of what it was. Descriptors are a little shorter than unit length
     on the whole, which keeps their inner products with others what they were; they are not to be stretched.
     """
-    read = read_levels([codes])
-    return Points(read.places, open_codebook().restore(read.levels))
+    if not isinstance(codes, np.ndarray) or codes.dtype != np.uint8 or codes.shape[1:] != (POINT_BYTES,):
+        found = f"{codes.shape} {codes.dtype}" if isinstance(codes, np.ndarray) else type(codes).__name__
+        raise PatchseekError(f"codes of points must be (n, {POINT_BYTES}) uint8, found {found}")
+    book = open_codebook()
+    words = np.ascontiguousarray(codes[:, _PLACE_BYTES:]).view("<u2")
+    return Points(_places(codes), book.restore(_unpack(words, book)))
 
 
-def read_levels(codes: Sequence[Codes], n_most: int | None = None) -> Levels:
-    """The points of several pictures, of each the n_most strongest, or all. Raises PatchseekError for what is none."""
-    if n_most is not None and n_most < 0:
-        raise PatchseekError(f"n_most must be 0 or more, found {n_most}")
-    for each in codes:
-        if not isinstance(each, np.ndarray) or each.dtype != np.uint8 or each.shape[1:] != (POINT_BYTES,):
-            found = f"{each.shape} {each.dtype}" if isinstance(each, np.ndarray) else type(each).__name__
-            raise PatchseekError(f"codes of points must be (n, {POINT_BYTES}) uint8, found {found}")
-    book, chosen = open_codebook(), [each[:n_most] for each in codes]
-    starts = np.concatenate([[0], np.cumsum([len(each) for each in chosen], dtype=np.int64)])
-    every = np.concatenate([np.empty((0, POINT_BYTES), np.uint8), *chosen])
-    places, levels = np.empty((len(every), 2), np.float32), np.empty((len(every), len(book.floors)), np.uint8)
-    for start in range(0, len(every), _BLOCK):
-        block = every[start : start + _BLOCK]
-        places[start : start + _BLOCK] = _places(block)
-        _unpack(np.ascontiguousarray(block[:, _PLACE_BYTES:]).view("<u2"), book, levels[start : start + _BLOCK])
-    return Levels(places, levels, starts)
+def on_axes(query: QueryPoints) -> QueryPoints:
+    """A query's points with descriptors (n, K) along the codebook's axes, to be compared with decoded ones.
 
-
-def weigh(descriptors: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Weights (n, K) and offsets (n,) of descriptors (n, 64) that are looked for, for levels (N, K) of pictures.
-
-    weights @ levels.T + offsets[:, None] are the inner products (n, N) with the decoded descriptors.
+    The axes are at right angles: the inner product of these is that of the whole (n, 64) with what was coded.
     """
-    return open_codebook().weigh(_checked(descriptors, DIM))
+    return replace(query, descriptors=_checked(query.descriptors, DIM) @ open_codebook().axes)
 
 
 def _checked(values: NDArray[np.float32], width: int) -> NDArray[np.float32]:
@@ -126,10 +97,11 @@ def _pack(levels: NDArray[np.uint8], book: Codebook) -> NDArray[np.uint16]:
     return words
 
 
-def _unpack(words: NDArray[np.uint16], book: Codebook, levels: NDArray[np.uint8]) -> None:
-    """Write the levels (n, K) of words (n, n_words) to where they are wanted."""
-    above = WORD
+def _unpack(words: NDArray[np.uint16], book: Codebook) -> NDArray[np.uint8]:
+    """The levels (n, K) of words (n, n_words)."""
+    levels, above = np.empty((len(words), len(book.floors)), np.uint8), WORD
     for i, bits in enumerate(book.bits):
         above -= bits
         part = levels[:, i * book.n_words : (i + 1) * book.n_words]
         np.bitwise_and(words >> above, (1 << bits) - 1, out=part, casting="unsafe")
+    return levels

@@ -54,7 +54,7 @@ class Partners:
 
 
 def find_partners(descriptors: Vectors, pictures: Sequence[Points], strangers: Rows) -> Partners:
-    """The partners of a query's points (n, 64), unit vectors, in each of the pictures.
+    """The partners of a query's points (n, D), unit vectors, in each of the pictures.
 
     strangers: positions of pictures, most of which do not show what is sought, by which the weights are measured.
     """
@@ -92,7 +92,7 @@ class _Nearest:
 
 
 def _compare(descriptors: Vectors, tiles: Vectors, n: int, room: Vectors) -> _Nearest:
-    """Pairs of points of a picture (p, 64) and of the n of a query in tiles; room: memory for the product."""
+    """Pairs of points of a picture (p, D) and of the n of a query in tiles; room: memory for the product."""
     if not len(descriptors):
         none = np.zeros(0, np.intp)
         return _Nearest(none, none, np.zeros(0, np.float32), np.full(n, -1, np.float32))
@@ -105,13 +105,13 @@ def _compare(descriptors: Vectors, tiles: Vectors, n: int, room: Vectors) -> _Ne
 
 
 def _tiles(descriptors: Vectors) -> Vectors:
-    """Descriptors (n, 64), and zeros up to a multiple of _TILE, as columns of tiles (n / _TILE, 64, _TILE)."""
+    """Descriptors (n, D), and zeros up to a multiple of _TILE, as columns of tiles (n / _TILE, D, _TILE)."""
     rows = np.pad(descriptors, ((0, -len(descriptors) % _TILE), (0, 0)))
     return np.ascontiguousarray(rows.reshape(-1, _TILE, rows.shape[1]).transpose(0, 2, 1), dtype=np.float32)
 
 
 def _multiply(descriptors: Vectors, tiles: Vectors, out: Vectors) -> None:
-    """Fill out (p, n) with the product of descriptors (p, 64) and tiles, tile by tile, on this thread alone.
+    """Fill out (p, n) with the product of descriptors (p, D) and tiles, tile by tile, on this thread alone.
 
     OpenBLAS would spread a larger product over threads of its own, which wait for each other several times a
     millisecond: beside our threads, or on a busy machine, that took four times as long.

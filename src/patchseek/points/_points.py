@@ -13,7 +13,7 @@ class Points:
     places: NDArray[np.float32]
     # (n, 2) x, y in [0, 1] of the upright picture
     descriptors: NDArray[np.float32]
-    # (n, 64) of unit length
+    # (n, 64) of unit length; of decoded ones (n, K) along the axes of the codebook, and nearly so
 
     def __len__(self) -> int:
         return len(self.places)
@@ -26,7 +26,7 @@ class QueryPoints:
     places: NDArray[np.float32]
     # (n, 2) x, y in [0, 1] of the box, as it lies in its picture
     descriptors: NDArray[np.float32]
-    # (n, 64) of unit length
+    # (n, 64) of unit length; see also on_axes
     turns: NDArray[np.float32]
     # (n,) degrees, counter-clockwise, by which the box was turned before the point was taken
     scales: NDArray[np.float32]

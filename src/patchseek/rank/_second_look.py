@@ -10,9 +10,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from ..points import WORTH, Agreement, Points, borne_out, decode, gains, identify
+from ..points import WORTH, Agreement, Points, borne_out, decode, gains, identify, on_axes
 from ..rerank import OnStep, go_on
-from ..search import PartnerPoints, Query
+from ..search import CropPoints, PartnerPoints, Query
 from ._candidates import Candidate, T, View
 from ._turned_looks import Kept, Look, look_at_all
 
@@ -36,7 +36,9 @@ class SecondLook:
         self.on_step()
         positions = np.array([candidate.position for candidate in candidates], np.int64)
         kept = Kept([decode(codes) for codes in snapshot.points(positions)], [c.size for c in candidates], own.side)
-        looks = [one for i, crop in enumerate(query.points) for one in look_at_all(i, crop, kept, self.on_step)]
+        looks = [
+            one for i, crop in enumerate(query.points) for one in look_at_all(i, _on_axes(crop), kept, self.on_step)
+        ]
         winners = [looks[i] for i in np.stack([gains(each.found) for each in looks]).argmax(axis=0).tolist()]
         found = [winner.found[i] for i, winner in enumerate(winners)]
         believed = _believed(query, view, candidates, found, [winner.points.is_upright for winner in winners])
@@ -50,6 +52,16 @@ class SecondLook:
                 better = _placed(better, known, _partners(winner, points, known))
             seen.append(better)
         return seen
+
+
+def _on_axes(crop: CropPoints) -> CropPoints:
+    """A query's points as they are compared with decoded ones."""
+    turned = crop.turned
+    return CropPoints(
+        on_axes(crop.upright),
+        crop.mirror and on_axes(crop.mirror),
+        turned and (lambda turn, mirrored: on_axes(turned(turn, mirrored))),
+    )
 
 
 def _believed(
