@@ -26,7 +26,7 @@ INNER = (0.5, 0.5, 1.0, 1.0)
 @pytest.fixture
 def collection(tmp_path, make_folder, tiny):
     names = [f"{i:02}.png" for i in range(12)]
-    opened = ps.Collection.open(tmp_path / "collection", encoder=tiny)
+    opened = ps.Collection.open(tmp_path / "collection", encoder=tiny, points=False)
     opened.add(make_folder(*names))
     return opened
 
@@ -166,6 +166,7 @@ def test_words_find_what_they_mean_alone_and_beside_a_picture(tmp_path):
 
 
 def test_confidence_is_the_share_of_strangers_that_score_less(collection):
+    collection.add_points()
     background = collection.background
     assert background.n_images == 12
     assert set(background.kinds) == {"likeness", "points", "fitting", "colour"}
@@ -203,7 +204,7 @@ def test_doubtful_matches_can_be_left_out(collection, query):
 
 
 def test_a_collection_too_small_to_compare_says_nothing_of_confidence(tmp_path, make_folder, tiny):
-    opened = ps.Collection.open(tmp_path / "c", encoder=tiny)
+    opened = ps.Collection.open(tmp_path / "c", encoder=tiny, points=False)
     opened.add(make_folder("a.png", "b.png"))
     assert opened.background is None
     assert [match.confidence for match in opened.search(tmp_path / "pictures" / "a.png", min_confidence=0.9)] == [

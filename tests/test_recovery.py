@@ -228,6 +228,7 @@ def test_a_folder_that_is_taken_away_is_said_and_what_comes_back_is_searched(
 @pytest.mark.parametrize("kind", ["regions", "points"])
 @pytest.mark.parametrize("harm", ["gone", "cut"])
 def test_whoever_watches_hears_of_features_and_points_that_are_not_there(client, server_collection, harm, kind):
+    server_collection.add_points()
     assert client.get("/healthz").status_code == 200
     shard = server_collection.path / "shards" / server_collection.store.list_shards()[0].parts[kind].file
     whole = shard.read_bytes()
