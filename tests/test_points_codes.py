@@ -15,9 +15,9 @@ from patchseek.errors import EncoderError, PatchseekError
 from patchseek.images import read
 from patchseek.points import (
     POINT_BYTES,
+    CodedPoints,
     Points,
     QueryPoints,
-    decode,
     encode,
     find_points,
     identify,
@@ -62,29 +62,29 @@ def asked(points):
 
 
 def test_random_points_that_lie_on_the_levels_are_the_same_after_coding():
-    points = decode(random_codes(5000))
-    again = decode(encode(whole(points)))
+    points = CodedPoints(random_codes(5000))
+    again = CodedPoints(encode(whole(points)))
     assert np.array_equal(again.places, points.places)
     assert np.array_equal(again.descriptors, points.descriptors)
 
 
 def test_a_comparison_of_coded_with_uncoded_points_is_exact_on_them():
-    query, picture = whole(decode(random_codes(300, seed=1))), decode(random_codes(800, seed=2))
+    query, picture = whole(CodedPoints(random_codes(300, seed=1))), CodedPoints(random_codes(800, seed=2))
     before = on_axes(asked(query)).descriptors @ picture.descriptors.T
-    assert np.array_equal(on_axes(asked(query)).descriptors @ decode(encode(whole(picture))).descriptors.T, before)
+    assert np.array_equal(on_axes(asked(query)).descriptors @ CodedPoints(encode(whole(picture))).descriptors.T, before)
     by_hand = query.descriptors.astype(np.float64) @ whole(picture).descriptors.T
     assert np.abs(before - by_hand).max() < 1e-4 * np.abs(by_hand).max()
 
 
 def test_random_bytes_are_the_same_after_reading_and_writing():
     codes = random_codes(5000)
-    assert np.array_equal(encode(whole(decode(codes))), codes)
+    assert np.array_equal(encode(whole(CodedPoints(codes))), codes)
 
 
 def test_a_place_comes_back_within_half_a_step_of_1_in_4096():
     places = np.random.default_rng(0).random((10_000, 2), dtype=np.float32)
     places[:4] = [[0, 0], [1, 1], [0, 1], [0.5, 0.25]]
-    found = decode(encode(points_at(places))).places
+    found = CodedPoints(encode(points_at(places))).places
     assert np.abs(found.astype(np.float64) - places).max() <= 1 / 8192
     assert (found.min(), found.max()) == (0.5 / 4096, 4095.5 / 4096)
 
@@ -100,12 +100,12 @@ def test_the_bytes_after_it_are_words_of_three_levels_lowest_byte_first():
     codes = np.zeros((1, POINT_BYTES), np.uint8)
     codes[0, 3:5] = 0b00100011, 0b10000100
     book = open_codebook()
-    levels = np.rint((decode(codes).descriptors[0] - book.floors) / book.steps)
+    levels = np.rint((CodedPoints(codes).descriptors[0] - book.floors) / book.steps)
     assert {axis: level for axis, level in enumerate(levels.tolist()) if level} == {0: 33, 16: 2, 32: 3}
 
 
 def test_points_of_a_picture_keep_their_likeness(photograph):
-    decoded = whole(decode(encode(photograph))).descriptors
+    decoded = whole(CodedPoints(encode(photograph))).descriptors
     lengths = np.linalg.norm(decoded, axis=1)
     cosines = (photograph.descriptors * decoded).sum(axis=1) / lengths
     assert cosines.mean() > 0.995
@@ -114,7 +114,7 @@ def test_points_of_a_picture_keep_their_likeness(photograph):
 
 
 def test_a_query_is_compared_with_decoded_points_as_with_all_of_their_numbers(photograph):
-    query, decoded = asked(photograph).chosen(np.arange(0, len(photograph), 7)), decode(encode(photograph))
+    query, decoded = asked(photograph).chosen(np.arange(0, len(photograph), 7)), CodedPoints(encode(photograph))
     expected = query.descriptors.astype(np.float64) @ whole(decoded).descriptors.T
     assert np.abs(on_axes(query).descriptors @ decoded.descriptors.T - expected).max() < 1e-5
 
@@ -122,14 +122,14 @@ def test_a_query_is_compared_with_decoded_points_as_with_all_of_their_numbers(ph
 def test_no_points_are_no_bytes():
     nothing = encode(points_at(np.empty((0, 2))))
     assert nothing.shape == (0, POINT_BYTES)
-    assert decode(nothing).descriptors.shape == (0, 48)
+    assert CodedPoints(nothing).descriptors.shape == (0, 48)
 
 
 def test_what_is_kept_may_be_read_only_and_mapped(tmp_path):
     codes = random_codes(10)
     codes.tofile(tmp_path / "codes")
     mapped = np.memmap(tmp_path / "codes", np.uint8, "r", shape=(10, POINT_BYTES))
-    assert np.array_equal(decode(mapped).places, decode(codes).places)
+    assert np.array_equal(CodedPoints(mapped).places, CodedPoints(codes).places)
 
 
 @pytest.mark.parametrize(
@@ -148,7 +148,7 @@ def test_what_is_kept_may_be_read_only_and_mapped(tmp_path):
 )
 def test_what_is_no_code_is_refused(codes, found):
     with pytest.raises(PatchseekError, match=rf"must be \(n, 35\) uint8, found {found}"):
-        decode(codes)
+        CodedPoints(codes)
 
 
 @pytest.mark.parametrize(

@@ -16,7 +16,7 @@ from skimage import data
 from patchseek import Collection, encode, images
 from patchseek.encode import _points, add_file, add_folder, add_points, add_stream
 from patchseek.errors import DiskFull, StoreLocked, StoreMismatch
-from patchseek.points import PointsIdentity, decode, find_points, identify
+from patchseek.points import CodedPoints, PointsIdentity, find_points, identify
 from patchseek.regions import Pyramid
 from patchseek.store import Settings, Store, Writer
 
@@ -172,7 +172,7 @@ def test_the_points_that_ship_are_the_same_whatever_encoder_is_beside_them(tmp_p
     codes = kept(new)
     assert {path: len(points) for path, points in codes.items()} == {"coffee.jpg": 100, "flat.png": 0}
     truth = find_points(images.read(tmp_path / "photos" / "coffee.jpg"), 100, 512)
-    places = decode(np.array(codes["coffee.jpg"], np.uint8)).places
+    places = CodedPoints(np.array(codes["coffee.jpg"], np.uint8)).places
     nearest = np.linalg.norm(places[:, None] - truth.places[None], axis=2).min(axis=1)
     assert (nearest < 2 / 512).mean() > 0.8, "as in all its pixels, but for the way they were shrunk"
 

@@ -8,12 +8,12 @@ _identity: what stored points say they are
 """
 
 from ._agreements import Agreement
-from ._codes import KEPT, Codes, decode, encode, identify, on_axes
+from ._codes import KEPT, CodedPoints, Codes, encode, identify, on_axes
 from ._extract import MOST, SIDE, SIDES, find_points, find_points_of
 from ._identity import POINT_BYTES, PointsIdentity
 from ._match import glance, match
 from ._network import PointNetwork, open_network
-from ._points import Points, QueryPoints
+from ._points import PicturePoints, Points, QueryPoints
 from ._score import SLACK, WORTH, borne_out, gains
 
 __all__ = [
@@ -25,13 +25,14 @@ __all__ = [
     "SLACK",
     "WORTH",
     "Agreement",
+    "CodedPoints",
     "Codes",
+    "PicturePoints",
     "PointNetwork",
     "Points",
     "PointsIdentity",
     "QueryPoints",
     "borne_out",
-    "decode",
     "encode",
     "find_points",
     "find_points_of",

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from ..encoders._openvino import len_cores
 from ._fit import LEAST, TOLERANCES, Pairs, errors_of, fit
 from ._partners import Partners, find_partners
-from ._points import Points, QueryPoints
+from ._points import PicturePoints, QueryPoints
 
 CELLS = 20
 """Cells a side of the grid on the query in which agreeing points are counted: neighbours see the same thing."""
@@ -72,7 +72,7 @@ class _Placed:
 
 def look(
     query: QueryPoints,
-    pictures: Sequence[Points],
+    pictures: Sequence[PicturePoints],
     shapes: NDArray[np.float64],
     side: int,
     copies: int,
@@ -100,7 +100,7 @@ def look(
 def _place(
     query: QueryPoints,
     frame: NDArray[np.float64],
-    pictures: Sequence[Points],
+    pictures: Sequence[PicturePoints],
     shapes: NDArray[np.float64],
     side: int,
     strangers: NDArray[np.intp],

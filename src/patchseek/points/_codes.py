@@ -4,7 +4,7 @@ byte    0            1                       2            3 and 4: a word, lowes
         x, 8 lowest  y, 4 lowest; x, 4 rest  y, 8 rest    a level of each of some axes
 """
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -49,23 +49,52 @@ def encode(points: Points) -> Codes:
     return np.concatenate([place_bytes, words.view(np.uint8)], axis=1)
 
 
-def decode(codes: Codes) -> Points:
-    """The points (n,) of codes (n, POINT_BYTES), their descriptors (n, K) along the codebook's axes. Raises
-    PatchseekError for what is none.
+@dataclass(frozen=True, eq=False)
+class CodedPoints:
+    """Points (n,) as they are kept. Read where they are looked at: hundreds of pictures at once would fill the caches.
 
-    A place is within half a step, 1/8192 of a side, of what it was. Descriptors are a little shorter than unit length
-    on the whole, which keeps their inner products with others what they were; they are not to be stretched.
+    Raises PatchseekError for what is none.
     """
-    if not isinstance(codes, np.ndarray) or codes.dtype != np.uint8 or codes.shape[1:] != (POINT_BYTES,):
-        found = f"{codes.shape} {codes.dtype}" if isinstance(codes, np.ndarray) else type(codes).__name__
-        raise PatchseekError(f"codes of points must be (n, {POINT_BYTES}) uint8, found {found}")
-    book = open_codebook()
-    words = np.ascontiguousarray(codes[:, _PLACE_BYTES:]).view("<u2")
-    return Points(_places(codes), book.restore(_unpack(words, book)))
+
+    codes: Codes
+
+    def __post_init__(self) -> None:
+        codes = self.codes
+        if not isinstance(codes, np.ndarray) or codes.dtype != np.uint8 or codes.shape[1:] != (POINT_BYTES,):
+            found = f"{codes.shape} {codes.dtype}" if isinstance(codes, np.ndarray) else type(codes).__name__
+            raise PatchseekError(f"codes of points must be (n, {POINT_BYTES}) uint8, found {found}")
+
+    def __len__(self) -> int:
+        return len(self.codes)
+
+    def first(self, n: int) -> "CodedPoints":
+        """The n strongest, or all."""
+        return CodedPoints(self.codes[:n])
+
+    @property
+    def places(self) -> NDArray[np.float32]:
+        """The middles (n, 2), x and y in [0, 1] of the upright picture, of the places that the codes name.
+
+        A place is within half a step, 1/8192 of a side, of what it was.
+        """
+        low, both, high = self.codes[:, :_PLACE_BYTES].astype(np.uint16).T
+        steps = np.stack([(both & 15) << 8 | low, high << 4 | both >> 4], axis=1)
+        return ((steps + np.float32(0.5)) / PLACES).astype(np.float32)
+
+    @property
+    def descriptors(self) -> NDArray[np.float32]:
+        """Descriptors (n, K) along the codebook's axes.
+
+        They are a little shorter than unit length on the whole, which keeps their inner products with others what they
+        were; they are not to be stretched.
+        """
+        book = open_codebook()
+        words = np.ascontiguousarray(self.codes[:, _PLACE_BYTES:]).view("<u2")
+        return book.restore(_unpack(words, book))
 
 
 def on_axes(query: QueryPoints) -> QueryPoints:
-    """A query's points with descriptors (n, K) along the codebook's axes, to be compared with decoded ones.
+    """A query's points with descriptors (n, K) along the codebook's axes, to be compared with kept ones.
 
     The axes are at right angles: the inner product of these is that of the whole (n, 64) with what was coded.
     """
@@ -80,13 +109,6 @@ def _checked(values: NDArray[np.float32], width: int) -> NDArray[np.float32]:
     if not (np.abs(values) <= _LARGEST).all():
         raise PatchseekError("places and descriptors of points must be finite, found NaN, infinity or a huge number")
     return values.astype(np.float32, copy=False)
-
-
-def _places(codes: Codes) -> NDArray[np.float32]:
-    """The middles (n, 2) of the places that codes (n, POINT_BYTES) name."""
-    low, both, high = codes[:, :_PLACE_BYTES].astype(np.uint16).T
-    steps = np.stack([(both & 15) << 8 | low, high << 4 | both >> 4], axis=1)
-    return ((steps + np.float32(0.5)) / PLACES).astype(np.float32)
 
 
 def _pack(levels: NDArray[np.uint8], book: Codebook) -> NDArray[np.uint16]:

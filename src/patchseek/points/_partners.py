@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..encoders._openvino import len_cores
-from ._points import Points
+from ._points import PicturePoints
 
 USUAL = 0.725
 """Cosine of a query's point with the most like of a stranger's 800 points, the median."""
@@ -53,7 +53,7 @@ class Partners:
         return Partners(self.picture[mask], self.asked[mask], self.found[mask], self.weight[mask])
 
 
-def find_partners(descriptors: Vectors, pictures: Sequence[Points], strangers: Rows) -> Partners:
+def find_partners(descriptors: Vectors, pictures: Sequence[PicturePoints], strangers: Rows) -> Partners:
     """The partners of a query's points (n, D), unit vectors, in each of the pictures.
 
     strangers: positions of pictures, most of which do not show what is sought, by which the weights are measured.

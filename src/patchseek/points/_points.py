@@ -1,6 +1,7 @@
 """Points: places of a picture or of a query, each with what it looks like there. Finds none, matches none."""
 
 from dataclasses import dataclass, replace
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,10 +14,34 @@ class Points:
     places: NDArray[np.float32]
     # (n, 2) x, y in [0, 1] of the upright picture
     descriptors: NDArray[np.float32]
-    # (n, 64) of unit length; of decoded ones (n, K) along the axes of the codebook, and nearly so
+    # (n, 64) of unit length
 
     def __len__(self) -> int:
         return len(self.places)
+
+    def first(self, n: int) -> "Points":
+        """The n strongest, or all."""
+        return Points(self.places[:n], self.descriptors[:n])
+
+
+class PicturePoints(Protocol):
+    """Points of a picture, in memory or as they are kept."""
+
+    def __len__(self) -> int: ...
+
+    @property
+    def places(self) -> NDArray[np.float32]:
+        """(n, 2) x, y in [0, 1] of the upright picture."""
+        ...
+
+    @property
+    def descriptors(self) -> NDArray[np.float32]:
+        """(n, D) of about unit length, along the same axes as the query's."""
+        ...
+
+    def first(self, n: int) -> "PicturePoints":
+        """The n strongest, or all."""
+        ...
 
 
 @dataclass(frozen=True, eq=False)

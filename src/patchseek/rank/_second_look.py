@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from ..points import WORTH, Agreement, Points, borne_out, decode, gains, identify, on_axes
+from ..points import WORTH, Agreement, CodedPoints, PicturePoints, borne_out, gains, identify, on_axes
 from ..rerank import OnStep, go_on
 from ..search import CropPoints, PartnerPoints, Query
 from ._candidates import Candidate, T, View
@@ -18,6 +18,10 @@ from ._turned_looks import Kept, Look, look_at_all
 
 POINTS = "points"
 """A kind of evidence: what points say beyond what they say of strangers, see points.gains; 0 of nearly all of these."""
+
+ASKED = 100
+"""So many of the first pictures are asked what patches say of a box by which nothing was gained. Further down, nothing
+right was found so."""
 
 
 @dataclass(frozen=True)
@@ -35,7 +39,9 @@ class SecondLook:
             return candidates
         self.on_step()
         positions = np.array([candidate.position for candidate in candidates], np.int64)
-        kept = Kept([decode(codes) for codes in snapshot.points(positions)], [c.size for c in candidates], own.side)
+        kept = Kept(
+            [CodedPoints(codes) for codes in snapshot.points(positions)], [c.size for c in candidates], own.side
+        )
         looks = [
             one for i, crop in enumerate(query.points) for one in look_at_all(i, _on_axes(crop), kept, self.on_step)
         ]
@@ -71,10 +77,10 @@ def _believed(
     found: Sequence[Sequence[Agreement]],
     upright: Sequence[bool],
 ) -> NDArray[np.bool_]:
-    """Whether (N,) the box of a candidate's points is believed. Patches have a say where the query lies upright: their
-    features are read for those alone."""
+    """Whether (N,) the box of a candidate's points is believed. Patches have a say in the first ASKED, where the query
+    lies upright: features are read for those alone."""
     believed = gains(found) > 0
-    asked = [i for i, own in enumerate(found) if own and upright[i] and not believed[i]]
+    asked = [i for i, own in enumerate(found[:ASKED]) if own and upright[i] and not believed[i]]
     if asked:
         features = view.snapshot.features(np.array([candidates[i].position for i in asked], np.int64))
         regions = np.stack([view.regions_of(candidates[i]) for i in asked])
@@ -94,6 +100,6 @@ def _placed(candidate: Candidate[T], agreement: Agreement, partners: PartnerPoin
     return replace(candidate, box=(x0, y0, x1, y1), map=agreement.map, partners=partners)
 
 
-def _partners(look: Look, kept: Points, agreement: Agreement) -> PartnerPoints:
+def _partners(look: Look, kept: PicturePoints, agreement: Agreement) -> PartnerPoints:
     here, there = agreement.pairs.T
     return PartnerPoints(look.asked, np.hstack([look.points.places[here], kept.places[there]]))

@@ -8,7 +8,7 @@ nothing sure; few pictures are then glanced at in several turns, and more in the
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from ..points import Agreement, Points, QueryPoints, gains, glance, match
+from ..points import Agreement, PicturePoints, QueryPoints, gains, glance, match
 from ..rerank import OnStep
 from ..search import CropPoints
 
@@ -37,7 +37,7 @@ Turned = Callable[[float, bool], QueryPoints]
 class Kept:
     """The stored points of the pictures."""
 
-    points: Sequence[Points]
+    points: Sequence[PicturePoints]
     sizes: Sequence[tuple[int, int]]
     # width, height in pixels
     side: int
