@@ -10,7 +10,8 @@ ways        each set: order, boxes, recall; by size of the object, and by textur
 smaller     the same by size, where each picture that shows an object is pasted at half its size on one that does not,
             so that objects of 1 % of a picture and less are among them
 turned      the queries' boxes cut out and turned by 90 and 180 degrees or mirrored, as shares of the upright mAP
-confidence  AUROC of the first answer's confidence: the object is there, or all its pictures are taken out
+confidence  AUROC of the first answer's confidence: the object is there, or all its pictures are taken out; how many of
+            both are not called doubtful
 cost        ms of a whole query, and against patches alone; peak memory; bytes; pictures/s of indexing
 pieces      of 150 photographs of dev-set, pieces of 1 to 25 %: as cut, turned, compressed, shrunk, oblique
 sift        beside them plain SIFT with a homography against every picture; needs OpenCV: pip install --group bench
@@ -79,7 +80,7 @@ def measure(
                 if "turned" in parts:
                     note(name, {"turned": {label: judge_turned(indexed, way)}})
             if "confidence" in parts:
-                note(name, {"AUROC": confidence(indexed, ways)})
+                note(name, {"confidence": confidence(indexed, ways)})
     if "smaller" in parts:
         with tempfile.TemporaryDirectory() as temporary:
             indexed = index(write_smaller(folder, Path(temporary) / "set"), Path(temporary), n)

@@ -21,6 +21,7 @@ from turns import middle, take_turns
 from patchseek import AddReport, Collection
 from patchseek._ties import in_order
 from patchseek.answers import SearchOptions
+from patchseek.confidence import DOUBTFUL
 from patchseek.datasets import Box, Dataset, open_dataset
 
 Way = Mapping[str, Any]
@@ -94,8 +95,9 @@ def index(folder: Path, temporary: Path, n_queries: int | None = None) -> Indexe
     return Indexed(data, folder, *index_gallery(folder, list(ids), temporary / "collection"), ids)
 
 
-def confidence(indexed: Indexed, ways: Mapping[str, Way]) -> dict[str, float]:
-    """AUROC of the first answer's confidence, by way: the queries as they are against the same without their positives.
+def confidence(indexed: Indexed, ways: Mapping[str, Way]) -> dict[str, dict[str, float]]:
+    """By way, AUROC of the first answer's confidence: the queries as they are against the same without their positives;
+    and the shares of both that are not called doubtful.
 
     Pictures are taken out of a search by a tag on all the others.
     """
@@ -105,14 +107,16 @@ def confidence(indexed: Indexed, ways: Mapping[str, Way]) -> dict[str, float]:
         right, ignored = set(data.positives(query)), data.ignored(query)
         for tag, left_out in (("present", ignored), ("absent", right | ignored)):
             collection.tag(f"{tag} {query.id}", *(paths[name] for name in paths if name not in left_out))
-    found: dict[str, float] = {}
+    found: dict[str, dict[str, float]] = {}
     for name, way in ways.items():
         sure: dict[str, list[float]] = {"present": [], "absent": []}
         for question in indexed.questions:
             for tag, values in sure.items():
                 asked = collection.search(question.picture, box=question.box, top=1, tags=f"{tag} {question.id}", **way)
                 values.append(asked[0].confidence)
-        found[name] = round(auroc(sure["present"], sure["absent"]), 3)
+        found[name] = {"AUROC": round(auroc(sure["present"], sure["absent"]), 3)}
+        for tag, values in sure.items():
+            found[name][f"{tag}, not doubtful"] = round(statistics.fmean(value >= DOUBTFUL for value in values), 3)
     return found
 
 

@@ -239,7 +239,7 @@ def test_evidence_of_any_kind_is_judged_and_of_several_kinds_together():
     background = Background({"likeness": (0.5, 0.1), "points": (4.0, 2.0)}, 100)
     assert background.confidence({"likeness": 0.6}) == pytest.approx(normal(1))
     assert background.confidence({"points": 10.0}) == pytest.approx(normal(3))
-    assert background.confidence({"likeness": 0.6, "points": 10.0}) == pytest.approx(normal(4 / math.sqrt(2)))
+    assert background.confidence({"likeness": 0.6, "points": 10.0}) == pytest.approx(normal(2)), "their mean"
     assert background.confidence({"likeness": 0.4, "points": 6.0}) == pytest.approx(0.5)
     assert background.confidence({"likeness": 0.6, "cells": 1.0}) == pytest.approx(normal(1))
     assert background.confidence({"cells": 1.0}) is None

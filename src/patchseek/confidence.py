@@ -3,7 +3,7 @@
 A likeness of 0.7 means nothing by itself; it differs between encoders and collections. So random regions of the
 collection are used as queries, and the best stranger that each finds is noted, with its evidence of each kind. The
 confidence of a match is the share of such finds whose evidence is less, by a normal distribution through their median
-and their median deviation. Kinds are taken for independent.
+and their median deviation. Lookalikes are alike in every kind: kinds are averaged, never multiplied.
 
 Libraries are full of copies, resized ones, edited ones, bursts. What shows the very thing that a region shows is no
 stranger, whatever picture it is in: it is told by details that fit, and passed over.
@@ -39,7 +39,7 @@ ROUNDS = 5
 LEAST_SPREAD = 0.02
 LEAST_OF_POINTS = 0.5
 """Of points, which say nothing at all of most strangers, so that their spread is not known."""
-DOUBTFUL = 0.5
+DOUBTFUL = 0.8
 """Confidence of the first match below which the object is probably not there; benchmarks/localisation.py."""
 
 
@@ -79,13 +79,14 @@ class Background:
     def confidence(self, evidence: Mapping[str, float]) -> float | None:
         """In [0, 1], for evidence by kind; None where none of these kinds was measured.
 
-        How many spreads each lies above its median, summed and divided by the root of their number: of strangers,
-        whose kinds are independent, that has a standard normal distribution again (Stouffer et al. 1949).
+        How many spreads each lies above its median, averaged. Were the kinds independent, the sum over the root of
+        their number would be as unusual (Stouffer et al. 1949); but what looks like the query does so in all of them,
+        and twice as many absent objects would be called sure.
         """
         known = [(value, *self.kinds[kind]) for kind, value in evidence.items() if kind in self.kinds]
         if not known:
             return None
-        above = sum((value - median) / spread for value, median, spread in known) / math.sqrt(len(known))
+        above = sum((value - median) / spread for value, median, spread in known) / len(known)
         return 0.5 * (1 + math.erf(above / math.sqrt(2)))
 
 

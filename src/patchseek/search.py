@@ -108,8 +108,8 @@ class CropPoints:
     upright: QueryPoints
     mirror: QueryPoints | None = None
     # of its mirror image; None where that is not looked for
-    turned: Callable[[float, bool], QueryPoints] | None = None
-    # finds those of another turn, in degrees, and where True of the mirror image; None where these are not looked for
+    turned: Callable[[Sequence[float], bool], QueryPoints] | None = None
+    # finds those of other turns, in degrees, and where True of the mirror image; None where these are not looked for
 
 
 @dataclass(frozen=True, eq=False)
@@ -177,8 +177,8 @@ def _points(picture: Picture, box: Sequence[float], lays: Sequence[Lay]) -> Crop
     These are looked for at the two larger sizes: with 128 pixels as well they say no more of which turn is right.
     """
 
-    def find(turn: float, mirrored: bool) -> QueryPoints:
-        return find_points_of(picture, box, SIDES[1:], [turn], QUERY_POINTS, mirrored=mirrored)
+    def find(turns: Sequence[float], mirrored: bool) -> QueryPoints:
+        return find_points_of(picture, box, SIDES[1:], turns, QUERY_POINTS, mirrored=mirrored)
 
     upright = find_points_of(picture, box, n=QUERY_POINTS)
     has_mirror, is_turned = any(lay.mirrored for lay in lays), any(lay.turn for lay in lays)

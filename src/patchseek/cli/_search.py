@@ -274,7 +274,7 @@ def _say_if_doubtful(confidence: float | None) -> None:
     from ..confidence import DOUBTFUL
 
     if confidence is not None and confidence < DOUBTFUL:
-        say(f"probably not in this collection: the best match is {confidence:.0%} sure", confidence=confidence)
+        say(f"probably not in this collection: the best match is only {confidence:.0%} sure", confidence=confidence)
 
 
 def _search_there(

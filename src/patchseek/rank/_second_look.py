@@ -66,7 +66,7 @@ def _on_axes(crop: CropPoints) -> CropPoints:
     return CropPoints(
         on_axes(crop.upright),
         crop.mirror and on_axes(crop.mirror),
-        turned and (lambda turn, mirrored: on_axes(turned(turn, mirrored))),
+        turned and (lambda turns, mirrored: on_axes(turned(turns, mirrored))),
     )
 
 

@@ -29,7 +29,7 @@ Between the quarters points that were taken in one of them still find a little, 
 """
 
 
-Turned = Callable[[float, bool], QueryPoints]
+Turned = Callable[[Sequence[float], bool], QueryPoints]
 """See CropPoints."""
 
 
@@ -79,10 +79,12 @@ def _turned(upright: Look, turned: Turned, kept: Kept, on_step: OnStep) -> list[
     for sure, turns in TURNS:
         if max(look.best for look in looks) >= sure:
             break
+        on_step()
+        every = turned(turns, upright.points.mirrored)
         promised: list[tuple[float, QueryPoints]] = []
         for turn in turns:
             on_step()
-            points = turned(turn, upright.points.mirrored)
+            points = every.chosen(every.turns == turn)
             promised.append((glance(points, few.points, few.sizes, few.side), points))
         most, points = max(promised, key=lambda each: each[0])
         if most >= PROMISING:
