@@ -34,13 +34,15 @@ def load_scorer(data: Path) -> Any:
     return module
 
 
-def index_gallery(folder: Path, names: list[str], collection: Path) -> tuple[ps.Collection, ps.AddReport]:
+def index_gallery(
+    folder: Path, names: list[str], collection: Path, *, points: bool = True
+) -> tuple[ps.Collection, ps.AddReport]:
     """Index the gallery pictures of a set, and nothing else of its folder."""
     gallery = collection.parent / "gallery"
     for name in names:
         (gallery / name).parent.mkdir(parents=True, exist_ok=True)
         (gallery / name).symlink_to((folder / name).resolve())
-    opened = ps.Collection.open(collection)
+    opened = ps.Collection.open(collection, points=points)
     return opened, opened.add(gallery, follow_symlinks=True)
 
 
