@@ -61,7 +61,7 @@ bench-avx2: export OV_CPU_MAX_ISA = AVX2
 bench-avx2: $(VENV)/.dev
 	$(BIN)/python benchmarks/quality.py
 	$(BIN)/python benchmarks/refined.py
-	$(BIN)/python benchmarks/localisation.py --parts ways --ways grid "and colours: the default"
+	$(BIN)/python benchmarks/localisation.py --ways grid "and colours: the default"
 	$(BIN)/python benchmarks/fast.py --ways fast "160 px"
 
 # A million pictures: half an hour, 20 GB in build/

@@ -5,8 +5,8 @@
 
 FOLDER (by default $PATCHSEEK_DATA) holds the sets and `evaluate.py`, a scorer that shares no code with us: mAP and the
 share of boxes with IoU >= 0.5 are its figures. The first 20 results of each query are refined. Seconds are those of a
-query, refinement included, on this machine. Also: how well confidence tells queries whose object is in the collection
-from the same queries with all its pictures taken out. --encoder: another one, whose figures are kept apart (weights for
+query, refinement included, on this machine. No points are looked at: what these add, points.py prints, and how well
+confidence tells what is there from what is not. --encoder: another one, whose figures are kept apart (weights for
 timm:tf_efficientnet_lite0: `benchmarks/precision.py --save FILE`). --pictures: draw the ten best and the ten worst
 boxes there. Writes results/CLASS/localisation.json.
 """
@@ -17,7 +17,7 @@ import os
 import tempfile
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -27,18 +27,14 @@ from turns import RESULTS, keep, machine
 
 from patchseek import evaluate as ev
 from patchseek.boxes import from_pixels, iou
-from patchseek.confidence import Background, measure_background
 from patchseek.datasets import Dataset, open_dataset
 from patchseek.draw import ANSWER, RIGHT, Tile, contact_sheet, save
 from patchseek.encoders import Encoder, open_encoder
 from patchseek.images import read
-from patchseek.rank import Candidate, Step, View, closer_looks, rank
+from patchseek.rank import Step, closer_looks
 from patchseek.rerank import Recipe
-from patchseek.search import Query
 
 N_REFINED = 20
-THRESHOLDS = (0.1, 0.2, 0.3, 0.5, 0.7)
-"""Confidences at which present and absent are told apart."""
 BANDS = (("small", 0.0, 0.05), ("medium", 0.05, 0.2), ("large", 0.2, 1.0))
 """Object sizes, as shares of the picture."""
 DEFAULT = Recipe()
@@ -111,42 +107,6 @@ def auroc(present: list[float], absent: list[float]) -> float:
     return float((a > b).mean() + (a == b).mean() / 2)
 
 
-@dataclass(frozen=True)
-class Without:
-    """A step that leaves pictures out, by their names."""
-
-    names: frozenset[str]
-    n: int
-
-    def look(self, _: Query, __: View[str], candidates: Sequence[Candidate[str]]) -> list[Candidate[str]]:
-        """The others."""
-        return [candidate for candidate in candidates if candidate.picture not in self.names]
-
-
-def measure_confidence(
-    data: Dataset, gallery: ev.Gallery, asked: list[Query], encoder: Encoder, background: Background
-) -> dict[str, float]:
-    """AUROC of the first result's confidence, with and without refinement, and what thresholds let through."""
-    n, engine = gallery.snapshot.n_live, ev.open_engine(gallery, ev.EvalSettings())
-    views = ev.ask(data, gallery, engine, np.array([query.feature for query in asked]), n)
-    found: dict[str, tuple[list[float], list[float]]] = {"grid": ([], []), "refined": ([], [])}
-    for entry, query, view in zip(data.queries, asked, views, strict=True):
-        ignored, positives = frozenset(data.ignored(entry)), frozenset(data.positives(entry))
-        for is_absent in (False, True):
-            left_out = Without(ignored | positives if is_absent else ignored, n)
-            for way, steps in (("grid", []), ("refined", closer_looks(encoder, N_REFINED))):
-                first = rank(query, view, [left_out, *steps], n)[0]
-                sure = background.confidence(first.evidence)
-                assert sure is not None
-                found[way][is_absent].append(sure)
-    figures = {f"AUROC {name}": round(auroc(*pair), 3) for name, pair in found.items()}
-    present, absent = (np.array(values) for values in found["refined"])
-    for threshold in THRESHOLDS:
-        figures[f"present, at least {threshold:g}"] = round(float((present >= threshold).mean()), 3)
-        figures[f"absent, at least {threshold:g}"] = round(float((absent >= threshold).mean()), 3)
-    return figures
-
-
 def draw(results: dict[str, Any], data: Dataset, folder: Path) -> None:
     """The ten best and the ten worst boxes among the first results, beside the true ones (green)."""
     found = sorted(overlaps(results, data, N_REFINED), key=lambda entry: -entry[0])
@@ -164,9 +124,9 @@ def draw(results: dict[str, Any], data: Dataset, folder: Path) -> None:
 
 
 def measure(
-    folder: Path, encoder: Encoder, scorer: Any, pictures: Path | None, parts: list[str], wanted: list[str] | None
-) -> dict[str, Any]:
-    """All ways on one set or those wanted, and confidence, as far as asked for."""
+    folder: Path, encoder: Encoder, scorer: Any, pictures: Path | None, wanted: list[str] | None
+) -> dict[str, dict[str, float]]:
+    """All ways on one set or those wanted."""
     data = open_dataset(folder)
     with tempfile.TemporaryDirectory() as temporary:
         gallery = ev.encode_gallery(data, encoder, ev.EvalSettings().pyramid, Path(temporary))
@@ -182,7 +142,7 @@ def measure(
         ways: dict[str, Sequence[Step[str]]] = {"grid": ()}
         ways["shifted patches by likeness, no map"] = closer_looks(Blind(encoder), N_REFINED)
         ways |= {name: closer_looks(encoder, N_REFINED, recipe) for name, recipe in STEPS.items()}
-        for name, steps in ways.items() if "ways" in parts else ():
+        for name, steps in ways.items():
             if wanted is not None and name not in wanted:
                 continue
             results, seconds = run(steps)
@@ -190,13 +150,7 @@ def measure(
             print(f"{data.name}: {name}: {table[name]}", flush=True)
             if pictures and name.endswith("the default"):
                 draw(results, data, pictures)
-        figures: dict[str, Any] = {"ways": table} if table else {}
-        if "confidence" in parts:
-            background = measure_background(engine, gallery.snapshot, gallery.store, encoder)
-            assert background
-            figures["confidence"] = measure_confidence(data, gallery, asked, encoder, background)
-            print(f"{data.name}: confidence: {figures['confidence']}", flush=True)
-    return figures
+    return table
 
 
 def main() -> None:
@@ -208,7 +162,6 @@ def main() -> None:
     parser.add_argument("--ways", nargs="+", help="only those of these names; the others keep their figures")
     parser.add_argument("--encoder", default="embedded")
     parser.add_argument("--weights", type=Path)
-    parser.add_argument("--parts", nargs="+", default=["ways", "confidence"], choices=["ways", "confidence"])
     arguments = parser.parse_args()
     if arguments.data is None:
         parser.error("name the folder of the sets with --data or PATCHSEEK_DATA")
@@ -216,13 +169,11 @@ def main() -> None:
     scorer, encoder = load_scorer(data), open_encoder(arguments.encoder, weights=arguments.weights)
     target = RESULTS / "localisation.json"
     figures = json.loads(target.read_text())["sets"] if target.is_file() else {}
-    for name in arguments.sets:  # parts that are not measured now keep their figures
+    for name in arguments.sets:
         label = name if arguments.encoder == "embedded" else f"{name}, {arguments.encoder}"
-        known = figures.get(label, {})
-        measured = measure(data / name, encoder, scorer, arguments.pictures, arguments.parts, arguments.ways)
-        if arguments.ways:
-            measured["ways"] = known.get("ways", {}) | measured.get("ways", {})
-        figures[label] = known | measured
+        table = measure(data / name, encoder, scorer, arguments.pictures, arguments.ways)
+        known = figures.get(label, {}).get("ways", {}) if arguments.ways else {}
+        figures[label] = {"ways": known | table}
     keep("localisation", {"machine": machine(), "sets": figures})
 
 

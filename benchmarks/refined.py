@@ -1,10 +1,10 @@
-"""What a refined query costs on this machine, beside the grid alone: seconds and CPU seconds of a whole search.
+"""What a query costs on this machine: seconds and CPU seconds of a whole search, with its steps and without.
 
     python benchmarks/refined.py [--data FOLDER] [--queries 12]
 
-The first queries of each set, each with its box, in a collection of that set's pictures: embedded encoder, exact
-search, the first 20 results refined or none; two queries beforehand open what is opened once. Writes
-results/CLASS/refined.json.
+The first queries of each set, each with its box, in a collection of that set's pictures and of the queries, so that
+each is found as it lies: embedded encoder, exact search, points of up to 500 pictures looked at or none, the first 20
+results refined or none; two queries beforehand open what is opened once. Writes results/CLASS/refined.json.
 """
 
 import argparse
@@ -19,6 +19,13 @@ from turns import machine, write
 
 from patchseek import Collection
 from patchseek.datasets import open_dataset
+
+WAYS = {
+    "refine 20": {"refine": 20},
+    "refine 0": {"refine": 0},
+    "patches alone, refine 20": {"depth": 0, "refine": 20},
+    "patches alone": {"depth": 0, "refine": 0},
+}
 
 
 def cpu() -> float:
@@ -36,11 +43,11 @@ def measure(folder: Path, n_queries: int) -> dict[str, dict[str, float]]:
         collection.add(folder / "images")
         for query in queries[:2]:
             collection.search(query.image, box=query.box, top=20)
-        for refine in (20, 0):
+        for name, way in WAYS.items():
             began, began_cpu = time.perf_counter(), cpu()
             for query in queries:
-                collection.search(query.image, box=query.box, top=20, refine=refine)
-            figures[f"refine {refine}"] = {
+                collection.search(query.image, box=query.box, top=20, **way)
+            figures[name] = {
                 "s a query": round((time.perf_counter() - began) / len(queries), 3),
                 "cpu s a query": round((cpu() - began_cpu) / len(queries), 3),
             }
