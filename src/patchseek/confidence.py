@@ -40,7 +40,7 @@ LEAST_SPREAD = 0.02
 LEAST_OF_POINTS = 0.5
 """Of points, which say nothing at all of most strangers, so that their spread is not known."""
 DOUBTFUL = 0.8
-"""Confidence of the first match below which the object is probably not there; benchmarks/points.py prints both sides."""
+"""Confidence of the first match below which the object is probably not there; see benchmarks/points.py."""
 
 
 @dataclass(frozen=True)
