@@ -46,7 +46,6 @@ STEPS: dict[str, Recipe] = {
     "and a second": replace(DEFAULT, weights=AGREEING),
     "and details": replace(DEFAULT, weights=(*DEFAULT.weights[:3], 0.0)),
     "and colours: the default": DEFAULT,
-    "all neighbourhoods looked at": replace(DEFAULT, looked_around=1.0),
     "all of it by likeness alone": replace(DEFAULT, agreement=0.0, weights=ALIKE),
 }
 
