@@ -43,6 +43,7 @@ bench: $(VENV)/.bench
 	$(BIN)/python benchmarks/compression.py --arithmetic
 	$(BIN)/python benchmarks/localisation.py
 	$(BIN)/python benchmarks/points.py
+	$(BIN)/python benchmarks/points_kept.py
 	$(BIN)/python benchmarks/copies.py
 	$(BIN)/python benchmarks/refined.py
 	$(BIN)/python benchmarks/queries.py
