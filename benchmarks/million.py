@@ -11,8 +11,9 @@ engines are built through `open_index` from its memory-mapped float16, one after
 Printed for each engine: seconds to build and save, bytes of its file, recall@10 of pictures against exact search, p50
 and p95 of single queries (a fresh page cache is not forced: what fits into memory is read from memory), and the
 process's own memory (RssAnon, without mapped files). --milvus N sends the first N pictures through Milvus Lite too
-(--images 0: nothing else, and what was measured before is kept). Needs --images * 30 * dim * 2 bytes and an index's in
-ROOMY; removes them. Writes results/CLASS/million.json after every step.
+(--images 0: nothing else, and what was measured before is kept). --points: pictures have points, bytes by chance, and
+whole searches that look at those of 500 pictures are timed as well. Needs --images * 30 * dim * 2 bytes, 28 KB more a
+picture with points, and an index's in ROOMY; removes them. Writes results/CLASS/million.json after every step.
 """
 
 import argparse
@@ -22,7 +23,9 @@ import shutil
 import statistics
 import tempfile
 import time
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -34,8 +37,11 @@ from patchseek import evaluate as ev
 from patchseek.datasets import open_dataset
 from patchseek.encoders import EncoderIdentity, open_encoder
 from patchseek.errors import EngineError
-from patchseek.indexes import AUTO, EXACT, Hits, choose_engine, n_cores, open_index
+from patchseek.indexes import AUTO, EXACT, Hits, Index, choose_engine, n_cores, open_index
+from patchseek.points import KEPT, POINT_BYTES, identify
+from patchseek.rank import DEPTH, SecondLook, StoreView, rank
 from patchseek.regions import Pyramid
+from patchseek.search import Query
 from patchseek.store import FileState, NewPicture, Settings, Snapshot, Store, Writer
 
 SETS = ("dev-set", "composite-set")
@@ -47,20 +53,22 @@ ENGINES = ("PQ64x4fs;rerank=2000", "RaBitQ;rerank=400", "IVF4096_HNSW32,PQ64x4fs
 Half = NDArray[np.float16]
 
 
-def settings(dim: int) -> Settings:
+def settings(dim: int, *, points: bool = False) -> Settings:
     """A collection of features of dim numbers that no encoder made."""
-    return Settings(EncoderIdentity("synthetic", 224, dim, "0" * 64, "none"), Pyramid())
+    identity = EncoderIdentity("synthetic", 224, dim, "0" * 64, "none")
+    return Settings(identity, Pyramid(), points=identify() if points else None)
 
 
-def reduced(data: Path, cache: Path, dim: int) -> tuple[NDArray[np.float32], NDArray[np.float32], dict[str, Any]]:
-    """Features (N, R, dim) of the sets' pictures and of their queries (Q, dim), unit length, and what that cost."""
+def reduced(data: Path, cache: Path, dim: int) -> tuple[NDArray[np.float32], list[Query], dict[str, Any]]:
+    """Features (N, R, dim) of the sets' pictures, the queries with such features, unit length, and what that cost."""
     encoder = open_encoder("embedded")
-    galleries, queries, own = [], [], []
+    galleries, queries, own, asked = [], [], [], list[Query]()
     for name in SETS:
         dataset = open_dataset(data / name)
         snapshot = ev.encode_gallery(dataset, encoder, Pyramid(), cache).snapshot
         galleries.append(snapshot.features(np.arange(snapshot.n_positions)))
-        queries.append(ev.encode_queries(dataset, encoder))
+        asked += (read := ev.read_queries(dataset, encoder, points=True))
+        queries.append(np.array([query.feature for query in read]))
         own.append(galleries[-1] @ queries[-1].T)
     rows = np.concatenate([gallery.reshape(-1, gallery.shape[2]) for gallery in galleries])
     _, vectors = np.linalg.eigh(rows.T @ rows)
@@ -71,11 +79,13 @@ def reduced(data: Path, cache: Path, dim: int) -> tuple[NDArray[np.float32], NDA
         return shorter / np.linalg.norm(shorter, axis=-1, keepdims=True)
 
     kept = []
-    for gallery, asked, whole in zip(galleries, queries, own, strict=True):  # do the best ten stay the best ten?
-        best = [np.argsort(-s.max(axis=1), axis=0)[:10] for s in (whole, reduce(gallery) @ reduce(asked).T)]
+    for gallery, theirs, whole in zip(galleries, queries, own, strict=True):  # do the best ten stay the best ten?
+        best = [np.argsort(-s.max(axis=1), axis=0)[:10] for s in (whole, reduce(gallery) @ reduce(theirs).T)]
         kept += [len(set(a) & set(b)) / 10 for a, b in zip(*(b.T.tolist() for b in best), strict=True)]
     cost = {"dim": dim, "of the sets' best ten pictures, kept by the reduction": round(float(np.mean(kept)), 3)}
-    return np.concatenate([reduce(g) for g in galleries]), reduce(np.concatenate(queries)), cost
+    features = reduce(np.concatenate(queries))
+    shorter = [replace(query, feature=feature) for query, feature in zip(asked, features, strict=True)]
+    return np.concatenate([reduce(g) for g in galleries]), shorter, cost
 
 
 def synthetic(source: NDArray[np.float32], low: int, n: int) -> Half:
@@ -89,7 +99,9 @@ def synthetic(source: NDArray[np.float32], low: int, n: int) -> Half:
 
 
 def fill(store: Store, source: NDArray[np.float32], n_images: int) -> None:
-    """Commit n_images synthetic pictures."""
+    """Commit n_images synthetic pictures, with points by chance where the collection keeps some."""
+    codes = np.random.default_rng(0).integers(0, 256, (SHARD, KEPT, POINT_BYTES), dtype=np.uint8)
+    has_points = store.settings.points is not None
 
     def make(low: int) -> tuple[int, Half]:
         return low, synthetic(source, low, min(SHARD, n_images - low))
@@ -100,7 +112,8 @@ def fill(store: Store, source: NDArray[np.float32], n_images: int) -> None:
             for low, features in pool.map(make, lows[start : start + n_cores()]):
                 numbers = range(low, low + len(features))
                 pictures = [NewPicture(f"{i}.jpg", FileState(1, i), f"{i:064x}", 1024, 768) for i in numbers]
-                writer.commit(store.path / "pictures", pictures, features)
+                points = list(codes[: len(features)]) if has_points else None
+                writer.commit(store.path / "pictures", pictures, features, points=points)
 
 
 def own_memory() -> int:
@@ -110,8 +123,22 @@ def own_memory() -> int:
     return next((int(line.split()[1]) // 1024 for line in lines if line.startswith("RssAnon")), 0)
 
 
-def measure(engine: str, snapshot: Snapshot, queries: NDArray[np.float32], exact: Hits, cache: Path) -> dict[str, Any]:
+def with_points(index: Index, snapshot: Snapshot, store: Store, asked: Sequence[Query]) -> dict[str, float]:
+    """Whole searches that look at the points of the first DEPTH pictures, nothing opened."""
+    view, seconds = StoreView(index, snapshot, store), []
+    for query in asked:
+        began = time.perf_counter()
+        rank(query, view, [SecondLook(DEPTH)], 10)
+        seconds.append(time.perf_counter() - began)
+    p50, p95 = np.percentile(seconds, (50, 95))
+    return {"p50 ms with points": round(1000 * p50, 1), "p95 ms with points": round(1000 * p95, 1)}
+
+
+def measure(
+    engine: str, snapshot: Snapshot, store: Store, asked: Sequence[Query], exact: Hits, cache: Path
+) -> dict[str, Any]:
     """Build an engine, ask it, delete its file."""
+    queries = np.array([query.feature for query in asked])
     began = time.perf_counter()
     try:
         index = open_index(engine, snapshot, cache)
@@ -137,14 +164,15 @@ def measure(engine: str, snapshot: Snapshot, queries: NDArray[np.float32], exact
         "p50 ms": round(1000 * float(np.percentile(seconds, 50)), 1),
         "p95 ms": round(1000 * float(np.percentile(seconds, 95)), 1),
         "own memory MB": own_memory(),
-    }
+    } | (with_points(index, snapshot, store, asked) if snapshot.has_points else {})
 
 
 def million(
-    figures: dict[str, Any], folder: Path, source: NDArray[np.float32], queries: NDArray[np.float32], asked: Any
+    figures: dict[str, Any], folder: Path, source: NDArray[np.float32], whole: Sequence[Query], asked: Any
 ) -> None:
     """The collection, exact search and the engines; written after every step."""
-    store = Store.create(folder / "collection", settings(asked.dim))
+    queries = np.array([query.feature for query in whole])
+    store = Store.create(folder / "collection", settings(asked.dim, points=asked.points))
     began = time.perf_counter()
     fill(store, source, asked.images)
     figures["pictures"] = asked.images
@@ -172,14 +200,13 @@ def million(
     for engine in asked.engines:
         chosen = choose_engine(n_rows, snapshot.dim) if engine == AUTO else engine
         if chosen != EXACT:
-            figures[chosen] = measure(chosen, snapshot, queries, exact, folder / "indexes")
+            figures[chosen] = measure(chosen, snapshot, store, whole, exact, folder / "indexes")
             write("million", figures)
 
 
-def through_milvus(
-    folder: Path, source: NDArray[np.float32], queries: NDArray[np.float32], n_images: int
-) -> dict[str, Any]:
+def through_milvus(folder: Path, source: NDArray[np.float32], whole: Sequence[Query], n_images: int) -> dict[str, Any]:
     """The first pictures through Milvus Lite, beside exact search of the same."""
+    queries = np.array([query.feature for query in whole])
     store = Store.create(folder / "fewer", settings(source.shape[2]))
     fill(store, source, n_images)
     snapshot = store.snapshot()
@@ -190,7 +217,7 @@ def through_milvus(
         seconds.append(time.perf_counter() - began)
     exact = index.search(queries[:SLOW], 10)
     engine, n_rows = f"milvus:{folder / 'lite.db'}", n_images * snapshot.n_regions
-    found = measure(engine, snapshot, queries[:SLOW], exact, folder / "milvus")
+    found = measure(engine, snapshot, store, whole[:SLOW], exact, folder / "milvus")
     n_bytes = sum(path.stat().st_size for path in folder.glob("lite.db/**/*") if path.is_file())
     n_bytes += sum(path.stat().st_size for path in folder.glob("*lite.db*") if path.is_file())
     return found | {
@@ -208,6 +235,7 @@ def main() -> None:
     parser.add_argument("--images", type=int, default=1_000_000, help="0: none, and what was measured before is kept")
     parser.add_argument("--dim", type=int, default=256)
     parser.add_argument("--engines", nargs="*", default=list(ENGINES))
+    parser.add_argument("--points", action="store_true", help="keep points, 28 KB a picture, and look at them")
     parser.add_argument("--milvus", type=int, default=0, metavar="N")
     asked = parser.parse_args()
     if asked.data is None:
