@@ -9,13 +9,12 @@ results/CLASS/compression.json.
 """
 
 import argparse
-import os
 import tempfile
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from turns import keep
+from turns import keep, parse_with_data
 
 from patchseek import evaluate as ev
 from patchseek.compression import compress_report, pq_engine
@@ -67,11 +66,8 @@ def arithmetic() -> dict[str, float]:
 def main() -> None:
     """Measure, write, print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--data", type=Path, default=os.environ.get("PATCHSEEK_DATA"))
     parser.add_argument("--arithmetic", action="store_true")
-    arguments = parser.parse_args()
-    if arguments.data is None:
-        parser.error("name the folder of the sets with --data or PATCHSEEK_DATA")
+    arguments = parse_with_data(parser)
     figures: dict[str, Any] = {}
     with tempfile.TemporaryDirectory() as cache:
         for name in ("dev-set", "composite-set"):

@@ -10,7 +10,6 @@ them: SAME_THING in patchseek.confidence lies between. Writes results/CLASS/copi
 """
 
 import argparse
-import os
 import shutil
 import tempfile
 from collections.abc import Callable
@@ -19,7 +18,7 @@ from typing import Any
 
 import numpy as np
 from PIL import Image, ImageEnhance
-from turns import keep, machine
+from turns import keep, machine, parse_with_data
 
 from patchseek import Collection
 from patchseek.confidence import find_strangers
@@ -142,11 +141,8 @@ def measure(folder: Path, n: int) -> dict[str, Any]:
 def main() -> None:
     """Measure, write, print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--data", type=Path, default=os.environ.get("PATCHSEEK_DATA"))
     parser.add_argument("--pictures", type=int, default=40)
-    arguments = parser.parse_args()
-    if arguments.data is None:
-        parser.error("name the folder of the sets with --data or PATCHSEEK_DATA")
+    arguments = parse_with_data(parser)
     sets = {name: measure(arguments.data / name, arguments.pictures) for name in ("dev-set", "composite-set")}
     keep("copies", {"machine": machine(), "pictures of a set": arguments.pictures, "sets": sets})
 

@@ -18,7 +18,6 @@ are. Writes results/CLASS/fast.json.
 
 import argparse
 import json
-import os
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -29,7 +28,7 @@ from typing import Any
 
 import numpy as np
 from PIL import Image, ImageEnhance
-from turns import RESULTS, machine, write
+from turns import RESULTS, machine, parse_with_data, write
 
 from patchseek import evaluate as ev
 from patchseek.boxes import WHOLE, from_pixels
@@ -214,11 +213,8 @@ def measure(dataset: Any, wanted: list[str] | None) -> dict[str, Any]:
 def main() -> None:
     """Measure, write, print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--data", type=Path, default=os.environ.get("PATCHSEEK_DATA"))
     parser.add_argument("--ways", nargs="+", help='beside "as it is", only those of these names; others are kept')
-    arguments = parser.parse_args()
-    if arguments.data is None:
-        parser.error("name the folder of the sets with --data or PATCHSEEK_DATA")
+    arguments = parse_with_data(parser)
     path = RESULTS / "fast.json"
     known = json.loads(path.read_text()) if path.exists() and arguments.ways else {}
     figures: dict[str, Any] = {"machine": machine()}

@@ -14,14 +14,13 @@ rows.
 
 import argparse
 import json
-import os
 import tempfile
 import time
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from turns import RESULTS, machine, write
+from turns import RESULTS, machine, parse_with_data, write
 
 from patchseek import evaluate as ev
 from patchseek.compression import compress_report, n_bytes
@@ -157,7 +156,6 @@ def latency(snapshot: Snapshot, queries: np.ndarray, engines: list[str]) -> dict
 def main() -> None:
     """Measure, write, print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--data", type=Path, default=os.environ.get("PATCHSEEK_DATA"))
     parser.add_argument("--rows", type=int, default=150_000)
     parser.add_argument("--engines", nargs="*", default=list(ENGINES))
     parser.add_argument(
@@ -166,9 +164,7 @@ def main() -> None:
     parser.add_argument("--queries", type=int, help="How many of the sets' queries are timed.  [default: all]")
     parser.add_argument("--folder", type=Path, help="Where the larger gallery lies meanwhile.")
     parser.add_argument("--cache", type=Path, help="Keep the sets' features here.")
-    arguments = parser.parse_args()
-    if arguments.data is None:
-        parser.error("name the folder of the sets with --data or PATCHSEEK_DATA")
+    arguments = parse_with_data(parser)
     encoder = open_encoder("embedded")
     sets: dict[str, Any] = {}
     with tempfile.TemporaryDirectory() as temporary:

@@ -13,7 +13,6 @@ boxes there. Writes results/CLASS/localisation.json.
 
 import argparse
 import json
-import os
 import tempfile
 import time
 from collections.abc import Sequence
@@ -23,7 +22,7 @@ from typing import Any
 
 import numpy as np
 from quality import load_scorer
-from turns import RESULTS, keep, machine
+from turns import RESULTS, keep, machine, parse_with_data
 
 from patchseek import evaluate as ev
 from patchseek.boxes import from_pixels, iou
@@ -155,16 +154,13 @@ def measure(
 def main() -> None:
     """Measure, write, print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--data", type=Path, default=os.environ.get("PATCHSEEK_DATA"))
     parser.add_argument("--sets", nargs="+", default=["dev-set", "composite-set"])
     parser.add_argument("--pictures", type=Path)
     parser.add_argument("--ways", nargs="+", help="only those of these names; the others keep their figures")
     parser.add_argument("--encoder", default="embedded")
     parser.add_argument("--weights", type=Path)
-    arguments = parser.parse_args()
-    if arguments.data is None:
-        parser.error("name the folder of the sets with --data or PATCHSEEK_DATA")
-    data = Path(arguments.data)
+    arguments = parse_with_data(parser)
+    data = arguments.data
     scorer, encoder = load_scorer(data), open_encoder(arguments.encoder, weights=arguments.weights)
     target = RESULTS / "localisation.json"
     figures = json.loads(target.read_text())["sets"] if target.is_file() else {}

@@ -18,7 +18,6 @@ picture with points, and an index's in ROOMY; removes them. Writes results/CLASS
 
 import argparse
 import json
-import os
 import shutil
 import statistics
 import tempfile
@@ -31,7 +30,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from turns import RESULTS, machine, write
+from turns import RESULTS, machine, parse_with_data, write
 
 from patchseek import evaluate as ev
 from patchseek.datasets import open_dataset
@@ -100,8 +99,9 @@ def synthetic(source: NDArray[np.float32], low: int, n: int) -> Half:
 
 def fill(store: Store, source: NDArray[np.float32], n_images: int) -> None:
     """Commit n_images synthetic pictures, with points by chance where the collection keeps some."""
-    codes = np.random.default_rng(0).integers(0, 256, (SHARD, KEPT, POINT_BYTES), dtype=np.uint8)
-    has_points = store.settings.points is not None
+    codes = None
+    if store.settings.points:
+        codes = np.random.default_rng(0).integers(0, 256, (SHARD, KEPT, POINT_BYTES), dtype=np.uint8)
 
     def make(low: int) -> tuple[int, Half]:
         return low, synthetic(source, low, min(SHARD, n_images - low))
@@ -112,7 +112,7 @@ def fill(store: Store, source: NDArray[np.float32], n_images: int) -> None:
             for low, features in pool.map(make, lows[start : start + n_cores()]):
                 numbers = range(low, low + len(features))
                 pictures = [NewPicture(f"{i}.jpg", FileState(1, i), f"{i:064x}", 1024, 768) for i in numbers]
-                points = list(codes[: len(features)]) if has_points else None
+                points = None if codes is None else list(codes[: len(features)])
                 writer.commit(store.path / "pictures", pictures, features, points=points)
 
 
@@ -231,15 +231,12 @@ def main() -> None:
     """Measure, write after every step, print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--folder", type=Path, required=True)
-    parser.add_argument("--data", type=Path, default=os.environ.get("PATCHSEEK_DATA"))
     parser.add_argument("--images", type=int, default=1_000_000, help="0: none, and what was measured before is kept")
     parser.add_argument("--dim", type=int, default=256)
     parser.add_argument("--engines", nargs="*", default=list(ENGINES))
     parser.add_argument("--points", action="store_true", help="keep points, 28 KB a picture, and look at them")
     parser.add_argument("--milvus", type=int, default=0, metavar="N")
-    asked = parser.parse_args()
-    if asked.data is None:
-        parser.error("name the folder of the sets with --data or PATCHSEEK_DATA")
+    asked = parse_with_data(parser)
     path = RESULTS / "million.json"
     known = json.loads(path.read_text()) if path.exists() and not asked.images else {}
     with tempfile.TemporaryDirectory(dir=asked.folder) as temporary:

@@ -16,7 +16,6 @@ searched through the index asked for; --wait is how long each engine is given fo
 """
 
 import argparse
-import os
 import subprocess
 import tempfile
 import time
@@ -28,7 +27,7 @@ from typing import Any
 
 import numpy as np
 from million import fill, reduced, settings
-from turns import machine, write
+from turns import machine, parse_with_data, write
 
 from patchseek.indexes import Index, open_index
 from patchseek.store import Snapshot, Store
@@ -102,14 +101,11 @@ def main() -> None:
     """Measure, write, print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--server", type=Path, default=ROOT / ".venv-milvus" / "bin" / "python")
-    parser.add_argument("--data", type=Path, default=os.environ.get("PATCHSEEK_DATA"))
     parser.add_argument("--images", type=int, default=3000)
     parser.add_argument("--lite", type=int, default=1000)
     parser.add_argument("--dim", type=int, default=256)
     parser.add_argument("--wait", type=float, default=420)
-    asked = parser.parse_args()
-    if asked.data is None:
-        parser.error("name the folder of the sets with --data or PATCHSEEK_DATA")
+    asked = parse_with_data(parser)
     versions = {name: version(name) for name in ("pymilvus", "milvus-lite")}
     figures: dict[str, Any] = {"machine": machine(), "clients": versions, "dim": asked.dim}
     with tempfile.TemporaryDirectory() as temporary:

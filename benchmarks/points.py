@@ -22,7 +22,6 @@ kept. Writes results/CLASS/points.json, where parts that are not measured keep t
 
 import argparse
 import json
-import os
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -34,7 +33,7 @@ from points_pictures import TURNS, crop, texture, write_smaller
 from points_rows import by_size, by_texture, check, of_upright, rankings, row
 from quality import load_scorer
 from sift import Sift
-from turns import RESULTS, keep, machine
+from turns import RESULTS, keep, machine, parse_with_data
 
 PARTS = ("ways", "smaller", "turned", "confidence", "cost", "pieces", "sift")
 OF_PIECES = "dev-set"  # the composites share their backgrounds: a piece would be right in several of them
@@ -103,16 +102,13 @@ def measure_pieces(folder: Path, ways: Mapping[str, Way], is_quick: bool, with_r
 def main() -> None:
     """Measure, write, print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--data", type=Path, default=os.environ.get("PATCHSEEK_DATA"))
     parser.add_argument("--sets", nargs="*", default=["dev-set", "composite-set"])
     parser.add_argument("--parts", nargs="+", default=PARTS, choices=PARTS)
     parser.add_argument("--ways", nargs="+", help="only those of these names; the others keep their figures")
     parser.add_argument("--quick", action="store_true")
-    arguments = parser.parse_args()
-    if arguments.data is None:
-        parser.error("name the folder of the sets with --data or PATCHSEEK_DATA")
+    arguments = parse_with_data(parser)
     ways = {name: way for name, way in possible().items() if not arguments.ways or name in arguments.ways}
-    data, parts, is_quick = Path(arguments.data), arguments.parts, arguments.quick
+    data, parts, is_quick = arguments.data, arguments.parts, arguments.quick
     if "sift" in parts:
         Sift([])  # an hour later would be late to say what is missing
     scorer, where = load_scorer(data), machine()

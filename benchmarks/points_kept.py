@@ -9,7 +9,6 @@ keeps. Writes results/CLASS/points-kept.json.
 """
 
 import argparse
-import os
 import tempfile
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -18,7 +17,7 @@ from typing import Any
 
 import numpy as np
 from points_rows import rankings, row
-from turns import machine, write
+from turns import machine, parse_with_data, write
 
 from patchseek import evaluate as ev
 from patchseek.boxes import to_pixels
@@ -90,13 +89,10 @@ def measure(folder: Path, encoder: Encoder) -> dict[str, dict[str, float]]:
 def main() -> None:
     """Measure, write, print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--data", type=Path, default=os.environ.get("PATCHSEEK_DATA"))
     parser.add_argument("--sets", nargs="+", default=["dev-set", "composite-set"])
-    arguments = parser.parse_args()
-    if arguments.data is None:
-        parser.error("name the folder of the sets with --data or PATCHSEEK_DATA")
+    arguments = parse_with_data(parser)
     encoder = open_encoder("embedded")
-    sets = {name: measure(Path(arguments.data) / name, encoder) for name in arguments.sets}
+    sets = {name: measure(arguments.data / name, encoder) for name in arguments.sets}
     write("points-kept", {"machine": machine(), "sets": sets})
 
 

@@ -10,7 +10,6 @@ Then the queries again by several threads. Writes results/CLASS/postgres.json.
 """
 
 import argparse
-import os
 import tempfile
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -20,7 +19,7 @@ from typing import Any
 import numpy as np
 import psycopg
 from indexes import SETS, enlarge, recall
-from turns import machine, write
+from turns import machine, parse_with_data, write
 
 from patchseek import evaluate as ev
 from patchseek.datasets import open_dataset
@@ -66,14 +65,11 @@ def main() -> None:
     """Measure, write, print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("url")
-    parser.add_argument("--data", type=Path, default=os.environ.get("PATCHSEEK_DATA"))
     parser.add_argument("--rows", type=int, default=150_000)
     parser.add_argument("--kinds", nargs="*", default=list(KINDS))
     parser.add_argument("--threads", type=int, default=4)
     parser.add_argument("--cache", type=Path, help="Keep the sets' features here.")
-    arguments = parser.parse_args()
-    if arguments.data is None:
-        parser.error("name the folder of the sets with --data or PATCHSEEK_DATA")
+    arguments = parse_with_data(parser)
     encoder, pyramid = open_encoder("embedded"), ev.EvalSettings().pyramid
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)

@@ -9,7 +9,6 @@ results/CLASS/quality.json and prints it as a table. Speed and memory are those 
 import argparse
 import importlib.util
 import json
-import os
 import resource
 import sys
 import tempfile
@@ -102,14 +101,11 @@ def peak_mb() -> int:
 
 def main() -> None:
     """Measure, write, print."""
-    from turns import keep, machine  # a test loads this file from elsewhere
+    from turns import keep, machine, parse_with_data  # a test loads this file from elsewhere
 
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--data", type=Path, default=os.environ.get("PATCHSEEK_DATA"))
     parser.add_argument("--sets", nargs="+", default=["dev-set", "composite-set"])
-    arguments = parser.parse_args()
-    if arguments.data is None:
-        parser.error("name the folder of the sets with --data or PATCHSEEK_DATA")
+    arguments = parse_with_data(parser)
     scorer = load_scorer(arguments.data)
     figures = {name: measure(arguments.data, name, scorer) for name in arguments.sets}
     keep("quality", {"version": ps.__version__, "machine": machine(), "sets": figures})

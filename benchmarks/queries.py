@@ -8,7 +8,6 @@ Writes results/CLASS/queries.json.
 """
 
 import argparse
-import os
 import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -18,7 +17,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
-from turns import keep, machine
+from turns import keep, machine, parse_with_data
 
 from patchseek import evaluate as ev
 from patchseek._ties import in_order
@@ -164,15 +163,12 @@ def measure(folder: Path, refine: bool) -> dict[str, float]:
 def main() -> None:
     """Measure, write, print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--data", type=Path, default=os.environ.get("PATCHSEEK_DATA"))
     parser.add_argument("--sets", nargs="+", default=["dev-set", "composite-set"])
     parser.add_argument("--refine", action="store_true")
-    arguments = parser.parse_args()
-    if arguments.data is None:
-        parser.error("name the folder of the sets with --data or PATCHSEEK_DATA")
+    arguments = parse_with_data(parser)
     figures: dict[str, Any] = {}
     for name in arguments.sets:
-        figures[name] = measure(Path(arguments.data) / name, arguments.refine)
+        figures[name] = measure(arguments.data / name, arguments.refine)
         for way, value in figures[name].items():
             print(f"{name}: {way}: mAP {value:.4f}", flush=True)
     keep("queries", {"machine": machine(), "sets": figures})

@@ -8,14 +8,13 @@ results refined or none; two queries beforehand open what is opened once. Writes
 """
 
 import argparse
-import os
 import resource
 import tempfile
 import time
 from pathlib import Path
 from typing import Any
 
-from turns import machine, write
+from turns import machine, parse_with_data, write
 
 from patchseek import Collection
 from patchseek.datasets import open_dataset
@@ -57,11 +56,8 @@ def measure(folder: Path, n_queries: int) -> dict[str, dict[str, float]]:
 def main() -> None:
     """Measure, write, print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--data", type=Path, default=os.environ.get("PATCHSEEK_DATA"))
     parser.add_argument("--queries", type=int, default=12)
-    arguments = parser.parse_args()
-    if arguments.data is None:
-        parser.error("name the folder of the sets with --data or PATCHSEEK_DATA")
+    arguments = parse_with_data(parser)
     figures: dict[str, Any] = {"machine": machine(), "queries of a set": arguments.queries}
     for name in ("dev-set", "composite-set"):
         figures[name] = measure(arguments.data / name, arguments.queries)

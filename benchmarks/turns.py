@@ -1,4 +1,4 @@
-"""What benchmarks share: turns of contenders, on what machine, where figures are kept. Measures nothing itself.
+"""What benchmarks share: arguments, turns of contenders, the machine, where figures are kept. Measures nothing itself.
 
 Figures are kept by class of processor, results/CLASS/NAME.json, since one class says little about another: avx2,
 avx512, avx512-bf16, arm; those of a GPU by its name. ONEDNN_MAX_CPU_ISA=AVX2 OV_CPU_MAX_ISA=AVX2 hold a newer processor
@@ -12,6 +12,7 @@ import platform
 import statistics
 import sys
 import time
+from argparse import ArgumentParser, Namespace
 from collections.abc import Callable, Mapping
 from datetime import date
 from importlib.metadata import PackageNotFoundError, version
@@ -41,6 +42,15 @@ RESULTS = Path(__file__).parent / "results" / processor_class()
 
 
 _LIBRARIES = ("numpy", "pillow", "openvino", "faiss-cpu")
+
+
+def parse_with_data(parser: ArgumentParser) -> Namespace:
+    """The arguments of a benchmark of the annotated sets, and as `data` their folder, by default $PATCHSEEK_DATA."""
+    parser.add_argument("--data", type=Path, default=os.environ.get("PATCHSEEK_DATA"))
+    arguments = parser.parse_args()
+    if arguments.data is None:
+        parser.error("name the folder of the sets with --data or PATCHSEEK_DATA")
+    return arguments
 
 
 def take_turns(contenders: Mapping[str, Callable[[], Any]], rounds: int) -> dict[str, list[float]]:

@@ -202,7 +202,8 @@ def test_points_that_are_not_found_upright_are_looked_for_by_quarters_and_then_b
     query, asked = query_of(rng, turn=turn), []
     picture = with_object(rng, query, laid(query, (600, 450), 256, turn))
     (found,) = seen(as_crop(query, asked, query_of(rng)), [picture, *strangers(rng)])
-    assert found.points.turns.tolist() == query.turns.tolist(), "what is found upright is nothing beside that"
+    for own in ("places", "descriptors", "turns", "scales"):
+        assert np.array_equal(getattr(found.points, own), getattr(query, own)), "what is upright is nothing beside that"
     assert found.found[0][0].gain > 2.5
     assert found.found[0][0].outline * SIZE == pytest.approx(laid(query, (600, 450), 256, turn)[-4:], abs=6)
     eighths = [] if turn == 180 else [45, 135, 225, 315]

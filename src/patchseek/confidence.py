@@ -81,7 +81,7 @@ class Background:
 
         How many spreads each lies above its median, averaged. Were the kinds independent, the sum over the root of
         their number would be as unusual (Stouffer et al. 1949); but what looks like the query does so in all of them,
-        and twice as many absent objects would be called sure.
+        and many more absent objects would be called sure.
         """
         known = [(value, *self.kinds[kind]) for kind, value in evidence.items() if kind in self.kinds]
         if not known:

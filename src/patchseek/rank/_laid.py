@@ -24,8 +24,7 @@ class LaidHit:
 
     def candidate(self, picture: T, size: tuple[int, int], box: tuple[float, float, float, float]) -> Candidate[T]:
         """It as a candidate. box: that of its region."""
-        likeness = self.likeness
-        kinds = {LIKENESS: likeness}
+        likeness, kinds = self.likeness, {LIKENESS: self.likeness}
         return Candidate(picture, size, self.position, self.region, likeness, box, likeness, kinds, self.lay)
 
 

@@ -66,13 +66,10 @@ class Refinement:
 def _starts(candidate: Candidate[T], view: View[T]) -> Maps:
     """Where (n, 2, 3) the query may lie, the likeliest first. What points say may be wrong: what patches say is tried
     beside it, so that it is not lost, as the region is and as the query would lie in it."""
-    box, region = (
-        of_boxes(np.array([each]))[0] for each in (candidate.box, view.regions_of(candidate)[candidate.region])
-    )
-    is_turned = candidate.map is not None and turn(candidate.map, *candidate.size) > _LEAST_TURN
-    tried = [candidate.map if candidate.map is not None and is_turned else box]
-    if is_turned or (box != region).any():
-        tried.append(region)
+    box, region = of_boxes(np.array([candidate.box, view.regions_of(candidate)[candidate.region]]))
+    known = candidate.map
+    first = box if known is None or turn(known, *candidate.size) <= _LEAST_TURN else known
+    tried = [first] if (first == region).all() else [first, region]
     if candidate.lay != UPRIGHT:
         tried.append(composed(region, candidate.lay.map))
     return np.stack(tried)
