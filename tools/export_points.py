@@ -41,6 +41,8 @@ NAME = "xfeat-64"
 DIM = 64
 CELL = 8
 # pixels a side of a cell, of which there is one descriptor
+NORMALISED = "div_8"
+# the tensor of pixels of mean 0 and deviation 1, on which all branches build
 EPSILON = 1e-5
 # of batch and instance normalisation alike
 
@@ -72,6 +74,7 @@ def export(folder: Path) -> tuple[Path, Path]:
         "sha256": hashlib.sha256(model).hexdigest(),
         "dim": DIM,
         "cell": CELL,
+        "normalised": NORMALISED,
         "source": {
             "package": PACKAGE,
             "version": version(PACKAGE),
@@ -107,6 +110,7 @@ def build(weights: Weights) -> onnx.ModelProto:
     """
     graph = PointsGraph(weights)
     grey = graph.even_out("pixels")
+    assert grey == NORMALISED
     graph.add("Squeeze", graph.detect(grey), graph.numbers("outer", [0, 1]), output="likelihoods")
     features = graph.describe(grey)
     graph.add("Squeeze", graph.rely(features), "outer", output="reliabilities")

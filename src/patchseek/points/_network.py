@@ -1,7 +1,8 @@
 """The network that finds points: XFeat, which ships in the package. `tools/export_points.py` makes its file.
 
 Potje et al., "XFeat: Accelerated Features for Lightweight Image Matching", CVPR 2024. Which of the points are kept,
-`_extract` says. It computes in float32 on every processor: in bfloat16, one point in forty is another one.
+`_extract` says. Where the processor has bfloat16, what points look like is computed in it, and where they are in
+float32: in bfloat16 throughout, one point in forty would be another one.
 """
 
 import hashlib
@@ -18,6 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..encoders._onnxruntime import OnnxRuntimeNetwork
+from ..encoders._openvino import capabilities
 from ..encoders._openvino_sizes import OpenVinoSizesNetwork
 from ..encoders._probes import make_probes
 from ..errors import EncoderError, MissingExtra, PatchseekError
@@ -92,18 +94,20 @@ def _open(engine: str) -> PointNetwork:
     if hashlib.sha256(model.read_bytes()).hexdigest() != manifest["sha256"]:
         raise EncoderError(f"{model}: not the file that was shipped (SHA-256 differs); install patchseek again")
     probe = make_probe()
-    ways: dict[str, Callable[[], _Engine]] = {
-        "openvino": lambda: OpenVinoSizesNetwork(model, probe),
-        "onnxruntime": lambda: OnnxRuntimeNetwork(model),
-    }
-    if engine not in ("auto", *ways):
-        raise EncoderError(f"engine must be one of auto, {', '.join(ways)}, found {engine!r}")
+    ways: list[tuple[str, Callable[[], _Engine]]] = [
+        ("openvino", lambda: _in_bf16(model, probe, manifest["normalised"])),
+        ("openvino", lambda: OpenVinoSizesNetwork(model, probe)),
+        ("onnxruntime", lambda: OnnxRuntimeNetwork(model)),
+    ]
+    engines = dict.fromkeys(name for name, _ in ways)
+    if engine not in ("auto", *engines):
+        raise EncoderError(f"engine must be one of auto, {', '.join(engines)}, found {engine!r}")
     with np.load(folder / manifest["probe"]) as recorded:
         expected = dict(recorded)
     failed: PatchseekError = EncoderError("xfeat: nothing on this processor gives the points it should")
-    for name in ways if engine == "auto" else [engine]:
+    for make in [make for name, make in ways if engine in ("auto", name)]:
         try:
-            network = PointNetwork(ways[name](), manifest["sha256"])
+            network = PointNetwork(make(), manifest["sha256"])
         except (MissingExtra, EncoderError) as error:
             failed = error
             continue
@@ -112,6 +116,12 @@ def _open(engine: str) -> PointNetwork:
             return network
         _log.warning("xfeat on %s: agrees to %.4f with its own points, below %s", network.runs_on, found, LEAST)
     raise failed
+
+
+def _in_bf16(model: Path, probe: NDArray[np.uint8], seam: str) -> _Engine:
+    if "BF16" not in capabilities():
+        raise EncoderError("OpenVINO has no bfloat16 on this processor")
+    return OpenVinoSizesNetwork(model, probe, seam)
 
 
 def make_probe() -> NDArray[np.uint8]:
