@@ -128,13 +128,13 @@ def measure(
     data = open_dataset(folder)
     with tempfile.TemporaryDirectory() as temporary:
         gallery = ev.encode_gallery(data, encoder, ev.EvalSettings().pyramid, Path(temporary))
-        asked = ev.read_queries(data, encoder)
+        asked = [ev.read_queries(data, encoder, off_ground=closer) for closer in (False, True)]
         engine = ev.open_engine(gallery, ev.EvalSettings())
 
         def run(steps: Sequence[Step[str]]) -> tuple[dict[str, Any], float]:
             settings, began = ev.EvalSettings(refine=N_REFINED if steps else 0), time.perf_counter()
-            found = ev.run_benchmark(data, gallery, asked, engine, settings, steps)
-            return found, (time.perf_counter() - began) / len(asked)
+            found = ev.run_benchmark(data, gallery, asked[bool(steps)], engine, settings, steps)
+            return found, (time.perf_counter() - began) / len(data.queries)
 
         table: dict[str, dict[str, float]] = {}
         ways: dict[str, Sequence[Step[str]]] = {"grid": ()}

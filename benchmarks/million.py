@@ -66,7 +66,7 @@ def reduced(data: Path, cache: Path, dim: int) -> tuple[NDArray[np.float32], lis
         dataset = open_dataset(data / name)
         snapshot = ev.encode_gallery(dataset, encoder, Pyramid(), cache).snapshot
         galleries.append(snapshot.features(np.arange(snapshot.n_positions)))
-        asked += (read := ev.read_queries(dataset, encoder, points=True))
+        asked += (read := ev.read_queries(dataset, encoder, points=True, off_ground=True))
         queries.append(np.array([query.feature for query in read]))
         own.append(galleries[-1] @ queries[-1].T)
     rows = np.concatenate([gallery.reshape(-1, gallery.shape[2]) for gallery in galleries])

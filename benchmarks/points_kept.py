@@ -69,7 +69,7 @@ def measure(folder: Path, encoder: Encoder) -> dict[str, dict[str, float]]:
     with tempfile.TemporaryDirectory() as temporary:
         gallery = ev.encode_gallery(data, encoder, ev.EvalSettings().pyramid, Path(temporary))
         features = gallery.snapshot.features(np.arange(gallery.snapshot.n_positions))
-        queries = ev.read_queries(data, encoder, points=True)
+        queries = ev.read_queries(data, encoder, points=True, off_ground=True)
         places = {name: i for i, names in gallery.ids.items() for name in names}
         for name, (n, side, is_coded) in KINDS.items():
             found: list[Any] = [None] * len(features)

@@ -10,7 +10,7 @@ import pytest
 
 import patchseek
 
-PIXELS = ["errors", "boxes", "regions", "images", "patches", "lays", "encoders"]
+PIXELS = ["errors", "boxes", "regions", "images", "foreground", "patches", "lays", "encoders"]
 KEPT = ["points", "patterns", "store", "originals", "encode"]
 ANSWERS = ["indexes", "search", "rerank", "rank", "confidence", "answers", "queries", "collection"]
 FIGURES = ["datasets", "metrics", "breakdowns", "evaluate", "compression"]

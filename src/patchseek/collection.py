@@ -12,7 +12,7 @@ from typing import Any
 
 from ._home import expanded
 from .answers import Searched, SearchOptions, answer
-from .boxes import WHOLE, from_pixels
+from .boxes import WHOLE
 from .confidence import MIN_REGIONS, Background, measure_background
 from .encode import AddReport, OnProgress, PointsReport, add_file, add_folder, add_points, is_file, require_own
 from .encoders import Encoder, open_encoder
@@ -37,7 +37,7 @@ from .lays import Lay
 from .originals import open_original
 from .patterns import Given, plain
 from .points import identify
-from .queries import Asked, as_id, paired, read_query
+from .queries import Asked, as_id, asked_box, paired, read_query
 from .regions import Pyramid
 from .rerank import OnStep, go_on
 from .search import Match, Query, encode_query, encode_words, join
@@ -211,8 +211,8 @@ class Collection:
         query: a file (its path, its bytes, or open in binary), pixels (a Picture, an image of Pillow's, an array
         (h, w), (h, w, 3) or (h, w, 4) of uint8), or the id of a picture of the collection; or a list of these, several
         pictures of one object.
-        box: x y w h of the object in pixels of the upright query (or all four at most 1: shares of its sides), the
-        whole picture by default; a list of boxes or None, one a picture, for several. text: words instead of a picture,
+        box: x y w h of the object in pixels of the upright query (or all four at most 1: shares of its sides), by
+        default what stands on even ground, else the whole picture; a list of boxes or None, one a picture, for several. text: words instead of a picture,
         or beside one. exclude: pictures of what is not wanted. index: "exact" or a FAISS factory string, by default
         what `use_index` chose. options: the fields of SearchOptions, such as top=10, refine=20, under="holidays/2024".
         on_step: called between pictures and between batches, from any thread; what it raises ends the search.
@@ -249,7 +249,7 @@ class Collection:
     ) -> Query:
         on_step()
         picture = self.read(asked)
-        inner = WHOLE if box is None else from_pixels(box, picture.width, picture.height)
+        inner = asked_box(picture, box) or WHOLE
         return encode_query(picture, self.encoder, inner, points=points, lays=lays)
 
     def read(self, query: Asked) -> Picture:

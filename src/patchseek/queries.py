@@ -1,4 +1,4 @@
-"""What somebody may search with, as pixels: files, bytes, images, arrays. Knows no collection, encodes nothing."""
+"""What somebody may search with, as pixels, and which box of them: files, bytes, images, arrays. Encodes nothing."""
 
 import os
 from collections.abc import Sequence
@@ -9,7 +9,9 @@ from numpy.typing import NDArray
 from PIL import Image as PillowImage
 
 from ._home import expanded
+from .boxes import WHOLE, from_pixels
 from .errors import QueryError
+from .foreground import foreground
 from .images import Picture, from_image, read
 
 Asked = (
@@ -78,6 +80,17 @@ def read_query(asked: Asked) -> Picture:
     if not len(content):
         raise _not_taken("no bytes")
     return read(bytes(content))
+
+
+def asked_box(picture: Picture, box: Sequence[float] | None) -> tuple[float, float, float, float] | None:
+    """The box x0 y0 x1 y1 in [0, 1] that is asked for; None for the whole picture.
+
+    box: as somebody gave it, x y w h; else it is that of what stands on even ground. Raises BoxError.
+    """
+    if box is not None:
+        return from_pixels(box, picture.width, picture.height)
+    found = foreground(picture)
+    return None if found == WHOLE else found
 
 
 def _image_of(pixels: NDArray[Any]) -> PillowImage.Image:

@@ -150,7 +150,8 @@ def evaluate_command(
         say(f"with the pictures of --distractors, {len(whole.sizes)} are ranked")
     if exclude_copies:
         data = data.without(whole.copies)
-    asked = ev.read_queries(data, model, query, points=bool(depth), turned=turned)
+    closer = bool(depth or refine)
+    asked = ev.read_queries(data, model, query, points=bool(depth), turned=turned, off_ground=closer)
     features = np.array([each.feature for each in asked])
     for level, settings in zip(chosen, made, strict=True):
         gallery = whole.at_level(level)

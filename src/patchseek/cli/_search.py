@@ -51,7 +51,11 @@ Records = tuple[list[dict[str, Any]], dict[str, Any], list[dict[str, Any]]]
 @click.option("--image-id", "image_ids", type=int, multiple=True, help="A picture of the collection; repeatable.")
 @click.option("--text", help="Words instead of a picture, or beside one; for encoders with a text tower.")
 @click.option(
-    "--box", "boxes", multiple=True, metavar="X,Y,W,H", help="The object, in pixels or as shares; once a picture."
+    "--box",
+    "boxes",
+    multiple=True,
+    metavar="X,Y,W,H",
+    help="The object, in pixels or as shares; once a picture. Default: what stands on even ground, else all.",
 )
 @click.option("--not", "exclude", multiple=True, type=_PATH, metavar="FILE", help="Not like this; repeatable.")
 @click.option("--top", default="10", show_default=True, metavar="N|all", help="How many pictures.")
@@ -234,12 +238,12 @@ def _query_records(
     boxes: Sequence[list[float] | None],
     text: str | None,
 ) -> list[dict[str, Any]]:
-    from ..boxes import from_pixels
+    from ..queries import asked_box
     from ..records import query_record
 
     records = []
     for each, picture, box in zip(asked, pictures, boxes, strict=True):
-        inner = None if box is None else from_pixels(box, picture.width, picture.height)
+        inner = asked_box(picture, box)
         records.append(query_record(f"image_id {each}" if isinstance(each, int) else str(each), picture, inner))
     return records + ([{"text": text}] if text is not None else [])
 
@@ -251,11 +255,10 @@ def _draw(
     path: Path,
     why: bool,
 ) -> None:
-    from ..boxes import from_pixels
+    from ..queries import asked_box
     from ._sheet import draw_matches
 
-    both = zip(pictures, boxes, strict=True)
-    shares = [None if box is None else from_pixels(box, picture.width, picture.height) for picture, box in both]
+    shares = [asked_box(picture, box) for picture, box in zip(pictures, boxes, strict=True)]
     draw_matches(pictures, shares, matches, path, why=why)
     say(f"drawn: {path}")
 

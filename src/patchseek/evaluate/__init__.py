@@ -21,6 +21,7 @@ from ..boxes import WHOLE, to_pixels
 from ..datasets import Dataset, corners
 from ..encoders import Encoder, Features
 from ..errors import DatasetError, PatchseekError, QueryError
+from ..foreground import foreground
 from ..images import read
 from ..indexes import AUTO, EXACT, Index, Refit, choose_engine, open_index, open_repeatable
 from ..lays import lays_of
@@ -103,11 +104,18 @@ def encode_queries(dataset: Dataset, encoder: Encoder, query: str = "box") -> Fe
 
 
 def read_queries(
-    dataset: Dataset, encoder: Encoder, query: str = "box", *, points: bool = False, turned: bool = False
+    dataset: Dataset,
+    encoder: Encoder,
+    query: str = "box",
+    *,
+    points: bool = False,
+    turned: bool = False,
+    off_ground: bool = False,
 ) -> list[Query]:
     """A benchmark's queries, in order; query is one of QUERY_CROPS, points: whether with those of what is asked.
 
-    turned: whether they are to be looked for turned as well.
+    turned: whether they are to be looked for turned as well. off_ground: whether, of a query without a box, even ground
+    is left out, as a search does; with a query of "whole", never.
 
     Raises DatasetError for one that the encoder has no numbers for.
     """
@@ -117,6 +125,8 @@ def read_queries(
         picture, box = read(entry.image), WHOLE
         if query == "box" and entry.box is not None:
             box = corners(entry.box, picture.width, picture.height, entry.image)
+        elif query == "box" and off_ground:
+            box = foreground(picture)
         try:
             asked.append(encode_query(picture, encoder, box, points=points, lays=lays))
         except QueryError as error:

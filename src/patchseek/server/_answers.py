@@ -4,11 +4,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from ..boxes import from_pixels
 from ..collection import Collection
 from ..encoders import TextEncoder
 from ..errors import QueryError
 from ..images import Picture
+from ..queries import asked_box
 from ..records import collection_record, match_record, query_record
 from ..rerank import OnStep
 from ._responses import told
@@ -134,5 +134,4 @@ def _one_or_all(values: Sequence[Any]) -> Any:
 
 def _record(query: QueryPicture) -> dict[str, Any]:
     picture = query.picture
-    inner = None if query.box is None else from_pixels(query.box, picture.width, picture.height)
-    return query_record(told(query.name), picture, inner)
+    return query_record(told(query.name), picture, asked_box(picture, query.box))
