@@ -212,9 +212,10 @@ class Collection:
         (h, w), (h, w, 3) or (h, w, 4) of uint8), or the id of a picture of the collection; or a list of these, several
         pictures of one object.
         box: x y w h of the object in pixels of the upright query (or all four at most 1: shares of its sides), by
-        default what stands on even ground, else the whole picture; a list of boxes or None, one a picture, for several. text: words instead of a picture,
-        or beside one. exclude: pictures of what is not wanted. index: "exact" or a FAISS factory string, by default
-        what `use_index` chose. options: the fields of SearchOptions, such as top=10, refine=20, under="holidays/2024".
+        default what stands on even ground, else the whole picture; a list of boxes or None, one a picture, for several.
+        text: words instead of a picture, or beside one. exclude: pictures of what is not wanted. index: "exact" or a
+        FAISS factory string, by default what `use_index` chose. options: the fields of SearchOptions, such as top=10,
+        refine=20, under="holidays/2024".
         on_step: called between pictures and between batches, from any thread; what it raises ends the search.
         Raises ImageError for a query that is no picture, BoxError, QueryError.
         """
