@@ -70,6 +70,7 @@ class OpenVinoSizesNetwork:
             "NUM_STREAMS": 1,
             "INFERENCE_NUM_THREADS": 1,
             "CPU_RUNTIME_CACHE_CAPACITY": CACHED,
+            "ENABLE_CPU_PINNING": False,  # each would be pinned to the first core, and all of them share it
         }
         try:
             return self._core.compile_model(self._core.read_model(self._model), "CPU", options).create_infer_request()
