@@ -21,6 +21,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +34,7 @@ from patchseek.encoders import Encoder, Features, open_encoder
 from patchseek.images import read
 from patchseek.indexes import n_cores
 from patchseek.patches import Patches, cut
+from patchseek.points import PointsIdentity
 from patchseek.regions import Pyramid
 from patchseek.store import Settings, Store
 
@@ -67,19 +69,25 @@ class Watched:
 def make_pictures(folder: Path, size: tuple[int, int], n: int) -> list[Path]:
     """n JPEGs of smooth colours under grain, each different: 0.29 bytes a pixel, as a good camera writes."""
     folder.mkdir()
-    for i in range(n):
+
+    def make(i: int) -> None:
         rng = np.random.default_rng(i)
         coarse = Image.fromarray(rng.integers(0, 256, (size[1] // 40, size[0] // 40, 3), np.uint8))
         smooth = np.asarray(coarse.resize(size, Image.Resampling.BICUBIC))
         grained = smooth + rng.integers(-8, 9, (size[1], size[0], 1), np.int16)
         Image.fromarray(grained.clip(0, 255).astype(np.uint8)).save(folder / f"{i}.jpg", quality=90)
+
+    with ThreadPoolExecutor(n_cores()) as pool:
+        list(pool.map(make, range(n)))
     return sorted(folder.iterdir())
 
 
-def new_store(folder: Path, encoder: Encoder, pyramid: Pyramid | None = None) -> Store:
-    """An empty collection under a name that is free; by default of the patches that `index` would cut."""
-    pyramid = pyramid or Pyramid()
-    return Store.create(Path(tempfile.mkdtemp(dir=folder)) / "c", Settings(encoder.identity, pyramid))
+def new_store(
+    folder: Path, encoder: Encoder, pyramid: Pyramid | None = None, points: PointsIdentity | None = None
+) -> Store:
+    """An empty collection under a name that is free; by default of the patches that `index` would cut, no points."""
+    settings = Settings(encoder.identity, pyramid or Pyramid(), points)
+    return Store.create(Path(tempfile.mkdtemp(dir=folder)) / "c", settings)
 
 
 def stages(paths: list[Path], encoder: Encoder, folder: Path) -> dict[str, Any]:

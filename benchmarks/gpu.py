@@ -2,11 +2,14 @@
 
     python benchmarks/gpu.py [--device cuda] [--reference REFERENCE.py] [--parts agree stages ...] [--out FILE]
 
-Weights are random, which is right for speed and for comparing features; pictures are JPEGs of one megapixel.
+Weights are random, which is right for speed and for comparing features; pictures are JPEGs of one megapixel, a quarter
+as many for the large network. At most --cores cores are used, and as many threads decode.
 agree: for every short name's network, patches cut on the device beside Pillow's, and features of both. stages: decoding
-and cutting on one core, the same on the device, the network by batch, precision, attention and torch.compile. index:
-`add_files` over all pictures, CORES threads at most, cut on the device and by Pillow; "card busy" is what the driver
-says (the share of time in which any kernel ran), "of its pace" patches a second beside those of the network alone.
+and cutting on one core, the same on the device, the network by batch and precision. compile: torch.compile, attention
+that is not fused, all numbers in 16 bits. index: `add_files` over all pictures, without points, cut on the device and
+by Pillow; "card busy" is what the driver says (the share of time in which any kernel ran), "of its pace" patches a
+second beside those of the network alone, for a second at its start and for six seconds on end. kernels: where the
+card's time goes meanwhile. points: the same with points, which cores find, and without.
 processes: the same with one process, and with two of their own on the one card, as --device cuda:0,cuda:0 has them.
 plain: REFERENCE.py (torch, timm, PIL, float32), its model moved to the device and its answers back. jpeg: the device's
 own decoder beside Pillow. search: one query and a thousand over rows of 1,024 numbers, beside reading every byte once
@@ -15,28 +18,27 @@ Writes results/CARD/gpu.json, which keeps what was measured with other parts; --
 """
 
 import argparse
-import gc
 import json
 import os
 import re
-import statistics
 import subprocess
 import sys
 import tempfile
-import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import timm
 import torch
-from encode import make_pictures, new_store
+from encode import new_store
+from gpu_compile import compiled
+from gpu_kernels import kernels
+from gpu_machine import REGIONS, SIZE, TINY, Machine
 from PIL import Image
-from safetensors.torch import save_file
 from turns import RESULTS, keep, machine
 
 from patchseek.collection import Collection
@@ -48,15 +50,13 @@ from patchseek.encoders._spec import SHORT_NAMES
 from patchseek.encoders._torch_network import TorchNetwork
 from patchseek.images import Picture, read
 from patchseek.indexes import open_index
-from patchseek.patches import cut
+from patchseek.patches import cut, joined
+from patchseek.points import PointsIdentity, encode, find_points, identify, open_network
 from patchseek.regions import Pyramid
 from patchseek.store import Snapshot
 
-PARTS = ("stages", "index", "processes", "plain", "jpeg", "search", "refined", "agree", "compile")
-LARGE, BASE, TINY = "vit_large_patch16_siglip_384", "vit_base_patch16_siglip_224", "test_vit"
-SIZE = (1152, 864)
-CORES = 8
-DIM, REGIONS = 1024, 30
+PARTS = ("stages", "index", "kernels", "points", "processes", "plain", "jpeg", "search", "refined", "agree", "compile")
+DIM = 1024
 
 PLAIN = """
 import runpy, sys, timm
@@ -70,101 +70,6 @@ timm.create_model = on_device
 sys.argv = sys.argv[2:]
 runpy.run_path(sys.argv[0], run_name="__main__")
 """
-
-
-class Machine:
-    """The device, and weights and pictures for it."""
-
-    def __init__(self, device: str, folder: Path, n: int) -> None:
-        self.device, self.folder, self.is_gpu = device, folder, device.startswith("cuda")
-        self.pictures = make_pictures(folder / "pictures", SIZE if self.is_gpu else (320, 240), n)
-        self.large, self.base = (LARGE, BASE) if self.is_gpu else (TINY, TINY)
-        self._opened: dict[str, Encoder] = {}
-
-    @property
-    def card(self) -> str:
-        """What the device calls itself."""
-        return torch.cuda.get_device_name(self.device) if self.is_gpu else "cpu"
-
-    def weights(self, model: str) -> Path:
-        """A file of random weights for a model of timm, in which layers see differences as trained ones do."""
-        path = self.folder / f"{model}.safetensors"
-        if not path.exists():
-            torch.manual_seed(0)
-            with torch.device(self.device):
-                net = timm.create_model(model, pretrained=False)
-            for name, parameter in net.named_parameters():
-                if parameter.ndim == 2 and "weight" in name:
-                    torch.nn.init.normal_(parameter, std=parameter.shape[1] ** -0.5)
-                if name.endswith("gamma"):
-                    torch.nn.init.constant_(parameter, 0.5)
-            save_file({key: value.cpu().contiguous() for key, value in net.state_dict().items()}, path)
-        return path
-
-    def open(self, model: str) -> Encoder:
-        """An encoder on the device, given patches that it cuts itself."""
-        if model not in self._opened:
-            weights = self.weights(model)
-            self._opened[model] = open_encoder(f"timm:{model}", weights=weights, engine="torch", device=self.device)
-        encoder = self._opened[model]
-        encoder.feed = replace(encoder.feed, late=True)
-        return encoder
-
-    def wait(self) -> None:
-        """For all that the device was told to do."""
-        if self.is_gpu:
-            torch.cuda.synchronize(self.device)
-
-    def ms(self, call: Callable[[], Any], rounds: int = 5) -> float:
-        """Milliseconds of a call, with what it makes the device do: the median."""
-        call()
-        spent = []
-        for _ in range(rounds):
-            self.wait()
-            began = time.perf_counter()
-            call()
-            self.wait()
-            spent.append(1000 * (time.perf_counter() - began))
-        return round(statistics.median(spent), 3)
-
-    @contextmanager
-    def peak(self, figures: dict[str, Any]) -> Iterator[None]:
-        """Note the most memory in MB that torch took on the device meanwhile, beside what it had: weights."""
-        gc.collect()
-        if self.is_gpu:
-            torch.cuda.empty_cache()
-            torch.cuda.reset_peak_memory_stats(self.device)
-            before = torch.cuda.memory_reserved(self.device)
-        yield
-        if self.is_gpu:
-            figures["peak MB beside weights"] = (torch.cuda.max_memory_reserved(self.device) - before) >> 20
-
-    @contextmanager
-    def busy(self, figures: dict[str, Any]) -> Iterator[None]:
-        """Note the share of time in which the driver saw a kernel run, where it says so."""
-        seen: list[int] = []
-        stop = threading.Event()
-
-        def look() -> None:
-            import pynvml
-
-            pynvml.nvmlInit()
-            card = pynvml.nvmlDeviceGetHandleByIndex(0)
-            while not stop.wait(0.1):
-                seen.append(pynvml.nvmlDeviceGetUtilizationRates(card).gpu)
-
-        def try_to_look() -> None:
-            with suppress(Exception):
-                look()
-
-        thread = threading.Thread(target=try_to_look)
-        thread.start()
-        yield
-        stop.set()
-        thread.join()
-        inner = seen[2:-2]  # without the ends, where it is only starting
-        if self.is_gpu and inner:
-            figures["card busy"] = round(statistics.mean(inner) / 100, 3)
 
 
 def cosines(a: np.ndarray, b: np.ndarray) -> np.ndarray:
@@ -253,84 +158,64 @@ def network_ms(here: Machine, network: TorchNetwork, size: int, batch: int, repl
     return round(here.ms(call, 3) * REGIONS / batch / 4, 3)
 
 
-def forward(network: TorchNetwork, patches: torch.Tensor) -> torch.Tensor:
-    """The features of patches that are on the device, left there."""
-    with torch.inference_mode(), network.autocast():
-        answers = network.module(patches)
-        return answers[0] if isinstance(answers, tuple) else answers
-
-
-def compiled(here: Machine) -> dict[str, Any]:
-    """The network in other ways: torch.compile, attention that is not fused, weights in 16 bits."""
-    network = here.open(here.large)._network
-    assert isinstance(network, TorchNetwork)
-    size = 384 if here.is_gpu else 160
-    patches = torch.randint(0, 256, (32, size, size, 3), dtype=torch.uint8, device=here.device)
-    as_it_is = forward(network, patches).float()
-    figures: dict[str, Any] = {"as it is": here.ms(lambda: forward(network, patches))}
-
-    def compare(name: str) -> None:
-        near = (forward(network, patches).float() * as_it_is).sum(dim=1).min()
-        figures[name] = {"ms": here.ms(lambda: forward(network, patches)), "lowest cosine": round(float(near), 5)}
-        print(name, figures[name], flush=True)
-
-    with torch.nn.attention.sdpa_kernel(torch.nn.attention.SDPBackend.MATH):
-        compare("attention not fused")
-    plain = network.module
-    began = time.perf_counter()
-    network.module = torch.compile(plain)
-    forward(network, patches)
-    figures["compile, seconds"] = round(time.perf_counter() - began, 1)
-    compare("torch.compile")
-    network.module = plain
-    if here.is_gpu:
-        precision, network.precision = network.precision, "f32"  # no autocast: weights and all else in 16 bits
-        body, normalise = plain.network, plain.normalise
-        for name, numbers in (("all in bf16", torch.bfloat16), ("all in f16", torch.float16)):
-            plain.network = body.to(numbers)
-            plain.normalise = lambda given, numbers=numbers: normalise(given).to(numbers)
-            compare(name)
-        network.precision = precision
-    return figures
-
-
 def index(here: Machine) -> dict[str, Any]:
-    """Pictures a second of the whole pipeline, cut on the device and by Pillow."""
-    figures: dict[str, Any] = {"decoding threads": CORES}
-    names = [path.name for path in here.pictures]
+    """Pictures a second of the whole pipeline, cut on the device and by Pillow; of features alone, without points."""
+    figures: dict[str, Any] = {"decoding threads": here.cores}
     for model in dict.fromkeys((here.large, here.base)):
         encoder = here.open(model)
         network = encoder._network
-        found: dict[str, Any] = {"runs on": encoder.runs_on}
         pace = network_pace(here, encoder)
-        found["network alone, patches/s"] = round(pace)
+        lasting = lasting_pace(here, encoder)
+        found: dict[str, Any] = {"runs on": encoder.runs_on, "network alone, patches/s": round(pace)}
+        found["network alone, on end"] = lasting
+        print(model, found, flush=True)
         for way, late in (("cut on the device", True), ("cut by Pillow", False)):
             encoder.feed = replace(encoder.feed, late=late)
-            once = len(names) if late else max(len(names) // 4, 1)
-            figures_of: dict[str, Any] = {}
+            names = here.some(model, 1 if late else 4)
+            figures_of: dict[str, Any] = {"pictures": len(names)}
             with here.peak(figures_of):
                 add(here, encoder, names[:8])  # what is recorded takes its memory at the first batches
                 with here.busy(figures_of):
-                    rates = [once / add(here, encoder, names[:once]) for _ in range(2)]
+                    rates = [len(names) / add(here, encoder, names) for _ in range(2)]
             figures_of["replayed"] = here.is_gpu and network._replays._graph is not None
             figures_of["pictures/s"] = [round(rate, 2) for rate in rates]
             figures_of["of its pace"] = round(max(rates) * REGIONS / pace, 3)
+            figures_of["of its pace on end"] = round(max(rates) * REGIONS / lasting["patches/s"], 3)
             found[way] = figures_of
             print(model, way, figures_of, flush=True)
         figures[model] = found
     return figures
 
 
-def add(here: Machine, encoder: Encoder, names: list[str]) -> float:
-    """Seconds that a new collection takes to take in some of the pictures."""
-    store = new_store(here.folder, encoder)
-    return add_files(store, here.pictures[0].parent, names, encoder, n_workers=CORES).seconds
+def points(here: Machine) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Pictures a second of the whole pipeline with points, whose network runs in the decoding threads, and without."""
+    network, picture = open_network(), read(here.pictures[0].read_bytes())
+    kept = identify()
+    alone = here.ms(lambda: encode(find_points(picture, kept.n_most, kept.side, network)), 5)
+    found: dict[str, Any] = {"runs on": network.runs_on, "decoding threads": here.cores, "ms of one core": alone}
+    for model in dict.fromkeys((here.large, here.base)):
+        encoder, names = here.open(model), here.some(model)
+        rates: dict[str, list[float]] = {"without": [], "with": []}
+        add(here, encoder, names[:8], kept)
+        for _ in range(2):
+            for way, own in rates.items():
+                own.append(len(names) / add(here, encoder, names, kept if way == "with" else None))
+        found[model] = {f"pictures/s {way}": [round(rate, 2) for rate in own] for way, own in rates.items()}
+        found[model]["of the time without"] = round(max(rates["without"]) / max(rates["with"]), 3)
+        print("points", model, found[model], flush=True)
+        yield f"{here.cores} cores", found
+
+
+def add(here: Machine, encoder: Encoder, names: list[str], points: PointsIdentity | None = None) -> float:
+    """Seconds that a new collection takes to take in some of the pictures, with points or without."""
+    store = new_store(here.folder, encoder, points=points)
+    return add_files(store, here.pictures[0].parent, names, encoder, n_workers=here.cores).seconds
 
 
 def processes(here: Machine) -> dict[str, Any]:
     """Pictures a second where the encoder is in this process, and where it is in two others that share the device."""
     figures: dict[str, Any] = {}
-    names = [path.name for path in here.pictures]
+    names = here.some(here.base)
     options = {"weights": here.weights(here.base), "engine": "torch"}
     for way, device in (("in this process", here.device), ("in two others", f"{here.device},{here.device}")):
         encoder = open_encoder(f"timm:{here.base}", device=device, **options)
@@ -346,6 +231,32 @@ def network_pace(here: Machine, encoder: Encoder) -> float:
     """Patches a second of the network alone, of patches that are on the device, a batch of the encoder's at a time."""
     replays = Replays() if here.is_gpu else None
     return 1000 * REGIONS / network_ms(here, encoder._network, encoder.feed.size, encoder.batch, replays)
+
+
+def lasting_pace(here: Machine, encoder: Encoder) -> dict[str, Any]:
+    """The same for as long as indexing takes, on patches of the pictures: a card that computes for long slows down."""
+    figures: dict[str, Any] = {}
+    network, patches = encoder._network, some_patches(here, encoder)
+    replays = Replays()
+    run = partial(replays, network.module) if here.is_gpu else network.module
+    with torch.inference_mode(), network.autocast():
+        for _ in range(3):
+            run(patches)
+        with here.busy(figures):
+            n, began = 0, time.perf_counter()
+            while (spent := time.perf_counter() - began) < (6 if here.is_gpu else 0.5):
+                for _ in range(16 if here.is_gpu else 1):
+                    run(patches)
+                    n += len(patches)
+                here.wait()
+    return {"patches/s": round(n / spent)} | figures
+
+
+def some_patches(here: Machine, encoder: Encoder) -> torch.Tensor:
+    """As many patches of the pictures as a batch has, cut on the device."""
+    n = -(-encoder.batch // REGIONS)
+    lots = [cut(read(path.read_bytes()), Pyramid(), encoder.feed) for path in here.pictures[:n]]
+    return encoder._network._cutter(joined(lots))[: encoder.batch].contiguous()
 
 
 def plain(here: Machine, reference: Path) -> dict[str, Any]:
@@ -440,8 +351,9 @@ def refined(here: Machine) -> dict[str, Any]:
     """Seconds of a search with 20 refined boxes, cut on the device and by Pillow, and of the grid alone."""
     figures: dict[str, Any] = {}
     encoder = here.open(here.large)
-    collection = Collection(new_store(here.folder, encoder), encoder)
-    collection.add(here.pictures[0].parent)
+    store = new_store(here.folder, encoder)
+    add_files(store, here.pictures[0].parent, here.some(here.large), encoder, n_workers=here.cores)
+    collection = Collection(store, encoder)
     box = (0.2, 0.3, 0.4, 0.4)
     for way, late, n in (("cut on the device", True, 20), ("cut by Pillow", False, 20), ("the grid alone", True, 0)):
         encoder.feed = replace(encoder.feed, late=late)
@@ -459,48 +371,56 @@ def main() -> None:
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
     parser.add_argument("--reference", type=Path)
     parser.add_argument("--parts", nargs="+", choices=PARTS, default=PARTS)
-    parser.add_argument("--pictures", type=int, help="Of one megapixel.  [160; 4 small ones on a CPU]")
+    parser.add_argument("--pictures", type=int, help="Of one megapixel.  [640; 4 small ones on a CPU]")
     parser.add_argument("--rows", type=int, nargs="+", help="[150000 and 5000000; 6000 on a CPU]")
     parser.add_argument("--names", nargs="+", choices=SHORT_NAMES, default=list(SHORT_NAMES), help="Of agree.")
+    parser.add_argument("--cores", type=int, default=8, help="At most; as many threads decode.  [8]")
     parser.add_argument("--out", type=Path, help="Write there too.")
     arguments = parser.parse_args()
     is_gpu = arguments.device.startswith("cuda")
     if is_gpu and hasattr(os, "sched_setaffinity"):
-        os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:CORES])
+        os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[: arguments.cores])
     with tempfile.TemporaryDirectory() as temporary:
-        here = Machine(arguments.device, Path(temporary), arguments.pictures or (160 if is_gpu else 4))
+        n = arguments.pictures or (640 if is_gpu else 4)
+        here = Machine(arguments.device, Path(temporary), n, arguments.cores)
         card = re.sub(r"[^a-z0-9]+", "-", here.card.lower()).strip("-")
         path = RESULTS.parent / card / "gpu.json"
         figures: dict[str, Any] = json.loads(path.read_text()) if is_gpu and path.exists() else {}
         figures["machine"] = machine() | {"card": here.card, "torch": torch.__version__, "timm": timm.__version__}
-        runs: dict[str, Callable[[], dict[str, Any]]] = {
+        runs: dict[str, Callable[[], dict[str, Any] | Iterator[tuple[str, dict[str, Any]]]]] = {
             "stages": lambda: stages(here),
             "index": lambda: index(here),
+            "kernels": lambda: kernels(here, partial(add, here), partial(some_patches, here)),
+            "points": lambda: points(here),
             "processes": lambda: processes(here),
             "plain": lambda: plain(here, arguments.reference),
             "jpeg": lambda: jpeg(here),
             "search": lambda: search(here, arguments.rows or ([150_000, 5_000_000] if is_gpu else [6000])),
             "refined": lambda: refined(here),
+            "agree": lambda: agree(here, arguments.names),
             "compile": lambda: compiled(here),
         }
 
         def save() -> None:
             if arguments.out:
                 arguments.out.write_text(json.dumps(figures, indent=2) + "\n")
+            if is_gpu:
+                keep("gpu", figures, path.parent)
 
         for part, run in runs.items():
             if part not in arguments.parts or (part == "plain" and not arguments.reference):
                 continue
             began = time.perf_counter()
-            figures[part] = run()
+            found = run()
+            if isinstance(found, dict):
+                figures[part] = found
+            else:  # what was found of one network or another is kept as soon as it is known
+                for name, of_it in found:
+                    figures.setdefault(part, {})[name] = of_it
+                    save()
             print(f"[{part}: {time.perf_counter() - began:.0f} s]", flush=True)
             save()
-        for name, found in agree(here, arguments.names) if "agree" in arguments.parts else ():
-            figures.setdefault("agree", {})[name] = found
-            save()
         print(json.dumps(figures, indent=2))
-        if is_gpu:
-            keep("gpu", figures, path.parent)
 
 
 if __name__ == "__main__":

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import threading
 import types
+from contextlib import suppress
 from pathlib import Path
 
 import export_points
@@ -167,6 +168,24 @@ def test_threads_that_call_it_at_once_each_get_the_maps_of_their_own_picture(gre
         thread.join()
     assert len(worst) == 48
     assert min(worst) > 0.9999
+
+
+@pytest.mark.skipif(not hasattr(os, "sched_getaffinity"), reason="only Linux says which cores a thread may use")
+def test_threads_that_call_it_at_once_are_free_to_use_every_core(greys, monkeypatch):
+    """OpenVINO would pin each of the networks, of one thread each, and so its callers, to the first core."""
+    monkeypatch.setenv("PATCHSEEK_CORES", "2")
+    network = OpenVinoSizesNetwork(MODEL, make_probe())
+    allowed = os.sched_getaffinity(0)
+    threads = [threading.Thread(target=lambda: [network.run(greys[0]) for _ in range(6)]) for _ in range(2)]
+    seen: list[set[int]] = []
+    for thread in threads:
+        thread.start()
+    while any(thread.is_alive() for thread in threads):
+        for thread in threads:
+            with suppress(OSError):  # it ended
+                seen.append(os.sched_getaffinity(thread.native_id))
+    assert len(seen) > 10
+    assert all(cores == allowed for cores in seen)
 
 
 def test_the_same_picture_has_the_same_points(photograph):

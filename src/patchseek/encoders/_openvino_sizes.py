@@ -72,7 +72,12 @@ class OpenVinoSizesNetwork:
             return self._compile() if is_new else self._idle.get()
 
     def _compile(self) -> list[Any]:
-        options = {"NUM_STREAMS": 1, "INFERENCE_NUM_THREADS": 1, "CPU_RUNTIME_CACHE_CAPACITY": CACHED}
+        options = {
+            "NUM_STREAMS": 1,
+            "INFERENCE_NUM_THREADS": 1,
+            "CPU_RUNTIME_CACHE_CAPACITY": CACHED,
+            "ENABLE_CPU_PINNING": False,  # each would be pinned to the first core, and all of them share it
+        }
         requests = []
         try:
             for network, precision in self._parts:
