@@ -328,3 +328,17 @@ def test_the_tool_writes_the_fast_file_too(exported):
     assert cosines(*probes).min() > 0.98
     patches = np.random.default_rng(0).integers(0, 256, (8, 196, 196, 3), dtype=np.uint8)
     assert cosines(*(network(patches) for network in networks)).min() > 0.98
+
+
+@pytest.mark.skipif(not Path("/proc/self/task").is_dir(), reason="only Linux says which cores a thread may use")
+@pytest.mark.parametrize("engine", ["openvino", "onnxruntime"])
+def test_no_thread_is_bound_to_a_core_that_other_processes_are_bound_to_as_well(engine):
+    """Else two workers on one machine share its first core, and leave the others alone."""
+    code = (
+        "import os, numpy as np; from patchseek.encoders import open_encoder; "
+        f"open_encoder('embedded', engine={engine!r}).encode(np.zeros((3, 224, 224, 3), np.uint8)); "
+        "tasks = map(int, os.listdir('/proc/self/task')); "
+        "print(len({frozenset(os.sched_getaffinity(task)) for task in tasks}))"
+    )
+    ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert ran.stdout.split() == ["1"]

@@ -67,6 +67,7 @@ class OpenVinoNetwork:
             "INFERENCE_PRECISION_HINT": precision,
             "NUM_STREAMS": self.streams,
             "INFERENCE_NUM_THREADS": max(self.streams, len_cores()),
+            "ENABLE_CPU_PINNING": False,  # else several processes all begin at the first core, and share it
         }
         if in_float:
             options["LP_TRANSFORMS_MODE"] = False
