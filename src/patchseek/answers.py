@@ -15,7 +15,7 @@ from .indexes import Index
 from .lays import Lay, lays_of
 from .originals import has_changed
 from .rank import DEPTH, Candidate, StoreView, closer_looks, evidence_of, rank
-from .rerank import OnStep, Refiner, go_on, need
+from .rerank import OnStep, Recipe, Refiner, enclosing, go_on, need, outlines
 from .search import FoundBox, Match, Query
 from .store import Choice, Image, Moment, Snapshot, Store, Words
 
@@ -125,7 +125,14 @@ def _rank(
     searched.on_step()
     n = max(n_wanted * (3 if options.distinct else 1), options.refine)
     on_step, encoder = searched.on_step, searched.encoder
-    steps = closer_looks(encoder, options.refine, depth=options.depth, on_step=on_step, on_progress=on_progress)
+    steps = closer_looks(
+        encoder,
+        options.refine,
+        depth=options.depth,
+        copies=Recipe.max_copies if options.several else 1,
+        on_step=on_step,
+        on_progress=on_progress,
+    )
     ranked = rank(query, searched.view, steps, n)[:n]
     listed: list[Candidate[Image]] = []
     for _, alike in groupby(ranked, key=lambda candidate: candidate.looks):
@@ -204,16 +211,31 @@ def _with_copies(query: Query, match: Match, candidate: Candidate[Image], search
     searched.on_step()
     picture = searched.view.open(candidate, need(searched.encoder))
     if picture is None:
-        return match
+        return _as_points_have_it(match, candidate)
     features = searched.snapshot.features(np.array([candidate.position], np.int64))
     heat: NDArray[np.float32] = features[0] @ query.feature
     regions = searched.store.settings.pyramid.boxes_of(*candidate.size)[: len(heat)]
-    found = Refiner(query, searched.encoder, on_step=searched.on_step).find_copies(picture, heat, regions)
+    known = [] if candidate.map is None else [candidate.map, *(laid for laid, _ in candidate.copies)]
+    refiner = Refiner(query, searched.encoder, on_step=searched.on_step)
+    found = refiner.find_copies(picture, heat, regions, known)
     if not found:
         return match
     first, *others = found
     sure = [each for each in others if not _is_doubtful(each, searched.background)]
     return replace(match, box=first.box, boxes=(first, *sure), outline=first.outline)
+
+
+def _as_points_have_it(match: Match, candidate: Candidate[Image]) -> Match:
+    """The match with the copies that points alone tell of, in a picture that cannot be opened."""
+    if not candidate.copies:
+        return match
+    maps = np.stack([laid for laid, _ in candidate.copies])
+    columns = zip(enclosing(maps).tolist(), outlines(maps).tolist(), candidate.copies, strict=True)
+    copies = [
+        FoundBox((x0, y0, x1, y1), match.score - less, outline=tuple((x, y) for x, y in corners))
+        for (x0, y0, x1, y1), corners, (_, less) in columns
+    ]
+    return replace(match, boxes=(FoundBox(match.box, match.score, outline=match.outline), *copies))
 
 
 def _is_doubtful(found: FoundBox, background: Background | None) -> bool:

@@ -75,26 +75,21 @@ def look(
     pictures: Sequence[PicturePoints],
     shapes: NDArray[np.float64],
     side: int,
-    copies: int,
     strangers: NDArray[np.intp],
 ) -> list[list[Agreement]]:
-    """For each picture, at most so many copies of the query's box in it, one after the other; [] where none agrees.
+    """For each picture, where most of its points have the query's box: a list of one, [] where none agree.
 
     shapes (N, 2): width and height in pixels. strangers: positions of pictures, most of which do not show the object.
     """
     units = shapes / np.maximum(shapes.max(axis=1, keepdims=True), 1)
     frame = np.array([query.aspect, 1.0]) / max(query.aspect, 1.0)
-    left = _place(query, frame, pictures, shapes, side, strangers)
-    found: list[list[Agreement]] = [[] for _ in pictures]
-    for _ in range(copies):
-        maps, sound = _maps_of(left, len(pictures))
-        picture = left.partners.picture
-        own = maps[picture].T
-        straight = np.cos(left.turns - np.arctan2(own[1], own[0])) > _TURNED
-        agree = sound[picture] & straight & (errors_of(own, left.places) < TOLERANCES[-1])
-        _add_agreements(found, maps, left.chosen(agree), frame, units, query.mirrored)
-        left = left.chosen(sound[picture] & ~_covered(own, left.places, frame))
-    return found
+    placed = _place(query, frame, pictures, shapes, side, strangers)
+    maps, sound = _maps_of(placed, len(pictures))
+    picture = placed.partners.picture
+    own = maps[picture].T
+    straight = np.cos(placed.turns - np.arctan2(own[1], own[0])) > _TURNED
+    agree = sound[picture] & straight & (errors_of(own, placed.places) < TOLERANCES[-1])
+    return _agreements(maps, placed.chosen(agree), frame, units, query.mirrored)
 
 
 def _place(
@@ -154,28 +149,18 @@ def _padded(values: Numbers, where: tuple[NDArray[np.intp], NDArray[np.intp]], s
     return padded
 
 
-def _covered(maps: Numbers, places: Numbers, frame: NDArray[np.float64]) -> NDArray[np.bool_]:
-    """Whether places (4, m) lie, in the picture, within the query's box as maps (4, m) lay it there."""
-    (a, b, c, d), (u, v) = maps, places[2:]
-    square = np.maximum(a * a + b * b, 1e-12)
-    x, y = (a * (u - c) - b * (v - d)) / square, (b * (u - c) + a * (v - d)) / square
-    covered: NDArray[np.bool_] = (x >= 0) & (x <= frame[0]) & (y >= 0) & (y <= frame[1])
-    return covered
-
-
-def _add_agreements(
-    found: list[list[Agreement]],
+def _agreements(
     maps: Numbers,
     agreeing: _Placed,
     frame: NDArray[np.float64],
     units: NDArray[np.float64],
     mirrored: bool,
-) -> None:
-    """Append to each picture's list what agreeing pairs say of its map, if there are enough of them.
+) -> list[list[Agreement]]:
+    """Of each picture, what agreeing pairs say of its map, if there are enough of them.
 
     mirrored: whether the maps, and the pairs' places in the query, are those of its mirror image.
     """
-    partners, n = agreeing.partners, len(found)
+    partners, n = agreeing.partners, len(maps)
     inside = np.clip(agreeing.places[:2].T / frame * CELLS, 0, CELLS - 1).astype(np.intp)
     most = np.zeros((n, CELLS, CELLS), np.float32)
     np.maximum.at(most, (partners.picture, inside[:, 1], inside[:, 0]), partners.weight)
@@ -190,6 +175,8 @@ def _add_agreements(
     boxes = np.clip(np.concatenate([outlines.min(axis=1), outlines.max(axis=1)], axis=1), 0, 1)
     bounds = np.searchsorted(partners.picture, np.arange(n + 1))
     pairs = np.stack([partners.asked, partners.found], axis=1)
+    found: list[list[Agreement]] = [[] for _ in range(n)]
     for i in np.flatnonzero(np.diff(bounds) >= LEAST).tolist():
         own = pairs[bounds[i] : bounds[i + 1]]
         found[i].append(Agreement(float(evidence[i]), 0.0, int(counts[i]), shares[i], outlines[i], boxes[i], own))
+    return found

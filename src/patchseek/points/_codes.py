@@ -13,7 +13,7 @@ from ..errors import PatchseekError
 from ._codebook import DIM, WORD, Codebook, open_codebook
 from ._extract import SIDE
 from ._identity import POINT_BYTES, PointsIdentity
-from ._points import Points, QueryPoints
+from ._points import Points, QueryPoints, Some
 
 Codes = NDArray[np.uint8]
 """(n, POINT_BYTES) uint8: points as they are kept, the strongest first."""
@@ -67,9 +67,9 @@ class CodedPoints:
     def __len__(self) -> int:
         return len(self.codes)
 
-    def first(self, n: int) -> "CodedPoints":
-        """The n strongest, or all."""
-        return CodedPoints(self.codes[:n])
+    def chosen(self, kept: Some) -> "CodedPoints":
+        """Some of them, in that order."""
+        return CodedPoints(self.codes[kept])
 
     @property
     def places(self) -> NDArray[np.float32]:

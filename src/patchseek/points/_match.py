@@ -38,24 +38,77 @@ def match(
     points were taken at no more than `side`. Strangers have maps as well, but gain little or nothing by them. What a
     pair of points says and what strangers reach is measured on the very pictures, so it is best to ask for hundreds at
     once, most of which do not show the object. Many are looked at with few points first, and only those that promise
-    most with all; the others gain nothing. Pictures without points are no measure of the others.
+    most with all; the others gain nothing. A further copy is one that gains as well, by points that do not lie in those
+    before. Pictures without points are no measure of the others.
     """
     shapes = np.asarray(sizes, np.float64).reshape(-1, 2)
     n = len(pictures)
     assert len(shapes) == n, "one size a picture"
     known = np.flatnonzero([len(points) > 0 for points in pictures])
+    sample = known if n <= FEW else known[::_EVERY]
+    found = _all_or_some(query, pictures, shapes, side, sample)
+    _add_copies(found, copies - 1, query, pictures, shapes, side, sample)
+    return found
+
+
+def _all_or_some(
+    query: QueryPoints,
+    pictures: Sequence[PicturePoints],
+    shapes: NDArray[np.float64],
+    side: int,
+    sample: NDArray[np.intp],
+) -> list[list[Agreement]]:
+    """See `match`: one copy at most in each picture; where there are many, in those that a first look leaves."""
+    n = len(pictures)
     if n <= FEW:
-        return _gains(look(query, pictures, shapes, side, copies, known), known)
-    sample = known[::_EVERY]
+        return _gains(look(query, pictures, shapes, side, sample), sample)
     first = _first_look(query, pictures, shapes, side, sample)
     evidence = np.array([own[0].evidence if own else 0.0 for own in first])
     evident = np.argsort(-evidence, kind="stable")[: n // _EVIDENT]
     again = np.unique(np.concatenate([evident, np.arange(n // _LIKE), sample]))
     strangers = np.searchsorted(again, sample)
-    second = look(query, [pictures[i] for i in again], shapes[again], side, copies, strangers)
+    second = look(query, [pictures[i] for i in again], shapes[again], side, strangers)
     for i, own in zip(again.tolist(), _gains(second, strangers), strict=True):
         first[i] = own
     return first
+
+
+def _add_copies(
+    found: list[list[Agreement]],
+    n: int,
+    query: QueryPoints,
+    pictures: Sequence[PicturePoints],
+    shapes: NDArray[np.float64],
+    side: int,
+    sample: NDArray[np.intp],
+) -> None:
+    """Append to what was found in each picture at most n further copies, see `match`."""
+    rising = [i for i, own in enumerate(found) if own and own[0].gain]
+    for _ in range(n):
+        if not rising:
+            return
+        free = [_outside(found[i], pictures[i].places) for i in rising]
+        left = [pictures[i].chosen(rows) for i, rows in zip(rising, free, strict=True)]
+        order = np.array([*rising, *sample])
+        strangers = np.arange(len(rising), len(order))
+        more = _gains(look(query, left + [pictures[i] for i in sample], shapes[order], side, strangers), strangers)
+        seen, rising = list(zip(rising, free, more, strict=False)), []
+        for i, rows, own in seen:
+            if own and own[0].gain:
+                here, there = own[0].pairs.T
+                found[i].append(replace(own[0], pairs=np.stack([here, rows[there]], axis=1)))
+                found[i].sort(key=lambda agreement: -agreement.evidence)
+                rising.append(i)
+
+
+def _outside(known: Sequence[Agreement], places: NDArray[np.float32]) -> NDArray[np.intp]:
+    """Which of a picture's places (n, 2) lie in none of the query's outlines."""
+    inside = np.zeros(len(places), bool)
+    for agreement in known:
+        laid = agreement.map
+        asked = np.linalg.solve(laid[:, :2], (places - laid[:, 2]).T)
+        inside |= ((asked >= 0) & (asked <= 1)).all(axis=0)
+    return np.flatnonzero(~inside)
 
 
 def glance(query: QueryPoints, pictures: Sequence[PicturePoints], sizes: ArrayLike, side: int = SIDE) -> float:
@@ -75,9 +128,9 @@ def _first_look(
     side: int,
     strangers: NDArray[np.intp],
 ) -> list[list[Agreement]]:
-    """See `look`: with few points, one copy at most."""
-    few = [points.first(_FIRST_FOUND) for points in pictures]
-    return look(_strongest(query), few, shapes, side, 1, strangers)
+    """See `look`: with few points."""
+    few = [points.chosen(slice(_FIRST_FOUND)) for points in pictures]
+    return look(_strongest(query), few, shapes, side, strangers)
 
 
 def _strongest(query: QueryPoints) -> QueryPoints:

@@ -6,6 +6,9 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+Some = NDArray[np.intp] | NDArray[np.bool_] | slice
+"""Which points of several: their rows, a mask, or from where to where."""
+
 
 @dataclass(frozen=True, eq=False)
 class Points:
@@ -19,9 +22,9 @@ class Points:
     def __len__(self) -> int:
         return len(self.places)
 
-    def first(self, n: int) -> "Points":
-        """The n strongest, or all."""
-        return Points(self.places[:n], self.descriptors[:n])
+    def chosen(self, kept: Some) -> "Points":
+        """Some of them, in that order."""
+        return Points(self.places[kept], self.descriptors[kept])
 
 
 class PicturePoints(Protocol):
@@ -39,8 +42,8 @@ class PicturePoints(Protocol):
         """(n, D) of about unit length, along the same axes as the query's."""
         ...
 
-    def first(self, n: int) -> "PicturePoints":
-        """The n strongest, or all."""
+    def chosen(self, kept: Some) -> "PicturePoints":
+        """Some of them, in that order."""
         ...
 
 
@@ -69,7 +72,7 @@ class QueryPoints:
         """Whether the box was looked at as it lies, at least at some sizes."""
         return not self.mirrored and (not len(self) or bool((self.turns == 0).any()))
 
-    def chosen(self, kept: NDArray[np.intp] | NDArray[np.bool_]) -> "QueryPoints":
+    def chosen(self, kept: Some) -> "QueryPoints":
         """Some of them, in that order."""
         columns = {name: getattr(self, name)[kept] for name in ("places", "descriptors", "turns", "scales")}
         return replace(self, **columns)

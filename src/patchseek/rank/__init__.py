@@ -35,14 +35,15 @@ def closer_looks(
     recipe: Recipe | None = None,
     *,
     depth: int = 0,
+    copies: int = 1,
     on_step: OnStep = go_on,
     on_progress: OnProgress | None = None,
 ) -> list[SecondLook | Refinement]:
     """The steps of a search, in order, of `eval` as well: one for each number that is not 0.
 
-    depth: pictures whose points are looked at; n_refined: those that are opened.
+    depth: pictures whose points are looked at, for so many copies each; n_refined: those that are opened.
     """
-    steps: list[SecondLook | Refinement] = [SecondLook(depth, on_step)] if depth else []
+    steps: list[SecondLook | Refinement] = [SecondLook(depth, on_step, copies)] if depth else []
     if n_refined:
         steps.append(Refinement(n_refined, encoder, recipe or Recipe(), on_step, on_progress))
     return steps

@@ -43,6 +43,8 @@ class Candidate(Generic[T]):
     # in which the query is like that region
     map: NDArray[np.float64] | None = None
     # (2, 3) takes (x, y, 1), shares of the query's sides, to shares of the picture's sides; None where nobody knows
+    copies: tuple[tuple[NDArray[np.float64], float], ...] = ()
+    # such maps of further copies in the picture, where they were looked for, and how much lower each would score
     partners: PartnerPoints | None = None
     # the points that say so
     looks: int = 0

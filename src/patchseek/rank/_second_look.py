@@ -30,6 +30,8 @@ class SecondLook:
 
     n: int
     on_step: OnStep = go_on
+    copies: int = 1
+    # of the query that are looked for in a picture
 
     def look(self, query: Query, view: View[T], candidates: Sequence[Candidate[T]]) -> Sequence[Candidate[T]]:
         """See Step. Nothing changes for a query without points, such as words, and where none are kept."""
@@ -40,7 +42,10 @@ class SecondLook:
         self.on_step()
         positions = np.array([candidate.position for candidate in candidates], np.int64)
         kept = Kept(
-            [CodedPoints(codes) for codes in snapshot.points(positions)], [c.size for c in candidates], own.side
+            [CodedPoints(codes) for codes in snapshot.points(positions)],
+            [c.size for c in candidates],
+            own.side,
+            self.copies,
         )
         looks = [
             one for i, crop in enumerate(query.points) for one in look_at_all(i, _on_axes(crop), kept, self.on_step)
@@ -55,7 +60,7 @@ class SecondLook:
             known = agreements[0] if agreements else None
             better = _weighed(candidate, known)
             if known and is_so:
-                better = _placed(better, known, _partners(winner, points, known))
+                better = _placed(better, agreements, _partners(winner, points, known))
             seen.append(better)
         return seen
 
@@ -94,10 +99,12 @@ def _weighed(candidate: Candidate[T], agreement: Agreement | None) -> Candidate[
     return replace(candidate, score=candidate.score + WORTH * gain, evidence={**candidate.evidence, POINTS: gain})
 
 
-def _placed(candidate: Candidate[T], agreement: Agreement, partners: PartnerPoints) -> Candidate[T]:
-    """The candidate where points have it."""
-    x0, y0, x1, y1 = agreement.box.tolist()
-    return replace(candidate, box=(x0, y0, x1, y1), map=agreement.map, partners=partners)
+def _placed(candidate: Candidate[T], agreements: Sequence[Agreement], partners: PartnerPoints) -> Candidate[T]:
+    """The candidate where points have it, and its copies."""
+    first, *others = agreements
+    x0, y0, x1, y1 = first.box.tolist()
+    copies = tuple((other.map, WORTH * (first.gain - other.gain)) for other in others)
+    return replace(candidate, box=(x0, y0, x1, y1), map=first.map, copies=copies, partners=partners)
 
 
 def _partners(look: Look, kept: PicturePoints, agreement: Agreement) -> PartnerPoints:

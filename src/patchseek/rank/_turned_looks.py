@@ -6,7 +6,7 @@ nothing sure; few pictures are then glanced at in several turns, and more in the
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from ..points import Agreement, PicturePoints, QueryPoints, gains, glance, match
 from ..rerank import OnStep
@@ -42,10 +42,12 @@ class Kept:
     # width, height in pixels
     side: int
     # see PointsIdentity
+    copies: int = 1
+    # of the query that are looked for in each
 
     def first(self, n: int) -> "Kept":
         """Those of the first n pictures."""
-        return Kept(self.points[:n], self.sizes[:n], self.side)
+        return replace(self, points=self.points[:n], sizes=self.sizes[:n])
 
 
 @dataclass(frozen=True, eq=False)
@@ -97,5 +99,5 @@ def _turned(upright: Look, turned: Turned, kept: Kept, on_step: OnStep) -> list[
 def _look(asked: int, points: QueryPoints, kept: Kept, n: int) -> Look:
     """A look at the first n pictures, which finds nothing in the others."""
     first = kept.first(n)
-    found = match(points, first.points, first.sizes, first.side)
+    found = match(points, first.points, first.sizes, first.side, first.copies)
     return Look(asked, points, [*found, *([] for _ in kept.points[n:])])

@@ -30,8 +30,9 @@ from ._cutting import cut_out
 from ._geometry import fit, locate
 from ._looks import Best, Looks
 from ._maps import Maps as Maps
-from ._maps import around, enclosing, within
+from ._maps import around, within
 from ._maps import composed as composed
+from ._maps import enclosing as enclosing
 from ._maps import of_boxes as of_boxes
 from ._maps import outlines as outlines
 from ._maps import turn as turn
@@ -96,24 +97,28 @@ class Refiner:
             refined = dict(zip(here, found, strict=True))
             yield from (refined.get(i) for i in range(len(part)))
 
-    def find_copies(self, picture: Picture, heat: NDArray[np.float32], regions: Boxes) -> list[FoundBox]:
+    def find_copies(
+        self, picture: Picture, heat: NDArray[np.float32], regions: Boxes, known: Sequence[NDArray[np.float64]] = ()
+    ) -> list[FoundBox]:
         """All places of a picture that answer the query about as well as the best does, best first, at least one where
         the encoder has numbers for any.
 
-        heat (R,): likeness of the picture's regions (R, 4). The neighbourhoods of its best regions, far enough apart,
-        are looked at; what is found there is encoded, overlaps are suppressed, and what scores well is shifted once.
+        heat (R,): likeness of the picture's regions (R, 4). known: maps (2, 3) where points have the query. These, the
+        best regions, far enough apart, and what is found in their neighbourhoods are encoded, overlaps are suppressed,
+        and what scores well is moved once.
         """
         recipe = self.recipe
         seeds = regions[suppress(regions, heat, max_iou=0.1, n=recipe.n_seeds)]
-        boxes = np.concatenate([seeds, *self._look_around([picture] * len(seeds), seeds, 2 * recipe.n_proposed, 0.2)])
-        looks = self._score(crop(picture, boxes, self.encoder.feed))
-        scores = looks.scores
+        near = self._look_around([picture] * len(seeds), seeds, 2 * recipe.n_proposed, 0.2)
+        maps = np.concatenate([of_boxes(np.concatenate([seeds, *near])), np.reshape(known, (-1, 2, 3))])
+        looks = self._score(cut_out(picture, maps, self.encoder.feed))
+        scores, boxes = looks.scores, enclosing(maps)
         kept = suppress(boxes, scores, max_iou=0.2, n=recipe.max_copies, max_containment=_SAME_COPY)
         kept = kept[np.isfinite(scores[kept])]
         if not len(kept):
             return []
         kept = kept[scores[kept] >= recipe.rough_share * scores[kept[0]]]
-        best = Best(of_boxes(boxes), *vars(looks).values())[kept]
+        best = Best(maps, *vars(looks).values())[kept]
         self._improve([picture] * len(kept), best, len(kept))
         found = self._finish([picture] * len(kept), best)
         boxes, scores = np.array([each.box for each in found]), np.array([each.score for each in found])
