@@ -20,8 +20,8 @@ GPU_SHARE = 0.4
 FEED_MS = 25.4
 """Milliseconds of one core to read, decode and cut a picture of 1 megapixel (benchmarks/encode.py, 0.1 + 3.7 + 21.6)
 into patches of 224 px; larger patches take longer."""
-POINTS_MS = 64.0
-"""Milliseconds of one core to find and code the points of a picture of 1 megapixel, in float32 (benchmarks/points.py);
+POINTS_MS = 43.0
+"""Milliseconds of one core to find and code the points of a picture of 1 megapixel (benchmarks/cpus.py, in bfloat16);
 their number makes no difference."""
 PROBED = 0.25
 """The share of the clusters that an index with clusters reads by default."""
