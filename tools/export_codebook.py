@@ -23,7 +23,7 @@ import skimage
 from numpy.typing import NDArray
 
 from patchseek.images import read
-from patchseek.points import find_points, open_network
+from patchseek.points import PointNetwork, find_points, open_network
 from patchseek.points._codebook import WORD
 
 TARGET = Path(__file__).parents[1] / "src" / "patchseek" / "points" / "embedded"
@@ -59,7 +59,8 @@ def main() -> None:
 def export(folder: Path) -> tuple[Path, Path]:
     """Write the codebook and its manifest into folder; the paths of both."""
     photographs = [Path(skimage.__file__).parent / "data" / name for name in PHOTOGRAPHS]
-    descriptors = describe(photographs)
+    network = open_network("onnxruntime")  # in float32 on every processor
+    descriptors = describe(photographs, network)
     book = fit(descriptors)
     folder.mkdir(parents=True, exist_ok=True)
     codebook_file, manifest_file = folder / NAME, folder / "codebook.json"
@@ -68,7 +69,7 @@ def export(folder: Path) -> tuple[Path, Path]:
         "file": codebook_file.name,
         "sha256": hashlib.sha256(codebook_file.read_bytes()).hexdigest(),
         "bits": BITS,
-        "network": open_network().weights,
+        "network": network.weights,
         "n_points": len(descriptors),
         "source": {
             "package": "scikit-image",
@@ -81,14 +82,14 @@ def export(folder: Path) -> tuple[Path, Path]:
     return codebook_file, manifest_file
 
 
-def describe(photographs: list[Path]) -> Numbers:
+def describe(photographs: list[Path], network: PointNetwork) -> Numbers:
     """Descriptors (n, 64) of the points of photographs in each of the sizes that they fill."""
     found = []
     for path in photographs:
         picture = read(path)
         longer = max(picture.image.size)
         sides = [SIDES[0], *(side for side in SIDES[1:] if side < longer)]
-        found += [find_points(picture, MOST, side).descriptors for side in sides]
+        found += [find_points(picture, MOST, side, network).descriptors for side in sides]
     return np.concatenate(found).astype(np.float64)
 
 
