@@ -13,7 +13,8 @@ from PIL import Image
 import patchseek as ps
 from patchseek.answers import SearchOptions, below
 from patchseek.boxes import iou
-from patchseek.confidence import Background
+from patchseek.cli._search import _say_if_doubtful
+from patchseek.confidence import DOUBTFUL, Background
 from patchseek.encoders import CellEncoder
 from patchseek.search import FoundBox, encode_query
 from patchseek.store import Writer
@@ -201,6 +202,33 @@ def test_doubtful_matches_can_be_left_out(collection, query):
     sure = collection.search(path, box=box, top=None, min_confidence=least)
     assert names(sure) == [match.image.path for match in matches if match.confidence >= least]
     assert len(sure) < len(matches)
+
+
+def test_a_match_says_whether_its_picture_was_opened(collection, query):
+    path, box = query
+    assert [match.is_refined for match in collection.search(path, box=box, top=4, refine=2)] == [True, True] + 2 * [
+        False
+    ]
+    assert not any(match.is_refined for match in collection.search(path, box=box, top=4, refine=0))
+    first = collection.search(path, box=box, top=1, refine=1)[0].image
+    first.file.unlink()
+    gone = next(match for match in collection.search(path, box=box, refine=9) if match.image.id == first.id)
+    assert not gone.is_refined
+
+
+@pytest.mark.parametrize(
+    ("best", "is_said"),
+    [
+        ({"confidence": DOUBTFUL - 0.01, "refined": True}, True),
+        ({"confidence": DOUBTFUL, "refined": True}, False),
+        ({"confidence": 0.1, "refined": False}, False),
+        ({"confidence": None, "refined": True}, False),
+        ({"confidence": 0.1}, False),  # of an earlier server
+    ],
+)
+def test_probably_not_here_is_said_of_refined_finds_alone(capsys, best, is_said):
+    _say_if_doubtful(best)
+    assert ("probably not in this collection" in capsys.readouterr().err) == is_said
 
 
 def test_a_collection_too_small_to_compare_says_nothing_of_confidence(tmp_path, make_folder, tiny):

@@ -570,6 +570,7 @@ def test_options_appear_when_the_server_offers_them_and_travel_with_the_search(o
     def answer(route):
         sent.append(route.request.post_data_buffer.decode("latin-1"))
         result = {"rank": 1, "image": "scene-01.jpg", "image_id": 2, "score": 0.4, "confidence": 0.2}
+        result["refined"] = "refine" not in sent[-1]
         result |= {"box": [10, 10, 200, 200], "boxes": [{"box": [10, 10, 200, 200]}, {"box": [300, 300, 90, 90]}]}
         result |= {"bbox_format": "xywh_px", "width": 800, "height": 600}
         route.fulfill(json={"query": {}, "collection": {"images": 10, "doubtful_below": 0.3}, "results": [result]})
@@ -597,6 +598,8 @@ def test_options_appear_when_the_server_offers_them_and_travel_with_the_search(o
     until(page, lambda: 'name="exclude"' in sent[-1])
     assert 'name="several"\r\n\r\ntrue' in sent[-1]
     assert 'name="refine"\r\n\r\n0' in sent[-1]
+    until(page, "document.getElementById('answers').getAttribute('aria-busy') === 'false'")
+    assert page.locator("#verdict").is_hidden(), "of what was not refined, it is not said"
     assert 'name="text"\r\n\r\na red cup' in sent[-1]
     assert 'name="exclude"\r\n\r\n2' in sent[-1]
     assert sent[-1].count('name="query_id"') == 2

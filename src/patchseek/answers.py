@@ -161,6 +161,7 @@ def _judged(candidate: Candidate[Image], background: Background | None) -> Match
         sure,
         likeness=candidate.likeness,
         changed=changed,
+        is_refined=candidate.finer is not None,
         outline=candidate.outline,
         partners=candidate.partners,
     )

@@ -19,6 +19,8 @@ def match_record(rank: int, match: Match, why: Sequence[dict[str, Any]] = ()) ->
     """One result as the JSON object that every edge of patchseek writes.
 
     "boxes" is there when all copies were asked for; "confidence" is null where the collection is too small to say.
+    "refined" says whether the picture was opened; only then is what lies below the collection's "doubtful_below"
+    probably not there.
     "changed" is there, and true, where the file holds another picture than was indexed: "box" is of the old one.
     "outline" is there where somebody looked how the object lies: four corners x y in pixels, maybe beyond the picture,
     of the query's box, from its upper left one clockwise in the query.
@@ -33,6 +35,7 @@ def match_record(rank: int, match: Match, why: Sequence[dict[str, Any]] = ()) ->
         "image_id": match.image.id,
         "score": round(match.score, 6),
         "confidence": None if match.confidence is None else round(match.confidence, 4),
+        "refined": match.is_refined,
         "box": list(match.pixels),
         "bbox_format": BBOX_FORMAT,
         "width": width,

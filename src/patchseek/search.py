@@ -89,7 +89,8 @@ class Match:
     changed: bool | None = None
     # whether the file holds another picture since it was indexed: box and size are those of the old one; None where
     # that was not looked at
-
+    is_refined: bool = False
+    # whether its pixels were looked at: only then does a low confidence say that the object is probably not there
     outline: tuple[tuple[float, float], ...] = ()
     # of the first box, as FoundBox has it: also of pictures that nobody opened, where their points say it
     partners: PartnerPoints | None = field(default=None, compare=False, repr=False)

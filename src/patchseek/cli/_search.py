@@ -135,8 +135,8 @@ def search_command(
     _say_what_changed(results)
     if not results:
         say("nothing found")
-    elif not server:
-        _say_if_doubtful(results[0]["confidence"])
+    else:
+        _say_if_doubtful(results[0])
     if problems:
         raise PatchseekError("; ".join(map(str, problems))) from problems[0]
     if not results:
@@ -273,10 +273,12 @@ def _say_what_changed(results: Sequence[dict[str, Any]]) -> None:
         say(text, level=logging.WARNING, changed=changed)
 
 
-def _say_if_doubtful(confidence: float | None) -> None:
+def _say_if_doubtful(best: dict[str, Any]) -> None:
+    """Of a refined find alone: of others, many are no surer though the object is there. A server may not say which."""
     from ..confidence import DOUBTFUL
 
-    if confidence is not None and confidence < DOUBTFUL:
+    confidence = best.get("confidence")
+    if best.get("refined") and confidence is not None and confidence < DOUBTFUL:
         say(f"probably not in this collection: the best match is only {confidence:.0%} sure", confidence=confidence)
 
 

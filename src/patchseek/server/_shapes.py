@@ -52,6 +52,8 @@ class Result(BaseModel):
     image: str
     image_id: int
     score: float
+    confidence: float | None = None
+    refined: bool
     box: list[int]
     bbox_format: str
     width: int

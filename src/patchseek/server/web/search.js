@@ -210,7 +210,7 @@ function showResults(seconds) {
     : "This collection has no pictures. Add some on the Collection page.";
   const best = state.results[0];
   const sure = best?.confidence ?? null;
-  $("verdict").hidden = sure === null || sure >= doubtful();
+  $("verdict").hidden = sure === null || sure >= doubtful() || !best.refined; // of others, many are no surer though it is there
   $("verdict").textContent = "Probably not here. These are the pictures that come nearest.";
   $("results").replaceChildren(...state.results.map(card));
   showMore(state.results.length);
