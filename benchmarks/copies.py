@@ -58,7 +58,7 @@ def build(folder: Path, paths: list[Path], kinds: list[str]) -> Collection:
             (folder / kind).mkdir(exist_ok=True)
             with Image.open(path) as picture:
                 KINDS[kind](picture.convert("RGB")).save(folder / kind / f"{path.stem}.jpg", quality=60)
-    collection = Collection.open(folder / ".patchseek")
+    collection = Collection.open(folder / ".patchseek", create=True)
     collection.add(folder)
     return collection
 

@@ -77,7 +77,7 @@ def by_ray_data(collection: Collection, folder: Path, n_workers: int) -> None:
 
 def run(way: Callable[[Collection, Path], None], folder: Path, home: Path) -> float:
     """Seconds to index a folder into a new collection."""
-    collection = Collection.open(Path(tempfile.mkdtemp(dir=home)) / "c")
+    collection = Collection.open(Path(tempfile.mkdtemp(dir=home)) / "c", create=True)
     assert collection.encoder.identity.name == "embedded"  # opened before the clock starts
     began = time.perf_counter()
     way(collection, folder)

@@ -26,7 +26,7 @@ def gather(paths: Sequence[Path], n: int, n_pieces: int, temporary: Path) -> tup
     folder = temporary / "photographs"
     folder.mkdir()
     chosen = [Path(shutil.copy(path, folder)) for path in choose_photographs(paths, n)]
-    collection = Collection.open(temporary / "pieces")
+    collection = Collection.open(temporary / "pieces", create=True)
     collection.add(folder)
     return collection, cut_pieces(chosen, n_pieces)
 

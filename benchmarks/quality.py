@@ -41,7 +41,7 @@ def index_gallery(
     for name in names:
         (gallery / name).parent.mkdir(parents=True, exist_ok=True)
         (gallery / name).symlink_to((folder / name).resolve())
-    opened = ps.Collection.open(collection, points=points)
+    opened = ps.Collection.open(collection, points=points, create=True)
     return opened, opened.add(gallery, follow_symlinks=True)
 
 

@@ -38,7 +38,7 @@ def measure(folder: Path, n_queries: int) -> dict[str, dict[str, float]]:
     queries = open_dataset(folder).queries[:n_queries]
     figures = {}
     with tempfile.TemporaryDirectory() as temporary:
-        collection = Collection.open(Path(temporary) / "c")
+        collection = Collection.open(Path(temporary) / "c", create=True)
         collection.add(folder / "images")
         for query in queries[:2]:
             collection.search(query.image, box=query.box, top=20)

@@ -59,7 +59,7 @@ def main() -> None:
         make_pictures(HERE)
     truth = {Path(e["image"]).name: e for e in json.loads((HERE / "gallery.json").read_text())}
     began = time.perf_counter()
-    collection = ps.Collection.open(HERE / "pictures" / ".patchseek")
+    collection = ps.Collection.open(HERE / "pictures" / ".patchseek", create=True)
     opened = time.perf_counter() - began
     report = collection.add(HERE / "pictures")
     precisions, overlaps, firsts, seconds, sheets = [], [], [], [], []

@@ -152,6 +152,8 @@ def server_collection(tmp_path: Path, tiny: TinyEncoder, make_folder: Callable[.
 
     folder = make_folder(*(f"{i}.png" for i in range(1, 13)))
     (folder / "broken.jpg").write_bytes(b"\xff\xd8\xff\xe0 not much of a JPEG")
-    collection = Collection.open(tmp_path / "collection", encoder=tiny, points=False)  # they cost half a second a test
+    collection = Collection.open(
+        tmp_path / "collection", encoder=tiny, points=False, create=True
+    )  # they cost half a second a test
     collection.add(folder)
     return collection

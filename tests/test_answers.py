@@ -27,7 +27,7 @@ INNER = (0.5, 0.5, 1.0, 1.0)
 @pytest.fixture
 def collection(tmp_path, make_folder, tiny):
     names = [f"{i:02}.png" for i in range(12)]
-    opened = ps.Collection.open(tmp_path / "collection", encoder=tiny, points=False)
+    opened = ps.Collection.open(tmp_path / "collection", encoder=tiny, points=False, create=True)
     opened.add(make_folder(*names))
     return opened
 
@@ -159,7 +159,7 @@ def test_words_find_what_they_mean_alone_and_beside_a_picture(tmp_path):
     folder.mkdir()
     for name in ("red", "green", "blue"):
         Image.new("RGB", (64, 48), name if name != "green" else "lime").save(folder / f"{name}.png")
-    opened = ps.Collection.open(tmp_path / "c", encoder=Reader("reader"))
+    opened = ps.Collection.open(tmp_path / "c", encoder=Reader("reader"), create=True)
     opened.add(folder)
     assert names(opened.search(text="green", top=1)) == ["green.png"]
     both = opened.search(folder / "red.png", text="blue", top=2)
@@ -232,7 +232,7 @@ def test_probably_not_here_is_said_of_refined_finds_alone(capsys, best, is_said)
 
 
 def test_a_collection_too_small_to_compare_says_nothing_of_confidence(tmp_path, make_folder, tiny):
-    opened = ps.Collection.open(tmp_path / "c", encoder=tiny, points=False)
+    opened = ps.Collection.open(tmp_path / "c", encoder=tiny, points=False, create=True)
     opened.add(make_folder("a.png", "b.png"))
     assert opened.background is None
     assert [match.confidence for match in opened.search(tmp_path / "pictures" / "a.png", min_confidence=0.9)] == [

@@ -210,7 +210,7 @@ def test_a_tar_with_anything_else_in_it_is_refused(store, tmp_path, member):
 def test_a_collection_restored_elsewhere_still_knows_its_pictures(make_folder, tmp_path, tiny):
     """It lies in its folder, which it knows as `..`; from another place, that would be another folder."""
     folder = make_folder(*(f"{i}.png" for i in range(4)))
-    collection = Collection.open(folder / ".patchseek", encoder=tiny, points=False)
+    collection = Collection.open(folder / ".patchseek", encoder=tiny, points=False, create=True)
     collection.add(folder)
     expected = [(m.image.file, m.score) for m in collection.search(folder / "3.png", refine=0)]
     collection.back_up(tmp_path / "a.tar")
@@ -224,7 +224,7 @@ def test_a_collection_restored_elsewhere_still_knows_its_pictures(make_folder, t
 
 def test_a_collection_restored_in_its_moved_folder_knows_the_pictures_there(make_folder, tmp_path, tiny):
     folder = make_folder("a.png", "b.png")
-    collection = Collection.open(folder / ".patchseek", encoder=tiny, points=False)
+    collection = Collection.open(folder / ".patchseek", encoder=tiny, points=False, create=True)
     collection.add(folder)
     collection.back_up(tmp_path / "a.tar")
     shutil.rmtree(folder / ".patchseek")
@@ -238,7 +238,7 @@ def test_a_collection_restored_in_its_moved_folder_knows_the_pictures_there(make
 @pytest.mark.parametrize("home", ["collection", "pictures/.patchseek"])
 def test_the_new_place_of_the_pictures_can_be_said(make_folder, tmp_path, tiny, home):
     folder = make_folder("a.png", "b.png")
-    collection = Collection.open(tmp_path / home, encoder=tiny, points=False)
+    collection = Collection.open(tmp_path / home, encoder=tiny, points=False, create=True)
     collection.add(folder)
     collection.back_up(tmp_path / "a.tar")
     folder.rename(tmp_path / "moved")

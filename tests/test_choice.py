@@ -20,7 +20,7 @@ def collection(tmp_path, tiny, make_folder):
     for day, name in enumerate(NAMES, 1):
         noon = datetime(2024, 5, day, 12).timestamp()
         os.utime(folder / name, (noon, noon))
-    collection = ps.Collection.open(tmp_path / "collection", encoder=tiny, points=False)
+    collection = ps.Collection.open(tmp_path / "collection", encoder=tiny, points=False, create=True)
     collection.add(folder)
     return collection
 

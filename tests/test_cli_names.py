@@ -114,7 +114,7 @@ def test_a_single_picture_is_indexed_into_the_collection_of_its_folder(home, tmp
 def test_standard_input_goes_to_a_server_too(tmp_path, tiny, make_folder, monkeypatch):
     """The server's application answers in this process, and `-` is read where the command is."""
     folder = make_folder("1.png", "2.png")
-    collection = Collection.open(tmp_path / "collection", encoder=tiny)
+    collection = Collection.open(tmp_path / "collection", encoder=tiny, create=True)
     collection.add(folder)
     with TestClient(create_app(collection, ServerSettings()), base_url="http://127.0.0.1:8765") as client:
 

@@ -14,7 +14,7 @@ from .conftest import TinyEncoder, blot
 
 @pytest.fixture
 def collection(tmp_path, tiny, make_folder):
-    collection = ps.Collection.open(tmp_path / "collection", encoder=tiny)
+    collection = ps.Collection.open(tmp_path / "collection", encoder=tiny, create=True)
     collection.add(make_folder(*(f"{i}.png" for i in range(12))))
     return collection
 
@@ -90,9 +90,15 @@ def test_an_engine_that_cannot_be_built_is_not_chosen(collection):
 
 
 def test_an_empty_collection_has_no_matches(tmp_path, tiny):
-    empty = ps.Collection.open(tmp_path / "empty", encoder=tiny)
+    empty = ps.Collection.open(tmp_path / "empty", encoder=tiny, create=True)
     Image.new("RGB", (9, 9)).save(tmp_path / "q.png")
     assert empty.search(tmp_path / "q.png") == []
+
+
+def test_a_mistyped_path_is_an_error_and_makes_nothing(tmp_path):
+    with pytest.raises(ps.StoreError, match=r"colection: no collection here; .* create=True"):
+        ps.Collection.open(tmp_path / "colection")
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_another_encoder_or_pyramid_is_a_mismatch_that_names_both(collection):
@@ -104,10 +110,10 @@ def test_another_encoder_or_pyramid_is_a_mismatch_that_names_both(collection):
 
 def test_the_folder_stands_for_the_collection_inside_it(tiny, make_folder):
     folder = make_folder("a.png")
-    made = ps.Collection.open(folder / ".patchseek", encoder=tiny)
+    made = ps.Collection.open(folder / ".patchseek", encoder=tiny, create=True)
     assert made.add(folder).added == 1
     assert made.add(folder).unchanged == 1
-    assert ps.Collection.open(folder, create=False).path == folder / ".patchseek"
+    assert ps.Collection.open(folder).path == folder / ".patchseek"
 
 
 @pytest.mark.parametrize(
@@ -131,7 +137,7 @@ def test_a_query_that_cannot_be_answered_is_an_error_of_one_line(collection, tmp
 
 def test_a_pyramid_with_overlap_locates_between_the_cells(tmp_path, tiny, make_folder):
     folder = make_folder("a.png", "b.png", "c.png")
-    collection = ps.Collection.open(tmp_path / "c", encoder=tiny, pyramid=Pyramid((0, 1), overlap=0.5))
+    collection = ps.Collection.open(tmp_path / "c", encoder=tiny, pyramid=Pyramid((0, 1), overlap=0.5), create=True)
     collection.add(folder)
     middle = Image.open(folder / "b.png").crop((16, 12, 48, 36))
     middle.save(tmp_path / "q.png")

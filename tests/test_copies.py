@@ -85,7 +85,7 @@ def confidences(collection, demo, queries):
 def plain(demo, encoder, queries, tmp_path_factory):
     """The confidences where nothing is there twice."""
     folder = fill(tmp_path_factory.mktemp("plain") / "pictures", scenes(demo))
-    collection = ps.Collection.open(folder / ".patchseek", encoder=encoder)
+    collection = ps.Collection.open(folder / ".patchseek", encoder=encoder, create=True)
     collection.add(folder)
     return confidences(collection, demo, queries)
 
@@ -94,7 +94,7 @@ def plain(demo, encoder, queries, tmp_path_factory):
 def test_copies_take_no_confidence_away(tmp_path, demo, encoder, queries, plain, copy, share):
     paths = scenes(demo)
     folder = fill(tmp_path / "pictures", paths, copy, paths[: int(share * len(paths))])
-    collection = ps.Collection.open(folder / ".patchseek", encoder=encoder)
+    collection = ps.Collection.open(folder / ".patchseek", encoder=encoder, create=True)
     collection.add(folder)
     found = confidences(collection, demo, queries)
     assert (plain > 0.9).all(), "each object is in the collection"
@@ -105,7 +105,7 @@ def test_copies_take_no_confidence_away(tmp_path, demo, encoder, queries, plain,
 def test_byte_copies_change_nothing_at_all(tmp_path, demo, encoder, queries, plain):
     paths = scenes(demo)
     folder = fill(tmp_path / "pictures", paths, byte_copies, paths)
-    collection = ps.Collection.open(folder / ".patchseek", encoder=encoder)
+    collection = ps.Collection.open(folder / ".patchseek", encoder=encoder, create=True)
     collection.add(folder)
     assert confidences(collection, demo, queries) == pytest.approx(plain, abs=1e-6)
 
@@ -114,7 +114,7 @@ def test_a_collection_of_one_picture_and_its_copies_says_nothing_of_confidence(t
     folder = fill(tmp_path / "pictures", scenes(demo, 1))
     for i in range(20):
         shutil.copy(scenes(demo, 1)[0], folder / f"{i}.jpg")
-    collection = ps.Collection.open(folder / ".patchseek", encoder=encoder)
+    collection = ps.Collection.open(folder / ".patchseek", encoder=encoder, create=True)
     collection.add(folder)
     assert collection.background is None
 
@@ -141,7 +141,7 @@ def shelf(demo, encoder, cup, tmp_path_factory):
     for place in PLACES:
         picture.paste(cup[2], place)
     picture.save(folder / "shelf.jpg")
-    collection = ps.Collection.open(folder / ".patchseek", encoder=encoder)
+    collection = ps.Collection.open(folder / ".patchseek", encoder=encoder, create=True)
     collection.add(folder)
     return collection
 
@@ -181,7 +181,7 @@ def test_the_cup_is_found_in_a_panorama(tmp_path, demo, encoder, cup):
     for entry in json.loads((demo / "gallery.json").read_text()):
         if "cup" in (entry["instance"] or ()):
             (folder / Path(entry["image"]).name).unlink(missing_ok=True)
-    collection = ps.Collection.open(folder / ".patchseek", encoder=encoder)
+    collection = ps.Collection.open(folder / ".patchseek", encoder=encoder, create=True)
     collection.add(folder)
     first = collection.search(path, box=box)[0]
     assert first.image.path == "wide.jpg"

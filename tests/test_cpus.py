@@ -93,7 +93,7 @@ def indexed(tmp_path, make_folder):
 
     def index(name):
         make_folder("a.png", "b.png", "c.png")
-        Collection.open(tmp_path / name, encoder=name).add(tmp_path / "pictures")
+        Collection.open(tmp_path / name, encoder=name, create=True).add(tmp_path / "pictures")
         return tmp_path / name
 
     return index

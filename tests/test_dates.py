@@ -27,7 +27,7 @@ NOON = {  # of the first of July; seconds since 1970, as `date --utc +%s` says
 @pytest.fixture
 def collection(tmp_path, tiny, make_folder):
     """One picture a year of NOON, its file's name."""
-    collection = ps.Collection.open(tmp_path / "collection", encoder=tiny, points=False)
+    collection = ps.Collection.open(tmp_path / "collection", encoder=tiny, points=False, create=True)
     collection.add(make_folder("x.png"))
     with Writer(collection.store) as writer:
         writer.remove([1])
@@ -121,7 +121,7 @@ def test_what_is_no_date_is_an_error_of_one_line(collection, tmp_path, moment):
 def test_a_file_of_the_year_2400_is_indexed_once(tmp_path, tiny, make_folder):
     folder = make_folder("a.png", "b.png")
     os.utime(folder / "a.png", ns=(NOON[2400] * 10**9 + 123_456_789,) * 2)  # a disk may make less of it
-    collection = ps.Collection.open(tmp_path / "collection", encoder=tiny, points=False)
+    collection = ps.Collection.open(tmp_path / "collection", encoder=tiny, points=False, create=True)
     assert collection.add(folder).added == 2
     assert collection.add(folder).unchanged == 2
     assert len(collection.search(folder / "b.png", since="1970-01-01", until="9999-12-31", refine=0)) == 2

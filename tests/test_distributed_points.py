@@ -89,7 +89,7 @@ def test_a_shard_of_which_a_file_is_torn_is_encoded_again(collection, make_folde
     assert add_here(collection, folder).added == 4
     assert collection.store.problems() == []
     assert not place.exists()
-    local = Collection.open(tmp_path / "local", encoder=TinyEncoder(), pyramid=PYRAMID)
+    local = Collection.open(tmp_path / "local", encoder=TinyEncoder(), pyramid=PYRAMID, create=True)
     local.add(folder)
     assert kept(collection) == kept(local)
     assert all(kept(local).values()), "each picture has points"

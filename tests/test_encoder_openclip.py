@@ -71,7 +71,7 @@ def test_words_rank_a_collection_by_the_text_tower_and_say_where(tiny, tmp_path)
     (tmp_path / "pictures").mkdir()
     for i in range(4):
         blot(i, 128, 96).save(tmp_path / "pictures" / f"{i}.png")
-    opened = Collection.open(tmp_path / "collection", encoder=encoder, pyramid=Pyramid.up_to(1))
+    opened = Collection.open(tmp_path / "collection", encoder=encoder, pyramid=Pyramid.up_to(1), create=True)
     opened.add(tmp_path / "pictures")
     with torch.inference_mode():
         words = model.encode_text(open_clip.tokenize(["a red cup"])).numpy()[0]

@@ -162,7 +162,7 @@ def test_an_index_needs_no_folder_that_can_be_written_and_none_of_a_name_in_utf_
 
 def test_a_choice_that_cannot_be_built_leaves_the_collection_as_it_was(tmp_path, make_folder, tiny):
     folder = make_folder(*(f"{i}.png" for i in range(12)))
-    collection = Collection.open(tmp_path / "c", encoder=tiny, points=False)
+    collection = Collection.open(tmp_path / "c", encoder=tiny, points=False, create=True)
     collection.add(folder)
     collection.use_index("SQ8")
     for engine in ("HNSW1", "PQ13x22", " "):

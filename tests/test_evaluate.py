@@ -74,7 +74,9 @@ def test_refinement_settles_the_first_anew_and_leaves_the_rest_below(dataset, ti
 
 
 def test_a_benchmark_ranks_as_a_search_does(dataset, tiny, tmp_path):
-    collection = Collection.open(tmp_path / "collection", encoder=tiny, pyramid=ev.EvalSettings(level=1).pyramid)
+    collection = Collection.open(
+        tmp_path / "collection", encoder=tiny, pyramid=ev.EvalSettings(level=1).pyramid, create=True
+    )
     collection.add(dataset.folder, exclude=["q*.png"])
     gallery, _, engine, _ = run(dataset, tiny, tmp_path, points=identify())
     turned = {"depth": 8, "refine": 6, "turned": True}

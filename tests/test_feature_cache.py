@@ -221,7 +221,7 @@ def test_a_second_run_into_the_same_cache_is_told_so_and_the_first_goes_on(data,
 
 
 def test_a_collection_is_no_cache_and_another_ones_folder_is_refused(data, tmp_path, tiny, make_folder):
-    Collection.open(tmp_path / "c", encoder=tiny).add(make_folder("x.png"))
+    Collection.open(tmp_path / "c", encoder=tiny, create=True).add(make_folder("x.png"))
     before = sorted(tmp_path.rglob("*"))
     with pytest.raises(StoreError, match=r"c: this is a collection, not a cache of features; name another folder"):
         ask(data, tmp_path / "c")

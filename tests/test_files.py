@@ -96,7 +96,7 @@ def test_a_picture_that_has_become_a_pipe_has_no_thumbnail_and_cannot_be_asked_f
     tmp_path: Path, tiny: TinyEncoder, make_folder: Callable[..., Path]
 ) -> None:
     folder = make_folder("a.png", "b.png")
-    collection = Collection.open(tmp_path / "c", encoder=tiny, points=False)
+    collection = Collection.open(tmp_path / "c", encoder=tiny, points=False, create=True)
     collection.add(folder)
     image = collection.search(folder / "b.png", top=1)[0].image
     (folder / "b.png").unlink()

@@ -204,7 +204,7 @@ def test_a_picture_of_one_colour_is_a_picture(tmp_path, name, colour):
     (tmp_path / "plain").mkdir()
     Image.new("RGB", (64, 48), colour).save(tmp_path / "plain" / "a.png")
     encoder = TinyEncoder() if name == "tiny" else open_encoder("embedded", precision="f32")
-    opened = Collection.open(tmp_path / "collection", encoder=encoder, pyramid=PYRAMID, points=False)
+    opened = Collection.open(tmp_path / "collection", encoder=encoder, pyramid=PYRAMID, points=False, create=True)
     report = opened.add(tmp_path / "plain")
     assert (report.added, report.failed, opened.verify()) == (1, [], [])
     assert opened.search(tmp_path / "plain" / "a.png")[0].likeness == pytest.approx(1, abs=2e-3)
@@ -261,7 +261,7 @@ class Dense(Broken):
 
 
 def test_a_dense_encoder_is_held_to_the_same(tmp_path, folder):
-    opened = Collection.open(tmp_path / "dense", encoder=Dense(), pyramid=PYRAMID)
+    opened = Collection.open(tmp_path / "dense", encoder=Dense(), pyramid=PYRAMID, create=True)
     report = opened.add(folder)
     assert (report.added, [failure.path for failure in report.failed]) == (8, ["4.png"])
     opened.encoder.n = 4
@@ -431,7 +431,7 @@ def test_what_strangers_score_is_measured_without_them(tmp_path, make_folder):
         picture = blot(i)
         picture.paste("red", (0, 0, 32, 24))
         picture.save(folder / f"{i}.png")
-    opened = Collection.open(tmp_path / "collection", encoder=TinyEncoder(), pyramid=PYRAMID, points=False)
+    opened = Collection.open(tmp_path / "collection", encoder=TinyEncoder(), pyramid=PYRAMID, points=False, create=True)
     add_folder(opened.store, folder, TinyEncoder())
     opened._encoder = Broken()
     opened.refresh_background()
@@ -552,7 +552,7 @@ def test_an_old_collection_says_what_to_do_when_it_is_searched(collection, folde
 
 def test_indexing_goes_on_beside_them_and_says_so(tmp_path, make_folder, caplog):
     folder = make_folder(*(f"{i}.png" for i in range(20)))
-    opened = Collection.open(tmp_path / "collection", encoder=TinyEncoder(), pyramid=PYRAMID, points=False)
+    opened = Collection.open(tmp_path / "collection", encoder=TinyEncoder(), pyramid=PYRAMID, points=False, create=True)
     opened.add(folder)
     spoil(opened.store, "2.png")
     for i in range(20, 40):

@@ -509,7 +509,7 @@ def test_points_of_another_kind_never_stand_beside_those_of_before(store):
 
 def test_whoever_has_the_collection_open_goes_on_when_points_come_and_go(make_folder, tmp_path):
     folder, tiny = make_folder("1.png", "2.png", "3.png"), TinyEncoder()
-    opened = Collection.open(tmp_path / "c", encoder=tiny, pyramid=Pyramid.up_to(1))
+    opened = Collection.open(tmp_path / "c", encoder=tiny, pyramid=Pyramid.up_to(1), create=True)
     opened.add(folder)
     first = opened.search(folder / "2.png", refine=0, depth=0)
     other = Store.open(tmp_path / "c")

@@ -131,7 +131,7 @@ def test_a_turned_find_says_how_the_query_lies_in_its_region():
 
 @pytest.fixture
 def collection(tmp_path, make_folder, tiny):
-    opened = ps.Collection.open(tmp_path / "collection", encoder=tiny, points=False)
+    opened = ps.Collection.open(tmp_path / "collection", encoder=tiny, points=False, create=True)
     opened.add(make_folder(*(f"{i:02}.png" for i in range(12))))
     return opened
 

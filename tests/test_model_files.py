@@ -110,7 +110,7 @@ def test_another_file_beside_it_is_another_encoder_and_the_same_one_the_same(tmp
 @pytest.mark.parametrize("make", KINDS.values(), ids=KINDS)
 def test_a_collection_notices_it_when_its_encoder_is_opened(tmp_path, make_folder, make):
     folder, (path, beside) = make_folder("a.png", "b.png"), make(tmp_path / "model")
-    Collection.open(tmp_path / "collection", encoder=f"onnx:{path}", pyramid=Pyramid.up_to(1)).add(folder)
+    Collection.open(tmp_path / "collection", encoder=f"onnx:{path}", pyramid=Pyramid.up_to(1), create=True).add(folder)
     content = change_a_weight(beside)
     opened = Collection.open(tmp_path / "collection")
     for use in (lambda: opened.add(folder), lambda: opened.search(folder / "a.png")):
@@ -125,7 +125,7 @@ def test_a_collection_notices_it_when_its_encoder_is_opened(tmp_path, make_folde
 def test_a_run_for_a_cluster_notices_it_too_when_nothing_is_to_be_encoded(tmp_path, make_folder, make):
     path, beside = make(tmp_path / "model")
     folder, home = make_folder("a.png", "b.png"), tmp_path / "collection"
-    Collection.open(home, encoder=f"onnx:{path}").add(folder)
+    Collection.open(home, encoder=f"onnx:{path}", create=True).add(folder)
     assert add_source(Collection.open(home, encoder=f"onnx:{path}"), folder).unchanged == 2  # no cluster is started
     change_a_weight(beside)
     with pytest.raises(StoreMismatch, match="weights"):
@@ -292,7 +292,7 @@ def test_links_as_in_the_hubs_cache_are_followed_to_whatever_is_beside_them(tmp_
 def old(tmp_path, make_folder):
     """A folder, and a collection of it that knows of the first file of its encoder's model alone; the path of that."""
     folder, path = make_folder("a.png", "b.png"), save(tmp_path / "model", FIRST)
-    opened = Collection.open(tmp_path / "collection", encoder=f"onnx:{path}", pyramid=Pyramid.up_to(1))
+    opened = Collection.open(tmp_path / "collection", encoder=f"onnx:{path}", pyramid=Pyramid.up_to(1), create=True)
     opened.add(folder)
     encoder = opened.store.settings.encoder
     before = Settings(type(encoder)(**{**vars(encoder), "weights": sha256(path)}), opened.store.settings.pyramid)

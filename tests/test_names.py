@@ -15,7 +15,7 @@ assert unicodedata.normalize("NFD", COMPOSED) == DECOMPOSED
 
 @pytest.fixture
 def collection(tmp_path, tiny):
-    return ps.Collection.open(tmp_path / "collection", encoder=tiny, points=False)
+    return ps.Collection.open(tmp_path / "collection", encoder=tiny, points=False, create=True)
 
 
 def paths(collection):
@@ -228,7 +228,7 @@ def test_each_folder_has_exclusions_of_its_own(collection, make_folder):
 
 def test_exclusions_go_along_when_the_collection_moves_and_into_a_backup(tmp_path, tiny, make_folder):
     folder = make_folder("a.png", "raw/b.png")
-    collection = ps.Collection.open(folder / ".patchseek", encoder=tiny, points=False)
+    collection = ps.Collection.open(folder / ".patchseek", encoder=tiny, points=False, create=True)
     collection.add(folder, exclude=[str(folder / "raw")])
     collection.back_up(tmp_path / "backup.tar")
     folder.rename(tmp_path / "moved")

@@ -29,7 +29,7 @@ def folder(tmp_path):
 
 @pytest.fixture
 def collection(folder, tiny):
-    opened = ps.Collection.open(folder / ".patchseek", encoder=tiny, points=False)
+    opened = ps.Collection.open(folder / ".patchseek", encoder=tiny, points=False, create=True)
     opened.add(folder)
     return opened
 
@@ -116,7 +116,7 @@ def test_gone_is_not_changed(collection, folder):
 def test_what_never_was_a_file_has_not_changed(tmp_path, tiny, folder):
     from patchseek.encode import add_stream
 
-    collection = ps.Collection.open(tmp_path / "collection", encoder=tiny, points=False)
+    collection = ps.Collection.open(tmp_path / "collection", encoder=tiny, points=False, create=True)
     add_stream(collection.store, folder, [("05.png", (folder / "05.png").read_bytes())], tiny)
     assert not found(collection, "05.png")[0].changed
 

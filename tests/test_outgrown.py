@@ -212,7 +212,7 @@ def library(tmp_path, tiny):
     folder.mkdir()
     for i in range(10):
         page(folder / f"page{i}.png", i)
-    collection = Collection.open(tmp_path / "c", encoder=tiny, points=False)
+    collection = Collection.open(tmp_path / "c", encoder=tiny, points=False, create=True)
     collection.add(folder)
     collection.use_index("SQ8")
     for i in range(30):

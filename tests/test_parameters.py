@@ -120,7 +120,7 @@ def test_parts_that_do_not_divide_a_feature_are_told_with_those_that_do(tmp_path
 
 def test_an_engine_chosen_before_ranges_were_judged_goes_on_where_it_worked(tmp_path, make_folder, tiny):
     folder = make_folder(*(f"{i}.png" for i in range(12)))
-    collection = Collection.open(tmp_path / "c", encoder=tiny, points=False)
+    collection = Collection.open(tmp_path / "c", encoder=tiny, points=False, create=True)
     collection.add(folder)
     for engine in ("IVF4,Flat;nprobe=9", "IVF4,Flat;nprobe=2.5", "IVF4,Flat;nprobe=4;nprobe=4"):
         collection.store.catalogue.set("option.index", engine)
@@ -148,7 +148,7 @@ def test_an_engine_is_judged_before_the_first_picture_is_read(engine, make_folde
 
 def test_an_engine_that_loses_most_is_not_chosen_and_the_choice_stays(tmp_path, make_folder, tiny):
     folder = make_folder(*(f"{i}.png" for i in range(60)))
-    collection = Collection.open(tmp_path / "c", encoder=tiny, points=False)
+    collection = Collection.open(tmp_path / "c", encoder=tiny, points=False, create=True)
     collection.add(folder)
     collection.use_index("SQ8")
     with pytest.raises(
@@ -164,7 +164,7 @@ def test_a_choice_that_was_tried_on_pages_that_are_alike_or_on_none_is_tried_aga
     folder.mkdir()
     for i in range(10):
         Image.new("RGB", (64, 48), (250, 250, 250)).save(folder / f"page{i}.png")
-    collection = Collection.open(tmp_path / "c", encoder=tiny, pyramid=Pyramid.up_to(1), points=False)
+    collection = Collection.open(tmp_path / "c", encoder=tiny, pyramid=Pyramid.up_to(1), points=False, create=True)
     collection.add(folder)
     if is_empty:
         collection.remove("*")
@@ -192,7 +192,7 @@ def test_a_choice_that_was_tried_is_not_tried_again_until_pictures_have_doubled(
         return really_try(index, snapshot)
 
     monkeypatch.setattr(_trial, "try_on_own", note_and_try)
-    collection = Collection.open(tmp_path / "c", encoder=tiny, pyramid=Pyramid.up_to(1), points=False)
+    collection = Collection.open(tmp_path / "c", encoder=tiny, pyramid=Pyramid.up_to(1), points=False, create=True)
     folder.mkdir()
     for n in (20, 40, 41, 60, 82, 83):
         for i in range(n):

@@ -60,8 +60,8 @@ def folder(tmp_path_factory, cup):
     scene = Image.fromarray(data.brick()).convert("RGB").resize((640, 512))
     scene.paste(turned, (MIDDLE[0] - turned.width // 2, MIDDLE[1] - turned.height // 2), turned)
     scene.save(folder / "scene.png")
-    Collection.open(folder.parent / "collection", encoder=TinyEncoder()).add(folder)
-    Collection.open(folder.parent / "plain", encoder=TinyEncoder(), points=False).add(folder)
+    Collection.open(folder.parent / "collection", encoder=TinyEncoder(), create=True).add(folder)
+    Collection.open(folder.parent / "plain", encoder=TinyEncoder(), points=False, create=True).add(folder)
     return folder
 
 

@@ -240,7 +240,7 @@ class TestAsked:
         from points_asked import Indexed, Question, possible
 
         folder = make_set()
-        collection = Collection.open(tmp_path / "c", encoder=tiny)
+        collection = Collection.open(tmp_path / "c", encoder=tiny, create=True)
         report = collection.add(folder)
         ids = {f"{name}.png": name for name in "abcdq"}
         indexed = Indexed(open_dataset(folder), folder, collection, report, ids)
@@ -262,7 +262,7 @@ class TestAsked:
             picture.crop((0, 0, 32, 24)).save(tmp_path / "q.png")
         (folder / "gallery.json").write_text(json.dumps(gallery))
         (folder / "query.json").write_text(json.dumps(query))
-        collection = Collection.open(tmp_path / "c", encoder=tiny)
+        collection = Collection.open(tmp_path / "c", encoder=tiny, create=True)
         report = collection.add(folder)
         (tmp_path / "q.png").rename(folder / "q.png")
         indexed = Indexed(open_dataset(folder), folder, collection, report, dict(zip(names, names, strict=True)))

@@ -367,7 +367,7 @@ def test_a_string_that_says_nothing_sensible_is_an_error_of_one_line(engine, rea
 
 def test_a_collection_keeps_its_database_and_grows_with_it(server, tiny, tmp_path, make_folder):
     folder = make_folder("a.png", "b.png", "c.png")
-    Collection.open(tmp_path / "collection", encoder=tiny).add(folder)
+    Collection.open(tmp_path / "collection", encoder=tiny, create=True).add(folder)
     Collection.open(tmp_path / "collection", encoder=tiny).use_index(f"{server.url};type=HNSW")
     blot(7).save(folder / "new.png")
     collection = Collection.open(tmp_path / "collection", encoder=tiny)

@@ -15,7 +15,7 @@ from .conftest import blot
 
 @pytest.fixture
 def collection(tmp_path, tiny, make_folder):
-    collection = ps.Collection.open(tmp_path / "collection", encoder=tiny, points=False)
+    collection = ps.Collection.open(tmp_path / "collection", encoder=tiny, points=False, create=True)
     collection.add(make_folder(*(f"{i}.png" for i in range(4))))
     return collection
 

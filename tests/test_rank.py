@@ -192,7 +192,7 @@ def test_no_number_of_pictures_is_no_step(tiny):
 
 @pytest.fixture
 def collection(tmp_path, make_folder, tiny):
-    opened = ps.Collection.open(tmp_path / "collection", encoder=tiny)
+    opened = ps.Collection.open(tmp_path / "collection", encoder=tiny, create=True)
     opened.add(make_folder(*(f"{i:02}.png" for i in range(12))))
     return opened
 

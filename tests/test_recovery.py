@@ -246,7 +246,7 @@ def test_another_collection_in_its_place_is_never_taken_for_it(client, server_co
     found(client)
     path = server_collection.path
     shutil.rmtree(path)
-    Collection.open(path, encoder=TinyEncoder("another")).add(tmp_path / "pictures")
+    Collection.open(path, encoder=TinyEncoder("another"), create=True).add(tmp_path / "pictures")
     assert "another collection is here now (encoder: 'another' here, 'tiny' asked for)" in sentence(
         client.post("/api/search", data={"image_id": 5})
     )

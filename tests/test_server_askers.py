@@ -167,7 +167,7 @@ def test_pictures_that_were_sent_whole_are_added_although_their_sender_has_gone(
 
 def test_what_ends_a_search_comes_out_of_it_at_whatever_step(tmp_path, make_folder):
     folder = make_folder(*(f"{i}.png" for i in range(6)))
-    opened = Collection.open(tmp_path / "collection", encoder=TinyEncoder())
+    opened = Collection.open(tmp_path / "collection", encoder=TinyEncoder(), create=True)
     opened.add(folder)
     steps = []
 

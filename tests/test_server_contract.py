@@ -34,7 +34,7 @@ def document(tmp_path_factory: pytest.TempPathFactory):
     home: Path = tmp_path_factory.mktemp("contract")
     for i in range(4):
         blot(i).save(home / f"{i}.png")
-    collection = Collection.open(home / "collection", encoder=TinyEncoder())
+    collection = Collection.open(home / "collection", encoder=TinyEncoder(), create=True)
     collection.add(home)
     app = create_app(collection, ServerSettings(allow_dirs=(home,), public_url="http://testserver"))
     yield schemathesis.openapi.from_asgi("/openapi.json", app)

@@ -11,7 +11,7 @@ NAMES = ["image[1].png", "image1.png", "Fotos [alt]/a.png", "K\u00e4se/c.png", "
 
 @pytest.fixture
 def client(tmp_path, tiny, make_folder):
-    collection = Collection.open(tmp_path / "collection", encoder=tiny, points=False)
+    collection = Collection.open(tmp_path / "collection", encoder=tiny, points=False, create=True)
     collection.add(make_folder(*NAMES))
     collection.tag("Mu\u0308ller", "image1.png")
     with TestClient(create_app(collection, ServerSettings()), base_url="http://127.0.0.1:8765") as client:

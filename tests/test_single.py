@@ -10,7 +10,7 @@ from .conftest import blot
 
 @pytest.fixture
 def collection(tmp_path, tiny):
-    return ps.Collection.open(tmp_path / "collection", encoder=tiny)
+    return ps.Collection.open(tmp_path / "collection", encoder=tiny, create=True)
 
 
 def files(collection):

@@ -46,7 +46,7 @@ def run(*arguments, shell="", folder=None, **environment):
 @pytest.fixture
 def collection(tmp_path, make_folder, tiny):
     """A collection of three pictures, one of them with letters outside Latin-1."""
-    opened = Collection.open(tmp_path / "collection", encoder=tiny, points=False)
+    opened = Collection.open(tmp_path / "collection", encoder=tiny, points=False, create=True)
     opened.add(make_folder("a.png", "b.png", "日本.png"))
     with Writer(opened.store) as writer:
         writer.tag("ščerba", [1])
@@ -166,11 +166,11 @@ def test_a_folder_whose_name_is_not_utf_8_is_refused_with_advice_or_indexed_as_t
     odd = Path(os.fsdecode(os.fsencode(tmp_path) + b"/caf\xe9"))
     odd.mkdir()
     blot(1).save(odd / "a.png")
-    outside = Collection.open(tmp_path / "outside", encoder=tiny, points=False)
+    outside = Collection.open(tmp_path / "outside", encoder=tiny, points=False, create=True)
     with pytest.raises(StoreError, match=r"not valid UTF-8.*rename"):
         outside.add(odd)
     assert len(outside) == 0
-    inside = Collection.open(odd / ".patchseek", encoder=tiny, points=False)
+    inside = Collection.open(odd / ".patchseek", encoder=tiny, points=False, create=True)
     assert inside.add(odd).added == 1
     inside.use_index("SQ8")
     assert inside.search(odd / "a.png")[0].image.path == "a.png"
@@ -222,7 +222,7 @@ def test_a_server_tells_a_folder_whose_name_is_not_utf_8_with_escapes(tmp_path, 
     odd = Path(os.fsdecode(os.fsencode(tmp_path) + b"/caf\xe9"))
     odd.mkdir()
     blot(1).save(odd / "a.png")
-    collection = Collection.open(odd / ".patchseek", encoder=tiny, points=False)
+    collection = Collection.open(odd / ".patchseek", encoder=tiny, points=False, create=True)
     collection.add(odd)
     app = create_app(collection, ServerSettings(allow_dirs=(odd,)))
     with TestClient(app, base_url="http://127.0.0.1:8765") as client:

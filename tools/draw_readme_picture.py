@@ -23,7 +23,7 @@ SHOWN = {  # query: (x y w h, scenes that may be shown)
 
 def main() -> None:
     """Search, keep the scenes that may be shown, write docs/results.png."""
-    collection = ps.Collection.open(ROOT / "demo" / "pictures", create=False)
+    collection = ps.Collection.open(ROOT / "demo" / "pictures")
     sheets = []
     for name, (xywh, scenes) in SHOWN.items():
         picture = ps.read(ROOT / "demo" / "queries" / f"{name}.jpg")

@@ -2,7 +2,7 @@
 
 import patchseek as ps
 
-c = ps.Collection.open("~/Pictures/.patchseek")
+c = ps.Collection.open("~/Pictures/.patchseek", create=True)
 c.add("~/Pictures")
 for match in c.search("query.jpg", box=(40, 60, 200, 180)):
     print(match.score, match.image.path, match.pixels)

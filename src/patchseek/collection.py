@@ -52,7 +52,9 @@ FOLDER = ".patchseek"
 class Collection:
     """Pictures that can be searched for an object. May be used from several threads.
 
-    c = Collection.open("~/Pictures/.patchseek"); c.add("~/Pictures"); c.search("query.jpg", box=(40, 60, 200, 180))
+    c = Collection.open("~/Pictures/.patchseek", create=True)
+    c.add("~/Pictures")
+    c.search("query.jpg", box=(40, 60, 200, 180))
     """
 
     def __init__(self, store: Store, encoder: Encoder | None = None, weights: Path | None = None) -> None:
@@ -71,19 +73,21 @@ class Collection:
         pyramid: Pyramid | None = None,
         weights: Path | None = None,
         points: bool = True,
-        create: bool = True,
+        create: bool = False,
     ) -> "Collection":
-        """Open the collection at path, or that of the folder at path; where there is none, make one.
+        """Open the collection at path, or that of the folder at path. create: where there is none, make one.
 
         encoder (a name or an Encoder) and pyramid are by default the collection's own, "embedded" and levels 0-3 for a
         new one. weights: the encoder's file, where it does not find it itself. points: whether a new one keeps points
         beside the features; see `add_points` for one of before. Raises StoreMismatch when they are given and differ,
-        StoreError when there is none and not create.
+        StoreError when there is none and create was not asked for.
         """
         path = find_collection(expanded(path))
         if not Store.exists(path):
             if not create:
-                raise StoreError(f"{path}: no collection here; make one with: patchseek index FOLDER")
+                raise StoreError(
+                    f"{path}: no collection here; make one with: patchseek index FOLDER (in Python: create=True)"
+                )
             if encoder is None or isinstance(encoder, str):
                 encoder = open_encoder(encoder or "embedded", weights=weights)
             kept = identify() if points else None

@@ -139,7 +139,7 @@ def index(
         cluster.check(source, exclude or None, hidden, follow_symlinks)
     pyramid = _pyramid(levels, overlap)
     encoder, weights = choice.name_or_open(), choice.weights
-    opened = Collection.open(home, encoder=encoder, pyramid=pyramid, weights=weights, points=points)
+    opened = Collection.open(home, encoder=encoder, pyramid=pyramid, weights=weights, points=points, create=True)
     with progress_bar("pictures") as on_progress:
         done = cluster.add(
             opened,

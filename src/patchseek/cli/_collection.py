@@ -38,7 +38,7 @@ def open_collection(path: Path | None, weights: Path | None = None) -> "Collecti
         say(f"collection: {path}")
     if path is None:
         raise StoreError("no collection here; name one with --collection, or make one with: patchseek index FOLDER")
-    return Collection.open(path, weights=weights, create=False)
+    return Collection.open(path, weights=weights)
 
 
 def remember(path: Path) -> None:

@@ -219,7 +219,7 @@ def _open(said: dict[str, Any]) -> "Collection":
         calibration=calibration,
         device=device or "auto",
     )
-    return Collection.open(opened.path, encoder=encoder, create=False)
+    return Collection.open(opened.path, encoder=encoder)
 
 
 def _index(chosen: str, said: dict[str, Any]) -> str | None:

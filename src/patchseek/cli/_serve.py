@@ -52,7 +52,7 @@ def serve_command(
         sys.stdout.flush()
 
     if create and collection is not None:
-        opened = Collection.open(collection, weights=weights)
+        opened = Collection.open(collection, weights=weights, create=True)
     else:
         opened = open_collection(collection, weights)
     serve(opened, settings, say)
