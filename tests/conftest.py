@@ -68,6 +68,14 @@ def cores(request: pytest.FixtureRequest) -> Iterator[None]:
         yield
 
 
+@pytest.fixture
+def own_cache(tmp_path: Path) -> Iterator[Path]:
+    """A cache folder of the test's own."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+        yield tmp_path / "cache"
+
+
 class TinyEncoder:
     """Sees the mean colours of a 2 x 2 grid: real enough to find things, small enough to follow by hand."""
 

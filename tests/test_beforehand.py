@@ -18,6 +18,8 @@ from patchseek.errors import EncoderError, PatchseekError
 from .conftest import TinyEncoder
 from .test_evaluate import dataset  # noqa: F401  # a fixture
 
+pytestmark = pytest.mark.usefixtures("own_cache")
+
 ROOT = Path(__file__).parent.parent
 
 
@@ -121,7 +123,7 @@ def evaluate(monkeypatch, tmp_path, dataset):
         assert EncoderChoice.open is real
         assert done.exit_code, done.output
         assert isinstance(done.exception, SystemExit | PatchseekError), repr(done.exception)
-        assert not list(tmp_path.glob("features/*"))
+        assert not (tmp_path / "cache").exists()
         return done.output + (str(done.exception) if isinstance(done.exception, PatchseekError) else "")
 
     return call

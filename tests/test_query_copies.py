@@ -20,6 +20,8 @@ from patchseek.report import draw_results, write_report
 
 from .conftest import blot
 
+pytestmark = pytest.mark.usefixtures("own_cache")
+
 BOX = [32, 24, 32, 24]
 
 

@@ -18,6 +18,8 @@ from patchseek.errors import DatasetError, PatchseekError
 from .conftest import TinyEncoder, blot
 from .test_evaluate import dataset, run, write_tar  # noqa: F401  # the first is a fixture
 
+pytestmark = pytest.mark.usefixtures("own_cache")
+
 
 @pytest.mark.usefixtures("dataset")
 def test_the_report_of_a_run_with_distractors_counts_what_was_ranked(tmp_path, monkeypatch):

@@ -19,6 +19,8 @@ from patchseek.evaluate import RunFolder
 
 from .conftest import TinyEncoder, blot
 
+pytestmark = pytest.mark.usefixtures("own_cache")
+
 PLOTS = {"precision-recall.png", "levels.png", "by-size.png", "by-centre-distance.png"}
 ALWAYS = {"evaluation.json", "metrics.json", "report.md"} | PLOTS
 
@@ -188,7 +190,7 @@ def test_a_record_that_is_another_programs_is_never_touched(home, evaluate):
 
 def test_a_folder_with_other_things_in_it_may_be_used(home, evaluate):
     evaluate("set", "--out", ".", "--level", "0")
-    assert listed(home) == {"set", "other", "features"} | ALWAYS | results(0)
+    assert listed(home) == {"set", "other", "cache"} | ALWAYS | results(0)
 
 
 def test_two_runs_at_once_do_not_share_a_folder(home, evaluate):

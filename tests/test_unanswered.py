@@ -20,6 +20,8 @@ from patchseek.report import draw_results, write_report
 
 from .conftest import TinyEncoder, blot
 
+pytestmark = pytest.mark.usefixtures("own_cache")
+
 ROOT = Path(__file__).parent.parent
 
 

@@ -18,6 +18,8 @@ from patchseek.datasets import open_dataset
 
 from .conftest import TinyEncoder, blot
 
+pytestmark = pytest.mark.usefixtures("own_cache")
+
 ROOT = Path(__file__).parent.parent
 OBJECTS = [f"object_{i:03}" for i in range(4)]
 LINE = "LocScore is left out: the true box of {} of 4 positives is not known, first {}"

@@ -39,7 +39,9 @@ _MANY = 1_000_000  # pictures, as many as train any engine
 @click.option("--turned", is_flag=True, help="Look for each query turned, too, as a search does.")
 @click.option("--out", type=click.Path(path_type=Path), default="eval", show_default=True, help="Where results go.")
 @click.option("--overwrite", is_flag=True, help="Remove the files of another run from --out.")
-@click.option("--cache", type=click.Path(path_type=Path), default="features", show_default=True, help="Kept features.")
+@click.option(
+    "--cache", type=click.Path(path_type=Path), help="Kept features.  [default: features in your cache folder]"
+)
 @click.option(
     "--distractors",
     multiple=True,
@@ -63,7 +65,7 @@ def evaluate_command(
     refine: int,
     out: Path,
     overwrite: bool,
-    cache: Path,
+    cache: Path | None,
     distractors: tuple[Path, ...],
     keep: Path | None,
     similarities: bool,
@@ -80,6 +82,7 @@ def evaluate_command(
     import numpy as np
 
     from .. import evaluate as ev
+    from .._home import cache_folder
     from ..compression import compress_report
     from ..datasets import open_dataset, read_keys, write_similarities
     from ..indexes import EXACT, judge_engine
@@ -90,6 +93,7 @@ def evaluate_command(
     from ._progress import progress_bar
     from ._targets import attempt, check_folder
 
+    cache = cache or cache_folder() / "features"
     check_folder(out)
     check_folder(cache)
     if keep is not None and not distractors:
@@ -145,6 +149,7 @@ def evaluate_command(
     with progress_bar("pictures") as on_progress:
         pyramid, points = Pyramid.up_to(chosen[-1]), identify() if depth else None
         whole = ev.encode_gallery(data, model, pyramid, cache, on_progress, distractors, keys, points)
+    say(f"features: kept in {cache}")
     _say_shards(whole.shards)
     if distractors:
         say(f"with the pictures of --distractors, {len(whole.sizes)} are ranked")
