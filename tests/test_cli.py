@@ -130,6 +130,7 @@ def test_a_compressed_engine_answers_too(home):
         (["index", "pictures", "--levels", "many"], 2, "--levels"),
         (["index", "pictures", "--encoder", "nonsense"], 1, "no encoder is called 'nonsense'"),
         (["index", "pictures", "--fit", "pad"], 2, "need --encoder"),
+        (["index", "pictures", "--fast"], 2, "was indexed without --fast, which is for new collections"),
         (["search", "nowhere.jpg"], 1, "nowhere.jpg: "),
         (["search", "notes.txt"], 1, "notes.txt: "),
         (["search", "photo.png", "--box", "390,10,100,50"], 1, "outside the picture of 400 x 300"),
@@ -178,15 +179,19 @@ def test_remove_verify_and_compact(tmp_path):
     for i in range(4):
         blot(i, 320, 240).save(tmp_path / "pictures" / f"{i}.png")
     run(tmp_path, "index", "pictures")
-    assert run(tmp_path, "remove", "[01].png").stdout.split() == ["0.png", "1.png"]
+    done = run(tmp_path, "remove", "[01].png")
+    assert done.stdout.split() == ["0.png", "1.png"]
+    assert "2 pictures taken out, also of later runs of index; back in with" in done.stderr
     assert (tmp_path / "pictures" / "0.png").exists()
+    assert "passed over: 2 taken out (--with-removed)" in run(tmp_path, "index", "pictures").stderr
+    assert json.loads(run(tmp_path, "info", "--json").stdout)["taken_out"] == 2
     assert "2 pictures kept" in run(tmp_path, "compact").stdout
     assert "sound, 2 pictures" in run(tmp_path, "verify").stdout
     shard = next((tmp_path / "pictures" / ".patchseek" / "shards").iterdir())
     shard.write_bytes(shard.read_bytes()[:-1] + b"?")
     assert "SHA-256 differs" in run(tmp_path, "verify", code=1).stdout
     run(tmp_path, "verify", "--repair")
-    assert "4 added" in run(tmp_path, "index", "pictures").stderr
+    assert "4 added" in run(tmp_path, "index", "pictures", "--with-removed").stderr
     assert "sound, 4 pictures" in run(tmp_path, "verify").stdout
 
 

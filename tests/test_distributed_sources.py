@@ -386,6 +386,18 @@ def test_pages_of_a_tiff_that_a_list_names(collection, make_folder, tmp_path):
     assert add_here(collection, tmp_path / "list.csv").unchanged == 2
 
 
+def test_what_was_taken_out_stays_out_of_a_folder_and_of_a_list(collection, make_folder, tmp_path):
+    folder = numbered(make_folder, 4)
+    (tmp_path / "list.csv").write_text("path\n" + "".join(f"{folder}/{i:03}.png\n" for i in range(4)))
+    for source, place in ((folder, "001.png"), (tmp_path / "list.csv", str(folder / "001.png"))):
+        add_here(collection, source)
+        collection.remove(place)
+        report = add_here(collection, source)
+        assert (report.added, report.unchanged, report.passed_over["taken out"]) == (0, 3, 1)
+        assert add_here(collection, source, with_removed=True).added == 1
+        collection.remove("*")
+
+
 def test_what_a_list_no_longer_names_is_set_aside_and_comes_back_by_name(collection, make_folder, tmp_path):
     numbered(make_folder, 5)
     names = [f"pictures/00{i}.png" for i in range(5)]

@@ -293,6 +293,31 @@ def test_compact_keeps_what_was_set_aside_for_thirty_days(collection, encoder, m
     assert counts(collection.add(folder)) == {"unchanged": 1, "added": 1}
 
 
+def test_what_was_taken_out_by_hand_stays_out_until_it_is_asked_for(collection, make_folder):
+    folder = make_folder("a.png", "b.png", "sub/a.png", "sub/c.png")
+    collection.add(folder)
+    assert collection.remove("a.png", "sub") == ["a.png", "sub/a.png", "sub/c.png"]
+    report = collection.add(folder, check_content=True, retry=True)
+    assert (counts(report), report.passed_over) == ({"unchanged": 1}, {"taken out": 3})
+    assert counts(collection.add(folder / "a.png")) == {"added": 1}  # that very file
+    assert counts(collection.add(folder / "sub", with_removed=True)) == {"added": 2}
+    report = collection.add(folder)
+    assert (counts(report), report.passed_over, collection.store.n_taken_out()) == ({"unchanged": 4}, {}, 0)
+
+
+def test_what_was_taken_out_is_known_when_its_folder_moves_or_is_part_of_another(collection, make_folder, tmp_path):
+    folder = make_folder("sub/a.png", "sub/b.png", "sub/c.png")
+    collection.add(folder / "sub")
+    collection.remove("b.png")
+    report = collection.add(folder)  # around it
+    assert (counts(report), report.passed_over) == ({"unchanged": 2}, {"taken out": 1})
+    folder.rename(tmp_path / "moved")
+    report = collection.add(tmp_path / "moved")
+    assert (counts(report), report.passed_over) == ({"moved": 2}, {"taken out": 1})
+    collection.compact()
+    assert collection.add(tmp_path / "moved").passed_over == {"taken out": 1}
+
+
 def test_what_was_taken_out_by_hand_is_dropped_and_comes_back_encoded_anew(collection, encoder, make_folder):
     folder = make_folder("a.png", "b.png")
     collection.add(folder)
@@ -300,7 +325,7 @@ def test_what_was_taken_out_by_hand_is_dropped_and_comes_back_encoded_anew(colle
     collection.remove("a.png")
     assert collection.store.n_aside() == 0
     n = encoder.n
-    assert counts(collection.add(folder)) == {"unchanged": 1, "added": 1}
+    assert counts(collection.add(folder, with_removed=True)) == {"unchanged": 1, "added": 1}
     assert encoder.n > n
     assert tag_ids(collection, "good") == []
 

@@ -111,7 +111,8 @@ def test_a_scan_is_meant_with_all_its_pages(collection, folder):
     assert under("sub") == under("sub/*.tiff") == {"sub/other.tiff", "sub/other.tiff#2"}
     assert collection.tag("good", "scan.tif") == 3
     assert sorted(collection.remove("*.tif")) == sorted(scans)
-    assert counts(collection.add(folder)) == {"unchanged": 2, "added": 3}
+    assert counts(collection.add(folder)) == {"unchanged": 2}
+    assert counts(collection.add(folder, with_removed=True)) == {"unchanged": 2, "added": 3}
 
 
 def test_an_unchanged_scan_is_not_opened(collection, folder, monkeypatch):

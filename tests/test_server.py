@@ -283,12 +283,15 @@ def test_an_uploaded_picture_can_be_found_and_taken_out_again(client, server_col
     assert (job["state"], job["report"]["removed"]) == ("done", 1)
     assert client.get(f"/api/images/{best['image_id']}").status_code == 404
     assert not list((server_collection.path / "uploads").iterdir())
+    job = finish(client, client.post("/api/images", files={"image": ("../<b>new</b>.png", stream.getvalue())}))
+    assert job["report"]["added"] == 1, "sent again, it is wanted again"
 
 
-def test_taking_a_picture_out_leaves_its_owners_file(client, tmp_path):
+def test_taking_a_picture_out_leaves_its_owners_file_and_keeps_it_out(client, server_collection, tmp_path):
     finish(client, client.delete("/api/images/1"))
     assert len(list((tmp_path / "pictures").glob("*.png"))) == 12
     assert client.get("/api/collection").json()["images"] == 11
+    assert server_collection.add(tmp_path / "pictures").passed_over["taken out"] == 1
 
 
 def test_what_is_no_picture_is_not_added(client, server_collection):

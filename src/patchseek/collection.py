@@ -138,6 +138,7 @@ class Collection:
         retry: bool = False,
         check_content: bool = False,
         prune: bool = False,
+        with_removed: bool = False,
         on_progress: OnProgress | None = None,
     ) -> AddReport:
         """Bring the collection up to date with a folder of pictures; see encode.add_folder for options and errors.
@@ -162,6 +163,7 @@ class Collection:
                 retry=retry,
                 check_content=check_content,
                 prune=prune,
+                with_removed=with_removed,
                 on_progress=on_progress,
             )
         self.refresh_background()
@@ -348,13 +350,14 @@ class Collection:
     def remove(self, *places: str | Path) -> list[str]:
         """Take pictures out by path, folder or pattern (see `patterns`); returns the paths taken out.
 
-        The files are not touched, and their pictures come back when the folder is indexed again, unless excluded.
-        Raises QueryError for a place that means nothing, and then nothing is removed.
+        The files are not touched. When the folder is indexed again they stay out, until `add` is told with_removed or
+        is given the very file. A page of a file whose other pages stay comes back. Raises QueryError for a place that
+        means nothing, and then nothing is removed.
         """
         ids = self._ids_in(places) if places else []
         paths = [image.path for image in self.store.images(ids) if image]
         with Writer(self.store) as writer:
-            writer.remove(ids)
+            writer.take_out(ids)
         return paths
 
     def tag(self, name: str, *places: str | Path, remove: bool = False) -> int:

@@ -37,6 +37,8 @@ if TYPE_CHECKING:
     from ..regions import Pyramid
 
 EXIT_INCOMPLETE = 3
+FAST = "embedded-fast"
+"""The encoder of --fast."""
 _ERROR = "patchseek: error: "
 
 
@@ -67,7 +69,7 @@ def cli(log_json: bool) -> None:
 @click.option(
     "--fast",
     is_flag=True,
-    help="Index 1.5 times as fast, a little less exact: the same as --encoder embedded-fast.",
+    help="Of a new collection: index 1.5 times as fast, a little less exact. The same as --encoder embedded-fast.",
 )
 @click.option(
     "--points/--no-points",
@@ -92,6 +94,7 @@ def cli(log_json: bool) -> None:
     is_flag=True,
     help="Drop pictures whose files are gone, however many they are, instead of setting them aside for 30 days.",
 )
+@click.option("--with-removed", is_flag=True, help="Take in again what `patchseek remove` took out of SOURCE.")
 @click.option(
     "--index",
     "index_engine",
@@ -115,6 +118,7 @@ def index(
     retry: bool,
     check_content: bool,
     prune: bool,
+    with_removed: bool,
     index_engine: str | None,
     report: Path | None,
 ) -> None:
@@ -132,10 +136,12 @@ def index(
         index_engine = lasting(index_engine)
     if report:
         check_file(report)
-    if fast:
-        choice = choice.or_else("embedded-fast")
     home = collection or cluster.home(source)
-    if not Store.exists(find_collection(home)):  # make none for a folder without pictures
+    there = find_collection(home)
+    if fast:
+        choice = choice.or_else(FAST)
+        _require_fast(there)
+    if not Store.exists(there):  # make none for a folder without pictures
         cluster.check(source, exclude or None, hidden, follow_symlinks)
     pyramid = _pyramid(levels, overlap)
     encoder, weights = choice.name_or_open(), choice.weights
@@ -151,6 +157,7 @@ def index(
             retry=retry,
             check_content=check_content,
             prune=prune,
+            with_removed=with_removed,
             on_progress=on_progress,
         )
     remember(opened.path)
@@ -174,6 +181,17 @@ for command in (
     *(backup_command, restore_command, use_index_command, plan_command),
 ):
     cli.add_command(command)
+
+
+def _require_fast(path: Path) -> None:
+    """Raise click.UsageError for a collection that was begun with another encoder than that of --fast."""
+    from ..store import Store
+
+    if Store.exists(path) and (own := Store.open(path).settings.encoder.name) != FAST:
+        raise click.UsageError(
+            f"{path} was indexed without --fast, which is for new collections (its encoder is {own}): "
+            "leave --fast out, or begin another one with --collection"
+        )
 
 
 def _pyramid(levels: str | None, overlap: float | None) -> "Pyramid | None":

@@ -64,6 +64,7 @@ class ClusterChoice:
         retry: bool,
         check_content: bool,
         prune: bool,
+        with_removed: bool,
         on_progress: "OnProgress",
     ) -> "AddReport":
         """Bring the collection up to date, here or on the cluster."""
@@ -74,6 +75,7 @@ class ClusterChoice:
             "retry": retry,
             "check_content": check_content,
             "prune": prune,
+            "with_removed": with_removed,
             "on_progress": on_progress,
         }
         if self.address is None:

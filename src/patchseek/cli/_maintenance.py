@@ -9,6 +9,7 @@ import click
 from ..errors import EngineError, PatchseekError, StoreError
 from ._collection import collection_option, open_collection
 from ._log import say
+from ._numbers import counted
 from ._report import points_text
 
 if TYPE_CHECKING:
@@ -34,6 +35,7 @@ def info_command(collection: Path | None, as_json: bool) -> None:
         "bytes": opened.store.n_bytes(),
         "tags": opened.store.tags(),
         "set_aside": opened.store.n_aside(),
+        "taken_out": opened.store.n_taken_out(),
         "exclude": all_exclusions(opened.store),
         "failures": [{"image": f.path, "reason": f.reason} for f in failures],
     }
@@ -75,11 +77,17 @@ def _held(opened: "Collection") -> str:
 @click.argument("patterns", nargs=-1, required=True)
 @collection_option
 def remove_command(patterns: tuple[str, ...], collection: Path | None) -> None:
-    """Take pictures out of a collection by path, folder or pattern. The files themselves are not touched."""
+    """Take pictures out of a collection by path, folder or pattern. The files themselves are not touched.
+
+    They stay out until `patchseek index` is told --with-removed, or is given the very file.
+    """
     from . import _output
 
-    for path in open_collection(collection).remove(*patterns):
+    removed = open_collection(collection).remove(*patterns)
+    for path in removed:
         _output.print_line(_output.printable(path))
+    back = "patchseek index FOLDER --with-removed"
+    say(f"{counted(len(removed), 'picture')} taken out, also of later runs of index; back in with: {back}")
 
 
 @click.command("verify")

@@ -96,16 +96,17 @@ def passed_over_text(counts: Mapping[str, int], *, can_follow: bool = True) -> s
 
     can_follow: whether the command has --follow-symlinks.
     """
-    from ..encode import EXCLUDED, HIDDEN, LINKS, NO_SUFFIX, REPEATED
+    from ..encode import EXCLUDED, HIDDEN, LINKS, NO_SUFFIX, REPEATED, TAKEN_OUT
     from ._output import printable
 
-    others = (REPEATED, HIDDEN, LINKS, EXCLUDED)
+    others = (REPEATED, HIDDEN, LINKS, EXCLUDED, TAKEN_OUT)
     suffixes = sorted((s for s in counts if s not in others), key=lambda s: (-counts[s], s))
     said = [f"{counts[s]} {'without suffix' if s == NO_SUFFIX else printable(s)}" for s in suffixes[:_NAMED]]
     n_others = sum(counts[suffix] for suffix in suffixes[_NAMED:])
     if n_others:
         said.append(f"{n_others} others")
     hints = {LINKS: " (--follow-symlinks)" if can_follow else "", REPEATED: " (of one name the last counts)"}
+    hints[TAKEN_OUT] = " (--with-removed)"
     said += [f"{counts[kind]} {kind}{hints.get(kind, '')}" for kind in others if counts.get(kind)]
     return ", ".join(said)
 

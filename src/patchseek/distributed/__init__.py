@@ -46,6 +46,7 @@ def add_source(
     retry: bool = False,
     check_content: bool = False,
     prune: bool = False,
+    with_removed: bool = False,
     shard_images: int = SHARD_IMAGES,
     on_progress: OnProgress | None = None,
 ) -> AddReport:
@@ -56,9 +57,9 @@ def add_source(
     to a cluster. n_workers: by default as many as use the whole cluster. open_encoder: called in each worker, by
     default opens the collection's encoder by its name. staging: a URL, or a folder that all machines see, for finished
     shards; by default inside the collection. exclude: names and patterns to leave out, remembered as by
-    `Collection.add`. hidden, follow_symlinks: for folders. retry, check_content and prune: as for `Collection.add`.
-    shard_images: files in a shard. on_progress: hears of each finished shard; its total is 0 where a source does not
-    tell its length.
+    `Collection.add`. hidden, follow_symlinks: for folders. retry, check_content, prune and with_removed: as for
+    `Collection.add`. shard_images: files in a shard. on_progress: hears of each finished shard; its total is 0 where a
+    source does not tell its length.
 
     What a source no longer names is set aside, as for `Collection.add`; a picture that moved is recognised inside
     folders and URLs. Raises PatchseekError; what was committed before stays.
@@ -88,6 +89,7 @@ def add_source(
             on_progress=on_progress,
             check_content=check_content,
             prune=prune,
+            with_removed=with_removed,
         )
         driver.recover()
         is_idle = not driver.has_work()

@@ -1,13 +1,13 @@
 """What is left to be done, and the commits: the only one that writes to the collection. Knows no cluster."""
 
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from itertools import islice
 
 import numpy as np
 
-from ..encode import AddReport, OnProgress, Place, Plan, Same, take_leave
+from ..encode import TAKEN_OUT, AddReport, OnProgress, Place, Plan, Same, let_in, take_leave
 from ..errors import PatchseekError, StoreDamaged
 from ..store import Failure, FileState, KnownFile, Root, Writer, remember_exclusions
 from ._entries import Source, folder_source
@@ -33,10 +33,11 @@ class Driver:
         on_progress: OnProgress | None,
         check_content: bool = False,
         prune: bool = False,
+        with_removed: bool = False,
     ) -> None:
         self.staging, self.report = staging, AddReport()
         self._writer, self._retry, self._on_progress = writer, retry, on_progress
-        self._check_content, self._prune = check_content, prune
+        self._check_content, self._prune, self._with_removed = check_content, prune, with_removed
         self._shard_images = shard_images
         self._new = self._works(sources)
         self._again: deque[Work] = deque()  # what was lost, before anything new
@@ -82,9 +83,12 @@ class Driver:
                 said: near for said, near in source.unmatched.items() if unmatched is None or said in unmatched
             }
             self.report.unmatched = unmatched  # in no source at all
+            place = Place(source.root, source.under)
+            if self._with_removed:
+                let_in(self._writer, place)
             plan = Plan(
                 self._writer.store,
-                Place(source.root, source.under),
+                place,
                 retry=self._retry,
                 check_content=self._check_content,
                 streams=not source.is_whole,
@@ -105,7 +109,7 @@ class Driver:
             self.report.moved += plan.moved
             self.report.failed += plan.still_failing
             self.report.failed += [Failure(path, FileState(0, 0), why, True) for path, why in source.unreadable.items()]
-            self.report.passed_over += source.passed_over
+            self.report.passed_over += source.passed_over + Counter({TAKEN_OUT: plan.taken_out})
 
     def _whole(self, source: Source, plan: Plan) -> list[Item]:
         """What is to be looked into, now that all is known that is there."""

@@ -7,6 +7,7 @@ A shard is committed when it is full or old enough, so that an interruption cost
 
 import hashlib
 import time
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
@@ -17,7 +18,7 @@ from ..images import EXTENSIONS
 from ..patterns import Given
 from ..store import Failure, FileState, Store, Writer
 from ._extractors import Extractor, Regions, extractors_of, features_of, points_of
-from ._leave import take_leave
+from ._leave import let_in, take_leave
 from ._load import (
     MAX_FILE_BYTES,
     Content,
@@ -43,6 +44,7 @@ from ._scan import (
     NO_SUFFIX,
     REPEATED,
     SKIPPED_FOLDERS,
+    TAKEN_OUT,
     Scan,
     is_file,
     is_there,
@@ -59,6 +61,7 @@ __all__ = [
     "REPEATED",
     "SHARD_IMAGES",
     "SKIPPED_FOLDERS",
+    "TAKEN_OUT",
     "AddReport",
     "Content",
     "Extractor",
@@ -87,6 +90,7 @@ __all__ = [
     "in_turn",
     "is_file",
     "is_there",
+    "let_in",
     "load_content",
     "map_ahead",
     "points_of",
@@ -114,6 +118,7 @@ def add_folder(
     retry: bool = False,
     check_content: bool = False,
     prune: bool = False,
+    with_removed: bool = False,
     n_workers: int | None = None,
     on_progress: OnProgress | None = None,
 ) -> AddReport:
@@ -127,13 +132,16 @@ def add_folder(
     exclude: what to leave out, see `scan`; it is remembered for this folder and left out until something else is said
     (None says nothing). retry: try files again that failed before because of their content and have not changed since.
     check_content: read every file and compare its hash, whatever its date. prune: drop what is gone, however much it
-    is, and what was set aside here. n_workers: decoding threads, by default one a core.
+    is, and what was set aside here. with_removed: take in again what somebody took out. n_workers: decoding threads, by
+    default one a core.
     Raises PatchseekError for a folder without pictures (unless some are known there and prune), StoreLocked, DiskFull;
     what was committed before stays.
     """
     began = time.monotonic()
     with Writer(store) as writer:
         walked = visit(writer, folder, exclude, hidden=hidden, follow_symlinks=follow_symlinks, prune=prune)
+        if with_removed:
+            let_in(writer, walked.place)
         plan = Plan(store, walked.place, retry=retry, check_content=check_content, moved=walked.moved)
         report = _update(writer, plan, walked.found, encoder, n_workers, on_progress, prune=prune)
     report.seconds = time.monotonic() - began
@@ -152,6 +160,7 @@ def add_file(store: Store, file: Path, encoder: Encoder, *, on_progress: OnProgr
     found = _look_at(folder, [file.name])
     with Writer(store) as writer:
         place = find_place(store, folder)
+        writer.let_in(place.root, found.below(place.under).files)  # whoever names it wants it
         plan = Plan(store, place, retry=True)
         return _update(writer, plan, found.below(place.under), encoder, None, on_progress, is_whole=False)
 
@@ -214,7 +223,7 @@ def _update(
         take_leave(writer, plan, report, prune=prune)
     report.failed += [Failure(path, FileState(0, 0), reason, True) for path, reason in found.unreadable.items()]
     report.failed.sort(key=lambda failure: failure.path)
-    report.passed_over, report.unmatched = found.passed_over, found.unmatched
+    report.passed_over, report.unmatched = found.passed_over + Counter({TAKEN_OUT: plan.taken_out}), found.unmatched
     report.seconds = time.monotonic() - began
     return report
 

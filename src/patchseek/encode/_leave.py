@@ -7,6 +7,7 @@ from ..store import Root, Writer, split_page
 from ._plan import Missing, Plan, is_alarming
 from ._report import AddReport
 from ._scan import emptied_folder, is_there
+from ._tasks import Place
 
 
 def take_leave(writer: Writer, plan: Plan, report: AddReport, *, prune: bool = False) -> None:
@@ -26,6 +27,11 @@ def take_leave(writer: Writer, plan: Plan, report: AddReport, *, prune: bool = F
         _add_missing(report, replace(missing, folder=f"{root}/{missing.folder}".rstrip("/")))
     for other in plan.robbed:
         _leave_root(writer, other, report)
+
+
+def let_in(writer: Writer, place: Place) -> None:
+    """Forget what somebody took out of a place, so that it comes in again."""
+    writer.let_in(place.root, writer.store.taken_out(place.root, place.under))
 
 
 def _leave_root(writer: Writer, root: Root, report: AddReport) -> None:

@@ -66,12 +66,13 @@ class Plan:
         for failure in store.failures(place.root):
             if failure.path.startswith(place.under):
                 self._failures[split_page(failure.path)[0]].append(failure)
+        self._taken_out = store.taken_out(place.root, place.under) - self._known.keys()
         self._seen: set[str] = set()
         self._gone: dict[str, list[KnownFile]] = {}
         self._left_out: dict[str, list[KnownFile]] = {}
         self._pool = Pool()
         self._unseen: tuple[str, ...] = ()
-        self.unchanged = self.moved = 0
+        self.unchanged = self.moved = self.taken_out = 0
         self.still_failing: list[Failure] = []
         self.settled: list[Same] = []  # known to be back, or moved, without having been read
         self.noted: list[Same] = []  # unchanged; more of their state is known now than before
@@ -83,6 +84,9 @@ class Plan:
         if path in self._seen:
             return None
         self._seen.add(path)
+        if path in self._taken_out:
+            self.taken_out += 1
+            return None
         known, failures = self._known.get(path, []), self._failures.get(path, [])
         first = next((file for file in known if file.path == path), None)
         is_passing = any(failure.passing for failure in failures)

@@ -30,7 +30,7 @@ class AddReport:
     damaged: dict[str, str] = field(default_factory=dict)
     # of pictures that were read in part, or roughly, what is missing
     passed_over: Counter[str] = field(default_factory=Counter)
-    # files that are no picture's by suffix (".cr2", "no suffix"), and what was left out: "links", "excluded"
+    # files that are no picture's by suffix (".cr2", "no suffix"), and what was left out: "links", "excluded", ...
     unmatched: dict[str, str | None] = field(default_factory=dict)
     # exclusions that nothing matched, each with what may have been meant
     seconds: float = 0.0

@@ -18,8 +18,9 @@ SKIPPED_FOLDERS = frozenset(
 """Folders (lower case) that systems and tools fill with copies and previews; hidden ones (.name) are skipped too."""
 
 EXCLUDED, LINKS, NO_SUFFIX = "excluded", "links", "no suffix"
-HIDDEN, REPEATED = "hidden", "repeated"
-"""Keys of Scan.passed_over beside suffixes such as ".cr2"; the last two are of tars and lists alone."""
+HIDDEN, REPEATED, TAKEN_OUT = "hidden", "repeated", "taken out"
+"""Keys of passed_over beside suffixes such as ".cr2": the first two are of tars and lists alone, the last of what
+somebody took out of the collection."""
 
 
 def suffix_of(name: str) -> str:

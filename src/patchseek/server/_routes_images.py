@@ -19,7 +19,7 @@ from ._askers import Asker
 from ._responses import PROBLEMS, Jpeg, told
 from ._services import Services
 from ._shapes import MOST_ID, CollectionShape, ImagePage, ImageShape, JobShape
-from ._uploads import FOLDER, drop_upload
+from ._uploads import FOLDER, drop_upload, is_upload
 
 ImageId = Annotated[int, Path(ge=1, le=MOST_ID)]
 _FAILURES = 1000
@@ -85,13 +85,14 @@ def image_routes(services: Services) -> APIRouter:
 
     @router.delete("/images/{image_id}", status_code=202, response_model=JobShape)
     async def remove_image(image_id: ImageId) -> Any:
-        """Take a picture out of the collection. Its file is not touched, unless it came as an upload."""
+        """Take a picture out of the collection, also of later indexing; an upload's file is deleted, no other one."""
         image = await services.catalogue.run(services.image, image_id)
 
         def work(on_progress: OnProgress) -> AddReport:
             on_progress(0, 1)
             with Writer(collection.store) as writer:
-                removed = writer.remove([image_id])
+                # the file of an upload goes too, and may be sent again
+                removed = (writer.remove if is_upload(collection.store, image) else writer.take_out)([image_id])
             drop_upload(collection.store, image)
             on_progress(1, 1)
             return AddReport(removed=removed)

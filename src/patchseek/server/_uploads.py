@@ -34,12 +34,18 @@ def write_upload(collection: Path, name: str, content: bytes) -> None:
         raise PatchseekError(f"the upload could not be kept ({error.strerror})") from error
 
 
+def is_upload(store: Store, image: Image) -> bool:
+    """Whether a picture came as an upload."""
+    folder = (store.path / FOLDER).resolve()
+    return image.root == folder and image.file.resolve().parent == folder
+
+
 def drop_upload(store: Store, image: Image) -> None:
     """Delete the file of a removed picture, if it came as an upload; every other file is its owner's.
 
     One of which other pages are still in the collection stays.
     """
-    folder = (store.path / FOLDER).resolve()
-    is_upload = image.root == folder and image.file.resolve().parent == folder
-    if is_upload and not any(image.root / split_page(path)[0] == image.file for path in store.known(folder)):
+    if is_upload(store, image) and not any(
+        image.root / split_page(path)[0] == image.file for path in store.known(image.root)
+    ):
         image.file.unlink(missing_ok=True)

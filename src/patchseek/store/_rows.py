@@ -3,7 +3,7 @@
 import sqlite3
 from collections.abc import Iterable
 
-from ._records import FileState, may_have_pages
+from ._records import FileState, may_have_pages, split_page
 from ._shards import Shard, delete_shards, insert_shard
 
 
@@ -17,6 +17,15 @@ def remove_images(db: sqlite3.Connection, ids: Iterable[int]) -> int:
     before = db.total_changes
     db.executemany("UPDATE image SET removed = 1 WHERE id = ? AND NOT removed", [(int(i),) for i in ids])
     return db.total_changes - before
+
+
+def note_taken_out(db: sqlite3.Connection, ids: Iterable[int]) -> None:
+    """Note the files of pictures that are removed, but for those of which other pages can still be found."""
+    for image_id in ids:
+        root, path = db.execute("SELECT root, path FROM image WHERE id = ?", (int(image_id),)).fetchone()
+        file = split_page(path)[0]
+        if not found_at(db, root, file, None):
+            db.execute("INSERT OR IGNORE INTO taken_out VALUES (?, ?)", (root, file))
 
 
 def make_room(db: sqlite3.Connection, root: int, path: str, sha256: str, but: int | None = None) -> None:
@@ -74,7 +83,7 @@ def join_roots(db: sqlite3.Connection, old: int, new: int, prefix: str) -> None:
     """
     _merge_twins(db, old, new, prefix)
     db.execute("UPDATE image SET root = ?, path = ? || path WHERE root = ?", (new, prefix, old))
-    for table in ("failure", "failure_note"):
+    for table in ("failure", "failure_note", "taken_out"):
         db.execute(f"UPDATE OR REPLACE {table} SET root = ?, path = ? || path WHERE root = ?", (new, prefix, old))
     live = "SELECT path FROM image WHERE root = failure.root AND NOT removed"
     db.execute(f"DELETE FROM failure WHERE root = ? AND path IN ({live})", (new,))
@@ -94,10 +103,14 @@ def _merge_twins(db: sqlite3.Connection, old: int, new: int, prefix: str) -> Non
 
 
 def forget_root(db: sqlite3.Connection, old: int, new: int) -> None:
-    """Forget a root of which no picture, none set aside and no failure is left. Its remains go to another one."""
+    """Forget a root of which nothing is left: no picture, none set aside or taken out, and no failure.
+
+    Its remains go to another one.
+    """
     kept = "NOT removed OR id IN (SELECT image FROM aside)"
-    left = f"SELECT 1 FROM image WHERE root = ? AND ({kept}) UNION SELECT 1 FROM failure WHERE root = ?"
-    if db.execute(left, (old, old)).fetchone() is None:
+    left = [f"SELECT 1 FROM image WHERE root = :old AND ({kept})"]
+    left += [f"SELECT 1 FROM {table} WHERE root = :old" for table in ("failure", "taken_out")]
+    if db.execute(" UNION ".join(left), {"old": old}).fetchone() is None:
         db.execute("UPDATE image SET root = ? WHERE root = ?", (new, old))
         _delete_root(db, old)
 

@@ -203,6 +203,23 @@ class Store:
                 return []
             return self._files(db, "removed AND id IN (SELECT image FROM aside)", root, under)
 
+    def taken_out(self, root: Root, under: str = "") -> set[str]:
+        """The files of one indexed folder, or of a part, that somebody took out; see Writer.take_out."""
+        with self.catalogue.reading() as db:
+            if not has_table(db, "taken_out"):
+                return set()
+            query = (
+                "SELECT path FROM taken_out WHERE root = (SELECT id FROM root WHERE path = ?) "
+                "AND path >= ? AND (? = '' OR path < ?)"
+            )
+            return {row[0] for row in db.execute(query, self._part(root, under))}
+
+    def n_taken_out(self) -> int:
+        """The files of all folders that somebody took out."""
+        with self.catalogue.reading() as db:
+            has_some = has_table(db, "taken_out")
+            return int(db.execute("SELECT count(*) FROM taken_out").fetchone()[0]) if has_some else 0
+
     def _files(self, db: sqlite3.Connection, condition: str, root: Root, under: str) -> list[KnownFile]:
         query = (
             f"SELECT {_FILE}, {later_columns(db)} FROM image WHERE {condition} "

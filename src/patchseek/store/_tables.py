@@ -49,9 +49,10 @@ LATER_TABLES = {
     "tag": "name TEXT, image INTEGER, PRIMARY KEY (name, image)",
     "aside": "image INTEGER PRIMARY KEY, since REAL NOT NULL",
     "failure_note": "root INTEGER, path TEXT, ctime_ns INTEGER, passing INTEGER NOT NULL, PRIMARY KEY (root, path)",
+    "taken_out": "root INTEGER, path TEXT, PRIMARY KEY (root, path)",
 }
 """Tables that the first writer makes. An older patchseek does not look at those that it does not know.
 
 aside: pictures that are removed but kept, and since when (seconds since 1970). failure_note: for what `failure` has no
-room.
+room. taken_out: files of which somebody took all pictures out, so that they do not come in again by themselves.
 """

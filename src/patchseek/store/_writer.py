@@ -2,7 +2,7 @@
 
 import sqlite3
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import IO
@@ -23,6 +23,7 @@ from ._rows import (
     found_at,
     join_roots,
     make_room,
+    note_taken_out,
     outdated_at,
     remove_images,
 )
@@ -225,6 +226,19 @@ class Writer:
         """Take pictures out of every future search; returns how many were there. `compact` frees their bytes."""
         with self._catalogue.writing() as db:
             return remove_images(db, ids)
+
+    def take_out(self, ids: Sequence[int]) -> int:
+        """The same, and note their files as taken out by somebody; see Store.taken_out."""
+        with self._catalogue.writing() as db:
+            n_removed = remove_images(db, ids)
+            note_taken_out(db, ids)
+            return n_removed
+
+    def let_in(self, root: Root, paths: Iterable[str]) -> None:
+        """Take back the note that these files of a root were taken out."""
+        with self._catalogue.writing() as db:
+            rows = [(self.store.relate(root), path) for path in paths]
+            db.executemany("DELETE FROM taken_out WHERE root = (SELECT id FROM root WHERE path = ?) AND path = ?", rows)
 
     def set_aside(self, ids: Sequence[int]) -> int:
         """Take out pictures whose files are gone, to be taken back by `move`; returns how many were there.

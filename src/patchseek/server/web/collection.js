@@ -117,7 +117,7 @@ function sentence({ kind, state, done, total, seconds, error, report, failures }
   if (state === "failed") return error;
   if (state === "cancelled") return "cancelled; what was finished is kept";
   if (state === "done") {
-    if (kind === "remove") return "removed";
+    if (kind === "remove") return "removed, also of later indexing";
     const { added, changed, unchanged, removed } = report;
     const parts = [[added, "added"], [changed, "changed"], [unchanged, "unchanged"], [removed, "removed"], [failures.length, "failed"]];
     return parts.filter(([k]) => k).map(([k, what]) => `${number(k)} ${what}`).join(", ") || "nothing to do";
