@@ -145,7 +145,7 @@ def test_a_compressed_engine_answers_too(home):
         (["use-index", "PQ16x22"], 1, "GB of memory"),
         (["use-index", " "], 1, "an engine has a name"),
         (["index", "pictures", "--index", ""], 1, "an engine has a name"),
-        (["search", "photo.png", "--save", "found.xyz"], 1, ".xyz"),
+        (["search", "photo.png", "--save", "found.xyz"], 2, ".xyz"),
         (["remove", "nothing*"], 1, "matches 'nothing*'"),
     ],
 )

@@ -37,8 +37,8 @@ def test_a_backup_is_restored_elsewhere_and_searched(home):
     assert done.stdout == f"again: sound, 8 pictures of {home / 'pictures'}\n"
     assert first(home, "again") == first(home, "pictures")
     assert "0 added, 8 unchanged" in run(home, "index", "pictures", "-c", "again", code=3).stderr
-    assert "already there" in run(home, "backup", "copy.tar", "-c", "pictures", code=1).stderr
-    assert "already there" in run(home, "restore", "copy.tar", "again", code=1).stderr
+    assert "already there" in run(home, "backup", "copy.tar", "-c", "pictures", code=2).stderr
+    assert "already there" in run(home, "restore", "copy.tar", "again", code=2).stderr
 
 
 def test_the_engine_is_changed_where_the_pictures_are_gone(home):
@@ -68,7 +68,7 @@ def test_a_search_may_be_limited_to_places_tags_and_days(home):
     assert len(names(run(home, *search, "--since", "2020-01-01"))) == 8
     assert "nothing found" in run(home, *search, "--until", "2020-01-01", code=4).stderr
     assert "matches 'nowhere'" in run(home, *search, "--under", "nowhere", code=1).stderr
-    assert "'soon': a date is written" in run(home, *search, "--since", "soon", code=1).stderr
+    assert "'soon': a date is written" in run(home, *search, "--since", "soon", code=2).stderr
     assert "say which pictures" in run(home, "tag", "rare", code=2).stderr
 
 
@@ -104,7 +104,7 @@ def test_every_line_on_stderr_is_json_where_that_is_asked_for_and_the_run_leaves
 
 
 def test_a_report_that_cannot_be_written_is_one_clear_line_before_the_work(home):
-    done = run(home, "index", "pictures", "-c", "never", "--report", "nowhere/run.json", code=1)
+    done = run(home, "index", "pictures", "-c", "never", "--report", "nowhere/run.json", code=2)
     assert done.stderr == (
         "patchseek: error: nowhere/run.json: cannot be written (there is no folder nowhere); make it first\n"
     )

@@ -5,11 +5,13 @@ import os
 import re
 import sys
 
+import click
 import pytest
 from PIL import Image
 
+from patchseek.cli import cli
 from patchseek.cli._table import write_table
-from patchseek.cli._targets import attempt, check_file, check_folder
+from patchseek.cli._targets import WrongUse, attempt, check_file, check_folder
 from patchseek.datasets import open_dataset
 from patchseek.errors import PatchseekError
 from patchseek.report import Unwritten, write_report
@@ -83,19 +85,56 @@ def test_what_is_read_only_is_told(tmp_path, monkeypatch):
     [
         (["search", "pictures/1.png", "--save", "nowhere/found.png"], "there is no folder nowhere"),
         (["search", "pictures/1.png", "--save", "found.webp"], "use one of .png, .jpg, .jpeg"),
-        (["search", "pictures/1.png", "--parquet", "pictures"], "it is a folder"),
+        (["search", "pictures/1.png", "--parquet", "found.txt"], "use one of .parquet, .pq"),
+        (["search", "pictures/1.png", "--parquet", "nowhere/found.parquet"], "there is no folder nowhere"),
         (["index", "pictures", "-c", "new", "--report", "nowhere/report.json"], "there is no folder nowhere"),
         (["eval", ".", "--out", "query.json/out"], "is not a folder"),
         (["backup", "nowhere/copy.tar"], "nowhere"),
         (["backup", "pictures"], "already there"),
+        (["restore", "copy.tar", "pictures"], "already there"),
+        (["restore", "copy.tar", "nowhere/again"], "there is no folder nowhere"),
+        (["encoders", "fetch", "clip", "--folder", "query.json/models"], "is not a folder"),
+        (["dataset", "ilias", "prepare", ".", "--out", "query.json/out"], "is not a folder"),
     ],
 )
 def test_a_target_that_cannot_be_written_is_refused_before_the_work(home, arguments, message):
     before = sorted(path.name for path in home.iterdir())
-    done = run(home, *arguments, code=1)
-    assert message in done.stderr
+    done = run(home, *arguments, code=2)
+    (line,) = done.stderr.splitlines()
+    assert message in line
     assert done.stdout == ""
     assert sorted(path.name for path in home.iterdir()) == before
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["search", "no.png", "--csv", "--json"], "--json and --csv both write to standard output"),
+        (["search", "no.png", "--jsonl", "--csv", "--json"], "--json and --jsonl and --csv both"),
+        (["search", "no.png", "--save", "found.png", "--preview"], "give one of them"),
+        (["search", "no.png", "--depth", "10", "--no-points"], "--no-points is --depth 0"),
+        (["search", "no.png", "--since", "2025-01-01", "--until", "2024-01-01"], "nothing was ever changed since"),
+        (["search", "no.png", "--until", "soon"], "'soon': a date is written"),
+        (["search", "no.png", "--min-confidence", "1.5"], "0<=x<=1"),
+        (["search", "--text", "cup", "--preview"], "words alone cannot be drawn"),
+        (["index", "nowhere", "--with-points", "--no-points"], "give one of them"),
+        (["index", "picture.png", "--exclude", "*.tif"], "picture.png is no folder"),
+        (["serve", "--create"], "say where"),
+    ],
+)
+def test_what_contradicts_itself_is_a_wrong_use_and_nothing_is_done(tmp_path, monkeypatch, arguments, message):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "picture.png").write_bytes(b"")
+    with pytest.raises((WrongUse, click.UsageError), match=re.escape(message)):
+        cli.main(arguments, standalone_mode=False)
+    assert [path.name for path in tmp_path.iterdir()] == ["picture.png"]
+
+
+def test_parquet_without_its_library_is_said_before_the_work(tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "pyarrow", None)
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(WrongUse, match="--parquet: pyarrow is not installed"):
+        cli.main(["search", "no.png", "--parquet", "found.parquet"], standalone_mode=False)
 
 
 def test_results_are_printed_though_what_should_hold_them_turns_out_to_be_full(home):

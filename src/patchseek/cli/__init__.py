@@ -31,7 +31,7 @@ from ._report import say_points, say_report, write_run_report
 from ._search import search_command
 from ._serve import serve_command
 from ._streams import flush_chatter, flush_results, mend_streams
-from ._targets import check_file
+from ._targets import WrongUse, check_file
 
 if TYPE_CHECKING:
     from ..regions import Pyramid
@@ -127,6 +127,7 @@ def index(
     A single picture as SOURCE is added to the collection of its folder, or brought up to date, and nothing else is.
     """
     from ..collection import Collection, find_collection
+    from ..encode import is_file
     from ..indexes import Refit, judge_parameters, lasting
     from ..store import Store
     from ._progress import progress_bar
@@ -136,6 +137,10 @@ def index(
         index_engine = lasting(index_engine)
     if report:
         check_file(report)
+    if with_points and not points:
+        raise WrongUse("--with-points adds points and --no-points keeps none: give one of them")
+    if exclude and cluster.address is None and is_file(Path(source)):
+        raise WrongUse(f"{source} is no folder: --exclude says what to leave out of one")
     home = collection or cluster.home(source)
     there = find_collection(home)
     if fast:
@@ -184,11 +189,11 @@ for command in (
 
 
 def _require_fast(path: Path) -> None:
-    """Raise click.UsageError for a collection that was begun with another encoder than that of --fast."""
+    """Raise WrongUse for a collection that was begun with another encoder than that of --fast."""
     from ..store import Store
 
     if Store.exists(path) and (own := Store.open(path).settings.encoder.name) != FAST:
-        raise click.UsageError(
+        raise WrongUse(
             f"{path} was indexed without --fast, which is for new collections (its encoder is {own}): "
             "leave --fast out, or begin another one with --collection"
         )
@@ -228,7 +233,7 @@ def _run() -> None:
             error.show()
         _end(error.exit_code)
     except PatchseekError as error:
-        _fail(str(error), 1, error)
+        _fail(str(error), 2 if isinstance(error, WrongUse) else 1, error)
     except (KeyboardInterrupt, click.Abort) as error:
         text = "interrupted; what was finished is kept, run the same command again to go on"
         _fail(text, 130, error, prefix="patchseek: ")

@@ -252,7 +252,9 @@ def prepare_command(folder: Path, out: Path | None, allow_missing: bool) -> None
     """Write query.json and gallery.json from the official FOLDER (ilias_core and image_ids)."""
     from ..datasets import prepare_ilias
     from ._output import print_line
+    from ._targets import check_folder
 
+    check_folder(out or folder)
     data = prepare_ilias(folder, out or folder, allow_missing=allow_missing)
     _say_notes(data.first_notes)
     print_line(str(data))

@@ -32,8 +32,11 @@ def encoders_group(context: click.Context) -> None:
 def fetch(name: str, folder: Path | None) -> None:
     """Download the weights of encoder NAME, to be carried to a machine without a network."""
     from ..encoders._weights import fetch as fetch_weights
+    from ..encoders._weights import models_folder
     from ._output import print_line
+    from ._targets import check_folder
 
+    check_folder(folder or models_folder())
     print_line(str(fetch_weights(name, folder)))
 
 

@@ -8,6 +8,7 @@ import click
 
 from ._collection import collection_option, open_collection
 from ._log import say
+from ._targets import check_new
 
 _PATH = click.Path(path_type=Path)
 
@@ -24,6 +25,7 @@ def backup_command(file: Path, collection: Path | None) -> None:
     from ._output import print_line
     from ._progress import progress_bar
 
+    check_new(file)
     opened = open_collection(collection)
     with progress_bar("shards") as on_progress:
         n_bytes = opened.back_up(file, on_progress)
@@ -47,6 +49,7 @@ def restore_command(file: Path, folder: Path, pictures: Path | None) -> None:
     from ._output import print_line
     from ._progress import progress_bar
 
+    check_new(folder)
     with progress_bar("shards") as on_progress:
         restored = Collection.restore(file, folder, pictures=pictures, on_progress=on_progress)
     problems = restored.store.problems()

@@ -12,8 +12,9 @@ import click
 from ..errors import PatchseekError
 from ._collection import collection_option, open_collection, weights_option
 from ._log import say
-from ._numbers import positive
-from ._targets import attempt, check_file
+from ._numbers import FiniteRange
+from ._search_asked import STDIN, check, form_of, numbers_of, top_of
+from ._targets import attempt
 
 if TYPE_CHECKING:
     from ..collection import Collection
@@ -41,7 +42,6 @@ _HERE_ALONE = (
 """Options that a server does not take."""
 _PATH = click.Path(path_type=Path)
 _COUNT = click.IntRange(0)
-STDIN = Path("-")
 Records = tuple[list[dict[str, Any]], dict[str, Any], list[dict[str, Any]]]
 """Queries, collection and results as JSON objects."""
 
@@ -69,7 +69,7 @@ Records = tuple[list[dict[str, Any]], dict[str, Any], list[dict[str, Any]]]
 @click.option("--several", is_flag=True, help="All copies of the object in each picture.")
 @click.option("--distinct", is_flag=True, help="One of several pictures that are nearly the same.")
 @click.option("--expand", type=_COUNT, default=0, metavar="N", help="Search again with the best N results added.")
-@click.option("--min-confidence", type=float, metavar="0..1", help="Leave out what is less sure than this.")
+@click.option("--min-confidence", type=FiniteRange(0, 1), metavar="0..1", help="Leave out what is less sure than this.")
 @click.option("--under", multiple=True, metavar="FOLDER", help="Only there: a folder, picture or '*.png'; repeatable.")
 @click.option("--tag", "tags", multiple=True, metavar="NAME", help="Only pictures with this tag; repeatable.")
 @click.option("--since", metavar="DATE", help="Only files changed on this day or later, e.g. 2024-05-31.")
@@ -81,9 +81,9 @@ Records = tuple[list[dict[str, Any]], dict[str, Any], list[dict[str, Any]]]
 @click.option("--calibration", type=_PATH, help="A folder of pictures that int8 measures its ranges on.")
 @click.option("--device", help="Where to encode, and to search exactly: cpu, cuda, cuda:1.  [a GPU, and the CPU]")
 @click.option("--index", help="Search engine for this once.  [default: the collection's]")
-@click.option("--json", "form", flag_value="json", help="One JSON object.")
-@click.option("--jsonl", "form", flag_value="jsonl", help="One JSON object a line.")
-@click.option("--csv", "form", flag_value="csv", help="Comma-separated values.")
+@click.option("--json", is_flag=True, help="One JSON object.")
+@click.option("--jsonl", is_flag=True, help="One JSON object a line.")
+@click.option("--csv", is_flag=True, help="Comma-separated values.")
 @click.option("--parquet", type=_PATH, metavar="FILE", help="Also write a Parquet file.")
 @click.option("--save", type=_PATH, metavar="FILE", help="Also draw query and results into a picture.")
 @click.option("--why", is_flag=True, help="Say by which points: lines in the picture drawn, partners in JSON.")
@@ -96,10 +96,7 @@ def search_command(
     image_ids: tuple[int, ...],
     boxes: tuple[str, ...],
     top: str,
-    form: str | None,
-    parquet: Path | None,
     server: str | None,
-    no_points: bool,
     **said: Any,
 ) -> None:
     """Rank the collection's pictures by how surely they hold the object of QUERIES, and say where it is.
@@ -108,19 +105,12 @@ def search_command(
     found.
     """
     asked: list[Path | int] = [*queries, *image_ids]
-    if [*queries, *said["exclude"]].count(STDIN) > 1:
-        raise click.UsageError("- is given more than once, and standard input holds one picture")
-    if not asked and said["text"] is None:
-        raise click.UsageError("give a QUERY picture, --image-id or --text")
-    if len(boxes) > 1 and len(boxes) != len(asked):
-        raise click.UsageError(f"{len(boxes)} boxes for {len(asked)} pictures: give one --box for each, in order")
-    said["depth"] = 0 if no_points else said["depth"]
-    numbers: list[list[float] | None] = [_numbers(box) for box in boxes]
+    form, n_most = form_of(said), top_of(top)
+    check(asked, len(boxes), form, said)
+    said["depth"] = 0 if said["no_points"] else said["depth"]
+    numbers: list[list[float] | None] = [numbers_of(box) for box in boxes]
     numbers += [None] * (len(asked) - len(numbers))
-    n_most = _top(top)
-    _check_targets(parquet, said["save"], is_drawn=bool(said["save"] or said["preview"]), has_pictures=bool(asked))
-    if said["why"] and not (said["save"] or said["preview"] or form in ("json", "jsonl")):
-        raise click.UsageError("--why is said in a picture or in JSON: give --save, --preview, --json or --jsonl")
+    parquet: Path | None = said["parquet"]
     draw = None
     if server:
         records = _search_there(server, asked, numbers, n_most, said)
@@ -141,21 +131,6 @@ def search_command(
         raise PatchseekError("; ".join(map(str, problems))) from problems[0]
     if not results:
         sys.exit(EXIT_NOTHING_FOUND)
-
-
-def _check_targets(parquet: Path | None, save: Path | None, *, is_drawn: bool, has_pictures: bool) -> None:
-    """Raise PatchseekError or click.UsageError for what could not be written after the search."""
-    if parquet:
-        from .._parquet import require_parquet
-
-        check_file(parquet)
-        require_parquet()
-    if is_drawn and not has_pictures:
-        raise click.UsageError("words alone cannot be drawn: leave out --save and --preview")
-    if save:
-        from ..draw import SUFFIXES
-
-        check_file(save, SUFFIXES)
 
 
 def _search_here(
@@ -313,24 +288,6 @@ def _search_there(
 
 MOST = 1000
 """Pictures that a server answers with at most."""
-
-
-def _numbers(box: str) -> list[float]:
-    try:
-        numbers = [float(number) for number in box.split(",")]
-    except ValueError:
-        numbers = []
-    if len(numbers) != 4:
-        raise click.BadParameter(f"{box!r}: four numbers X,Y,W,H", param_hint="--box")
-    return numbers
-
-
-def _top(text: str) -> int | None:
-    if text == "all":
-        return None
-    if (n := positive(text)) is None:
-        raise click.BadParameter(f"{text!r}: a positive number, or all", param_hint="--top")
-    return n
 
 
 def _temporary_picture() -> Path:

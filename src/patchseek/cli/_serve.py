@@ -43,7 +43,10 @@ def serve_command(
     from ..collection import Collection
     from ..server import ServerSettings, is_loopback, new_token, serve
     from ._collection import open_collection
+    from ._targets import WrongUse
 
+    if create and collection is None:
+        raise WrongUse("--create begins with an empty COLLECTION: say where")
     token = token or (None if is_loopback(host) and public_url is None else new_token())
     settings = ServerSettings(host, port, token, allow_dirs, public_url, max_upload << 20)
 

@@ -11,28 +11,39 @@ from typing import Any
 from ..errors import PatchseekError
 
 
+class WrongUse(PatchseekError):
+    """What a command was told cannot be done, which shows before the work: one line, exit code 2."""
+
+
 def check_file(path: Path, suffixes: Sequence[str] = ()) -> None:
-    """Raise PatchseekError unless a file can be written at path; suffixes: those it may have (".png"), any by default.
+    """Raise WrongUse unless a file can be written at path; suffixes: those it may have (".png"), any by default.
 
     What is there already may be overwritten.
     """
     if suffixes and path.suffix.lower() not in suffixes:
         found = repr(path.suffix) if path.suffix else "no suffix"
-        raise PatchseekError(f"{path}: cannot be written as {found}; use one of {', '.join(suffixes)}")
+        raise WrongUse(f"{path}: cannot be written as {found}; use one of {', '.join(suffixes)}")
     try:
         if path.is_dir():
-            raise PatchseekError(f"{path}: cannot be written (it is a folder); name a file")
+            raise WrongUse(f"{path}: cannot be written (it is a folder); name a file")
         if path.exists() and not os.access(path, os.W_OK):
-            raise PatchseekError(f"{path}: cannot be written (it is read-only); name another file")
+            raise WrongUse(f"{path}: cannot be written (it is read-only); name another file")
         if not path.parent.is_dir():
-            raise PatchseekError(f"{path}: cannot be written (there is no folder {path.parent}); make it first")
+            raise WrongUse(f"{path}: cannot be written (there is no folder {path.parent}); make it first")
         path.lstat()
     except FileNotFoundError:
         pass  # as it should be, if its name is one that a file can have
     except OSError as error:
-        raise PatchseekError(f"{path}: cannot be written ({error.strerror}); name another file") from error
+        raise WrongUse(f"{path}: cannot be written ({error.strerror}); name another file") from error
     if path.parent.is_dir() and not os.access(path.parent, os.W_OK | os.X_OK):
-        raise PatchseekError(f"{path}: cannot be written (the folder {path.parent} is read-only); name another file")
+        raise WrongUse(f"{path}: cannot be written (the folder {path.parent} is read-only); name another file")
+
+
+def check_new(path: Path) -> None:
+    """Raise WrongUse unless a file or folder that is not there yet can be made at path."""
+    if path.exists() or path.is_symlink():
+        raise WrongUse(f"{path}: already there; name a new one")
+    check_file(path)
 
 
 def attempt(write: Callable[..., None], *arguments: Any) -> list[PatchseekError]:
@@ -45,13 +56,13 @@ def attempt(write: Callable[..., None], *arguments: Any) -> list[PatchseekError]
 
 
 def check_folder(path: Path) -> None:
-    """Raise PatchseekError unless files can be written in a folder at path, which is made where there is none."""
+    """Raise WrongUse unless files can be written in a folder at path, which is made where there is none."""
     try:
         there = next(place for place in (path, *path.absolute().parents) if place.exists())
         is_folder = there.is_dir()
     except OSError as error:
-        raise PatchseekError(f"{path}: cannot be written ({error.strerror}); name another folder") from error
+        raise WrongUse(f"{path}: cannot be written ({error.strerror}); name another folder") from error
     if not is_folder:
-        raise PatchseekError(f"{path}: cannot be written ({there} is not a folder); name another folder")
+        raise WrongUse(f"{path}: cannot be written ({there} is not a folder); name another folder")
     if not os.access(there, os.W_OK | os.X_OK):
-        raise PatchseekError(f"{path}: cannot be written (the folder {there} is read-only); name another folder")
+        raise WrongUse(f"{path}: cannot be written (the folder {there} is read-only); name another folder")
