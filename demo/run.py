@@ -44,6 +44,7 @@ def sheet(query: ps.Picture, box: list[float], matches: list[ps.Match], right: l
             [m.box],
             (RIGHT if r else ANSWER,),
             score=m.score,
+            confidence=m.confidence,
             outlines=[m.outline],
         )
         for m, r in zip(matches[:10], right, strict=False)

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageFont
 
+from patchseek.confidence import DOUBTFUL
 from patchseek.draw import ANSWER, INK, MAT, QUERY, QUERY_MAT, RIGHT, Tile, contact_sheet, draw_boxes, save, shorten
 from patchseek.errors import BoxError, PatchseekError
 
@@ -146,6 +147,23 @@ def test_the_query_stands_on_blue_at_the_left_with_its_own_colour():
     field_x, field_y = 150 + 4 * 10, 10
     assert (x0 - field_x, x1 + 1 - field_x) == (37, 112)  # a quarter and three quarters of 149
     assert (y0 - field_y, y1 + 1 - field_y) == (28, 84)
+
+
+def test_boxes_of_what_is_doubtful_are_faint_and_how_sure_it_is_stands_in_place_of_the_score():
+    def drawn(**said: float) -> tuple[np.ndarray, np.ndarray]:
+        sheet = contact_sheet(None, [Tile(plain(40, 30, 90), "", [(0.25, 0.25, 0.75, 0.75)], **said)], tile=150)
+        return sheet[10:122], sheet[122:]
+
+    pixels, text = drawn(confidence=DOUBTFUL, score=0.5)
+    assert places(pixels, ANSWER)
+    for doubtful in (0.0, DOUBTFUL - 0.01):
+        faint, _ = drawn(confidence=doubtful)
+        assert not (faint == ANSWER).all(axis=2).any()
+        left = faint[56, 10 + 37 + 1]  # a quarter of 149 into it
+        assert left.tolist() == [round(0.4 * c + 0.6 * 90) for c in ANSWER]
+    assert (text == drawn(confidence=DOUBTFUL)[1]).all()
+    assert (text != drawn(score=0.5)[1]).any()
+    assert (drawn(score=0.5)[0] == pixels).all(), "without confidence, nobody says that it is doubtful"
 
 
 def test_results_may_come_one_by_one_and_empty_sheets_are_refused():

@@ -348,6 +348,11 @@ def test_a_contact_sheet_shows_query_and_results(client):
     refs = [{key: result[key] for key in ("image_id", "box", "score")} for result in results]
     answer = client.post("/api/sheet", json={"query": {"image_id": 1, "box": [0, 0, 32, 24]}, "results": refs})
     assert Image.open(BytesIO(answer.content)).format == "PNG"
+    sure, unsure = (
+        client.post("/api/sheet", json={"results": [ref | {"confidence": value} for ref in refs]}) for value in (1, 0)
+    )
+    assert sure.content != unsure.content
+    assert client.post("/api/sheet", json={"results": [refs[0] | {"confidence": 1.5}]}).status_code == 422
     assert client.post("/api/sheet", json={"results": []}).status_code == 422
 
 

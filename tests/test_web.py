@@ -499,8 +499,9 @@ def test_results_are_exported_in_four_forms(open_page, home):
         result.pop("partners", None)
     assert json.loads(save("json"))["results"] == chosen
     rows = save("csv").decode().splitlines()
-    assert rows[0] == "rank,image,image_id,score,x,y,w,h,bbox_format,width,height"
-    assert [row.split(",")[1] for row in rows[1:]] == [result["image"] for result in chosen]
+    assert rows[0] == "rank,image,image_id,score,confidence,x,y,w,h,bbox_format,width,height"
+    shown = [(row.split(",")[1], row.split(",")[4]) for row in rows[1:]]
+    assert shown == [(result["image"], str(result["confidence"]).removesuffix(".0")) for result in chosen]
     detections = json.loads(save("coco"))
     assert [(d["image_id"], d["bbox"], d["score"]) for d in detections] == [
         (r["image_id"], r["box"], r["score"]) for r in chosen

@@ -30,7 +30,7 @@ def main() -> None:
         wanted = {f"scene-{scene:02}.jpg" for scene in scenes}
         matches = [m for m in collection.search(picture, box=xywh) if m.image.path in wanted]
         tiles = [
-            Tile(ps.read(m.image.file).pixels, m.image.path, [m.box], score=m.score, outlines=[m.outline])
+            Tile(ps.read(m.image.file).pixels, m.image.path, [m.box], confidence=m.confidence, outlines=[m.outline])
             for m in matches
         ]
         query = Tile(picture.pixels, "draw a box", [from_pixels(xywh, picture.width, picture.height)])

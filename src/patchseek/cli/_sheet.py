@@ -1,6 +1,7 @@
 """Query and matches on one picture."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -36,11 +37,11 @@ def draw_matches(
 
 
 def _tile(match: Match) -> Tile:
+    picture = Tile(thumbnail(match.image), match.image.path, score=match.score, confidence=match.confidence)
     if match.changed:  # what is there now is not what the box was found in
-        return Tile(thumbnail(match.image), f"changed: {match.image.path}", score=match.score)
+        return replace(picture, caption=f"changed: {match.image.path}")
     boxes = np.array([found.box for found in match.boxes] or [match.box])
-    outlines = [found.outline for found in match.boxes] or [match.outline]
-    return Tile(thumbnail(match.image), match.image.path, boxes, score=match.score, outlines=outlines)
+    return replace(picture, boxes=boxes, outlines=[found.outline for found in match.boxes] or [match.outline])
 
 
 def _pair(asked: Sequence[Pixels], match: Match) -> Pair:

@@ -7,11 +7,14 @@ import numpy as np
 from numpy.typing import ArrayLike
 from PIL import Image, ImageDraw
 
+from ..confidence import DOUBTFUL
 from ._boxes import ANSWER, GREY, INK, MAT, QUERY, WHITE, Outline, draw_boxes, picture_of
 from ._strokes import Colour, Pixels
 from ._text import font_of, shorten
 
 QUERY_MAT = (232, 240, 254)
+_FAINT = 0.4
+# of a box that is in doubt, beside the picture under it
 
 
 @dataclass(frozen=True)
@@ -30,10 +33,17 @@ class Tile:
     # one for each box, or none
     score: float | None = None
     # larger is better; shown with three decimals
+    confidence: float | None = None
+    # in [0, 1]; shown in place of the score, and boxes of which it is doubtful that they hold anything are faint
     thin: ArrayLike = ()
     # (M, 4), more boxes, such as true ones: thin, white and below the others
     outlines: Sequence[Outline | None] = ()
     # one for each box, or none; see draw_boxes
+
+    @property
+    def is_doubtful(self) -> bool:
+        """Whether nobody is sure of its boxes."""
+        return self.confidence is not None and self.confidence < DOUBTFUL
 
 
 def letters(tile: int) -> int:
@@ -63,16 +73,22 @@ def place_picture(
     line = max(2, round(text / 5))
     below = draw_boxes(np.array(thumbnail), tile.thin, colours=(WHITE,), line=max(1, line // 3))
     drawn = draw_boxes(below, tile.boxes, colours=colours, labels=tile.labels, line=line, outlines=tile.outlines)
+    if tile.is_doubtful:
+        drawn = np.round(_FAINT * drawn + (1 - _FAINT) * below).astype(np.uint8)
     left, top = x + (w - size[0]) // 2, y + (h - size[1]) // 2
     cell.paste(Image.fromarray(drawn), (left, top))
     return left, top, *size
 
 
 def write_under(cell: Image.Image, top: int, text: int, name: str, tile: Tile) -> None:
-    """Write name, score and caption below a row of pixels."""
+    """Write name, confidence or score, and caption below a row of pixels."""
     pen = ImageDraw.Draw(cell)
     pen.text((0, top + text * 1.1), name, INK, font_of(text + 2), anchor="lm")
-    if tile.score is not None:
-        pen.text((cell.width, top + text * 1.1), f"{tile.score:.3f}", INK, font_of(text), anchor="rm")
+    said = None if tile.score is None else f"{tile.score:.3f}"
+    if tile.confidence is not None:
+        said = f"{100 * tile.confidence:.0f} % sure"
+    if said is not None:
+        shade = GREY if tile.is_doubtful else INK
+        pen.text((cell.width, top + text * 1.1), said, shade, font_of(text), anchor="rm")
     caption = shorten(tile.caption, cell.width, font_of(text))
     pen.text((0, top + text * 2.6), caption, GREY, font_of(text), anchor="lm")

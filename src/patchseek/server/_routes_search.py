@@ -184,4 +184,4 @@ def _picture(services: Services, ref: QueryRef, asker: Asker) -> Picture:
 
 
 def _shown(services: Services, ref: ResultRef) -> Shown:
-    return Shown(services.image(ref.image_id), ref.box, ref.score, ref.outline)
+    return Shown(services.image(ref.image_id), ref.box, ref.score, ref.confidence, ref.outline)

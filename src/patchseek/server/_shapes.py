@@ -162,6 +162,7 @@ class ResultRef(BaseModel):
     image_id: ImageId
     box: Xywh
     score: _Number | None = None
+    confidence: Annotated[float, Field(ge=0, le=1)] | None = None
     outline: Quadrilateral | None = None
 
 

@@ -32,6 +32,7 @@ class Shown:
     box: Box
     # x y w h in pixels
     score: float | None = None
+    confidence: float | None = None
     outline: Sequence[tuple[float, float]] | None = None
     # its four corners in pixels, where known
 
@@ -69,7 +70,14 @@ def _tiles(results: Sequence[Shown], on_step: OnStep) -> Iterator[Tile]:
         image = shown.image
         boxes = np.array([from_pixels(shown.box, image.width, image.height)])
         corners = None if shown.outline is None else np.array(shown.outline) / (image.width, image.height)
-        yield Tile(thumbnail(image), told(image.path), boxes, score=shown.score, outlines=[corners])
+        yield Tile(
+            thumbnail(image),
+            told(image.path),
+            boxes,
+            score=shown.score,
+            confidence=shown.confidence,
+            outlines=[corners],
+        )
 
 
 def judged_set(collection: Collection, objects: Sequence[Judged], on_step: OnStep, *, show_paths: bool) -> bytes:

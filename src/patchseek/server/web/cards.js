@@ -37,10 +37,13 @@ export function resultCard(result, { open, select, selected, doubtful }) {
   const sure = result.confidence ?? null;
   const surety = sure === null ? result.score.toFixed(2) : `${Math.round(100 * sure)} % sure`;
   const facts = result.changed ? "changed: index again" : surety;
-  const name = `${result.rank}. ${result.image}, score ${result.score.toFixed(3)}`;
+  const name = `${result.rank}. ${result.image}, ${sure === null ? `score ${surety}` : surety}`;
+  const isUnsure = sure !== null && sure < doubtful;
+  const marks = overlays(result);
+  for (const mark of marks) mark.classList.toggle("unsure", isUnsure);
   return cell(
     result,
-    el("button", { class: "tile", type: "button", on: { click: () => open(result) }, "aria-label": `Open ${name}` }, framed(result, overlays(result))),
+    el("button", { class: "tile", type: "button", on: { click: () => open(result) }, "aria-label": `Open ${name}` }, framed(result, marks)),
     el(
       "label",
       { class: "pick" },
@@ -51,7 +54,7 @@ export function resultCard(result, { open, select, selected, doubtful }) {
       { class: "caption" },
       el("span", { class: "rank", text: String(result.rank) }),
       el("span", { class: "name", text: fileName(result.image), title: result.image }),
-      el("span", { class: `score${sure !== null && sure < doubtful ? " unsure" : ""}`, text: facts, title: `score ${result.score.toFixed(4)}` }),
+      el("span", { class: `score${isUnsure ? " unsure" : ""}`, text: facts, title: `score ${result.score.toFixed(4)}` }),
     ),
   );
 }

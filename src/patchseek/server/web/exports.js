@@ -3,7 +3,7 @@
 import * as api from "./api.js";
 import { download } from "./dom.js";
 
-const COLUMNS = ["rank", "image", "image_id", "score", "x", "y", "w", "h", "bbox_format", "width", "height"];
+const COLUMNS = ["rank", "image", "image_id", "score", "confidence", "x", "y", "w", "h", "bbox_format", "width", "height"];
 
 // Text that no spreadsheet takes for a formula, quoted where it must be.
 function field(value) {
@@ -15,7 +15,7 @@ function field(value) {
 export function csv(results) {
   const rows = results.map((result) => {
     const [x, y, w, h] = result.box;
-    const flat = { ...result, x, y, w, h };
+    const flat = { ...result, confidence: result.confidence ?? "", x, y, w, h };
     return COLUMNS.map((name) => field(flat[name])).join(",");
   });
   return [COLUMNS.join(","), ...rows].join("\n") + "\n";
@@ -47,7 +47,7 @@ export async function exportResults(form, results, answer, query) {
   else if (form === "coco") download(json(coco(results)), "patchseek-coco.json");
   else {
     const asked = query && { query_id: query.query_id ?? null, image_id: query.image_id ?? null, box: query.box };
-    const shown = results.slice(0, 100).map(({ image_id, box, score, outline }) => ({ image_id, box, score, outline }));
+    const shown = results.slice(0, 100).map(({ image_id, box, score, confidence, outline }) => ({ image_id, box, score, confidence, outline }));
     download(await api.sheet({ query: asked ?? null, results: shown }), "patchseek-sheet.png");
   }
 }
