@@ -286,8 +286,8 @@ def _log(arguments: Arguments, results: Mapping[str, Any], figures: Mapping[str,
     say(f"log: {path}")
 
 
-def _progress(done: int, total: int) -> None:
-    if sys.stderr.isatty() or done == total:
+def _progress(done: int, total: int, _doing: str) -> None:
+    if done and (sys.stderr.isatty() or done == total):
         sys.stderr.write(f"\rencoded {done} of {total} pictures" + ("\n" if done == total else ""))
 
 

@@ -24,6 +24,7 @@ from encode import make_pictures
 from turns import machine, write
 
 from patchseek import Collection
+from patchseek._progress import unheard
 from patchseek.distributed import add_source
 from patchseek.distributed._driver import Driver
 from patchseek.distributed._sources import open_sources
@@ -54,7 +55,7 @@ def by_ray_data(collection: Collection, folder: Path, n_workers: int) -> None:
     with Writer(store) as writer:
         staging = Staging.open(str(store.path / "staging"), store.settings)
         source = open_sources(str(folder), exclude=(), hidden=False, follow_symlinks=False)
-        driver = Driver(writer, staging, source, shard_images=SHARD, retry=False, on_progress=None)
+        driver = Driver(writer, staging, source, shard_images=SHARD, retry=False, on_progress=unheard)
         works = list(iter(driver.next_work, None))
         n_cores = (os.cpu_count() or n_workers) // n_workers
         make = partial(ShardWorker, partial(open_encoder, "embedded"), store.settings, staging, driver.gone(), n_cores)

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from patchseek import Collection
     from patchseek.indexes._faiss_child import Job
 
+os.environ["PATCHSEEK_QUIET"] = "1"  # else what is said on stderr would depend on how fast the machine is at the moment
 os.environ["HF_HUB_OFFLINE"] = "1"  # read when the hub's client is imported: no test asks the network
 hypothesis.settings.register_profile("busy", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow])
 hypothesis.settings.load_profile("busy")  # how fast the machine is at the moment is nothing to fail for

@@ -83,6 +83,28 @@ def test_a_compressed_engine_becomes_the_collections_choice(collection, query):
     assert list((collection.path / "indexes").glob("*.faiss"))
 
 
+def test_all_that_takes_long_says_what_is_done(tmp_path, tiny, make_folder, query):
+    def heard(work):
+        told = []
+        work(lambda done, total, doing: told.append((doing, done, total)))
+        return list(dict.fromkeys(doing for doing, *_ in told)), told
+
+    opened = ps.Collection.open(tmp_path / "c", encoder=tiny, create=True)
+    folder = make_folder(*(f"{i}.png" for i in range(12)))
+    doing, told = heard(lambda tell: opened.add(folder, on_progress=tell))
+    assert doing == ["looking for pictures", "encoding pictures", "measuring confidence"]
+    assert ("encoding pictures", 12, 12) in told
+    assert told[-1] == ("measuring confidence", 32, 32)
+    doing, told = heard(lambda tell: opened.search(query, on_progress=tell))
+    looks = ["comparing patches", "comparing points of 12 pictures", "refining boxes"]
+    assert doing == ["encoding the query", "opening the index", *looks]
+    assert told[-1] == ("refining boxes", 12, 12)
+    assert heard(opened.verify)[1][-1] == ("checking shards", 1, 1)
+    assert heard(opened.repair)[1][-1] == ("mending shards", 1, 1)
+    assert heard(opened.compact)[1][-1] == ("copying pictures into new shards", 12, 12)
+    assert heard(lambda tell: opened.back_up(tmp_path / "b.tar", tell))[1][-1] == ("writing shards", 2, 2)
+
+
 def test_an_engine_that_cannot_be_built_is_not_chosen(collection):
     with pytest.raises(ps.EngineError):
         collection.use_index("Nonsense")

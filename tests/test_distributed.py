@@ -24,7 +24,7 @@ from patchseek.distributed._ray import Share, share
 from patchseek.distributed._sources import open_sources
 from patchseek.distributed._staging import Staging
 from patchseek.distributed._work import Item, ShardWorker, Work
-from patchseek.encode import add_folder
+from patchseek.encode import ENCODING, add_folder
 from patchseek.errors import EncoderError, PatchseekError
 from patchseek.regions import Pyramid
 from patchseek.store import Settings, Store
@@ -87,12 +87,13 @@ def test_a_cluster_gives_bit_for_bit_what_one_process_gives(cluster, collection,
         ray=cluster.address,
         open_encoder=TinyEncoder,
         shard_images=8,
-        on_progress=lambda done, total: seen.append((done, total)),
+        on_progress=lambda *told: seen.append(told),
     )
     assert (report.added, report.unchanged, [f.path for f in report.failed]) == (50, 0, ["bad.png"])
     assert vectors(collection.store) == local_vectors(folder, tmp_path / "local")
     assert collection.store.problems() == []
-    assert seen[-1] == (51, 51)
+    assert [doing for _, _, doing in seen[:2]] == ["looking for pictures", "starting the cluster"]
+    assert (51, 51, ENCODING) in seen
     assert sorted(path.name for path in collection.path.iterdir()) == [
         ".gitignore",
         "catalogue.sqlite",
@@ -144,8 +145,8 @@ def notes(tmp_path):
 def test_a_killed_worker_costs_only_time(cluster, collection, make_folder, notes, tmp_path):
     folder, killed = numbered(make_folder, 40), []
 
-    def kill_one(*_progress):
-        if not killed:
+    def kill_one(done, *_):
+        if done and not killed:
             killed.append(int(next(notes.iterdir()).name))
             os.kill(killed[0], signal.SIGKILL)
 
@@ -162,8 +163,8 @@ def test_a_lost_machine_costs_only_time(cluster, collection, make_folder, notes,
     extra = cluster.add_node(num_cpus=1, object_store_memory=80 << 20, wait=False)
     cluster.wait_for_nodes(LIMIT)
 
-    def lose_it(*_progress):
-        if not lost:
+    def lose_it(done, *_):
+        if done and not lost:
             lost.append(extra)
             cluster.remove_node(extra)
 
@@ -195,7 +196,7 @@ from patchseek.distributed import add_source
 from tests.conftest import TinyEncoder
 from tests.test_distributed import SlowEncoder
 
-def wait_to_be_killed(done, _total):
+def wait_to_be_killed(done, *_):
     if done >= 16:
         print(done, flush=True)
         signal.pause()

@@ -6,6 +6,7 @@ from functools import partial
 import pytest
 
 from patchseek import Collection
+from patchseek._progress import unheard
 from patchseek.distributed import _work, add_source
 from patchseek.distributed._driver import Driver
 from patchseek.distributed._sources import open_sources
@@ -46,7 +47,7 @@ def add(collection, source, exclude=None, shard_images=4):
     sources = open_sources(source, exclude=exclude, remembered=partial(exclusions, store))
     with Writer(store) as writer:
         shards = Staging.open(str(collection.path / "staging"), store.settings)
-        driver = Driver(writer, shards, sources, shard_images=shard_images, retry=False, on_progress=None)
+        driver = Driver(writer, shards, sources, shard_images=shard_images, retry=False, on_progress=unheard)
         driver.has_work()
         worker = _work.ShardWorker(TinyEncoder, store.settings, shards, driver.gone(), 1)
         while (work := driver.next_work()) is not None:

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from patchseek import Collection
+from patchseek._progress import unheard
 from patchseek.distributed import _work
 from patchseek.distributed._driver import Driver
 from patchseek.distributed._sources import open_sources
@@ -50,7 +51,7 @@ def finish_one_shard(collection, folder, place):
     """
     with Writer(collection.store) as writer:
         shards = Staging.open(place, SETTINGS)
-        driver = Driver(writer, shards, open_sources(str(folder)), shard_images=4, retry=False, on_progress=None)
+        driver = Driver(writer, shards, open_sources(str(folder)), shard_images=4, retry=False, on_progress=unheard)
         driver.has_work()
         work = driver.next_work()
     done = _work.ShardWorker(TinyEncoder, replace(SETTINGS, points=None), shards, {}, 1)(work)

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from patchseek import Collection
+from patchseek._progress import unheard
 from patchseek.distributed import _files, _work, add_source
 from patchseek.distributed._driver import Driver
 from patchseek.distributed._sources import open_sources
@@ -41,7 +42,7 @@ def numbered(make_folder, n):
 
 def add_here(collection, source, staging=None, exclude=None, opening=None, **options):
     """What `add_source` does, with one worker in this very process instead of a cluster; opening: of the sources."""
-    settings, options = collection.store.settings, {"shard_images": 4, "retry": False, "on_progress": None} | options
+    settings, options = collection.store.settings, {"shard_images": 4, "retry": False, "on_progress": unheard} | options
     with Writer(collection.store) as writer:
         shards = Staging.open(staging or str(collection.path / "staging"), settings)
         opening = {"exclude": exclude, "roots": collection.store.roots()} | (opening or {})
@@ -59,7 +60,7 @@ def finish_one_shard(collection, folder):
     settings = collection.store.settings
     with Writer(collection.store) as writer:
         shards = Staging.open(str(collection.path / "staging"), settings)
-        driver = Driver(writer, shards, open_sources(str(folder)), shard_images=4, retry=False, on_progress=None)
+        driver = Driver(writer, shards, open_sources(str(folder)), shard_images=4, retry=False, on_progress=unheard)
         driver.has_work()
         work = driver.next_work()
     return _work.ShardWorker(TinyEncoder, settings, shards, {}, 1)(work)

@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 from patchseek import encode
-from patchseek.encode import _load, add_folder
+from patchseek.encode import ENCODING, _load, add_folder
 from patchseek.errors import DiskFull, EncoderError, PatchseekError
 from patchseek.images import read
 from patchseek.patches import cut, need_of
@@ -257,8 +257,8 @@ def test_boxes_refer_to_the_upright_picture(store, tiny, make_folder):
 def test_progress_counts_every_file_to_its_end(store, tiny, make_folder):
     folder, seen = make_folder(*(f"{i}.png" for i in range(5))), []
     (folder / "bad.png").write_bytes(b"bad")
-    add_folder(store, folder, tiny, on_progress=lambda done, total: seen.append((done, total)))
-    assert seen == [(i, 6) for i in range(1, 7)]
+    add_folder(store, folder, tiny, on_progress=lambda *told: seen.append(told))
+    assert seen == [(0, 0, "looking for pictures"), *((i, 6, ENCODING) for i in range(7))]
 
 
 def test_a_rescan_opens_no_picture_and_one_more_picture_rewrites_no_shard(tmp_path, tiny):

@@ -5,7 +5,7 @@ import unicodedata
 import pytest
 
 import patchseek as ps
-from patchseek.encode import find_pictures
+from patchseek.encode import ENCODING, find_pictures
 from patchseek.errors import PatchseekError, QueryError
 from patchseek.store import Choice, Writer, all_exclusions
 
@@ -242,8 +242,9 @@ def test_exclusions_go_along_when_the_collection_moves_and_into_a_backup(tmp_pat
 def test_an_interrupted_run_remembers_what_it_was_told(collection, make_folder):
     folder = make_folder("a.png", "b.png", "raw/c.png")
 
-    def interrupt(*_):
-        raise KeyboardInterrupt
+    def interrupt(_done, _total, doing):
+        if doing == ENCODING:
+            raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
         collection.add(folder, exclude=["raw"], on_progress=interrupt)

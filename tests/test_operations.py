@@ -8,8 +8,6 @@ from datetime import UTC, datetime
 
 import pytest
 
-from patchseek.cli import _progress
-
 from .conftest import blot
 from .test_cli import run
 
@@ -89,8 +87,9 @@ def test_every_line_on_stderr_is_json_where_that_is_asked_for_and_the_run_leaves
     times = [datetime.fromisoformat(line["time"]) for line in lines]
     assert all(began <= time <= datetime.now(UTC) for time in times)
     *progress, failure, counts, about = lines
-    assert (progress[-1]["unit"], progress[-1]["done"], progress[-1]["total"]) == ("pictures", 9, 9)
-    assert 0 < progress[-1]["rate"] < 9 / 0.01
+    encoded = [line for line in progress if line["doing"] == "encoding pictures"][-1]
+    assert (encoded["done"], encoded["total"]) == (9, 9)
+    assert 0 < encoded["rate"] < 9 / 0.01
     assert (failure["level"], failure["image"]) == ("WARNING", "broken.jpg")
     assert failure["reason"] in failure["message"]
     assert (counts["added"], counts["unchanged"], counts["failed"]) == (8, 0, 1)
@@ -134,15 +133,3 @@ def test_an_error_that_nobody_foresaw_is_a_line_with_its_traceback():
     (line,) = log_lines(done)
     assert (done.returncode, line["level"], line["message"]) == (1, "CRITICAL", "ZeroDivisionError: division by zero")
     assert line["exception"].startswith("Traceback")
-
-
-def test_progress_is_logged_every_few_seconds_and_at_the_end(monkeypatch):
-    said, now = [], [100.0]
-    monkeypatch.setattr(_progress, "logs_json", lambda: True)
-    monkeypatch.setattr(_progress, "say", lambda text, **fields: said.append((text, fields["rate"])))
-    monkeypatch.setattr(_progress.time, "monotonic", lambda: now[0])
-    with _progress.progress_bar("pictures") as on_progress:
-        for done in range(1, 13):
-            now[0] += 1
-            on_progress(done * 2, 24)
-    assert said == [("10 of 24 pictures", 2.0), ("20 of 24 pictures", 2.0), ("24 of 24 pictures", 2.0)]

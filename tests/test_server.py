@@ -309,6 +309,7 @@ def test_an_allowed_folder_is_indexed_and_its_progress_streams(client):
     last = json.loads(text.strip().rpartition("data: ")[2])
     assert "event: end" in text
     assert (last["state"], last["done"], last["total"], last["report"]["added"]) == ("done", 3, 3, 3)
+    assert last["doing"] == "encoding pictures"
     assert client.get("/api/collection").json()["images"] == 15
     assert client.get("/api/jobs").json()[0]["job_id"] == job_id
 

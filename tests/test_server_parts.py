@@ -289,10 +289,10 @@ def test_jobs_run_one_after_the_other_and_say_how_they_ended():
     def crash(_):
         raise ZeroDivisionError("oops")
 
-    started = [jobs.start("folder", "a", lambda p: (p(1, 2), order.append("a"), None)[2])]
+    started = [jobs.start("folder", "a", lambda p: (p(1, 2, "counting"), order.append("a"), None)[2])]
     started += [jobs.start("folder", "b", fail), jobs.start("folder", "c", crash)]
     first, second, third = map(ended, started)
-    assert (first["state"], first["done"], first["total"]) == ("done", 1, 2)
+    assert (first["state"], first["doing"], first["done"], first["total"]) == ("done", "counting", 1, 2)
     assert (second["state"], second["error"]) == ("failed", "no such folder")
     assert (third["state"], third["error"]) == ("failed", "unexpected: ZeroDivisionError: oops")
     assert [job.title for job in jobs.all()] == ["c", "b", "a"]
@@ -305,7 +305,7 @@ def test_a_job_can_be_cancelled_while_it_waits_and_while_it_runs():
     def work(on_progress):
         begun.set()
         for i in itertools.count():
-            on_progress(i, 1000)
+            on_progress(i, 1000, "counting")
             time.sleep(0.01)
 
     running, waiting = jobs.start("folder", "a", work), jobs.start("folder", "b", work)

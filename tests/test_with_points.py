@@ -183,10 +183,10 @@ def test_the_points_that_ship_are_the_same_whatever_encoder_is_beside_them(tmp_p
 def test_old_pictures_get_the_points_that_new_ones_have(old, folder, opened):
     features = {shard.regions.sha256 for shard in old.list_shards()}
     seen = []
-    report = add_points(old, CORNERS, on_progress=lambda done, total: seen.append((done, total)))
+    report = add_points(old, CORNERS, on_progress=lambda *told: seen.append(told))
     assert (report.added, report.without) == (9, {})
     assert kept(old) == corners_of(folder)
-    assert seen == [(i, 9) for i in range(1, 10)]
+    assert seen == [(i, 9, "finding points") for i in range(10)]
     assert opened == [CORNERS]
     assert {shard.regions.sha256 for shard in old.list_shards()} == features
     assert Store.open(old.path).settings == WITH_POINTS
@@ -303,7 +303,7 @@ def test_no_file_is_left_that_another_took_the_place_of(old, monkeypatch):
 
 
 def test_what_is_ready_is_kept_when_a_person_interrupts(old):
-    def interrupt(done, _):
+    def interrupt(done, *_):
         if done == 6:
             raise KeyboardInterrupt
 

@@ -7,8 +7,8 @@ from itertools import groupby
 import numpy as np
 from numpy.typing import NDArray
 
+from ._progress import OnProgress, unheard
 from .confidence import DOUBTFUL, Background
-from .encode import OnProgress
 from .encoders import Encoder
 from .errors import QueryError
 from .indexes import Index
@@ -96,10 +96,8 @@ class Searched:
         return StoreView(self.index, self.snapshot, self.store, self.among)
 
 
-def answer(
-    query: Query, options: SearchOptions, searched: Searched, on_progress: OnProgress | None = None
-) -> list[Match]:
-    """The matches of a query, best first, as the options say. on_progress is told of pictures refined."""
+def answer(query: Query, options: SearchOptions, searched: Searched, on_progress: OnProgress = unheard) -> list[Match]:
+    """The matches of a query, best first, as the options say. on_progress: what is done and how far it is."""
     if not options.choice.is_all:
         chosen = np.isin(searched.snapshot.ids, options.choice.ids(searched.store))
         searched = replace(searched, among=chosen)
@@ -114,15 +112,21 @@ def answer(
     if options.min_confidence is not None:
         found = [(m, c) for m, c in found if m.confidence is None or m.confidence >= options.min_confidence]
     found = found[:n_wanted]
-    matches = [_with_copies(query, m, c, searched) if options.several else m for m, c in found]
+    matches = [m for m, _ in found]
+    if options.several:
+        matches = []
+        for i, (match, candidate) in enumerate(found):
+            on_progress(i, len(found), "looking for copies")
+            matches.append(_with_copies(query, match, candidate, searched))
     return [*(_checked(match, searched.on_step) for match in matches[:MAX_CHECKED]), *matches[MAX_CHECKED:]]
 
 
 def _rank(
-    query: Query, options: SearchOptions, searched: Searched, n_wanted: int, on_progress: OnProgress | None
+    query: Query, options: SearchOptions, searched: Searched, n_wanted: int, on_progress: OnProgress
 ) -> list[Candidate[Image]]:
     """The candidates, best first, with scores that never rise down the list."""
     searched.on_step()
+    on_progress(0, 0, "comparing patches")
     n = max(n_wanted * (3 if options.distinct else 1), options.refine)
     on_step, encoder = searched.on_step, searched.encoder
     steps = closer_looks(

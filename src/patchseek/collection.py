@@ -6,20 +6,24 @@ It joins the write path and the read path and owns what is costly to open: encod
 import logging
 import shlex
 import threading
+import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from ._home import expanded
+from ._progress import OnProgress, unheard
 from .answers import Searched, SearchOptions, answer
 from .boxes import WHOLE
 from .confidence import MIN_REGIONS, Background, measure_background
-from .encode import AddReport, OnProgress, PointsReport, add_file, add_folder, add_points, is_file, require_own
+from .encode import AddReport, PointsReport, add_file, add_folder, add_points, is_file, require_own
 from .encoders import Encoder, open_encoder
 from .errors import EngineError, ImageChanged, ImageError, PatchseekError, QueryError, StoreError
 from .images import Picture
 from .indexes import (
     EXACT,
+    MILVUS,
+    POSTGRES,
     Held,
     Index,
     Refit,
@@ -124,6 +128,12 @@ class Collection:
                 self._encoder = encoder
             return self._encoder
 
+    def _ready(self, on_progress: OnProgress) -> Encoder:
+        """The encoder; to open it may take a while."""
+        if self._encoder is None:
+            on_progress(0, 0, "opening the encoder")
+        return self.encoder
+
     def __len__(self) -> int:
         """Pictures that can be found."""
         return len(self.store)
@@ -139,7 +149,7 @@ class Collection:
         check_content: bool = False,
         prune: bool = False,
         with_removed: bool = False,
-        on_progress: OnProgress | None = None,
+        on_progress: OnProgress = unheard,
     ) -> AddReport:
         """Bring the collection up to date with a folder of pictures; see encode.add_folder for options and errors.
 
@@ -151,12 +161,12 @@ class Collection:
         if is_file(place):
             if exclude is not None:
                 raise PatchseekError(f"{place}: a single picture; exclusions are for folders")
-            report = add_file(self.store, place, self.encoder, on_progress=on_progress)
+            report = add_file(self.store, place, self._ready(on_progress), on_progress=on_progress)
         else:
             report = add_folder(
                 self.store,
                 place,
-                self.encoder,
+                self._ready(on_progress),
                 exclude=exclude,
                 hidden=hidden,
                 follow_symlinks=follow_symlinks,
@@ -166,16 +176,16 @@ class Collection:
                 with_removed=with_removed,
                 on_progress=on_progress,
             )
-        self.refresh_background()
+        report.confidence_seconds = self.refresh_background(on_progress)
         return report
 
-    def add_points(self, *, on_progress: OnProgress | None = None) -> PointsReport:
+    def add_points(self, *, on_progress: OnProgress = unheard) -> PointsReport:
         """Have the collection keep points, and find those of all pictures that were indexed without.
 
         See encode.add_points. Nothing is encoded. A collection that is made today keeps points from the beginning.
         """
         report = add_points(self.store, identify(), on_progress=on_progress)
-        self.refresh_background()
+        self.refresh_background(on_progress)
         return report
 
     @property
@@ -184,21 +194,25 @@ class Collection:
         text = self.store.option("background")
         return Background.from_json(text) if text else None
 
-    def refresh_background(self) -> None:
-        """Measure the background anew where the collection has grown or shrunk by a quarter since."""
-        known, n = self.background, len(self)
+    def refresh_background(self, on_progress: OnProgress = unheard) -> float:
+        """Measure the background anew where the collection has grown or shrunk by a quarter since.
+
+        Returns the seconds that it took.
+        """
+        known, n, began = self.background, len(self), time.monotonic()
         has_points = self.store.settings.points is not None
         if n < MIN_REGIONS or (known and known.is_of(n, has_points=has_points)):
-            return
+            return 0.0
         snapshot, engine = self._open_index(EXACT)  # the truth, and no engine has to be trained for it
         try:
-            measured = measure_background(engine, snapshot, self.store, self.encoder)
+            measured = measure_background(engine, snapshot, self.store, self.encoder, on_progress)
         except EngineError as error:  # what is there is no reason to lose what has been added
             _log.warning("%s: %s", self.path, error)
-            return
+            measured = None
         if measured:
             with Writer(self.store) as writer:
                 writer.set_option("background", measured.to_json())
+        return time.monotonic() - began
 
     def search(
         self,
@@ -208,7 +222,7 @@ class Collection:
         text: str | None = None,
         exclude: Asked | Sequence[Asked] = (),
         index: str | None = None,
-        on_progress: OnProgress | None = None,
+        on_progress: OnProgress = unheard,
         on_step: OnStep = go_on,
         **options: Any,
     ) -> list[Match]:
@@ -222,7 +236,8 @@ class Collection:
         text: words instead of a picture, or beside one. exclude: pictures of what is not wanted. index: "exact" or a
         FAISS factory string, by default what `use_index` chose. options: the fields of SearchOptions, such as top=10,
         refine=20, under="holidays/2024".
-        on_step: called between pictures and between batches, from any thread; what it raises ends the search.
+        on_progress: see _progress. on_step: called between pictures and between batches, from any thread; what it
+        raises ends the search.
         Raises ImageError for a query that is no picture, BoxError, QueryError.
         """
         asked = SearchOptions(**options)
@@ -230,12 +245,15 @@ class Collection:
             judge_parameters(index)
         has_points = bool(asked.depth) and self.store.settings.points is not None
         lays = asked.lays
+        self._ready(on_progress)
+        on_progress(0, 0, "encoding the query")
         wanted = [self._encode(each, inner, on_step, lays, points=has_points) for each, inner in paired(query, box)]
         if text is not None:
             wanted.append(encode_words(text, self.encoder))
         if not wanted:
             raise QueryError("nothing to search for: give a picture or words")
         joined = join(wanted, [self._encode(picture, None, on_step) for picture, _ in paired(exclude, None)])
+        on_progress(0, 0, "opening the index")
         snapshot, engine = self._open_index(index)
         if engine.outgrown:
             text = "%s no longer fits: %s; it finds less than it could until it is built anew: %s"
@@ -276,7 +294,7 @@ class Collection:
                 image.file, f"{error.reason}; the collection is older than the file, index again"
             ) from error
 
-    def use_index(self, engine: str, refit: Refit = Refit.WHERE_CHANGED) -> Index:
+    def use_index(self, engine: str, refit: Refit = Refit.WHERE_CHANGED, *, on_progress: OnProgress = unheard) -> Index:
         """Build a search engine, try it, make it the collection's choice and return it.
 
         engine: see indexes.open_index. Nothing is encoded. refit: by default an engine that is kept from before is
@@ -286,7 +304,9 @@ class Collection:
         judge_parameters(engine)
         engine = lasting(engine)
         with Writer(self.store) as writer:
+            on_progress(0, 0, "building the index")
             snapshot, index = self._open_index(engine, refit)
+            on_progress(0, 0, "trying the index")
             if index.name != EXACT and (trial := try_engine(index, snapshot)):
                 _log.info("%s: %s", index.name, trial)
                 note_trial(engine, snapshot, self._indexes)
@@ -379,14 +399,16 @@ class Collection:
         ids: list[int] = Choice(under=places).ids(self.store).tolist()
         return ids
 
-    def verify(self) -> list[str]:
+    def verify(self, on_progress: OnProgress = unheard) -> list[str]:
         """What is wrong, a line each: with the collection on disk, or else with what its engine keeps in a database.
 
         Empty when every byte is as committed, and the database holds what was sent to it.
         """
-        problems = self.store.problems()
+        problems = self.store.problems(on_progress)
         if problems:
             return problems
+        if self.index.startswith((MILVUS, *POSTGRES)):
+            on_progress(0, 0, "comparing with the database")
         try:
             held = self.held(every=True)
         except PatchseekError as error:
@@ -395,24 +417,24 @@ class Collection:
             return []
         return [f"{self.index}: {held.n_lost} of {held.n_pictures} pictures are gone there or differ"]
 
-    def repair(self) -> int:
+    def repair(self, on_progress: OnProgress = unheard) -> int:
         """Drop damaged shards, and send to a database what it has lost.
 
         Returns how many pictures the next `add` must encode again.
         """
         with Writer(self.store) as writer:
-            n_dropped = writer.repair()
+            n_dropped = writer.repair(on_progress)
         held = self.held(every=True)
         if held is not None and held.n_lost:
             open_index(self.index, self.store.snapshot(), self._indexes, is_altered=True, kept=True)
         return n_dropped
 
-    def compact(self) -> int:
+    def compact(self, on_progress: OnProgress = unheard) -> int:
         """Free the space of pictures that were removed, replaced, or set aside 30 days ago; returns the bytes freed."""
         with Writer(self.store) as writer:
-            return writer.compact()
+            return writer.compact(on_progress)
 
-    def back_up(self, file: str | Path, on_progress: OnProgress | None = None) -> int:
+    def back_up(self, file: str | Path, on_progress: OnProgress = unheard) -> int:
         """Write the collection of this moment into a new tar file, without its indexes; returns the bytes written.
 
         Others may search and add meanwhile. on_progress hears shards. Raises StoreError, StoreDamaged, DiskFull.
@@ -426,7 +448,7 @@ class Collection:
         folder: str | Path,
         *,
         pictures: str | Path | None = None,
-        on_progress: OnProgress | None = None,
+        on_progress: OnProgress = unheard,
     ) -> "Collection":
         """Unpack such a file into a new folder, check every byte and open it; the first search builds the index anew.
 

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from ._progress import OnProgress, unheard
 from .datasets import Dataset
 from .encoders import Features
 from .errors import EngineError, QueryError
@@ -161,7 +162,9 @@ def candidates(dim: int) -> list[str]:
     return list(dict.fromkeys(engines))
 
 
-def measure_engines(snapshot: Snapshot, n_queries: int = 200, seed: int = 0) -> Iterator[Measured]:
+def measure_engines(
+    snapshot: Snapshot, n_queries: int = 200, seed: int = 0, *, on_progress: OnProgress = unheard
+) -> Iterator[Measured]:
     """Every candidate over a snapshot, smallest first, each measured when it is asked for.
 
     Queries: n_queries random features of live pictures, each picture's own answer left out. Raises QueryError where
@@ -173,9 +176,11 @@ def measure_engines(snapshot: Snapshot, n_queries: int = 200, seed: int = 0) -> 
     own = rng.choice(np.flatnonzero(snapshot.live), n_queries)
     queries = snapshot.rows(own * snapshot.n_regions + rng.integers(0, snapshot.n_regions, n_queries))
     features = queries.astype(np.float32)
+    on_progress(0, 0, "searching exactly")
     truth = _answers(open_index(EXACT, snapshot).search(features, RECALL_AT + 1), own)
     plain = 4 * snapshot.n_positions * snapshot.n_regions * snapshot.dim
     for engine in candidates(snapshot.dim):
+        on_progress(0, 0, f"measuring {engine}")
         try:
             index = open_index(engine, snapshot)
         except EngineError:
@@ -189,13 +194,15 @@ def measure_engines(snapshot: Snapshot, n_queries: int = 200, seed: int = 0) -> 
         yield Measured(engine, total, plain / total, recall(truth, found), lost)
 
 
-def choose_compression(snapshot: Snapshot, target_loss: float, n_queries: int = 200) -> list[Measured]:
+def choose_compression(
+    snapshot: Snapshot, target_loss: float, n_queries: int = 200, on_progress: OnProgress = unheard
+) -> list[Measured]:
     """Measure engines from the smallest up until one loses at most target_loss points of mAP; that one stands last.
 
     Where none does, exact search stands last: it keeps no bytes beside the collection and loses nothing.
     """
     tried: list[Measured] = []
-    for measured in measure_engines(snapshot, n_queries):
+    for measured in measure_engines(snapshot, n_queries, on_progress=on_progress):
         tried.append(measured)
         if measured.lost <= target_loss:
             return tried

@@ -17,6 +17,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from ._progress import OnProgress, unheard
 from .encoders import Encoder
 from .errors import ImageError, QueryError
 from .indexes import Index
@@ -37,6 +38,7 @@ OUTLIER = 4.0
 ROUNDS = 5
 """The best 1, 2, 4, 8, 16 finds of a region are looked at in turn till a stranger is among them."""
 LEAST_SPREAD = 0.02
+MEASURING = "measuring confidence"
 LEAST_OF_POINTS = 0.5
 """Of points, which say nothing at all of most strangers, so that their spread is not known."""
 DOUBTFUL = 0.8
@@ -90,9 +92,11 @@ class Background:
         return 0.5 * (1 + math.erf(above / math.sqrt(2)))
 
 
-def measure_background(index: Index, snapshot: Snapshot, store: Store, encoder: Encoder) -> Background | None:
-    """What strangers score; None where too few can be asked."""
-    found = [stranger for _, stranger in find_strangers(index, snapshot, store, encoder)]
+def measure_background(
+    index: Index, snapshot: Snapshot, store: Store, encoder: Encoder, on_progress: OnProgress = unheard
+) -> Background | None:
+    """What strangers score; None where too few can be asked. on_progress hears of regions."""
+    found = [stranger for _, stranger in find_strangers(index, snapshot, store, encoder, on_progress=on_progress)]
     if len(found) < MIN_REGIONS:
         return None
     values: dict[str, list[float]] = {LIKENESS: [stranger.likeness for stranger in found]}
@@ -106,7 +110,13 @@ def measure_background(index: Index, snapshot: Snapshot, store: Store, encoder: 
 
 
 def find_strangers(
-    index: Index, snapshot: Snapshot, store: Store, encoder: Encoder, n: int = N_REGIONS
+    index: Index,
+    snapshot: Snapshot,
+    store: Store,
+    encoder: Encoder,
+    n: int = N_REGIONS,
+    *,
+    on_progress: OnProgress = unheard,
 ) -> list[tuple[Image, Candidate[Image]]]:
     """Search for n random regions in other pictures: the picture of each, and the best stranger, refined.
 
@@ -117,6 +127,7 @@ def find_strangers(
     levels = store.settings.pyramid.level_of[: snapshot.n_regions]
     inner = np.flatnonzero(levels > 0) if levels.any() else np.arange(snapshot.n_regions)
     found: list[tuple[Image, Candidate[Image]]] = []
+    on_progress(0, n, MEASURING)
     view, looks = StoreView(index, snapshot, store), [SecondLook(DEPTH)] if snapshot.has_points else []
     images = store.sample(3 * n)  # some may have gone, and some show only what all others show
     for image, region in _regions(images, inner, n) if len(images) >= MIN_REGIONS else ():
@@ -130,6 +141,7 @@ def find_strangers(
             continue
         best = rank(query, view, (*looks, _Others(image), _BestStranger(encoder)), 1)[:1]
         found += [(image, each) for each in best if each.finer]  # else none of those looked at is a stranger
+        on_progress(len(found), n, MEASURING)
     return found
 
 

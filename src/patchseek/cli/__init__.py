@@ -22,7 +22,7 @@ from ._compress import compress_command
 from ._distributed import ClusterChoice, cluster_options
 from ._encoder import EncoderChoice, encoder_options
 from ._encoders import encoders_group
-from ._log import log_as_json, log_plainly, logs_json, say, say_crash
+from ._log import QUIET, hush, log_as_json, log_plainly, logs_json, say, say_crash
 from ._maintenance import compact_command, info_command, remove_command, tag_command, verify_command
 from ._operations import backup_command, restore_command, use_index_command
 from ._output import printable
@@ -45,7 +45,8 @@ _ERROR = "patchseek: error: "
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
 @click.version_option(__version__, prog_name="patchseek")
 @click.option("--log-json", is_flag=True, envvar="PATCHSEEK_LOG_JSON", help="Say everything on stderr as JSON lines.")
-def cli(log_json: bool) -> None:
+@click.option("-q", "--quiet", is_flag=True, envvar=QUIET, help="Show no progress: no bars, no lines now and then.")
+def cli(log_json: bool, quiet: bool) -> None:
     """Find an exact object in a collection of pictures and see where it is.
 
     \b
@@ -54,6 +55,8 @@ def cli(log_json: bool) -> None:
     """
     if log_json:
         log_as_json()
+    if quiet:
+        hush()
 
 
 @cli.command()
@@ -130,7 +133,7 @@ def index(
     from ..encode import is_file
     from ..indexes import Refit, judge_parameters, lasting
     from ..store import Store
-    from ._progress import progress_bar
+    from ._progress import progress
 
     if index_engine is not None:
         judge_parameters(index_engine)
@@ -151,7 +154,7 @@ def index(
     pyramid = _pyramid(levels, overlap)
     encoder, weights = choice.name_or_open(), choice.weights
     opened = Collection.open(home, encoder=encoder, pyramid=pyramid, weights=weights, points=points, create=True)
-    with progress_bar("pictures") as on_progress:
+    with progress() as on_progress:
         done = cluster.add(
             opened,
             source,
@@ -167,14 +170,15 @@ def index(
         )
     remember(opened.path)
     if with_points:
-        with progress_bar("pictures looked at for points") as on_progress:
+        with progress() as on_progress:
             found = opened.add_points(on_progress=on_progress)
         say_points(found)
     say_report(opened, done, prune=prune, wants_points=points)
     if report:
         write_run_report(report, opened, done)
     if index_engine is not None:
-        opened.use_index(index_engine, Refit.WHERE_OUTGROWN)
+        with progress() as on_progress:
+            opened.use_index(index_engine, Refit.WHERE_OUTGROWN, on_progress=on_progress)
     if done.failed or done.missing:
         sys.exit(EXIT_INCOMPLETE)
 

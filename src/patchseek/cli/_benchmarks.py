@@ -90,7 +90,7 @@ def evaluate_command(
     from ..regions import Pyramid
     from ..report import Unwritten, write_report
     from ._output import print_line
-    from ._progress import progress_bar
+    from ._progress import progress
     from ._targets import attempt, check_folder
 
     cache = cache or cache_folder() / "features"
@@ -101,10 +101,14 @@ def evaluate_command(
     chosen = sorted(set(levels or (0, 1, 2, 3)))
     if train_level is not None and train_level > chosen[0]:
         raise click.UsageError(f"--train-level must lie in 0..{chosen[0]}, the lowest --level, found {train_level}")
-    data = open_dataset(dataset)
+    with progress(stays=False) as on_progress:
+        on_progress(0, 0, "reading the set")
+        data = open_dataset(dataset)
     say(str(data))
     _say_notes((data.without(ev.find_copies_on_disk(data)) if exclude_copies else data).first_notes)
-    model = choice.open()
+    with progress(stays=False) as on_progress:
+        on_progress(0, 0, "opening the encoder")
+        model = choice.open()
     made = [
         ev.EvalSettings(
             level,
@@ -146,41 +150,43 @@ def evaluate_command(
         "exclude_copies": exclude_copies,
     }
     folder = click.get_current_context().with_resource(ev.RunFolder(out, run, overwrite=overwrite))
-    with progress_bar("pictures") as on_progress:
+    with progress() as on_progress:
         pyramid, points = Pyramid.up_to(chosen[-1]), identify() if depth else None
         whole = ev.encode_gallery(data, model, pyramid, cache, on_progress, distractors, keys, points)
-    say(f"features: kept in {cache}")
-    _say_shards(whole.shards)
-    if distractors:
-        say(f"with the pictures of --distractors, {len(whole.sizes)} are ranked")
-    if exclude_copies:
-        data = data.without(whole.copies)
-    closer = bool(depth or refine)
-    asked = ev.read_queries(data, model, query, points=bool(depth), turned=turned, off_ground=closer)
-    features = np.array([each.feature for each in asked])
-    for level, settings in zip(chosen, made, strict=True):
-        gallery = whole.at_level(level)
-        opened = ev.open_engine(gallery, settings, gallery.store.path / "indexes")
-        folder.begin()
-        label = f"L{level}"
-        results[label] = ev.run_benchmark(data, gallery, asked, opened, settings, settings.steps(model))
-        n_distractors = results[label]["dataset"]["n_distractors"]
-        file = out / f"results-{label}-{n_distractors}-distractors.json"
-        unwritten += attempt(ev.write_results, results[label], file)
-        if opened.name != EXACT:
-            exact = ev.EvalSettings(level, query=query, top=top)
-            plain = results[label]
-            if depth or refine or turned:
-                plain = ev.run_benchmark(
-                    data, gallery, features, opened, replace(settings, depth=0, refine=0, turned=False)
-                )
-            report = compress_report(data, gallery, features, opened, plain, exact)
-            say(f"{label}: {report.table()}")
-        scores[label] = ev.score(results[label], data, boxes=boxes)
-        if similarities:
-            ranked = {q: [(name, s) for name, s, _ in r] for q, r in results[label]["results"].items()}
-            file = out / f"similarities-{label}-{n_distractors}-distractors.json"
-            unwritten += attempt(write_similarities, file, ranked)
+        say(f"features: kept in {cache}")
+        _say_shards(whole.shards)
+        if distractors:
+            say(f"with the pictures of --distractors, {len(whole.sizes)} are ranked")
+        if exclude_copies:
+            data = data.without(whole.copies)
+        how = {"points": bool(depth), "turned": turned, "off_ground": bool(depth or refine)}
+        asked = ev.read_queries(data, model, query, **how, on_progress=on_progress)
+        features = np.array([each.feature for each in asked])
+        for level, settings in zip(chosen, made, strict=True):
+            gallery = whole.at_level(level)
+            on_progress(0, 0, f"opening the index of level {level}")
+            opened = ev.open_engine(gallery, settings, gallery.store.path / "indexes")
+            folder.begin()
+            label = f"L{level}"
+            steps = settings.steps(model)
+            results[label] = ev.run_benchmark(data, gallery, asked, opened, settings, steps, on_progress)
+            n_distractors = results[label]["dataset"]["n_distractors"]
+            file = out / f"results-{label}-{n_distractors}-distractors.json"
+            unwritten += attempt(ev.write_results, results[label], file)
+            if opened.name != EXACT:
+                exact = ev.EvalSettings(level, query=query, top=top)
+                plain = results[label]
+                if depth or refine or turned:
+                    plain = ev.run_benchmark(
+                        data, gallery, features, opened, replace(settings, depth=0, refine=0, turned=False)
+                    )
+                report = compress_report(data, gallery, features, opened, plain, exact)
+                say(f"{label}: {report.table()}")
+            scores[label] = ev.score(results[label], data, boxes=boxes)
+            if similarities:
+                ranked = {q: [(name, s) for name, s, _ in r] for q, r in results[label]["results"].items()}
+                file = out / f"similarities-{label}-{n_distractors}-distractors.json"
+                unwritten += attempt(write_similarities, file, ranked)
     try:
         print_line(write_report(out, data, results, scores, boxes=boxes))
     except Unwritten as error:

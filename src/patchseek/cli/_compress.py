@@ -24,13 +24,16 @@ def compress_command(collection: Path | None, target_loss: float, queries: int) 
     from ..indexes import EXACT
     from ._collection import open_collection
     from ._output import print_line
+    from ._progress import progress
 
     opened = open_collection(collection)
-    tried = choose_compression(opened.store.snapshot(), target_loss, queries)
+    with progress() as on_progress:
+        tried = choose_compression(opened.store.snapshot(), target_loss, queries, on_progress)
     print_line(f"{'engine':28} {'bytes':>14} {'factor':>8} {'recall@10':>10} {'mAP lost':>9}")
     for measured in tried:
         size = f"{measured.n_bytes:>14,} {measured.factor:>8.1f}" if measured.engine != EXACT else f"{'-':>14} {'-':>8}"
         print_line(f"{measured.engine:28} {size} {measured.recall:>10.3f} {measured.lost:>9.2f}")
     chosen = tried[-1]
-    opened.use_index(chosen.engine)
+    with progress() as on_progress:
+        opened.use_index(chosen.engine, on_progress=on_progress)
     print_line(f"chosen: {chosen.engine}, {chosen.lost:.2f} points of mAP lost, at most {target_loss:g} wanted")

@@ -14,8 +14,9 @@ from ..errors import PatchseekError
 from ._encoder import EncoderChoice
 
 if TYPE_CHECKING:
+    from .._progress import OnProgress
     from ..collection import Collection
-    from ..encode import AddReport, OnProgress
+    from ..encode import AddReport
 
 
 @dataclass(frozen=True)

@@ -2,16 +2,18 @@
 
     {"time": "2026-11-24T09:30:00.123+00:00", "level": "INFO", "logger": "patchseek.cli", "message": "...", ...}
 
-Further fields stand beside these where a line has some: "done", "total" and "rate" of progress, say.
+Further fields stand beside these where a line has some: "doing", "done", "total" and "rate" of progress, say.
 """
 
 import json
 import logging
+import os
 import sys
 from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Any
 
+QUIET = "PATCHSEEK_QUIET"
 _log = logging.getLogger("patchseek.cli")
 
 
@@ -46,6 +48,16 @@ def log_as_json() -> None:
     logging.basicConfig(handlers=[handler], level=logging.WARNING, force=True)
     logging.getLogger("patchseek").setLevel(logging.INFO)
     logging.captureWarnings(True)
+
+
+def hush() -> None:
+    """From now on, no progress is shown."""
+    os.environ[QUIET] = "1"
+
+
+def is_quiet() -> bool:
+    """Whether no progress is wanted."""
+    return bool(os.environ.get(QUIET))
 
 
 def logs_json() -> bool:

@@ -96,13 +96,16 @@ def remove_command(patterns: tuple[str, ...], collection: Path | None) -> None:
 def verify_command(collection: Path | None, repair: bool) -> None:
     """Check every byte of a collection against what was committed, and a database against what was sent to it."""
     from ._output import print_line, printable
+    from ._progress import progress
 
     opened = open_collection(collection)
-    problems = opened.verify()
+    with progress() as on_progress:
+        problems = opened.verify(on_progress)
     for problem in problems:
         print_line(printable(problem))
     if problems and repair:
-        n = opened.repair()
+        with progress() as on_progress:
+            n = opened.repair(on_progress)
         say(f"repaired: {n} pictures to be encoded again; run: patchseek index FOLDER" if n else "repaired")
     elif problems:
         raise StoreError(f"{opened.path}: {len(problems)} problems; run: patchseek verify --repair")
@@ -117,9 +120,12 @@ def verify_command(collection: Path | None, repair: bool) -> None:
 def compact_command(collection: Path | None) -> None:
     """Free the space of pictures that were removed, replaced, or set aside 30 days ago or earlier."""
     from ._output import print_line
+    from ._progress import progress
 
     opened = open_collection(collection)
-    print_line(f"{opened.path}: {opened.compact() / 1e6:.1f} MB freed, {len(opened)} pictures kept")
+    with progress() as on_progress:
+        n_bytes = opened.compact(on_progress)
+    print_line(f"{opened.path}: {n_bytes / 1e6:.1f} MB freed, {counted(len(opened), 'picture')} kept")
 
 
 @click.command("tag")

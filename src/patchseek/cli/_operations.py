@@ -23,11 +23,11 @@ def backup_command(file: Path, collection: Path | None) -> None:
     SHA256SUMS inside checks an unpacked one.
     """
     from ._output import print_line
-    from ._progress import progress_bar
+    from ._progress import progress
 
     check_new(file)
     opened = open_collection(collection)
-    with progress_bar("shards") as on_progress:
+    with progress() as on_progress:
         n_bytes = opened.back_up(file, on_progress)
     print_line(f"{file}: {n_bytes / 1e6:.1f} MB")
 
@@ -47,10 +47,10 @@ def restore_command(file: Path, folder: Path, pictures: Path | None) -> None:
     from ..collection import Collection
     from . import EXIT_INCOMPLETE
     from ._output import print_line
-    from ._progress import progress_bar
+    from ._progress import progress
 
     check_new(folder)
-    with progress_bar("shards") as on_progress:
+    with progress() as on_progress:
         restored = Collection.restore(file, folder, pictures=pictures, on_progress=on_progress)
     problems = restored.store.problems()
     state = f"as it was, with {len(problems)} problems" if problems else "sound"
@@ -74,9 +74,11 @@ def use_index_command(engine: str, collection: Path | None) -> None:
     import time
 
     from ._output import print_line
+    from ._progress import progress
 
     opened, began = open_collection(collection), time.monotonic()
-    index = opened.use_index(engine)
+    with progress() as on_progress:
+        index = opened.use_index(engine, on_progress=on_progress)
     n_bytes = index.n_bytes()["total"] if hasattr(index, "n_bytes") else 0
     size = f"{n_bytes / 1e6:.1f} MB" if n_bytes else "no bytes of its own"
     print_line(f"{opened.path}: {index.name}, {size}, ready after {time.monotonic() - began:.1f} s")

@@ -43,16 +43,27 @@ def say_report(collection: "Collection", report: "AddReport", *, prune: bool, wa
     counts = _counts(report)
     said = {name: n for name, n in counts.items() if n or name not in _SOMETIMES}
     say(
-        ", ".join(f"{n} {name}" for name, n in said.items())
-        + (f"; {n_encoded / report.seconds:.1f} pictures/s" if n_encoded else ""),
+        ", ".join(f"{n:,} {name}" for name, n in said.items()) + (_spent(report) if n_encoded else ""),
         **counts,
         seconds=round(report.seconds, 3),
+        confidence_seconds=round(report.confidence_seconds, 3),
     )
     n_bytes = collection.store.n_bytes()
     text = f"collection: {collection.path} ({len(collection)} pictures, {n_bytes / 1e6:.1f} MB)"
     say(text, path=str(collection.path), images=len(collection), bytes=n_bytes)
     if wants_points and (lacking := points_text(collection)):
         say(f"points: {lacking}")
+
+
+def _spent(report: "AddReport") -> str:
+    """How fast pictures were encoded, and what the run took as a whole."""
+    from ._progress import duration
+
+    rate = (report.added + report.changed) / report.seconds
+    text = f"; {rate:.1f} pictures/s, {duration(report.seconds + report.confidence_seconds)} in all"
+    if round(report.confidence_seconds):
+        text += f", {duration(report.confidence_seconds)} of them to measure confidence"
+    return text
 
 
 def points_text(collection: "Collection") -> str | None:
@@ -123,10 +134,11 @@ def write_run_report(path: Path, collection: "Collection", report: "AddReport") 
     ended, n_encoded = datetime.now(UTC), report.added + report.changed
     record: dict[str, Any] = {
         "collection": str(collection.path),
-        "began": (ended - timedelta(seconds=report.seconds)).isoformat(timespec="seconds"),
+        "began": (ended - timedelta(seconds=report.seconds + report.confidence_seconds)).isoformat(timespec="seconds"),
         "ended": ended.isoformat(timespec="seconds"),
         **_counts(report),
         "seconds": round(report.seconds, 3),
+        "confidence_seconds": round(report.confidence_seconds, 3),
         "pictures_per_second": round(n_encoded / report.seconds, 3) if report.seconds else None,
         "images": len(collection),
         "bytes": collection.store.n_bytes(),

@@ -138,13 +138,13 @@ def _search_here(
 ) -> tuple[Records, Callable[[], None] | None]:
     """Search a collection on this machine; what is found, and what draws it where that was asked for."""
     from ..records import collection_record, match_record
-    from ._progress import progress_bar
+    from ._progress import progress
 
     opened = _open(said)
     pictures = [_read_stdin() if each == STDIN else opened.read(each) for each in asked]
     options = {name: said[name] for name in _HOW}
     options |= {name: said[name] for name in CHOICE}
-    with progress_bar("pictures refined") as on_progress:
+    with progress(stays=False) as on_progress:
         matches = opened.search(
             pictures,
             box=list(boxes),

@@ -18,8 +18,9 @@ from uuid import uuid4
 from .. import encoders
 from .._addresses import is_url
 from .._home import expanded
+from .._progress import OnProgress, unheard
 from ..collection import Collection
-from ..encode import SHARD_IMAGES, AddReport, OnProgress
+from ..encode import SHARD_IMAGES, AddReport
 from ..encoders import Encoder
 from ..patterns import Given
 from ..store import Writer, exclusions
@@ -48,7 +49,7 @@ def add_source(
     prune: bool = False,
     with_removed: bool = False,
     shard_images: int = SHARD_IMAGES,
-    on_progress: OnProgress | None = None,
+    on_progress: OnProgress = unheard,
 ) -> AddReport:
     """Bring a collection up to date with a source, encoding on a Ray cluster what is new or changed in it.
 
@@ -58,8 +59,8 @@ def add_source(
     default opens the collection's encoder by its name. staging: a URL, or a folder that all machines see, for finished
     shards; by default inside the collection. exclude: names and patterns to leave out, remembered as by
     `Collection.add`. hidden, follow_symlinks: for folders. retry, check_content, prune and with_removed: as for
-    `Collection.add`. shard_images: files in a shard. on_progress: hears of each finished shard; its total is 0 where a
-    source does not tell its length.
+    `Collection.add`. shard_images: files in a shard. on_progress: hears of each finished shard; 0 are to be
+    done where a source does not tell its length.
 
     What a source no longer names is set aside, as for `Collection.add`; a picture that moved is recognised inside
     folders and URLs. Raises PatchseekError; what was committed before stays.
@@ -91,9 +92,11 @@ def add_source(
             prune=prune,
             with_removed=with_removed,
         )
+        on_progress(0, 0, "looking for pictures")
         driver.recover()
         is_idle = not driver.has_work()
         if not is_idle:
+            on_progress(0, 0, "starting the cluster")
             with connected(ray):
                 given = share(nodes(), n_workers, want_gpu=name.partition(":")[0] not in ("embedded", "onnx"))
                 make = partial(ShardWorker, opener, store.settings, shards, driver.gone())
@@ -103,8 +106,8 @@ def add_source(
         report = driver.finish()
     if is_idle and ray == "local":  # no worker has opened the encoder, which may be another one by now
         _ = collection.encoder
-    collection.refresh_background()
     report.seconds = time.monotonic() - began
+    report.confidence_seconds = collection.refresh_background(on_progress)
     return report
 
 

@@ -7,7 +7,8 @@ from itertools import islice
 
 import numpy as np
 
-from ..encode import TAKEN_OUT, AddReport, OnProgress, Place, Plan, Same, let_in, take_leave
+from .._progress import OnProgress
+from ..encode import ENCODING, TAKEN_OUT, AddReport, Place, Plan, Same, let_in, take_leave
 from ..errors import PatchseekError, StoreDamaged
 from ..store import Failure, FileState, KnownFile, Root, Writer, remember_exclusions
 from ._entries import Source, folder_source
@@ -30,7 +31,7 @@ class Driver:
         *,
         shard_images: int,
         retry: bool,
-        on_progress: OnProgress | None,
+        on_progress: OnProgress,
         check_content: bool = False,
         prune: bool = False,
         with_removed: bool = False,
@@ -225,8 +226,7 @@ class Driver:
 
     def _advance(self, n: int) -> None:
         self._n_done += n
-        if self._on_progress is not None:
-            self._on_progress(self._n_done, self._n_total)
+        self._on_progress(self._n_done, self._n_total, ENCODING)
 
     def finish(self) -> AddReport:
         """Drop what is gone for good; the report. Raises what went wrong with a source on the way."""

@@ -12,6 +12,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
 
+from .._progress import OnProgress, unheard
 from ..encoders import Encoder
 from ..errors import ImageError, PatchseekError
 from ..images import EXTENSIONS
@@ -36,7 +37,7 @@ from ._place import Walked, find_pictures, find_place, visit
 from ._plan import Missing, Plan
 from ._points import PointsReport, add_points
 from ._report import AddReport
-from ._run import OnProgress, Run
+from ._run import ENCODING, Run
 from ._scan import (
     EXCLUDED,
     HIDDEN,
@@ -53,6 +54,7 @@ from ._scan import (
 from ._tasks import Place, Same, Task
 
 __all__ = [
+    "ENCODING",
     "EXCLUDED",
     "HIDDEN",
     "LINKS",
@@ -66,7 +68,6 @@ __all__ = [
     "Content",
     "Extractor",
     "Missing",
-    "OnProgress",
     "Place",
     "Plan",
     "PointsReport",
@@ -120,7 +121,7 @@ def add_folder(
     prune: bool = False,
     with_removed: bool = False,
     n_workers: int | None = None,
-    on_progress: OnProgress | None = None,
+    on_progress: OnProgress = unheard,
 ) -> AddReport:
     """Bring the collection up to date with a folder: encode what is new or changed, note what moved, set aside what is
     gone.
@@ -139,6 +140,7 @@ def add_folder(
     """
     began = time.monotonic()
     with Writer(store) as writer:
+        on_progress(0, 0, "looking for pictures")
         walked = visit(writer, folder, exclude, hidden=hidden, follow_symlinks=follow_symlinks, prune=prune)
         if with_removed:
             let_in(writer, walked.place)
@@ -148,7 +150,7 @@ def add_folder(
     return report
 
 
-def add_file(store: Store, file: Path, encoder: Encoder, *, on_progress: OnProgress | None = None) -> AddReport:
+def add_file(store: Store, file: Path, encoder: Encoder, *, on_progress: OnProgress = unheard) -> AddReport:
     """Add one picture, or bring it up to date, and touch nothing else.
 
     It belongs to the folder that was indexed and that it is seen in from there, else to its own. Raises PatchseekError
@@ -172,7 +174,7 @@ def add_files(
     encoder: Encoder,
     *,
     n_workers: int | None = None,
-    on_progress: OnProgress | None = None,
+    on_progress: OnProgress = unheard,
 ) -> AddReport:
     """Make the collection hold exactly these files of a folder (paths relative to it), and drop all others of it.
 
@@ -201,7 +203,7 @@ def _update(
     found: Scan,
     encoder: Encoder,
     n_workers: int | None,
-    on_progress: OnProgress | None,
+    on_progress: OnProgress,
     *,
     alone: bool = False,
     is_whole: bool = True,
@@ -243,13 +245,13 @@ def add_stream(
     encoder: Encoder,
     *,
     n_workers: int | None = None,
-    on_progress: OnProgress | None = None,
+    on_progress: OnProgress = unheard,
 ) -> AddReport:
     """Add pictures (name, bytes of the file) that are not files of their own, such as those of a tar.
 
     folder: what the names are relative to; nothing is looked for there. A name that the collection has with these very
     bytes is passed over, so that a broken run goes on; with others, it is encoded anew. Nothing is removed but what
-    fails now. on_progress hears a total of 0: it is not known.
+    fails now. on_progress hears that 0 are to be done: it is not known.
     """
     began = time.monotonic()
     with Writer(store) as writer:

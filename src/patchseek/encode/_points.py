@@ -9,16 +9,18 @@ from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass, field, replace
 
+from .._progress import OnProgress, unheard
 from ..errors import ImageError, StoreError
 from ..points import PointsIdentity
 from ..store import POINTS, Codes, Image, Store, Writer
 from ._extractors import open_points
 from ._load import load_original
 from ._pipeline import map_ahead
-from ._run import OnProgress
 
 _SECONDS = 20.0
 """Of a shard that takes longer, what is ready is committed after this time: its points are written anew as a whole."""
+
+_FINDING = "finding points"
 
 
 @dataclass
@@ -33,7 +35,7 @@ class PointsReport:
 
 
 def add_points(
-    store: Store, identity: PointsIdentity, *, n_workers: int | None = None, on_progress: OnProgress | None = None
+    store: Store, identity: PointsIdentity, *, n_workers: int | None = None, on_progress: OnProgress = unheard
 ) -> PointsReport:
     """Have a collection keep such points, and look for them in all its pictures that have none of that kind.
 
@@ -57,14 +59,14 @@ def add_points(
             writer.renew(replace(store.settings, points=identity))
         shards = store.without_points()
         filling, n_total, n_workers = _Filling(writer), sum(map(len, shards)), n_workers or os.cpu_count() or 1
+        on_progress(0, n_total, _FINDING)
         with closing(map_ahead(look, _images(store, shards), n_workers, 2 * n_workers)) as looked, filling:
             for n_done, (shard, image, found) in enumerate(looked, 1):
                 if isinstance(found, ImageError):
                     report.without[f"{image.root}/{image.path}"] = found.reason
                 else:
                     filling.add(shard, image.id, found)
-                if on_progress is not None:
-                    on_progress(n_done, n_total)
+                on_progress(n_done, n_total, _FINDING)
         report.added = filling.n_added
     report.seconds = time.monotonic() - began
     return report

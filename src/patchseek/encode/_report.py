@@ -34,6 +34,8 @@ class AddReport:
     unmatched: dict[str, str | None] = field(default_factory=dict)
     # exclusions that nothing matched, each with what may have been meant
     seconds: float = 0.0
+    confidence_seconds: float = 0.0
+    # that it took after these to measure confidence anew; see Collection.refresh_background
 
     def count(self, same: Same) -> None:
         """Count the pictures of a file whose bytes the collection had."""

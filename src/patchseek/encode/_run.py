@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterable, Sequence
 from contextlib import closing
 from typing import TypeVar
 
+from .._progress import OnProgress
 from ..encoders import Encoder
 from ..errors import StoreError
 from ..store import Failure, Writer, split_page
@@ -15,8 +16,8 @@ from ._report import AddReport
 from ._tasks import Place, Same
 
 T = TypeVar("T")
-OnProgress = Callable[[int, int], None]
-"""Called with (files done, files to do) after each file."""
+ENCODING = "encoding pictures"
+"""What a run says that it does; it counts files."""
 
 
 class Run:
@@ -27,7 +28,7 @@ class Run:
         writer: Writer,
         place: Place,
         n_total: int,
-        on_progress: OnProgress | None,
+        on_progress: OnProgress,
         is_full: Callable[[int, float], bool],
         is_known: Callable[[str], bool] = lambda _: False,
     ) -> None:
@@ -65,6 +66,7 @@ class Run:
     ) -> None:
         """Load (in threads) and encode every task, committing on the way, and also when interrupted."""
         extractors = extractors_of(self.writer.store.settings, encoder)
+        self.on_progress(0, self.n_total, ENCODING)
         with closing(encode_tasks(tasks, load, extractors, n_workers, self._note)) as encoded:
             try:
                 for loaded in encoded:
@@ -102,8 +104,7 @@ class Run:
         if split_page(path)[1] > 1:  # the first page of a file is its last to be done
             return
         self.n_done += 1
-        if self.on_progress is not None:
-            self.on_progress(self.n_done, self.n_total)
+        self.on_progress(self.n_done, self.n_total, ENCODING)
 
     def commit(self) -> None:
         """Make everything that is ready permanent."""

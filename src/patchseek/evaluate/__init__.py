@@ -16,6 +16,7 @@ from typing import Any
 
 import numpy as np
 
+from .._progress import OnProgress, unheard
 from .._ties import in_order
 from ..boxes import WHOLE, to_pixels
 from ..datasets import Dataset, corners
@@ -111,6 +112,7 @@ def read_queries(
     points: bool = False,
     turned: bool = False,
     off_ground: bool = False,
+    on_progress: OnProgress = unheard,
 ) -> list[Query]:
     """A benchmark's queries, in order; query is one of QUERY_CROPS, points: whether with those of what is asked.
 
@@ -121,7 +123,8 @@ def read_queries(
     """
     asked: list[Query] = []
     lays = lays_of(turned=turned, mirrored=False)
-    for entry in dataset.queries:
+    for i, entry in enumerate(dataset.queries):
+        on_progress(i, len(dataset.queries), "encoding queries")
         picture, box = read(entry.image), WHOLE
         if query == "box" and entry.box is not None:
             box = corners(entry.box, picture.width, picture.height, entry.image)
@@ -151,6 +154,7 @@ def run_benchmark(
     engine: Index,
     settings: EvalSettings,
     steps: Sequence[Step[str]] = (),
+    on_progress: OnProgress = unheard,
 ) -> dict[str, Any]:
     """Search every query and return the results file's content: see the head of this file.
 
@@ -178,13 +182,16 @@ def run_benchmark(
         "bbox_format": "xywh_px",
         "results": {},
     }
-    for entry, query, view in zip(dataset.queries, asked, views, strict=True):
+    doing = f"ranking for queries at level {settings.level}"
+    for i, (entry, query, view) in enumerate(zip(dataset.queries, asked, views, strict=True)):
+        on_progress(i, len(asked), doing)
         ranked = rank(query, view, steps, n)
         for each in ranked[: settings.refine]:
             if each.finer is None:
                 name = gallery.store.settings.encoder.name
                 raise DatasetError(f"{each.picture}: the encoder {name} has no numbers for its boxes")
         results["results"][entry.id] = _listed(ranked)[: settings.top or None]
+    on_progress(len(asked), len(asked), doing)
     return results
 
 

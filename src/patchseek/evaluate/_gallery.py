@@ -11,8 +11,9 @@ from pathlib import Path
 
 import numpy as np
 
+from .._progress import OnProgress, unheard
 from ..datasets import Dataset, Shard, open_shards
-from ..encode import OnProgress, add_files, add_stream
+from ..encode import add_files, add_stream
 from ..encoders import Encoder
 from ..errors import DatasetError, PatchseekError, StoreError, StoreMismatch
 from ..points import PointsIdentity
@@ -49,7 +50,7 @@ def encode_gallery(
     encoder: Encoder,
     pyramid: Pyramid,
     cache: Path,
-    on_progress: OnProgress | None = None,
+    on_progress: OnProgress = unheard,
     distractors: Sequence[Path] = (),
     keep: Container[str] | None = None,
     points: PointsIdentity | None = None,
@@ -169,7 +170,7 @@ def _open(path: Path, settings: Settings) -> Store:
 
 
 def _add_shard(
-    store: Store, shard: Shard, keep: Container[str] | None, encoder: Encoder, on_progress: OnProgress | None
+    store: Store, shard: Shard, keep: Container[str] | None, encoder: Encoder, on_progress: OnProgress
 ) -> list[int]:
     """The ids of the wanted pictures of a tar, in its order; each is encoded unless it is known with the same bytes."""
     names: list[str] = []

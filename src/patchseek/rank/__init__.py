@@ -7,7 +7,7 @@ new ones: another score, a finer box, evidence of another kind. No step knows wh
 from collections.abc import Sequence
 from dataclasses import replace
 
-from ..encode import OnProgress
+from .._progress import OnProgress, unheard
 from ..encoders import Encoder
 from ..rerank import OnStep, Recipe, go_on
 from ..search import Query
@@ -37,13 +37,13 @@ def closer_looks(
     depth: int = 0,
     copies: int = 1,
     on_step: OnStep = go_on,
-    on_progress: OnProgress | None = None,
+    on_progress: OnProgress = unheard,
 ) -> list[SecondLook | Refinement]:
     """The steps of a search, in order, of `eval` as well: one for each number that is not 0.
 
     depth: pictures whose points are looked at, for so many copies each; n_refined: those that are opened.
     """
-    steps: list[SecondLook | Refinement] = [SecondLook(depth, on_step, copies)] if depth else []
+    steps: list[SecondLook | Refinement] = [SecondLook(depth, on_step, copies, on_progress)] if depth else []
     if n_refined:
         steps.append(Refinement(n_refined, encoder, recipe or Recipe(), on_step, on_progress))
     return steps

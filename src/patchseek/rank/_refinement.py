@@ -5,7 +5,8 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from ..encode import OnProgress, map_ahead
+from .._progress import OnProgress, unheard
+from ..encode import map_ahead
 from ..encoders import Encoder
 from ..images import Picture
 from ..lays import UPRIGHT
@@ -22,6 +23,7 @@ _BEFORE = 0.18
 _LEAST_TURN = 7.0
 # degrees from which a map that turns is followed; less is seldom told from nothing
 _USUAL = Recipe()
+_REFINING = "refining boxes"
 
 
 @dataclass(frozen=True)
@@ -32,8 +34,8 @@ class Refinement:
     encoder: Encoder
     recipe: Recipe = _USUAL
     on_step: OnStep = go_on
-    on_progress: OnProgress | None = None
-    # is told of pictures looked at
+    on_progress: OnProgress = unheard
+    # is told of pictures
 
     def look(self, query: Query, view: View[T], candidates: Sequence[Candidate[T]]) -> list[Candidate[T]]:
         """See Step. Whose file has gone, holds another picture than was indexed or looks like nothing that is a number
@@ -56,10 +58,10 @@ class Refinement:
         known = any(each.map is not None for each in candidates)  # else the order says too little of who is likely
         refiner = Refiner(query, self.encoder, self.recipe, self.on_step)
         found: list[FoundBox | None] = []
+        self.on_progress(0, len(candidates), _REFINING)
         for finer in refiner.refine(pictures, starts, scores if known else None):
             found.append(finer)
-            if self.on_progress:
-                self.on_progress(len(found), len(candidates))
+            self.on_progress(len(found), len(candidates), _REFINING)
         return found
 
 

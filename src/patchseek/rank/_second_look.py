@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from .._progress import OnProgress, unheard
 from ..points import WORTH, Agreement, CodedPoints, PicturePoints, borne_out, gains, identify, on_axes
 from ..rerank import OnStep, go_on
 from ..search import CropPoints, PartnerPoints, Query
@@ -32,6 +33,8 @@ class SecondLook:
     on_step: OnStep = go_on
     copies: int = 1
     # of the query that are looked for in a picture
+    on_progress: OnProgress = unheard
+    # is told when it begins
 
     def look(self, query: Query, view: View[T], candidates: Sequence[Candidate[T]]) -> Sequence[Candidate[T]]:
         """See Step. Nothing changes for a query without points, such as words, and where none are kept."""
@@ -40,6 +43,7 @@ class SecondLook:
         if not query.points or own is None or not own.can_be_compared(identify()) or not candidates:
             return candidates
         self.on_step()
+        self.on_progress(0, 0, f"comparing points of {len(candidates)} pictures")
         positions = np.array([candidate.position for candidate in candidates], np.int64)
         kept = Kept(
             [CodedPoints(codes) for codes in snapshot.points(positions)],

@@ -12,7 +12,8 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any
 
-from ..encode import AddReport, OnProgress
+from .._progress import OnProgress
+from ..encode import AddReport
 from ..errors import PatchseekError
 from ._queue import Busy
 from ._responses import told
@@ -22,7 +23,7 @@ KEPT = 100
 MOST_WAITING = 20
 
 Work = Callable[[OnProgress], AddReport | None]
-"""What a job does; it reports (done, total) and may find itself cancelled while it does."""
+"""What a job does; it tells how far it is and may find itself cancelled while it does."""
 
 
 class _Cancelled(Exception):
@@ -40,9 +41,12 @@ class Job:
     # for people
     state: str = "waiting"
     # waiting, running, done, failed or cancelled
+    doing: str = ""
+    # what is being done, and of that
     done: int = 0
     total: int = 0
-    # files
+    # 0 where nobody knows
+    doing_since: float = field(default_factory=time.monotonic)
     error: str | None = None
     report: AddReport | None = None
     cancelled: threading.Event = field(default_factory=threading.Event)
@@ -63,9 +67,11 @@ class Job:
             "kind": self.kind,
             "title": self.title,
             "state": self.state,
+            "doing": self.doing,
             "done": self.done,
             "total": self.total,
             "seconds": round((self.ended or time.monotonic()) - self.began, 2),
+            "doing_seconds": round((self.ended or time.monotonic()) - self.doing_since, 2),
             "error": self.error,
             "report": None if report is None else {name: getattr(report, name) for name in counts},
             "failures": []
@@ -106,7 +112,9 @@ class Jobs:
             return list(reversed(self._jobs.values()))
 
     def _run(self, job: Job, work: Work) -> None:
-        def on_progress(done: int, total: int) -> None:
+        def on_progress(done: int, total: int, doing: str) -> None:
+            if doing != job.doing:
+                job.doing, job.doing_since = doing, time.monotonic()
             job.done, job.total = done, total
             if job.cancelled.is_set():
                 raise _Cancelled

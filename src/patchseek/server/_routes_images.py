@@ -9,7 +9,8 @@ from typing import Annotated, Any
 from fastapi import APIRouter, File, HTTPException, Path, Query, Request, Response, UploadFile
 
 from .._addresses import is_url
-from ..encode import AddReport, OnProgress
+from .._progress import OnProgress
+from ..encode import AddReport
 from ..originals import has_changed
 from ..patterns import plain
 from ..records import collection_record
@@ -89,12 +90,12 @@ def image_routes(services: Services) -> APIRouter:
         image = await services.catalogue.run(services.image, image_id)
 
         def work(on_progress: OnProgress) -> AddReport:
-            on_progress(0, 1)
+            on_progress(0, 1, "removing")
             with Writer(collection.store) as writer:
                 # the file of an upload goes too, and may be sent again
                 removed = (writer.remove if is_upload(collection.store, image) else writer.take_out)([image_id])
             drop_upload(collection.store, image)
-            on_progress(1, 1)
+            on_progress(1, 1, "removing")
             return AddReport(removed=removed)
 
         return services.jobs.start("remove", told(image.path), work).record()

@@ -7,7 +7,8 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, HTTPException, Path
 
-from ..encode import AddReport, OnProgress
+from .._progress import OnProgress
+from ..encode import AddReport
 from ._jobs import Job
 from ._responses import PROBLEMS, Events, told
 from ._services import Services
@@ -70,7 +71,7 @@ async def _events(job: Job) -> AsyncIterator[str]:
     """An event for every change that is seen, and a comment now and then, so that no proxy thinks the line dead."""
     last, quiet = None, 0
     while not job.is_over:
-        seen = (job.state, job.done, job.total)
+        seen = (job.state, job.doing, job.done, job.total)
         if seen != last:
             last, quiet = seen, 0
             yield f"event: progress\ndata: {json.dumps(job.record())}\n\n"

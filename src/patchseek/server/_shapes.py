@@ -148,9 +148,11 @@ class JobShape(BaseModel):
     kind: str
     title: str
     state: str
+    doing: str = Field(description="what is being done now")
     done: int
-    total: int
+    total: int = Field(description="0 where nobody knows")
     seconds: float
+    doing_seconds: float
     error: str | None
     report: dict[str, int] | None
     failures: list[FailureShape]

@@ -15,21 +15,19 @@ import shutil
 import sqlite3
 import tarfile
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from io import BytesIO
 from pathlib import Path
 from typing import IO
 
+from .._progress import OnProgress, unheard
 from ..errors import DiskFull, StoreDamaged, StoreError
 from ._catalogue import Catalogue
 from ._files import Part, hash_file, sync_folder
 from ._lock import hold_shards
 from ._records import split_page
 from ._store import Store
-
-OnShard = Callable[[int, int], None]
-"""Called with (files of shards done, files in all) after each."""
 
 _SUMS, _CATALOGUE = "SHA256SUMS", "catalogue.sqlite"
 _SHARD = re.compile(r"shards/[0-9]+-[0-9a-f]+\.npy")
@@ -39,7 +37,7 @@ _SAMPLE = 20  # pictures looked for to know a folder again
 _BLOCK = 1 << 20
 
 
-def back_up(store: Store, file: Path, on_shard: OnShard | None = None) -> int:
+def back_up(store: Store, file: Path, on_progress: OnProgress = unheard) -> int:
     """Write the collection as it is at this moment to a new tar file; returns the bytes of it.
 
     The file appears under its name when it is whole and on the disk, or never. Raises StoreError where the name is
@@ -62,8 +60,7 @@ def back_up(store: Store, file: Path, on_shard: OnShard | None = None) -> int:
                 _add(tar, _CATALOGUE, catalogue.path, hashes[_CATALOGUE])
                 for i, (name, part) in enumerate(parts.items()):
                     _add(tar, name, store.folder / part.file, part.sha256)
-                    if on_shard is not None:
-                        on_shard(i + 1, len(parts))
+                    on_progress(i + 1, len(parts), "writing shards")
             f.flush()
             os.fsync(f.fileno())
         partial.replace(file)
@@ -71,7 +68,7 @@ def back_up(store: Store, file: Path, on_shard: OnShard | None = None) -> int:
     return file.stat().st_size
 
 
-def restore(file: Path, target: Path, pictures: Path | None = None, on_shard: OnShard | None = None) -> Store:
+def restore(file: Path, target: Path, pictures: Path | None = None, on_progress: OnProgress = unheard) -> Store:
     """Unpack a backup into a new folder, with every byte checked, and open it.
 
     A picture folder that was written down relative to the collection (one that it lies in) is still that where its
@@ -89,7 +86,7 @@ def restore(file: Path, target: Path, pictures: Path | None = None, on_shard: On
         (folder / "shards").mkdir(parents=True)
         try:
             with tarfile.open(file, "r:") as tar:
-                hashes = _unpack(tar, file, folder, on_shard)
+                hashes = _unpack(tar, file, folder, on_progress)
         except tarfile.TarError as error:
             raise StoreDamaged(f"{file}: cannot be read as a tar file ({error})") from error
         if _CATALOGUE not in hashes:
@@ -172,7 +169,7 @@ def _add(tar: tarfile.TarFile, name: str, path: Path, sha256: str) -> None:
         raise StoreDamaged(f"{path}: its bytes have changed (SHA-256 differs); run: patchseek verify --repair")
 
 
-def _unpack(tar: tarfile.TarFile, file: Path, folder: Path, on_shard: OnShard | None) -> dict[str, str]:
+def _unpack(tar: tarfile.TarFile, file: Path, folder: Path, on_progress: OnProgress) -> dict[str, str]:
     """Write the members into the folder and return their SHA-256 by name, which are those the tar itself gives.
 
     Only names that a backup has are written, so that nothing can land outside the folder.
@@ -190,8 +187,7 @@ def _unpack(tar: tarfile.TarFile, file: Path, folder: Path, on_shard: OnShard | 
     for i, member in enumerate(members[1:]):
         if _extract(tar, member, folder / member.name) != expected[member.name]:
             raise StoreDamaged(f"{file}: the bytes of {member.name} have changed (SHA-256 differs)")
-        if on_shard is not None and i:  # the first is the catalogue
-            on_shard(i, len(members) - 2)
+        on_progress(i, len(members) - 2, "reading shards")  # the first is the catalogue
     return expected
 
 

@@ -5,6 +5,7 @@ from collections.abc import Iterable
 
 import numpy as np
 
+from .._progress import OnProgress
 from ._features import map_features
 from ._points import Codes, PointsPart
 from ._records import ANEW
@@ -26,10 +27,16 @@ def points_of(store: Store, shard: Shard, slots: Iterable[int]) -> list[Codes | 
     return [part[slot] for slot in slots]
 
 
-def repair(store: Store) -> int:
+def repair(store: Store, on_progress: OnProgress) -> int:
     """What of a collection is not as it was committed goes; returns how many pictures must be indexed again."""
+    on_progress(0, 0, "checking points")
     _drop_damaged_points(store)
-    return sum(_keep_sound(store, shard) for shard in store.list_shards())
+    shards, n_lost = store.list_shards(), 0
+    for i, shard in enumerate(shards):
+        on_progress(i, len(shards), "mending shards")
+        n_lost += _keep_sound(store, shard)
+    on_progress(len(shards), len(shards), "mending shards")
+    return n_lost
 
 
 def _drop_damaged_points(store: Store) -> None:
@@ -59,8 +66,11 @@ def _keep_sound(store: Store, shard: Shard) -> int:
         return replace_shard(db, shard.id, new, slots.tolist())
 
 
-def compact(store: Store, long_ago: float) -> None:
-    """Write live pictures, and those set aside after long_ago (seconds since 1970), into full shards; drop the rest."""
+def compact(store: Store, long_ago: float, on_progress: OnProgress) -> None:
+    """Write live pictures, and those set aside after long_ago (seconds since 1970), into full shards; drop the rest.
+
+    on_progress hears of pictures.
+    """
     snapshot, old = store.snapshot(), [shard.id for shard in store.list_shards()]
     with store.catalogue.writing() as db:
         db.execute("DELETE FROM aside WHERE since <= ?", (long_ago,))
@@ -69,9 +79,11 @@ def compact(store: Store, long_ago: float) -> None:
     positions = np.flatnonzero(snapshot.live | np.isin(snapshot.ids, aside))
     shards: list[Shard] = []
     for low in range(0, len(positions), _IMAGES):
+        on_progress(low, len(positions), "copying pictures into new shards")
         chosen = positions[low : low + _IMAGES]
         features, points = snapshot.features(chosen).astype(np.float16), snapshot.kept_points(chosen)
         shards.append(write_shard(store.folder, number + len(shards), features, points, store.settings.point_bytes))
+    on_progress(len(positions), len(positions), "copying pictures into new shards")
     with store.catalogue.writing() as db:
         db.execute("DELETE FROM image WHERE removed AND id NOT IN (SELECT image FROM aside)")
         for shard in shards:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from .._progress import OnProgress, unheard
 from ..encoders import flaw
 from ..errors import StoreDamaged
 from ._catalogue import has_table, setting_of
@@ -18,10 +19,12 @@ from ._shards import Shard, look_at_points, read_shards
 if TYPE_CHECKING:
     from ._store import Store
 
+_CHECKING = "checking shards"
 
-def find_problems(store: "Store") -> list[str]:
+
+def find_problems(store: "Store", on_progress: OnProgress = unheard) -> list[str]:
     """What is wrong, a line each: shards against their hashes, slots against counts, SQLite against itself, and
-    pictures whose features are no numbers, which earlier versions let in.
+    pictures whose features are no numbers, which earlier versions let in. on_progress hears of each shard.
     """
     query = "SELECT shard, count(*), max(slot) + 1 FROM image GROUP BY shard"
     with store.catalogue.reading() as db:
@@ -32,10 +35,12 @@ def find_problems(store: "Store") -> list[str]:
         n, end = counts.get(shard.id, (0, 0))
         if not shard.n_images == n == end:
             found.append(f"shard {shard.id}: {shard.n_images} slots, {n} pictures up to slot {end}")
-    for shard in shards:
+    for i, shard in enumerate(shards):
+        on_progress(i, len(shards), _CHECKING)
         problem = features_problem(store.folder, shard, settings)
         found += [problem] if problem else _flaws(store, shard)
         found += filter(None, [points_problem(store.folder, shard, settings)])
+    on_progress(len(shards), len(shards), _CHECKING)
     return found
 
 

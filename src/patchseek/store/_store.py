@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 
+from .._progress import OnProgress, unheard
 from ..errors import StoreDamaged, StoreError, StoreMismatch
 from ._catalogue import Catalogue, has_table, later_columns, setting_of, tags_of
 from ._features import map_features
@@ -281,9 +282,9 @@ class Store:
         """Bytes on disk of catalogue and shards, indexes left out."""
         return self.catalogue.path.stat().st_size + sum(shard.n_bytes for shard in self.list_shards())
 
-    def problems(self) -> list[str]:
+    def problems(self, on_progress: OnProgress = unheard) -> list[str]:
         """What is wrong, a line each; see `find_problems`."""
-        return find_problems(self)
+        return find_problems(self, on_progress)
 
     def relate(self, root: Root) -> str:
         """How a root is written down: relative when the collection lies inside it, so that both can move together."""

@@ -9,6 +9,7 @@ from typing import IO
 
 import numpy as np
 
+from .._progress import OnProgress, unheard
 from ..errors import PatchseekError, QueryError, StoreError
 from ._catalogue import put_setting
 from ._features import Half
@@ -301,22 +302,22 @@ class Writer:
         if is_other:
             self._remove_orphans()
 
-    def repair(self) -> int:
+    def repair(self, on_progress: OnProgress = unheard) -> int:
         """Drop shards that are not what was committed, and pictures whose features are no numbers.
 
         Returns how many pictures must be indexed again. Points that are not what was committed are dropped alone.
         """
-        lost = repair(self.store)
+        lost = repair(self.store, on_progress)
         self._remove_orphans()
         return lost
 
-    def compact(self) -> int:
+    def compact(self, on_progress: OnProgress = unheard) -> int:
         """Write live pictures and those set aside lately into full shards, drop the rest; returns the bytes freed.
 
         Readers are not disturbed.
         """
         before = self.store.n_bytes()
-        compact(self.store, self._clock() - ASIDE_DAYS * 86400)
+        compact(self.store, self._clock() - ASIDE_DAYS * 86400, on_progress)
         self._remove_orphans()
         for stale in (self.store.path / "indexes").glob("*.faiss"):
             stale.unlink(missing_ok=True)

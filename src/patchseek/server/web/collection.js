@@ -97,8 +97,11 @@ function follow(job) {
   const heard = (record) => {
     if (isOver) return;
     row.dataset.state = record.state;
-    bar.max = record.total || 1;
-    bar.value = record.state === "done" ? bar.max : record.done;
+    if (record.state === "running" && !record.total) bar.removeAttribute("value"); // nobody knows how much there is
+    else {
+      bar.max = record.total || 1;
+      bar.value = record.state === "done" ? bar.max : record.done;
+    }
     words.textContent = sentence(record);
     isOver = ["done", "failed", "cancelled"].includes(record.state);
     if (!isOver) return;
@@ -112,7 +115,7 @@ function follow(job) {
   heard(job);
 }
 
-function sentence({ kind, state, done, total, seconds, error, report, failures }) {
+function sentence({ kind, state, doing, done, total, doing_seconds, error, report, failures }) {
   if (state === "waiting") return "waiting";
   if (state === "failed") return error;
   if (state === "cancelled") return "cancelled; what was finished is kept";
@@ -122,9 +125,9 @@ function sentence({ kind, state, done, total, seconds, error, report, failures }
     const parts = [[added, "added"], [changed, "changed"], [unchanged, "unchanged"], [removed, "removed"], [failures.length, "failed"]];
     return parts.filter(([k]) => k).map(([k, what]) => `${number(k)} ${what}`).join(", ") || "nothing to do";
   }
-  const rate = done / Math.max(seconds, 0.1);
-  const left = done > 3 ? `, ${count(Math.ceil((total - done) / rate), "second")} to go` : "";
-  return total ? `${number(done)} of ${number(total)}${left}` : "looking for pictures";
+  const rate = done / Math.max(doing_seconds, 0.1);
+  const left = done > 3 && done < total ? `, ${count(Math.ceil((total - done) / rate), "second")} to go` : "";
+  return total ? `${doing}: ${number(done)} of ${number(total)}${left}` : doing || "waiting";
 }
 
 // Send pictures, as many at a time as the server takes.
