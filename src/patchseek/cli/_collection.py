@@ -1,7 +1,6 @@
 """Which collection a command means."""
 
 import os
-from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -23,6 +22,8 @@ collection_option = click.option(
     "else the last one indexed.",
 )
 
+_LAST = "last-collection"
+
 weights_option = click.option(
     "--weights", type=click.Path(path_type=Path), help="The encoder's file, where it is not found by itself."
 )
@@ -43,12 +44,29 @@ def open_collection(path: Path | None, weights: Path | None = None) -> "Collecti
 
 def remember(path: Path) -> None:
     """Note the collection for a later command that names none; a home that cannot be written is no error."""
-    state = _state()
-    if state is None:
-        return
-    with suppress(OSError):
-        state.parent.mkdir(parents=True, exist_ok=True)
-        state.write_bytes(os.fsencode(path.resolve()) + b"\n")
+    note(_LAST, os.fsencode(path.resolve()) + b"\n")
+
+
+def note(name: str, content: bytes) -> bool:
+    """Keep something for later commands under a name; whether that could be done."""
+    folder = _state()
+    if folder is None:
+        return False
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_bytes(content)
+    except OSError:
+        return False
+    return True
+
+
+def noted(name: str) -> bytes | None:
+    """What was kept; None where nothing was, or where it cannot be had."""
+    folder = _state()
+    try:
+        return (folder / name).read_bytes() if folder else None
+    except OSError:
+        return None
 
 
 def _here() -> list[Path]:
@@ -69,14 +87,11 @@ def _is_file(path: Path) -> bool:
 
 def _last() -> Path | None:
     """The collection that was noted last."""
-    state = _state()
-    try:
-        return Path(os.fsdecode(state.read_bytes().strip())) if state else None
-    except OSError:
-        return None
+    content = noted(_LAST)
+    return None if content is None else Path(os.fsdecode(content.strip()))
 
 
 def _state() -> Path | None:
-    """Where it is noted; None where there is no home."""
+    """Where things are noted; None where there is no home."""
     folder = expanded(os.environ.get("XDG_STATE_HOME") or "~/.local/state")
-    return None if str(folder).startswith("~") else folder / "patchseek" / "last-collection"
+    return None if str(folder).startswith("~") else folder / "patchseek"

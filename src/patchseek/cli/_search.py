@@ -3,7 +3,9 @@
 import logging
 import os
 import sys
+import time
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -111,11 +113,11 @@ def search_command(
     numbers: list[list[float] | None] = [numbers_of(box) for box in boxes]
     numbers += [None] * (len(asked) - len(numbers))
     parquet: Path | None = said["parquet"]
-    draw = None
+    draw = hint = None
     if server:
         records = _search_there(server, asked, numbers, n_most, said)
     else:
-        records, draw = _search_here(asked, numbers, n_most, said)
+        records, draw, hint = _search_here(asked, numbers, n_most, said)
     from ._output import write_parquet, write_records
 
     write_records(*records, form)  # first: nothing that goes wrong below takes the answer away
@@ -127,6 +129,8 @@ def search_command(
         say("nothing found")
     else:
         _say_if_doubtful(results[0])
+    if hint:
+        hint()
     if problems:
         raise PatchseekError("; ".join(map(str, problems))) from problems[0]
     if not results:
@@ -135,32 +139,38 @@ def search_command(
 
 def _search_here(
     asked: list[Path | int], boxes: Sequence[list[float] | None], top: int | None, said: dict[str, Any]
-) -> tuple[Records, Callable[[], None] | None]:
-    """Search a collection on this machine; what is found, and what draws it where that was asked for."""
+) -> tuple[Records, Callable[[], None] | None, Callable[[], None]]:
+    """Search a collection on this machine; what is found, what draws it where that was asked for, and what gives a hint
+    at the end."""
     from ..records import collection_record, match_record
+    from ._hints import Stopwatch, hint_at_refine
     from ._progress import progress
 
     opened = _open(said)
     pictures = [_read_stdin() if each == STDIN else opened.read(each) for each in asked]
     options = {name: said[name] for name in _HOW}
     options |= {name: said[name] for name in CHOICE}
+    began = time.monotonic()
     with progress(stays=False) as on_progress:
+        watch = Stopwatch(on_progress)
         matches = opened.search(
             pictures,
             box=list(boxes),
             exclude=[_read_stdin() if each == STDIN else each for each in said["exclude"]],
             top=top,
             index=_index(opened.index, said),
-            on_progress=on_progress,
+            on_progress=watch,
             **options,
         )
+    seconds = time.monotonic() - began
     queries = _query_records(asked, pictures, boxes, said["text"])
     why = queries if said["why"] else ()
     results = [match_record(rank, match, why) for rank, match in enumerate(matches, 1)]
     records = queries, collection_record(opened), results
+    hint = partial(hint_at_refine, seconds, watch.refining, said["refine"])
     if not (said["save"] or said["preview"]):
-        return records, None
-    return records, lambda: _draw(pictures, boxes, matches, said["save"] or _temporary_picture(), said["why"])
+        return records, None, hint
+    return records, lambda: _draw(pictures, boxes, matches, said["save"] or _temporary_picture(), said["why"]), hint
 
 
 def _read_stdin() -> "Picture":
