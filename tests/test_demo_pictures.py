@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageDraw
 
-pytest.importorskip("skimage", reason="the demo needs scikit-image: pip install 'patchseek[demo]'")
+pytest.importorskip("skimage", reason="the demo needs scikit-image: pip install '.[demo]'")
 
 SCRIPT = Path(__file__).parent.parent / "demo" / "make_pictures.py"
 

@@ -148,7 +148,7 @@ def test_figures_refuse_what_does_not_fit_and_name_what_is_missing(tmp_path, mon
     with pytest.raises(PatchseekError, match="No such file"):
         metrics_by_level({"L0": {"mAP": 0.5}}, tmp_path / "absent" / "a.png")
     monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
-    with pytest.raises(MissingExtra, match=r"pip install 'patchseek\[plots\]'"):
+    with pytest.raises(MissingExtra, match=r"the extra 'plots' with: pip install 'matplotlib>=3"):
         metrics_by_level({"L0": {"mAP": 0.5}}, tmp_path / "a.png")
     assert not list(tmp_path.iterdir())
 

@@ -45,10 +45,12 @@ class DeviceFailed(EncoderError):
 
 
 class MissingExtra(PatchseekError):
-    """A feature whose library is not installed; the message holds the install line."""
+    """A feature whose library is not installed; the message holds the install line of all that the extra needs."""
 
     def __init__(self, library: str, extra: str) -> None:
-        super().__init__(f"{library} is not installed; install it with: pip install 'patchseek[{extra}]'")
+        from ._extras import install_line
+
+        super().__init__(f"{library} is not installed; get the extra {extra!r} with: {install_line(extra, library)}")
         self.library = library
         self.extra = extra
 

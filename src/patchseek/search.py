@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from ._extras import install_line
 from .boxes import WHOLE, to_pixels
 from .encoders import CellEncoder, Cells, Encoder, Features, TextEncoder, check_answer, flaw, flawed
 from .errors import QueryError
@@ -205,7 +206,7 @@ def encode_words(text: str, encoder: Encoder) -> Query:
     if not isinstance(encoder, TextEncoder):
         raise QueryError(
             f"the encoder {encoder.identity.name} knows no words; index with one that does, "
-            "such as openclip:ViT-B-16/openai (pip install 'patchseek[text]')"
+            f"such as openclip:ViT-B-16/openai ({install_line('text', 'open_clip_torch')})"
         )
     return Query(_checked(encoder.encode_text([text]), 1, encoder)[0])
 
