@@ -79,7 +79,7 @@ def test_sha256sum_finds_an_unpacked_backup_sound(store, tmp_path):
 
 
 def test_compacting_and_adding_meanwhile_do_not_disturb_the_copy(store, tmp_path):
-    def meddle(done, _):
+    def meddle(done, *_):
         if done == 1:  # the second shard is still to be copied
             with Writer(store) as writer:
                 writer.remove([1, 2])
@@ -96,7 +96,7 @@ def test_compacting_and_adding_meanwhile_do_not_disturb_the_copy(store, tmp_path
 
 
 def test_a_writer_may_commit_while_the_shards_are_copied_and_is_not_in_the_copy(store, tmp_path):
-    back_up(store, tmp_path / "a.tar", lambda done, _: commit(store, 4 + done))
+    back_up(store, tmp_path / "a.tar", lambda done, *_: commit(store, 4 + done))
     assert numbers(restore(tmp_path / "a.tar", tmp_path / "again")) == {1, 2, 3, 4}
     assert numbers(store) == {1, 2, 3, 4, 5, 6}
 
@@ -268,7 +268,7 @@ def test_a_new_place_is_refused_for_several_folders(store, tmp_path):
 def back_up_slowly(collection: Path, file: Path) -> None:
     """What the killed process runs: it says when a shard is copied and then waits to be killed."""
 
-    def on_shard(done: int, _: int) -> None:
+    def on_shard(done: int, *_) -> None:
         sys.stdout.write(f"{done}\n")
         sys.stdout.flush()
         signal.pause()

@@ -78,7 +78,8 @@ def log_lines(done):
     return json_lines(done.stderr)
 
 
-def test_every_line_on_stderr_is_json_where_that_is_asked_for_and_the_run_leaves_a_report(home):
+def test_every_line_on_stderr_is_json_where_that_is_asked_for_and_the_run_leaves_a_report(home, monkeypatch):
+    monkeypatch.delenv("PATCHSEEK_QUIET")
     (home / "run.json").write_text("of an older run")
     began = datetime.now(UTC)
     done = run(home, "--log-json", "index", "pictures", "-c", "logged", "--report", "run.json", code=3)

@@ -13,6 +13,7 @@ from PIL import Image
 
 from patchseek import encoders
 from patchseek import evaluate as ev
+from patchseek._progress import unheard
 from patchseek.cli import cli
 from patchseek.errors import PatchseekError
 from patchseek.evaluate import RunFolder
@@ -144,10 +145,10 @@ def test_a_run_that_broke_off_is_no_mixture(home, evaluate, monkeypatch):
     evaluate("set")
     plain = ev.run_benchmark
 
-    def break_off(data, gallery, features, engine, settings, refiners=()):
+    def break_off(data, gallery, features, engine, settings, refiners=(), on_progress=unheard):
         if settings.level == 1:
             raise PatchseekError("killed")
-        return plain(data, gallery, features, engine, settings, refiners)
+        return plain(data, gallery, features, engine, settings, refiners, on_progress)
 
     monkeypatch.setattr(ev, "run_benchmark", break_off)
     assert evaluate("set", "--overwrite", encoder="big", code=1) == "killed"
