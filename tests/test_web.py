@@ -636,6 +636,43 @@ def test_the_first_use_of_an_empty_collection(chromium, home, tmp_path):
         server.communicate()
 
 
+def test_a_folder_that_is_not_indexed_is_offered_and_indexed_with_a_click(chromium, home, tmp_path):
+    folder = tmp_path / "Pictures"
+    folder.mkdir()
+    for file in sorted((home / "pictures").iterdir())[:4]:
+        (folder / file.name).write_bytes(file.read_bytes())
+    command = [sys.executable, "-W", "error", "-m", "patchseek", "serve", str(folder), "--port", "0"]
+    environment = {**os.environ, "XDG_STATE_HOME": str(tmp_path / "state")}
+    server = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment)
+    try:
+        context = open_context(chromium)
+        page = context.new_page()
+        page.goto(server.stdout.readline().strip())
+        page.wait_for_selector("#offer .offer")
+        assert page.locator("#offer strong").inner_text() == f"4 pictures in {folder} are not indexed"
+        assert "about 1 MB" in page.locator("#offer").inner_text()
+        page.screenshot(path=SCREENS / "offer.png")
+        assert not (folder / ".patchseek").exists()
+        page.locator("#offer button").click()
+        page.wait_for_selector('#offer-jobs .job[data-state="done"]')
+        until(page, "document.querySelectorAll('#start-pictures .cell').length === 4")
+        assert page.locator("#offer .offer").count() == 0
+        assert (folder / ".patchseek" / "catalogue.sqlite").exists()
+        (folder / "new.jpg").write_bytes((home / "pictures" / "scene-09.jpg").read_bytes())
+        page.reload()
+        page.wait_for_selector("#offer .offer")
+        assert page.locator("#offer button").inner_text() == "Index 1 new picture"
+        context.close()
+        server.send_signal(signal.SIGINT)
+        assert server.wait() == 0
+        noted = tmp_path / "state" / "patchseek" / "last-collection"
+        assert noted.read_text().strip() == str(folder / ".patchseek")
+    finally:
+        server.kill()
+        errors = server.communicate()[1]
+    assert "Traceback" not in errors, errors
+
+
 # ---- colours, screen readers, tokens
 
 

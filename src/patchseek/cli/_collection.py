@@ -34,7 +34,7 @@ def open_collection(path: Path | None, weights: Path | None = None) -> "Collecti
     from ..collection import FOLDER, Collection
 
     if path is None:
-        path = next((p / FOLDER for p in _here() if _is_file(p / FOLDER / "catalogue.sqlite")), None)
+        path = next((p / FOLDER for p in _here() if is_collection(p / FOLDER)), None)
     if path is None and (path := _last()):
         say(f"collection: {path}")
     if path is None:
@@ -78,9 +78,10 @@ def _here() -> list[Path]:
     return [here, *here.parents]
 
 
-def _is_file(path: Path) -> bool:
+def is_collection(path: Path) -> bool:
+    """Whether a collection is there, as far as may be seen."""
     try:
-        return path.is_file()
+        return (path / "catalogue.sqlite").is_file()
     except OSError:  # in a folder that we may not look into
         return False
 

@@ -33,7 +33,7 @@ from ._load import (
 )
 from ._own import require_own
 from ._pipeline import encode_stream, map_ahead
-from ._place import Walked, find_pictures, find_place, visit
+from ._place import Walked, find_new, find_pictures, find_place, visit
 from ._plan import Missing, Plan
 from ._points import PointsReport, add_points
 from ._report import AddReport
@@ -87,6 +87,7 @@ __all__ = [
     "encode_tasks",
     "extractors_of",
     "features_of",
+    "find_new",
     "find_pictures",
     "in_turn",
     "is_file",

@@ -75,6 +75,26 @@ def visit(
     return Walked(place, found.below(place.under), frozenset(moved))
 
 
+def find_new(store: Store, folder: Path) -> tuple[int, int]:
+    """How many picture files there are in a folder, and of how many of them the collection knows nothing yet.
+
+    By their names alone; what is remembered to be left out counts in neither. Raises PatchseekError where no folder is.
+    """
+    folder = folder.resolve()
+    if not _is_folder_there(folder):
+        _raise_for_nothing(folder, Scan())
+    place = find_place(store, folder)
+    roots = [root for root in store.roots() if isinstance(root, Path) and _is_indexed_folder(root)]
+    left_out = _Rules(store, place, folder, None, roots).all
+    found = scan_without(folder, left_out, hidden=False, follow_symlinks=False).below(place.under)
+    inner = [root for root in roots if root != place.root and root.is_relative_to(folder)]
+    known: set[str] = set()
+    for root, prefix in [(_folder(place), ""), *((root, _prefix(root, _folder(place))) for root in inner)]:
+        paths = store.known(root).keys() | store.taken_out(root) | {failure.path for failure in store.failures(root)}
+        known |= {prefix + path for path in paths}
+    return len(found.files), len(found.files.keys() - known)
+
+
 def find_place(store: Store, folder: Path) -> Place:
     """The outermost indexed folder that a folder is part of; itself where there is none.
 

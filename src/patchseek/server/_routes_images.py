@@ -117,11 +117,11 @@ def image_routes(services: Services) -> APIRouter:
 def _describe(services: Services) -> dict[str, Any]:
     collection, settings = services.collection, services.settings
     record, failures = collection_record(collection), collection.store.failures()
-    path = collection.path.resolve()
+    path = services.place.resolve()
     local, known = settings.is_local, offered(collection)
     return record | {
         "name": told(path.parent.name if path.name.startswith(".") else path.name),
-        "path": told(record["path"]) if local else None,
+        "path": told(services.place) if local else None,
         "runs_on": collection.encoder.runs_on,
         "bytes": collection.store.n_bytes(),
         "n_failures": len(failures),

@@ -1,5 +1,8 @@
 """What the routes share: the collection, its queues, caches and jobs. Opened with the application, closed with it."""
 
+import threading
+from pathlib import Path
+
 from fastapi import HTTPException, UploadFile
 
 from ..collection import Collection
@@ -34,6 +37,7 @@ class Services:
         self.metrics = Metrics()
         encoder = batching(collection.encoder, self.metrics.batches.observe)
         self.collection = Collection(collection.store, encoder)
+        self._begin_at, self._beginning = settings.begin_at, threading.Lock()
         self.searches = WorkQueue("search", settings.n_searches, settings.n_waiting)
         self.decodes = WorkQueue("decode", 2, settings.n_waiting)
         self.pictures = WorkQueue("picture", 2, 512)
@@ -51,6 +55,18 @@ class Services:
         watch("kept_query_bytes", "Decoded query pictures in memory", lambda: self.queries.n_bytes)
         watch("kept_thumbnail_bytes", "Thumbnails in memory", lambda: self.thumbnails.n_bytes)
         watch("jobs", "Jobs waiting or running", lambda: sum(not job.is_over for job in self.jobs.all()))
+
+    @property
+    def place(self) -> Path:
+        """Where the collection is, or will be once something is added."""
+        return self._begin_at or self.collection.path
+
+    def begin(self) -> None:
+        """Make the collection where it is to be, unless that has been done. Raises StoreError."""
+        with self._beginning:
+            if self._begin_at is not None:
+                made = Collection.open(self._begin_at, encoder=self.collection.encoder, create=True)
+                self.collection.store, self._begin_at = made.store, None
 
     def image(self, image_id: int) -> Image:
         """A picture of the collection. Raises HTTPException 404."""
@@ -81,6 +97,7 @@ class Services:
         name = shown_name(file)
 
         def check_and_write() -> None:
+            self.begin()
             content = file.file.read()
             self.decoder.decode(content, name)
             write_upload(self.collection.path, name, content)
@@ -105,7 +122,7 @@ class Services:
     def discreet(self, text: str) -> str:
         """The text without where things are on this machine, unless whoever asks sits at it."""
         if not self.settings.is_local:
-            for path in (self.collection.path, self.collection.path.resolve(), *self.settings.allow_dirs):
+            for path in (self.place, self.place.resolve(), *self.settings.allow_dirs):
                 text = text.replace(str(path), path.name)
         return told(text)
 

@@ -37,6 +37,8 @@ class ServerSettings:
     # searches computed at once
     n_waiting: int = 64
     # searches that may wait beside them; one more is answered with 429
+    begin_at: Path | None = None
+    # where the collection is to be made once something is added; what is served until then is an empty one of nobody's
 
     def __post_init__(self) -> None:
         if not self.is_loopback and not self.token:

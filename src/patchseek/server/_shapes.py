@@ -119,6 +119,16 @@ class FolderShape(BaseModel):
     path: str | None = None
 
 
+class FolderLook(BaseModel):
+    """What is in a folder that may be indexed. bytes_new: what the new pictures would take in the collection."""
+
+    folder_id: int
+    name: str
+    n_pictures: int
+    n_new: int
+    bytes_new: int
+
+
 class CollectionShape(BaseModel):
     """What the collection is and what this server offers."""
 

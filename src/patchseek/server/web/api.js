@@ -59,6 +59,7 @@ export const reveal = (id) => ask(`${ROOT}api/images/${id}/reveal`, { method: "P
 export const removeImage = (id) => json(`${ROOT}api/images/${id}`, { method: "DELETE" });
 export const jobs = () => json(`${ROOT}api/jobs`);
 export const cancelJob = (id) => json(`${ROOT}api/jobs/${encodeURIComponent(id)}`, { method: "DELETE" });
+export const folder = (id) => json(`${ROOT}api/folders/${id}`);
 export const indexFolder = (id) => json(`${ROOT}api/folders/${id}/index`, { method: "POST" });
 export const sheet = async (body) => (await ask(`${ROOT}api/sheet`, { method: "POST", json: body })).blob();
 export const judgements = async (body) => (await ask(`${ROOT}api/judgements`, { method: "POST", json: body })).blob();

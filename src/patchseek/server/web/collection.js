@@ -3,6 +3,7 @@
 import * as api from "./api.js";
 import { choice, endless } from "./cards.js";
 import { $, count, el, number, problem, say } from "./dom.js";
+import { follow, isUnderWay, start } from "./jobs.js";
 
 const PAGE = 60;
 
@@ -28,7 +29,7 @@ export async function showCollection() {
         el("button", { type: "button", text: "Index", "aria-label": `Index the folder ${folder.name}`, on: { click: () => begin(() => api.indexFolder(folder.folder_id)) } }))),
   );
   await list(true);
-  for (const job of await api.jobs()) if (["waiting", "running"].includes(job.state)) follow(job); // of other tabs too
+  for (const job of await api.jobs()) if (isUnderWay(job)) follow(job, $("jobs"), showCollection); // of other tabs too
 }
 
 function showFailures({ n_failures, failures }) {
@@ -74,61 +75,7 @@ function remover(picture) {
 
 // ---- work in progress
 
-const watched = new Map();
-
-async function begin(request) {
-  try {
-    follow(await request());
-  } catch (error) {
-    problem(error);
-  }
-}
-
-function follow(job) {
-  if (watched.has(job.job_id)) return;
-  const bar = el("progress", { max: "1", value: "0", "aria-label": `Progress of ${job.title}` });
-  const words = el("span", { class: "muted small" });
-  const cancel = el("button", { type: "button", text: "Cancel", on: { click: () => api.cancelJob(job.job_id).catch(problem) } });
-  const close = el("button", { type: "button", class: "quiet icon", "aria-label": `Hide ${job.title}`, text: "×", hidden: true });
-  const row = el("div", { class: "job" }, el("div", { class: "job-words" }, el("strong", { text: job.title }), words), bar, cancel, close);
-  close.addEventListener("click", () => row.remove());
-  $("jobs").prepend(row);
-  let isOver = false;
-  const heard = (record) => {
-    if (isOver) return;
-    row.dataset.state = record.state;
-    if (record.state === "running" && !record.total) bar.removeAttribute("value"); // nobody knows how much there is
-    else {
-      bar.max = record.total || 1;
-      bar.value = record.state === "done" ? bar.max : record.done;
-    }
-    words.textContent = sentence(record);
-    isOver = ["done", "failed", "cancelled"].includes(record.state);
-    if (!isOver) return;
-    cancel.hidden = true;
-    close.hidden = false;
-    watched.delete(record.job_id);
-    say(`${record.title}: ${sentence(record)}`);
-    showCollection().catch(problem);
-  };
-  watched.set(job.job_id, api.watchJob(job.job_id, heard));
-  heard(job);
-}
-
-function sentence({ kind, state, doing, done, total, doing_seconds, error, report, failures }) {
-  if (state === "waiting") return "waiting";
-  if (state === "failed") return error;
-  if (state === "cancelled") return "cancelled; what was finished is kept";
-  if (state === "done") {
-    if (kind === "remove") return "removed, also of later indexing";
-    const { added, changed, unchanged, removed } = report;
-    const parts = [[added, "added"], [changed, "changed"], [unchanged, "unchanged"], [removed, "removed"], [failures.length, "failed"]];
-    return parts.filter(([k]) => k).map(([k, what]) => `${number(k)} ${what}`).join(", ") || "nothing to do";
-  }
-  const rate = done / Math.max(doing_seconds, 0.1);
-  const left = done > 3 && done < total ? `, ${count(Math.ceil((total - done) / rate), "second")} to go` : "";
-  return total ? `${doing}: ${number(done)} of ${number(total)}${left}` : doing || "waiting";
-}
+const begin = (request) => start(request, $("jobs"), showCollection);
 
 // Send pictures, as many at a time as the server takes.
 async function addFiles(files) {

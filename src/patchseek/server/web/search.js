@@ -5,6 +5,7 @@ import { Boxer } from "./boxer.js";
 import { choice, endless, resultCard } from "./cards.js";
 import { $, count, el, fine, number, problem, say } from "./dom.js";
 import { exportResults } from "./exports.js";
+import { showOffer } from "./offer.js";
 import { openViewer } from "./viewer.js";
 import { startWhere, where } from "./where.js";
 
@@ -283,9 +284,12 @@ export async function showStart() {
   if ($("start").hidden) return;
   const { total, images } = await api.images(0, 18);
   $("start-pictures").replaceChildren(...images.map((picture) => choice(picture, searchPicture)));
+  $("start-title").hidden = !total;
   $("start-words").textContent = total
     ? "Pictures of this collection. Choose one to find what else shows the same thing."
-    : "This collection has no pictures yet. Add some on the Collection page.";
+    : "";
+  const isOffered = await showOffer(showStart);
+  if (!total && !isOffered) $("start-words").textContent = "This collection has no pictures yet. Add some on the Collection page.";
 }
 
 function startAgain() {
