@@ -83,7 +83,7 @@ def test_several_pictures_are_asked_together_and_score_by_their_mean(collection,
     means = np.mean([snapshot.features(np.arange(12)) @ feature for feature in asked], axis=0).max(axis=1)
     expected = np.sort(means / np.linalg.norm(np.mean(asked, axis=0)))[::-1]
     assert [match.score for match in both] == pytest.approx(expected, abs=1e-3)
-    with pytest.raises(ps.QueryError, match="2 pictures need as many boxes, found 1"):
+    with pytest.raises(ps.QueryError, match="a box for each of 2 pictures is needed, found 1"):
         collection.search(files, box=[query[1]])
 
 
@@ -264,9 +264,9 @@ def test_the_command_line_takes_all_of_it(tmp_path):
     nothing = run(tmp_path, "search", "stranger.png", "--min-confidence", "1", "--csv", code=4)
     assert "nothing found" in nothing.stderr
     assert nothing.stdout.splitlines() == ["rank,image,image_id,score,confidence,x,y,w,h,bbox_format,width,height"]
-    assert "1 boxes" not in run(tmp_path, "search", "pictures/3.png", "--precision", "f32", "--top", "1").stderr
+    assert "1 box" not in run(tmp_path, "search", "pictures/3.png", "--precision", "f32", "--top", "1").stderr
     refused = run(tmp_path, "search", "pictures/3.png", "--box", "1,1,9,9", "--box", "1,1,9,9", code=2)
-    assert "2 boxes for 1 pictures" in refused.stderr
+    assert "2 boxes for 1 picture:" in refused.stderr
     assert "knows no words" in run(tmp_path, "search", "--text", "cup", code=1).stderr
 
 

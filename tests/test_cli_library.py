@@ -75,7 +75,7 @@ def test_an_empty_or_missing_folder_is_one_line_and_an_error(home):
 def test_what_is_gone_is_set_aside_and_comes_back(home):
     (home / "pictures" / "0.png").rename(home / "0.png")
     done = index(home, "pictures")
-    assert "set aside: 1 pictures, for 30 days in case their files come back\n" in done.stderr
+    assert "set aside: 1 picture, for 30 days in case their files come back\n" in done.stderr
     assert "0 added, 6 unchanged, 0 changed, 0 moved, 1 removed, 0 failed\n" in done.stderr
     assert (about(home)["images"], about(home)["set_aside"]) == (6, 1)
     (home / "0.png").rename(home / "pictures" / "0.png")

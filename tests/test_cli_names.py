@@ -48,7 +48,7 @@ def test_names_are_names_for_search_tag_and_remove(home):
     assert images(run(home, *search, "--under", "image[1].png")) == {"image[1].png"}
     assert images(run(home, *search, "--under", "image[2-3].png", "--under", "./K*", code=1)) == set()
     assert images(run(home, *search, "--under", "Ka\u0308se/")) == {"K\u00e4se/c.png"}
-    assert "put on 1 pictures" in run(home, "tag", "M\u00fcller", "image[1].png", "-c", "pictures").stdout
+    assert "put on 1 picture" in run(home, "tag", "M\u00fcller", "image[1].png", "-c", "pictures").stdout
     assert images(run(home, *search, "--tag", "Mu\u0308ller")) == {"image[1].png"}
     done = run(home, "tag", "x", "IMAGE1.png", "-c", "pictures", code=1)
     line = "patchseek: error: no picture of the collection matches 'IMAGE1.png'; did you mean 'image1.png'?"
@@ -105,7 +105,7 @@ def test_a_single_picture_is_indexed_into_the_collection_of_its_folder(home, tmp
         blot(len(name), 320, 240).save(tmp_path / name)
     assert "1 added" in run(home, "index", str(tmp_path / "a.png")).stderr
     assert "1 unchanged" in run(home, "index", str(tmp_path / "a.png")).stderr
-    assert "sound, 1 pictures" in run(home, "verify", "-c", str(tmp_path / ".patchseek")).stdout
+    assert "sound, 1 picture" in run(home, "verify", "-c", str(tmp_path / ".patchseek")).stdout
     (tmp_path / "notes.txt").touch()
     assert "not a folder" in run(home, "index", str(tmp_path / "notes.txt"), code=1).stderr.splitlines()[0]
     assert "-: not a folder" in run(home, "index", "-", code=1).stderr

@@ -409,7 +409,7 @@ def test_a_picture_that_looks_like_nothing_more_closely_keeps_its_box_and_hurts_
     assert matches[0].image.path == "1.png"
     plain = {m.image.path: m.box for m in answer(query, SearchOptions(refine=0), searched)}
     assert {m.image.path: m.box for m in matches}["4.png"] == plain["4.png"]
-    assert "the encoder tiny has no numbers for 1 pictures looked at more closely" in caplog.text
+    assert "the encoder tiny has no numbers for 1 picture looked at more closely" in caplog.text
     several = answer(query, SearchOptions(several=True), searched)
     assert {m.image.path: m.boxes for m in several}["4.png"] == ()
 
@@ -468,7 +468,7 @@ def test_a_backup_of_such_a_collection_is_restored_and_not_called_sound(collecti
     collection.back_up(tmp_path / "b.tar")
     done = CliRunner().invoke(cli, ["restore", str(tmp_path / "b.tar"), str(tmp_path / "again")])
     assert done.exit_code == 3
-    assert done.stdout == f"{tmp_path}/again: as it was, with 1 problems, 9 pictures of {folder}\n"
+    assert done.stdout == f"{tmp_path}/again: as it was, with 1 problem, 9 pictures of {folder}\n"
     assert done.stderr.endswith(f": patchseek verify --repair -c {tmp_path}/again\n")
     assert Collection.open(tmp_path / "again").verify() == collection.verify() != []
 
@@ -504,7 +504,7 @@ def test_no_engine_takes_them_in(engine, n_queries, value):
     snapshot = make_snapshot(removed=[3])
     snapshot.arrays[1][2, 4] = value
     queries = unit(np.random.default_rng(0), n_queries, 16)
-    with pytest.raises(EngineError, match=r"1 pictures or more .* `patchseek verify` names them"):
+    with pytest.raises(EngineError, match=r"of 1 picture at least .* `patchseek verify` names them"):
         open_index(engine, snapshot).search(queries, 3)
     removed = replace(snapshot, live=snapshot.live.copy())
     removed.live[len(snapshot.arrays[0]) + 2] = False
@@ -558,7 +558,7 @@ def test_indexing_goes_on_beside_them_and_says_so(tmp_path, make_folder, caplog)
     for i in range(20, 40):
         blot(i).save(folder / f"{i}.png")
     assert opened.add(folder).added == 20
-    assert "1 pictures or more have features that are no numbers: `patchseek verify` names them" in caplog.text
+    assert "features that are no numbers, of 1 picture at least: `patchseek verify` names them" in caplog.text
 
 
 # ---- scores

@@ -293,7 +293,7 @@ def test_info_and_verify_say_what_the_database_holds(server_collection, engine, 
     assert "0 of 13 pictures; the next search sends the other 13" in said(info_command, server_collection)
     told = said(verify_command, server_collection)
     assert f"{engine}: 13 of 13 pictures are gone there or differ\n" in told
-    assert "1 problems; run: patchseek verify --repair" in told and "sound" not in told
+    assert "1 problem; run: patchseek verify --repair" in told and "sound" not in told
     said(verify_command, server_collection, "--repair")
     assert "13 of 13 pictures\n" in said(info_command, server_collection)
     assert "sound" in said(verify_command, server_collection)

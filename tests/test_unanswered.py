@@ -181,7 +181,7 @@ def test_figures_results_and_report_count_the_queries_of_the_mean(mixed, tiny, t
 
 def test_a_set_whose_queries_all_count_says_nothing_of_it(tmp_path):
     data = open_dataset(make_set(tmp_path / "s", ["cup"], [["cup"], []]))
-    assert str(data) == "s: 1 queries of 1 objects, 2 gallery pictures, 1 of them distractors"
+    assert str(data) == "s: 1 query of 1 object, 2 gallery pictures, 1 of them distractors"
 
 
 def test_eval_and_score_say_it_on_stderr(mixed, tmp_path, monkeypatch):

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from ._progress import OnProgress, unheard
+from ._words import counted
 from .datasets import Dataset
 from .encoders import Features
 from .errors import EngineError, QueryError
@@ -171,7 +172,7 @@ def measure_engines(
     fewer than two pictures are live; an engine that the collection is too small to train is passed over.
     """
     if snapshot.n_live < 2:
-        raise QueryError(f"{snapshot.n_live} pictures are too few to measure what compression loses")
+        raise QueryError(f"{counted(snapshot.n_live, 'picture')}: too few to measure what compression loses")
     rng = np.random.default_rng(seed)
     own = rng.choice(np.flatnonzero(snapshot.live), n_queries)
     queries = snapshot.rows(own * snapshot.n_regions + rng.integers(0, snapshot.n_regions, n_queries))

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from PIL import Image as PillowImage
 
 from ._home import expanded
+from ._words import counted
 from .boxes import WHOLE, from_pixels
 from .errors import QueryError
 from .foreground import foreground
@@ -44,7 +45,7 @@ def paired(query: Asked | Sequence[Asked] | None, box: Any) -> list[tuple[Asked,
         return [(query, box)]  # type: ignore[list-item]
     boxes = [None] * len(query) if box is None else list(box)  # type: ignore[arg-type]
     if len(boxes) != len(query):  # type: ignore[arg-type]
-        raise QueryError(f"{len(query)} pictures need as many boxes, found {len(boxes)}")  # type: ignore[arg-type]
+        raise QueryError(f"a box for each of {counted(len(query), 'picture')} is needed, found {len(boxes)}")  # type: ignore[arg-type]
     return list(zip(query, boxes, strict=True))  # type: ignore[arg-type]
 
 

@@ -15,6 +15,7 @@ from math import ceil, log
 import numpy as np
 from numpy.typing import NDArray
 
+from ._words import counted
 from .boxes import Boxes
 from .errors import PatchseekError
 
@@ -100,7 +101,7 @@ class Pyramid:
     def __str__(self) -> str:
         levels = "+".join(f"{level + 1}x{level + 1}" for level in self.levels)
         fixed = "" if self.follows_shape else ", the same for every shape"
-        return f"{levels}, overlap {self.overlap:g}{fixed}: {self.n_regions} regions"
+        return f"{levels}, overlap {self.overlap:g}{fixed}: {counted(self.n_regions, 'region')}"
 
 
 @cache

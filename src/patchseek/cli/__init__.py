@@ -50,6 +50,7 @@ def cli(log_json: bool, quiet: bool) -> None:
     """Find an exact object in a collection of pictures and see where it is.
 
     \b
+    patchseek serve ~/Pictures
     patchseek index ~/Pictures
     patchseek search photo.jpg --box 420,310,160,200 --save found.png
     """
@@ -181,6 +182,21 @@ def index(
             opened.use_index(index_engine, Refit.WHERE_OUTGROWN, on_progress=on_progress)
     if done.failed or done.missing:
         sys.exit(EXIT_INCOMPLETE)
+
+
+@cli.command("help")
+@click.argument("names", nargs=-1, metavar="[COMMAND]...")
+@click.pass_context
+def help_command(context: click.Context, names: tuple[str, ...]) -> None:
+    """Say what patchseek does, or one of its commands: the same as COMMAND --help."""
+    assert context.parent is not None
+    at: click.Context = context.parent
+    for name in names:
+        inner = at.command.get_command(at, name) if isinstance(at.command, click.Group) else None
+        if inner is None:
+            raise click.UsageError(f"No such command {name!r}.", at)
+        at = click.Context(inner, parent=at, info_name=name)
+    click.echo(at.get_help())
 
 
 for command in (

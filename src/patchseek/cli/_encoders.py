@@ -4,6 +4,7 @@ from pathlib import Path
 
 import click
 
+from .._words import counted
 from ..errors import EncoderError
 
 
@@ -44,12 +45,17 @@ def fetch(name: str, folder: Path | None) -> None:
 @click.option("--folder", type=click.Path(path_type=Path), help="Which.  [default: the models folder]")
 def verify_weights(folder: Path | None) -> None:
     """Check downloaded weights against the hashes noted when they were fetched."""
+    from ..encoders._weights import fetched, models_folder
     from ..encoders._weights import verify as problems_of
     from ._output import print_line
 
+    folder = folder or models_folder()
+    if not fetched(folder):
+        print_line(f"{folder}: nothing has been fetched; `patchseek encoders fetch NAME` does")
+        return
     problems = problems_of(folder)
     for problem in problems:
         print_line(problem)
     if problems:
-        raise EncoderError(f"{len(problems)} problems with the weights; fetch them again")
-    print_line("all weights are as they were fetched")
+        raise EncoderError(f"{counted(len(problems), 'problem')} with the weights; fetch them again")
+    print_line(f"{folder}: all weights are as they were fetched ({', '.join(fetched(folder))})")

@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING
 
 import click
 
+from .._words import counted
 from ..errors import EngineError, PatchseekError, StoreError
 from ._collection import collection_option, open_collection
 from ._log import say
-from ._numbers import counted
 from ._report import points_text
 
 if TYPE_CHECKING:
@@ -106,13 +106,13 @@ def verify_command(collection: Path | None, repair: bool) -> None:
     if problems and repair:
         with progress() as on_progress:
             n = opened.repair(on_progress)
-        say(f"repaired: {n} pictures to be encoded again; run: patchseek index FOLDER" if n else "repaired")
+        say(f"repaired: {counted(n, 'picture')} to be encoded again; run: patchseek index FOLDER" if n else "repaired")
     elif problems:
-        raise StoreError(f"{opened.path}: {len(problems)} problems; run: patchseek verify --repair")
+        raise StoreError(f"{opened.path}: {counted(len(problems), 'problem')}; run: patchseek verify --repair")
     else:
         if holds := _held(opened):
             print_line(f"{opened.index}: {holds}")
-        print_line(f"{opened.path}: sound, {len(opened)} pictures")
+        print_line(f"{opened.path}: sound, {counted(len(opened), 'picture')}")
 
 
 @click.command("compact")
@@ -148,4 +148,4 @@ def tag_command(name: str | None, places: tuple[str, ...], remove: bool, collect
     if not places:
         raise click.UsageError("say which pictures: folders, files or patterns, '*' for all")
     n = opened.tag(name, *places, remove=remove)
-    print_line(f"{printable(name)}: {'taken off' if remove else 'put on'} {n} pictures")
+    print_line(f"{printable(name)}: {'taken off' if remove else 'put on'} {counted(n, 'picture')}")

@@ -18,11 +18,6 @@ class FiniteRange(click.FloatRange):
         return number
 
 
-def counted(n: float, one: str, many: str | None = None) -> str:
-    """A number and what there are so many of: 1 picture, 1,200 pictures. many: by default with an s."""
-    return f"{n:,} {one if n == 1 else many or one + 's'}"
-
-
 def positive(text: str) -> int | None:
     """The whole number of a text of plain digits, at most sys.maxsize; None for anything else, and for 0."""
     if not (text.isascii() and text.isdigit()):

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from .._words import counted
 from ._collection import collection_option, open_collection
 from ._log import say
 from ._targets import check_new
@@ -53,9 +54,11 @@ def restore_command(file: Path, folder: Path, pictures: Path | None) -> None:
     with progress() as on_progress:
         restored = Collection.restore(file, folder, pictures=pictures, on_progress=on_progress)
     problems = restored.store.problems()
-    state = f"as it was, with {len(problems)} problems" if problems else "sound"
+    state = f"as it was, with {counted(len(problems), 'problem')}" if problems else "sound"
     roots = ", ".join(map(str, restored.store.roots()))
-    print_line(f"{folder}: {state}, {len(restored)} pictures of {roots}" if roots else f"{folder}: {state}, empty")
+    print_line(
+        f"{folder}: {state}, {counted(len(restored), 'picture')} of {roots}" if roots else f"{folder}: {state}, empty"
+    )
     if problems:
         say(f"what they are, and how they are mended: patchseek verify --repair -c {shlex.quote(str(folder))}")
         sys.exit(EXIT_INCOMPLETE)

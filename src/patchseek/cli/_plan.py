@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from .._words import counted
 from ._numbers import FiniteRange
 
 if TYPE_CHECKING:
@@ -76,8 +77,8 @@ def _text(plan: "Plan") -> str:
     if not plan.points:
         points = beside = ""
     lines = [
-        f"{plan.n_images:,} pictures, {plan.n_rows:,} patches of {plan.model.dim} numbers, {plan.replicas} copies on "
-        f"{plan.machines} machines",
+        f"{counted(plan.n_images, 'picture')}, {counted(plan.n_rows, 'patch', 'patches')} of {plan.model.dim} numbers, "
+        f"{counted(plan.replicas, 'copy', 'copies')} on {counted(plan.machines, 'machine')}",
         f"encoder   {plan.encoder}: {plan.model.source}",
         f"keep      features {_bytes(plan.feature_bytes)}{points}, a copy",
         f"encode    CPU {_number(hours['cpu'])} h ({_number(rates['cpu'])} crops/s{beside})",

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from .._addresses import masked
+from .._words import counted
 from ..errors import PatchseekError
 from ._log import say
 
@@ -49,7 +50,7 @@ def say_report(collection: "Collection", report: "AddReport", *, prune: bool, wa
         confidence_seconds=round(report.confidence_seconds, 3),
     )
     n_bytes = collection.store.n_bytes()
-    text = f"collection: {collection.path} ({len(collection)} pictures, {n_bytes / 1e6:.1f} MB)"
+    text = f"collection: {collection.path} ({counted(len(collection), 'picture')}, {n_bytes / 1e6:.1f} MB)"
     say(text, path=str(collection.path), images=len(collection), bytes=n_bytes)
     if wants_points and (lacking := points_text(collection)):
         say(f"points: {lacking}")
@@ -72,7 +73,8 @@ def points_text(collection: "Collection") -> str | None:
     if collection.store.settings.points is None:
         return f"none are kept, by which more is found and boxes fit; get them with: {with_points}"
     n_without = sum(map(len, collection.store.without_points()))
-    return f"{n_without} pictures have none yet; get them with: {with_points}" if n_without else None
+    without = f"{counted(n_without, 'picture has', 'pictures have')} none yet; get them with: {with_points}"
+    return without if n_without else None
 
 
 def say_points(report: "PointsReport") -> None:
@@ -82,7 +84,7 @@ def say_points(report: "PointsReport") -> None:
     for path, reason in report.without.items():
         text = f"no points: {printable(masked(path))}: {reason}"
         say(text, level=logging.WARNING, image=masked(path), reason=reason)
-    text = f"points: of {report.added} pictures added, {len(report.without)} without"
+    text = f"points: of {counted(report.added, 'picture')} added, {len(report.without):,} without"
     say(text, points_added=report.added, without_points=len(report.without), seconds=round(report.seconds, 3))
 
 
@@ -98,7 +100,8 @@ def _say_gone(report: "AddReport", *, prune: bool) -> None:
         say(text, level=logging.WARNING, folder=masked(missing.folder), missing=missing.n, known=missing.n_known)
     if report.removed and not prune:
         say(
-            f"set aside: {report.removed} pictures, for 30 days in case their files come back", set_aside=report.removed
+            f"set aside: {counted(report.removed, 'picture')}, for 30 days in case their files come back",
+            set_aside=report.removed,
         )
 
 

@@ -6,6 +6,7 @@ from typing import Any
 
 import click
 
+from .._words import counted
 from ..errors import MissingExtra, QueryError
 from ._numbers import positive
 from ._targets import WrongUse, check_file
@@ -22,7 +23,8 @@ def check(asked: Sequence[Path | int], n_boxes: int, form: str | None, said: Map
     if not asked and said["text"] is None:
         raise WrongUse("give a QUERY picture, --image-id or --text")
     if n_boxes > 1 and n_boxes != len(asked):
-        raise WrongUse(f"{n_boxes} boxes for {len(asked)} pictures: give one --box for each, in order")
+        pictures = counted(len(asked), "picture")
+        raise WrongUse(f"{n_boxes} boxes for {pictures}: give one --box for each, in order")
     is_drawn = bool(said["save"] or said["preview"])
     if said["save"] and said["preview"]:
         raise WrongUse("--save names a file and --preview makes one up: give one of them")

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
+from .._words import counted
 from ..errors import DatasetError
 from ._boxes import Box, enclose
 
@@ -185,9 +186,10 @@ class Dataset:
     def describe(self, ranked: Mapping[str, int]) -> str:
         """What it is, with the gallery that was ranked: n_gallery pictures, n_distractors of them from wherever."""
         n_asked, n_counted = len(self.queries), len(self.counted)
+        n_objects = len({query.instance for query in self.counted})
         text = (
-            f"{self.name}: {n_counted} queries of {len({query.instance for query in self.counted})} objects, "
-            f"{ranked['n_gallery']} gallery pictures, {ranked['n_distractors']} of them distractors"
+            f"{self.name}: {counted(n_counted, 'query', 'queries')} of {counted(n_objects, 'object')}, "
+            f"{counted(ranked['n_gallery'], 'gallery picture')}, {ranked['n_distractors']:,} of them distractors"
         )
         if n_counted == n_asked:
             return text

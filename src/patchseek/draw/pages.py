@@ -10,6 +10,7 @@ from urllib.parse import quote
 import numpy as np
 from numpy.typing import ArrayLike
 
+from .._words import counted
 from ..boxes import iou
 from ..errors import PatchseekError
 from ..metrics import SLACK
@@ -32,7 +33,7 @@ p {{ margin: 0 0 .5rem; color: #4b5563 }}
 img {{ max-width: 100%; height: auto }}
 </style>
 <h1>{title}</h1>
-<p>{n} queries. A found box is green where it is right and amber where not; true boxes are thin and white.</p>
+<p>{n}. A found box is green where it is right and amber where not; true boxes are thin and white.</p>
 """
 SECTION = """<section>
 <h2>{query}</h2>
@@ -63,7 +64,7 @@ def write_page(folder: str | Path, title: str, entries: Iterable[Entry]) -> Path
     """
     folder = Path(folder)
     sections = [_section(folder, entry) for entry in entries]
-    page = HEAD.format(title=_text(title), n=len(sections)) + "".join(sections)
+    page = HEAD.format(title=_text(title), n=counted(len(sections), "query", "queries")) + "".join(sections)
     path = folder / "index.html"
     try:
         path.write_text(page, encoding="utf-8")

@@ -4,6 +4,7 @@ import logging
 import os
 from typing import Any
 
+from .._words import counted
 from ..errors import EncoderError, MissingExtra
 from ..patches import Patches
 
@@ -24,7 +25,7 @@ def quantize(model: Any, patches: Patches, batch: int) -> Any:
     logging.getLogger("nncf").setLevel(logging.ERROR)
     full = len(patches) // batch * batch
     if not full:
-        raise EncoderError(f"int8 needs at least {batch} pictures to calibrate on, found {len(patches)}")
+        raise EncoderError(f"int8 needs at least {counted(batch, 'picture')} to calibrate on, found {len(patches)}")
     parts = [patches[start : start + batch] for start in range(0, full, batch)]
     return nncf.quantize(
         model,

@@ -123,6 +123,11 @@ def fetch(name: str, folder: Path | None = None) -> Path:
     return target
 
 
+def fetched(folder: Path) -> list[str]:
+    """The files that `fetch` recorded in a folder."""
+    return sorted(_entries(folder / MANIFEST))
+
+
 def verify(folder: Path | None = None) -> list[str]:
     """What is wrong with the files that `fetch` recorded in a folder, a line each; none when all are as recorded."""
     folder = folder or models_folder()

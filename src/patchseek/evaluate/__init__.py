@@ -18,6 +18,7 @@ import numpy as np
 
 from .._progress import OnProgress, unheard
 from .._ties import in_order
+from .._words import counted
 from ..boxes import WHOLE, to_pixels
 from ..datasets import Dataset, corners
 from ..encoders import Encoder, Features
@@ -271,9 +272,8 @@ def score(results: Mapping[str, Any], dataset: Dataset, *, boxes: str = "best", 
     k = k or max(1, n_ranked)
     notes = [dataset.unlocated] if dataset.unlocated else []
     if n_ranked < k:
-        notes.append(
-            f"mAP@{k} and oracle@{k} are those of the {n_ranked} pictures ranked for a query: there are no {k}"
-        )
+        ranked_at_all = counted(n_ranked, "picture")
+        notes.append(f"mAP@{k} and oracle@{k} are those of the {ranked_at_all} ranked for a query: there are no {k}")
     return keep | {"boxes": boxes, "metrics": summary(ranked, k), "notes": notes}
 
 

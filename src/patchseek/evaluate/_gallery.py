@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from .._progress import OnProgress, unheard
+from .._words import counted
 from ..datasets import Dataset, Shard, open_shards
 from ..encode import add_files, add_stream
 from ..encoders import Encoder
@@ -76,10 +77,8 @@ def encode_gallery(
         store = _open(path, settings)
         report = add_files(store, folder, dict.fromkeys(relative), encoder, on_progress=on_progress)
         if report.failed:
-            first = report.failed[0]
-            raise DatasetError(
-                f"{dataset.name}: {len(report.failed)} pictures cannot be read, first {first.path}: {first.reason}"
-            )
+            first, n_failed = report.failed[0], counted(len(report.failed), "picture")
+            raise DatasetError(f"{dataset.name}: {n_failed} cannot be read, first {first.path}: {first.reason}")
         known = store.known(folder)
         asked = [known[name].id for name in dict.fromkeys(relative)]
         for shard in shards:

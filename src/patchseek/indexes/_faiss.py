@@ -20,6 +20,7 @@ from uuid import uuid4
 import numpy as np
 from numpy.typing import NDArray
 
+from .._words import counted
 from ..encoders import Features, flawed
 from ..errors import EngineError
 from ..store import Half, Snapshot
@@ -185,7 +186,9 @@ def judge_faiss(
     try:
         build(job, np.empty((0, dim), np.float16), ())
     except BuildError as error:
-        raise EngineError(f"FAISS cannot build {recipe.text!r} from {n_training} features: {error}") from error
+        raise EngineError(
+            f"FAISS cannot build {recipe.text!r} from {counted(n_training, 'feature')}: {error}"
+        ) from error
 
 
 def _is_l2(index: Any) -> bool:

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from .._words import counted
 from ..encoders import Features
 from ..errors import EngineError
 from ..store import Snapshot
@@ -61,7 +62,9 @@ class Rows:
                 self._send_pictures(places, tag)
             found = self._known(self._count("", wait=True))
         if found != self._n_rows:
-            raise EngineError(f"{self._collection} of Milvus holds {found} rows, {self._n_rows} expected; try again")
+            raise EngineError(
+                f"{self._collection} of Milvus holds {counted(found, 'row')}, {self._n_rows:,} expected; try again"
+            )
 
     def lack(self) -> str:
         """What is missing or differs, in words, by count and by a few features; empty where nothing does."""

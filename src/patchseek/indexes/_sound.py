@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from .._words import counted
 from ..encoders import flawed
 from ..errors import EngineError
 from ..store import Half, Snapshot
@@ -60,6 +61,6 @@ def without_flaws(blocks: Iterable[tuple[int, Half]], dim: int) -> Iterator[NDAr
 def _refuse(n: int) -> None:
     if n:
         raise EngineError(
-            f"{n} pictures or more have features that are no numbers: `patchseek verify` names them, and with --repair "
-            "takes them out, so that the next `patchseek index` encodes them anew"
+            f"features that are no numbers, of {counted(n, 'picture')} at least: `patchseek verify` names them, and "
+            "with --repair takes them out, so that the next `patchseek index` encodes them anew"
         )

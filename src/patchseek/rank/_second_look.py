@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .._progress import OnProgress, unheard
+from .._words import counted
 from ..points import WORTH, Agreement, CodedPoints, PicturePoints, borne_out, gains, identify, on_axes
 from ..rerank import OnStep, go_on
 from ..search import CropPoints, PartnerPoints, Query
@@ -43,7 +44,7 @@ class SecondLook:
         if not query.points or own is None or not own.can_be_compared(identify()) or not candidates:
             return candidates
         self.on_step()
-        self.on_progress(0, 0, f"comparing points of {len(candidates)} pictures")
+        self.on_progress(0, 0, f"comparing points of {counted(len(candidates), 'picture')}")
         positions = np.array([candidate.position for candidate in candidates], np.int64)
         kept = Kept(
             [CodedPoints(codes) for codes in snapshot.points(positions)],

@@ -17,6 +17,7 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from .._words import counted
 from ..boxes import Boxes, clip, suppress
 from ..encode import map_ahead
 from ..encoders import CellEncoder, Cells, Encoder, Features, check_answer, flawed
@@ -175,7 +176,9 @@ class Refiner:
         n_lost = int(np.isneginf(best.scores).sum())
         if n_lost:
             name = self.encoder.identity.name
-            _log.warning("the encoder %s has no numbers for %d pictures looked at more closely", name, n_lost)
+            _log.warning(
+                "the encoder %s has no numbers for %s looked at more closely", name, counted(n_lost, "picture")
+            )
         return [found if np.isfinite(found.score) else None for found in self._finish(pictures, best)]
 
     def _doubtful(self, best: Best, before: NDArray[np.float64] | None) -> NDArray[np.intp]:

@@ -5,6 +5,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, File, Form, HTTPException, Path, Request, Response, UploadFile
 from pydantic import StringConstraints
 
+from .._words import counted
 from ..errors import BoxError
 from ..images import Picture
 from ._answers import QueryPicture, SearchRequest, answer
@@ -168,7 +169,7 @@ def _parse_box(text: str) -> Box | None:
 def _with_boxes(queries: list[QueryPicture], boxes: list[Box | None]) -> tuple[QueryPicture, ...]:
     """The pictures with their boxes. Raises HTTPException 422 when the numbers differ."""
     if boxes and len(boxes) != len(queries):
-        raise HTTPException(422, f"{len(queries)} pictures need as many boxes, found {len(boxes)}")
+        raise HTTPException(422, f"a box for each of {counted(len(queries), 'picture')} is needed, found {len(boxes)}")
     return tuple(
         QueryPicture(query.name, query.picture, box)
         for query, box in zip(queries, boxes or [None] * len(queries), strict=True)

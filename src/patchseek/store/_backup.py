@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import IO
 
 from .._progress import OnProgress, unheard
+from .._words import counted
 from ..errors import DiskFull, StoreDamaged, StoreError
 from ._catalogue import Catalogue
 from ._files import Part, hash_file, sync_folder
@@ -183,7 +184,9 @@ def _unpack(tar: tarfile.TarFile, file: Path, folder: Path, on_progress: OnProgr
     _require_space(folder.parent, sum(member.size for member in members))
     expected = _read_sums(tar, members[0], file)
     if expected.keys() != {member.name for member in members[1:]}:
-        raise StoreDamaged(f"{file}: {len(members) - 1} files, {len(expected)} expected; the backup is not whole")
+        raise StoreDamaged(
+            f"{file}: {counted(len(members) - 1, 'file')}, {len(expected):,} expected; the backup is not whole"
+        )
     for i, member in enumerate(members[1:]):
         if _extract(tar, member, folder / member.name) != expected[member.name]:
             raise StoreDamaged(f"{file}: the bytes of {member.name} have changed (SHA-256 differs)")

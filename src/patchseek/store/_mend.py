@@ -6,6 +6,7 @@ from collections.abc import Iterable
 import numpy as np
 
 from .._progress import OnProgress
+from .._words import counted
 from ._features import map_features
 from ._points import Codes, PointsPart
 from ._records import ANEW
@@ -46,8 +47,8 @@ def _drop_damaged_points(store: Store) -> None:
     with store.catalogue.writing() as db:
         for shard in damaged:
             drop_points(db, shard.id)
-    n = sum(shard.n_images for shard in damaged)
-    _log.warning("%s: the points of %d pictures were damaged and are dropped; %s", store.path, n, ANEW)
+    n = counted(sum(shard.n_images for shard in damaged), "picture")
+    _log.warning("%s: the points of %s were damaged and are dropped; %s", store.path, n, ANEW)
 
 
 def _keep_sound(store: Store, shard: Shard) -> int:

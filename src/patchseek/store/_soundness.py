@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .._progress import OnProgress, unheard
+from .._words import counted
 from ..encoders import flaw
 from ..errors import StoreDamaged
 from ._catalogue import has_table, setting_of
@@ -34,7 +35,9 @@ def find_problems(store: "Store", on_progress: OnProgress = unheard) -> list[str
     for shard in shards:
         n, end = counts.get(shard.id, (0, 0))
         if not shard.n_images == n == end:
-            found.append(f"shard {shard.id}: {shard.n_images} slots, {n} pictures up to slot {end}")
+            found.append(
+                f"shard {shard.id}: {counted(shard.n_images, 'slot')}, {counted(n, 'picture')} up to slot {end}"
+            )
     for i, shard in enumerate(shards):
         on_progress(i, len(shards), _CHECKING)
         problem = features_problem(store.folder, shard, settings)

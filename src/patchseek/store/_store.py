@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 import numpy as np
 
 from .._progress import OnProgress, unheard
+from .._words import counted
 from ..errors import StoreDamaged, StoreError, StoreMismatch
 from ._catalogue import Catalogue, has_table, later_columns, setting_of, tags_of
 from ._features import map_features
@@ -135,9 +136,8 @@ class Store:
         allow_open_files(sum(len(shard.parts) for shard in shards))
         arrays = [map_features(self.folder, shard.regions, (shard.n_images, *shape)) for shard in shards]
         if len(columns) != sum(map(len, arrays)):
-            raise StoreDamaged(
-                f"{self.path}: {len(columns)} pictures, {sum(map(len, arrays))} slots; run: patchseek verify --repair"
-            )
+            found = f"{counted(len(columns), 'picture')}, {counted(sum(map(len, arrays)), 'slot')}"
+            raise StoreDamaged(f"{self.path}: {found}; run: patchseek verify --repair")
         hashes = tuple(shard.regions.sha256 for shard in shards)
         points, kept = Settings.from_json(settings or "").points, [(shard.points, shard.n_images) for shard in shards]
         stored = None if points is None else open_points(self.folder, kept, points)
