@@ -90,7 +90,8 @@ def main() -> None:
     say(f"drawn      {HERE / 'results.png'}   (green: the picture does hold the object)")
     command = Path(sys.executable).with_name("patchseek")
     say()
-    say("Now your own pictures:")
+    say("Now your own pictures, on a page or with a command:")
+    say(f"  {command} serve ~/Pictures")
     say(f"  {command} index ~/Pictures")
     say(f"  {command} search photo.jpg --box X,Y,W,H --save found.png")
 

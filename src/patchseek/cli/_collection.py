@@ -38,7 +38,8 @@ def open_collection(path: Path | None, weights: Path | None = None) -> "Collecti
     if path is None and (path := _last()):
         say(f"collection: {path}")
     if path is None:
-        raise StoreError("no collection here; name one with --collection, or make one with: patchseek index FOLDER")
+        made = "patchseek index FOLDER, or on a page with: patchseek serve FOLDER"
+        raise StoreError(f"no collection here; name one with --collection, or make one with: {made}")
     return Collection.open(path, weights=weights)
 
 

@@ -4,12 +4,18 @@ import * as api from "./api.js";
 import { $, count, el, number } from "./dom.js";
 import { follow, isUnderWay, start } from "./jobs.js";
 
+const FRESH_MS = 30000; // a folder is not looked through at every turn of the page: it may be large
+
+let looks = [];
+let looked = -Infinity;
+
 // Show it, or the work that is under way; `over` is called when such work has ended. Returns whether there is any.
 export async function showOffer(over) {
   const found = await api.collection();
   const jobs = (await api.jobs()).filter(isUnderWay);
   for (const job of jobs) follow(job, $("offer-jobs"), over);
-  const looks = jobs.length ? [] : await Promise.all(found.folders.map(look));
+  if (jobs.length) [looks, looked] = [[], -Infinity];
+  else if (performance.now() - looked > FRESH_MS) [looks, looked] = [await Promise.all(found.folders.map(look)), performance.now()];
   const offers = looks.filter(({ n_new }) => n_new).map((folder) => offer(folder, found, over));
   $("offer").replaceChildren(...offers);
   return jobs.length + offers.length > 0;
