@@ -135,6 +135,7 @@ def read_queries(
             asked.append(encode_query(picture, encoder, box, points=points, lays=lays))
         except QueryError as error:
             raise DatasetError(f"{dataset.name}: query {entry.id}: {error}") from error
+    on_progress(len(asked), len(asked), "encoding queries")
     return asked
 
 
