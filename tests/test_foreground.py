@@ -85,7 +85,7 @@ def test_a_thing_on_a_wide_page_is_boxed_as_without_the_page(tmp_path):
     scene.save(folder / "scene.png")
     for name in ("astronaut.png", "chelsea.png"):
         Image.open(DATA + name).convert("RGB").resize((640, 480)).save(folder / name)
-    collection = Collection.open(tmp_path / "collection")
+    collection = Collection.open(tmp_path / "collection", create=True)
     collection.add(folder)
     page = on("white", (400, 30, 300, 300), (800, 500))
     truth = [320 / 640, 200 / 480, 480 / 640, 360 / 480]

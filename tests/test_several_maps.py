@@ -25,7 +25,7 @@ def collection(tmp_path_factory):
     scene.save(folder / "pictures" / "scene.png")
     for name in ("astronaut.png", "chelsea.png"):
         Image.open(DATA + name).convert("RGB").save(folder / "pictures" / name)
-    collection = Collection.open(folder / "collection")
+    collection = Collection.open(folder / "collection", create=True)
     collection.add(folder / "pictures")
     return collection, folder
 
