@@ -34,6 +34,7 @@ _HERE_ALONE = (
     "device",
     "index",
     "save",
+    "open",
     "preview",
     "exclude",
     "expand",
@@ -88,6 +89,7 @@ Records = tuple[list[dict[str, Any]], dict[str, Any], list[dict[str, Any]]]
 @click.option("--save", type=_PATH, metavar="FILE", help="Also draw query and results into a picture.")
 @click.option("--why", is_flag=True, help="Say by which points: lines in the picture drawn, partners in JSON.")
 @click.option("--preview", is_flag=True, help="Like --save into a temporary file; prints its path and opens nothing.")
+@click.option("--open", is_flag=True, help="Show what --save draws, or else --preview, in the system's viewer.")
 @click.option(
     "--server", metavar="URL", help="Ask a `patchseek serve` there; its token: in the URL or PATCHSEEK_TOKEN."
 )
@@ -115,6 +117,7 @@ def search_command(
     if len(boxes) > 1 and len(boxes) != len(asked):
         raise click.UsageError(f"{len(boxes)} boxes for {len(asked)} pictures: give one --box for each, in order")
     said["depth"] = 0 if no_points else said["depth"]
+    said["preview"] = said["preview"] or (said["open"] and not said["save"])
     numbers: list[list[float] | None] = [_numbers(box) for box in boxes]
     numbers += [None] * (len(asked) - len(numbers))
     n_most = _top(top)
@@ -151,7 +154,7 @@ def _check_targets(parquet: Path | None, save: Path | None, *, is_drawn: bool, h
         check_file(parquet)
         require_parquet()
     if is_drawn and not has_pictures:
-        raise click.UsageError("words alone cannot be drawn: leave out --save and --preview")
+        raise click.UsageError("words alone cannot be drawn: leave out --save, --preview and --open")
     if save:
         from ..draw import SUFFIXES
 
@@ -185,7 +188,22 @@ def _search_here(
     records = queries, collection_record(opened), results
     if not (said["save"] or said["preview"]):
         return records, None
-    return records, lambda: _draw(pictures, boxes, matches, said["save"] or _temporary_picture(), said["why"])
+
+    def draw() -> None:
+        path = said["save"] or _temporary_picture()
+        _draw(pictures, boxes, matches, path, said["why"])
+        if said["open"]:
+            show(path)
+
+    return records, draw
+
+
+def show(path: Path) -> None:
+    """Show a picture in the system's viewer, or say that there is none."""
+    from .._desktop import open_there
+
+    if not open_there(path):
+        say("nothing here shows pictures: no screen, or no program that opens files; open the one drawn by hand")
 
 
 def _read_stdin() -> "Picture":
