@@ -86,7 +86,7 @@ $(VENV)/.demo: $(VENV)/bin/python pyproject.toml
 	touch $@
 
 $(VENV)/.dev: $(VENV)/bin/python pyproject.toml
-	$(PIP) install --quiet --editable '.[onnx,parquet,heic,plots,openclip,int8,demo,server,ray,milvus,postgres]' --group dev --group export --group web
+	$(PIP) install --quiet --editable '.[onnx,parquet,heic,plots,openclip,int8,demo,server,ray,milvus,postgres,mcp]' --group dev --group export --group web
 	tools/get_chromium.sh
 	touch $@
 

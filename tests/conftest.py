@@ -127,6 +127,19 @@ def make_folder(tmp_path: Path) -> Callable[..., Path]:
     return make
 
 
+@pytest.fixture
+def viewer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A file in which the program that the system opens things with writes what it was given; there is a screen."""
+    programs, given = tmp_path / "programs", tmp_path / "opened"
+    programs.mkdir()
+    for name in ("xdg-open", "open"):
+        (programs / name).write_text(f'#!/bin/sh\nprintf %s "$1" > "{given}.part"\nmv "{given}.part" "{given}"\n')
+        (programs / name).chmod(0o755)
+    monkeypatch.setenv("PATH", f"{programs}:{os.environ['PATH']}")
+    monkeypatch.setenv("DISPLAY", ":0")
+    return given
+
+
 @pytest.fixture(scope="session")
 def data_sets() -> Path:
     """The folder of annotated sets named by PATCHSEEK_DATA; without the variable the test is skipped and says so."""

@@ -12,9 +12,9 @@ import patchseek
 
 PIXELS = ["errors", "boxes", "regions", "images", "foreground", "patches", "lays", "encoders"]
 KEPT = ["points", "patterns", "store", "originals", "encode"]
-ANSWERS = ["indexes", "search", "rerank", "rank", "confidence", "answers", "queries", "collection"]
+ANSWERS = ["indexes", "search", "matches", "rerank", "rank", "confidence", "answers", "queries", "collection"]
 FIGURES = ["datasets", "metrics", "breakdowns", "evaluate", "compression"]
-EDGES = ["draw", "report", "plan", "records", "distributed", "server", "cli"]
+EDGES = ["draw", "report", "plan", "records", "distributed", "server", "mcp", "cli"]
 PARTS = PIXELS + KEPT + ANSWERS + FIGURES + EDGES
 ROOT = Path(patchseek.__file__).parent
 FILES = [path for path in sorted(ROOT.rglob("*.py")) if path.parent != ROOT or path.stem in PARTS]

@@ -222,7 +222,7 @@ def test_why_without_a_picture_or_json_is_refused_before_the_search(here):
     for form in ([], ["--csv"], ["--parquet", "found.parquet"]):
         done = search(here, *ASKED, "--why", *form)
         assert done.exit_code == 2
-        assert "--why is said in a picture or in JSON: give --save, --preview, --json or --jsonl" in done.stderr
+        assert "--why is said in a picture or in JSON: give --save, --preview, --open, --json or --jsonl" in done.stderr
 
 
 def test_a_sheet_that_says_why_has_the_query_beside_every_result_it_was_found_in(here):

@@ -218,12 +218,10 @@ def test_a_picture_that_is_gone_from_its_folder_is_told_in_words(client, tmp_pat
     assert "no such file" in answer.json()["detail"]
 
 
-def test_a_folder_is_opened_on_the_screen_of_this_machine_alone(client, monkeypatch, tmp_path):
-    opened = []
-    monkeypatch.setattr("shutil.which", lambda name: f"/usr/bin/{name}")
-    monkeypatch.setattr("subprocess.Popen", lambda command, **_: opened.append(command))
+def test_a_folder_is_opened_on_the_screen_of_this_machine_alone(client, viewer, tmp_path):
     assert client.post("/api/images/1/reveal").status_code == 204
-    assert opened[0][1:] == [str(tmp_path / "pictures")]
+    wait_for(viewer.is_file)
+    assert viewer.read_text() == str(tmp_path / "pictures")
 
 
 @pytest.mark.parametrize(

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
         EngineError,
         ImageError,
         MissingExtra,
+        MissingLibrary,
         PatchseekError,
         QueryError,
         StoreDamaged,
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
         StoreMismatch,
     )
     from .images import Picture, read
+    from .matches import Matches
     from .regions import Pyramid
     from .search import Match
     from .store import Failure, Image
@@ -51,7 +53,9 @@ __all__ = [
     "Image",
     "ImageError",
     "Match",
+    "Matches",
     "MissingExtra",
+    "MissingLibrary",
     "PatchseekError",
     "Picture",
     "Pyramid",
@@ -70,6 +74,7 @@ _HOMES = {
     "encode": ("AddReport",),
     "encoders": ("Encoder", "EncoderIdentity", "open_encoder"),
     "images": ("Picture", "read"),
+    "matches": ("Matches",),
     "regions": ("Pyramid",),
     "search": ("Match",),
     "store": ("Failure", "Image"),

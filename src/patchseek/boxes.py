@@ -16,6 +16,9 @@ Boxes = NDArray[np.float64]
 
 WHOLE: tuple[float, float, float, float] = (0.0, 0.0, 1.0, 1.0)
 """The box of a whole picture."""
+BBOX_FORMAT = "xywh_px"
+"""What boxes are called where they leave: x y of the top left corner, width, height, in pixels of the upright picture.
+"""
 
 
 def area(boxes: ArrayLike) -> NDArray[np.float64]:

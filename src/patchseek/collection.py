@@ -38,13 +38,14 @@ from .indexes import (
     why_outgrown,
 )
 from .lays import Lay
+from .matches import Matches
 from .originals import open_original
 from .patterns import Given, plain
 from .points import identify
 from .queries import Asked, as_id, asked_box, paired, read_query
 from .regions import Pyramid
 from .rerank import OnStep, go_on
-from .search import Match, Query, encode_query, encode_words, join
+from .search import Query, encode_query, encode_words, join
 from .store import Choice, Settings, Snapshot, Store, Writer, back_up, restore, same_tags
 
 _log = logging.getLogger(__name__)
@@ -225,8 +226,10 @@ class Collection:
         on_progress: OnProgress = unheard,
         on_step: OnStep = go_on,
         **options: Any,
-    ) -> list[Match]:
+    ) -> Matches:
         """The pictures that hold the query's object, best first, each with the box where it is.
+
+        They are a list that shows itself in notebooks, and becomes a table of pandas or detections of supervision.
 
         query: a file (its path, its bytes, or open in binary), pixels (a Picture, an image of Pillow's, an array
         (h, w), (h, w, 3) or (h, w, 4) of uint8), or the id of a picture of the collection; or a list of these, several
@@ -259,9 +262,9 @@ class Collection:
             text = "%s no longer fits: %s; it finds less than it could until it is built anew: %s"
             _log.warning(text, engine.name, engine.outgrown, self.use_index_command(index))
         if not snapshot.n_live:
-            return []
+            return Matches()
         searched = Searched(engine, snapshot, self.store, self.encoder, self.background, on_step=on_step)
-        return answer(joined, asked, searched, on_progress)
+        return Matches(answer(joined, asked, searched, on_progress))
 
     def _encode(
         self,

@@ -55,6 +55,14 @@ class MissingExtra(PatchseekError):
         self.extra = extra
 
 
+class MissingLibrary(PatchseekError):
+    """A library that patchseek only hands results to, and that is not installed; the message holds the install line."""
+
+    def __init__(self, library: str) -> None:
+        super().__init__(f"{library} is not installed; install it with: pip install {library}")
+        self.library = library
+
+
 class StoreError(PatchseekError):
     """A collection on disk that cannot be used as asked."""
 

@@ -5,14 +5,11 @@ from typing import Any
 
 import numpy as np
 
-from .boxes import to_pixels
+from .boxes import BBOX_FORMAT, to_pixels
 from .collection import Collection
 from .confidence import DOUBTFUL
 from .images import Picture
 from .search import Match, PartnerPoints
-
-BBOX_FORMAT = "xywh_px"
-"""x y of the top left corner, width, height, in pixels of the upright picture."""
 
 
 def match_record(rank: int, match: Match, why: Sequence[dict[str, Any]] = ()) -> dict[str, Any]:

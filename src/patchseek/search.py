@@ -7,11 +7,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ._extras import install_line
+from ._html import SIDE, Figure, gallery
 from .boxes import WHOLE, to_pixels
 from .encoders import CellEncoder, Cells, Encoder, Features, TextEncoder, check_answer, flaw, flawed
 from .errors import QueryError
 from .images import Picture
 from .lays import UPRIGHT, Lay
+from .originals import find_original
 from .patches import Feed, Patches, crop, joined
 from .points import SIDES, QueryPoints, find_points_of
 from .store import Image
@@ -101,6 +103,38 @@ class Match:
     def pixels(self) -> tuple[int, int, int, int]:
         """The box as x y w h in pixels of the upright picture."""
         return to_pixels(self.box, self.image.width, self.image.height)
+
+    @property
+    def places(self) -> tuple[FoundBox, ...]:
+        """Every place that was found in the picture, best first: all copies where they were asked for, else the one."""
+        return self.boxes or (FoundBox(self.box, self.score, self.likeness, outline=self.outline),)
+
+    def figure(self, name: str, side: int = SIDE) -> Figure:
+        """The picture with its places, under a name; without them where its file holds another picture now.
+
+        side: how many pixels it will be shown with, about.
+        """
+        width, height = self.image.width, self.image.height
+        sure = "" if self.confidence is None else f"{100 * self.confidence:.0f} % sure, "
+        said = f"{sure}score {self.score:.3f}"
+        if self.changed:
+            return Figure(name, (said, "changed since it was indexed"), width, height)
+        picture = find_original(self.image, need=max(1, side * 2 // 3))
+        lines = (said,) if picture else (said, "its file cannot be opened")
+        shapes = [
+            [(x * width, y * height) for x, y in place.outline] or _corners(to_pixels(place.box, width, height))
+            for place in self.places
+        ]
+        return Figure(name, lines, width, height, picture.pixels if picture else None, shapes)
+
+    def _repr_html_(self) -> str:
+        """How a notebook shows it."""
+        return gallery([self.figure(self.image.path, 2 * SIDE)], 1)
+
+
+def _corners(xywh: tuple[int, int, int, int]) -> list[tuple[float, float]]:
+    x, y, w, h = xywh
+    return [(x, y), (x + w, y), (x + w, y + h), (x, y + h)]
 
 
 @dataclass(frozen=True, eq=False)

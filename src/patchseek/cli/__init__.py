@@ -233,19 +233,19 @@ def _pyramid(levels: str | None, overlap: float | None) -> "Pyramid | None":
     return Pyramid(tuple(numbers), overlap or 0.0) if len(numbers) > 1 else Pyramid.up_to(numbers[0], overlap or 0.0)
 
 
-def main() -> None:
-    """The `patchseek` command: run `cli`, and turn our errors into one line and an exit code."""
+def main(command: click.Command = cli) -> None:
+    """The `patchseek` command, or another of ours: run it, and turn our errors into one line and an exit code."""
     mend_streams()
     log_plainly()
     try:
-        _run()
+        _run(command)
     finally:
         flush_chatter()
 
 
-def _run() -> None:
+def _run(command: click.Command) -> None:
     try:
-        cli.main(standalone_mode=False)
+        command.main(standalone_mode=False)
     except click.ClickException as error:
         if logs_json():
             _fail(error.format_message(), error.exit_code, error)

@@ -37,6 +37,7 @@ _HERE_ALONE = (
     "device",
     "index",
     "save",
+    "open",
     "preview",
     "exclude",
     "expand",
@@ -90,6 +91,7 @@ Records = tuple[list[dict[str, Any]], dict[str, Any], list[dict[str, Any]]]
 @click.option("--save", type=_PATH, metavar="FILE", help="Also draw query and results into a picture.")
 @click.option("--why", is_flag=True, help="Say by which points: lines in the picture drawn, partners in JSON.")
 @click.option("--preview", is_flag=True, help="Like --save into a temporary file; prints its path and opens nothing.")
+@click.option("--open", is_flag=True, help="Show what --save draws, or else --preview, in the system's viewer.")
 @click.option(
     "--server", metavar="URL", help="Ask a `patchseek serve` there; its token: in the URL or PATCHSEEK_TOKEN."
 )
@@ -108,6 +110,7 @@ def search_command(
     """
     asked: list[Path | int] = [*queries, *image_ids]
     form, n_most = form_of(said), top_of(top)
+    said["preview"] = said["preview"] or (said["open"] and not said["save"])
     check(asked, len(boxes), form, said)
     said["depth"] = 0 if said["no_points"] else said["depth"]
     numbers: list[list[float] | None] = [numbers_of(box) for box in boxes]
@@ -170,7 +173,22 @@ def _search_here(
     hint = partial(hint_at_refine, seconds, watch.refining, said["refine"])
     if not (said["save"] or said["preview"]):
         return records, None, hint
-    return records, lambda: _draw(pictures, boxes, matches, said["save"] or _temporary_picture(), said["why"]), hint
+
+    def draw() -> None:
+        path = said["save"] or _temporary_picture()
+        _draw(pictures, boxes, matches, path, said["why"])
+        if said["open"]:
+            show(path)
+
+    return records, draw, hint
+
+
+def show(path: Path) -> None:
+    """Show a picture in the system's viewer, or say that there is none."""
+    from .._desktop import open_there
+
+    if not open_there(path):
+        say("nothing here shows pictures: no screen, or no program that opens files; open the one drawn by hand")
 
 
 def _read_stdin() -> "Picture":

@@ -29,9 +29,9 @@ def check(asked: Sequence[Path | int], n_boxes: int, form: str | None, said: Map
     if said["save"] and said["preview"]:
         raise WrongUse("--save names a file and --preview makes one up: give one of them")
     if is_drawn and not asked:
-        raise WrongUse("words alone cannot be drawn: leave out --save and --preview")
+        raise WrongUse("words alone cannot be drawn: leave out --save, --preview and --open")
     if said["why"] and not (is_drawn or form in ("json", "jsonl")):
-        raise WrongUse("--why is said in a picture or in JSON: give --save, --preview, --json or --jsonl")
+        raise WrongUse("--why is said in a picture or in JSON: give --save, --preview, --open, --json or --jsonl")
     _check_depth(said)
     _check_dates(said)
     _check_targets(said["parquet"], said["save"])

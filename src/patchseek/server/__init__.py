@@ -13,12 +13,12 @@ from urllib.parse import quote
 
 from ..collection import Collection
 from ..errors import MissingExtra, PatchseekError
-from ._settings import ServerSettings, is_loopback
+from ._settings import ServerSettings, check_folders, is_loopback
 
 if TYPE_CHECKING:
     from fastapi import FastAPI
 
-__all__ = ["ServerSettings", "create_app", "is_loopback", "new_token", "serve"]
+__all__ = ["ServerSettings", "check_folders", "create_app", "is_loopback", "new_token", "serve"]
 
 
 def new_token() -> str:

@@ -1,14 +1,12 @@
 """Routes of the collection: what it is, its pictures by number, and the two changes to them, which are jobs."""
 
-import shutil
-import subprocess
-import sys
 from functools import partial
 from typing import Annotated, Any
 
 from fastapi import APIRouter, File, HTTPException, Path, Query, Request, Response, UploadFile
 
 from .._addresses import is_url
+from .._desktop import open_there, opener
 from .._progress import OnProgress
 from ..encode import AddReport
 from ..originals import has_changed
@@ -25,7 +23,6 @@ from ._uploads import FOLDER, drop_upload, is_upload
 ImageId = Annotated[int, Path(ge=1, le=MOST_ID)]
 _FAILURES = 1000
 # failures that are listed
-_OPENERS = {"darwin": "open", "linux": "xdg-open"}
 
 
 def image_routes(services: Services) -> APIRouter:
@@ -103,13 +100,12 @@ def image_routes(services: Services) -> APIRouter:
     @router.post("/images/{image_id}/reveal", status_code=204, response_class=Response)
     async def reveal(image_id: ImageId) -> None:
         """Open the folder of a picture on this machine's screen. Only where whoever asks sits at it."""
-        opener = _opener()
-        if not settings.is_local or opener is None:
+        if not settings.is_local or opener() is None:
             raise HTTPException(403, "folders can be opened only on the machine that runs patchseek")
         folder = (await services.catalogue.run(services.image, image_id)).file.parent
         if not folder.is_dir():
             raise HTTPException(404, "the folder is not there any more")
-        subprocess.Popen([opener, str(folder)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        open_there(folder)
 
     return router
 
@@ -136,7 +132,7 @@ def _describe(services: Services) -> dict[str, Any]:
         ],
         "tags": list(collection.store.tags()),
         "features": {name: name in known for name in OPTIONS}
-        | {"paths": local, "open_folder": local and _opener() is not None},
+        | {"paths": local, "open_folder": local and opener() is not None},
         "limits": {"upload_bytes": settings.max_upload_bytes, "pixels": settings.max_pixels},
     }
 
@@ -161,8 +157,3 @@ async def _jpeg(services: Services, request: Request, image_id: int, size: int) 
     if request.headers.get("if-none-match") == headers["etag"]:
         return Response(status_code=304, headers=headers)
     return Jpeg(await services.pictures.run_for(asker, make, image, size), headers=headers)
-
-
-def _opener() -> str | None:
-    """The program that opens a folder on this machine; None where there is none."""
-    return shutil.which(_OPENERS.get(sys.platform, "xdg-open"))

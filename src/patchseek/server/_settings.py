@@ -1,6 +1,7 @@
 """What the owner of a server chooses at its start. Starts nothing."""
 
 import ipaddress
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
@@ -49,9 +50,7 @@ class ServerSettings:
             raise PatchseekError("a token begins and ends with something else than a space")
         if self.public_url is not None:
             _check_address(self.public_url)
-        for folder in self.allow_dirs:
-            if not folder.is_dir():
-                raise PatchseekError(f"{folder}: not a folder; --allow-dir takes folders that exist")
+        check_folders(self.allow_dirs)
 
     @property
     def is_loopback(self) -> bool:
@@ -67,6 +66,13 @@ class ServerSettings:
     def is_local(self) -> bool:
         """Whether whoever asks sits at this machine: then paths are shown and folders opened."""
         return self.is_loopback and self.token is None and self.public_url is None
+
+
+def check_folders(folders: Sequence[Path]) -> None:
+    """Raise PatchseekError unless all of them are folders."""
+    for folder in folders:
+        if not folder.is_dir():
+            raise PatchseekError(f"{folder}: not a folder; --allow-dir takes folders that exist")
 
 
 def _check_address(url: str) -> None:
