@@ -32,7 +32,7 @@ class Server:
                 shutil.copytree(part, self.folder / part.relative_to(package.parent))
             package = self.folder / package.name
             shutil.chown(self.folder, "nobody")
-            # not Popen's `user`, which has Python fork: a library with threads that is there (gRPC) may break such a child
+            # not Popen's `user`, which has Python fork: a library with threads that is there (gRPC) may break the child
             self._as = ["setpriv", "--reuid=nobody", "--clear-groups"]
         self._programs = package / "pginstall18" / "bin"
         self.url = f"postgresql://postgres@/postgres?host={self.folder}"
