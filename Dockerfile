@@ -1,12 +1,12 @@
 # syntax=docker/dockerfile:1
 # A server for one collection: see docs/server.md. Pictures are mounted read-only, the collection lives in a volume.
 FROM python:3.13-slim AS build
-ARG EXTRAS=server,heic
+ARG EXTRAS=
 WORKDIR /source
 COPY pyproject.toml README.md LICENSE ./
 COPY src src
 RUN python -m venv /opt/patchseek \
-    && /opt/patchseek/bin/pip install --no-cache-dir ".[${EXTRAS}]"
+    && /opt/patchseek/bin/pip install --no-cache-dir ".${EXTRAS:+[$EXTRAS]}"
 
 FROM python:3.13-slim
 RUN useradd --create-home --uid 10001 patchseek \

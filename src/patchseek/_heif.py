@@ -1,4 +1,4 @@
-"""HEIC through pi-heif, the optional extra `heic`, in a child process: a damaged file can crash its decoder, libheif.
+"""HEIC through pi-heif, in a child process: a damaged file can crash its decoder, libheif.
 
 This file is both sides. `as_tiff` starts it as a program, hands it the file and gets plain pixels back, in about 0.1 s
 more than the decoding takes. Only the program imports pi-heif.
@@ -7,7 +7,6 @@ more than the decoding takes. Only the program imports pi-heif.
 import signal
 import subprocess
 import sys
-from importlib.util import find_spec
 from io import BytesIO
 
 from PIL import ImageFile
@@ -19,10 +18,8 @@ TIMEOUT = 60.0
 def as_tiff(content: bytes, max_pixels: int) -> bytes:
     """A HEIC file as an upright, uncompressed TIFF.
 
-    Raises OSError saying why not, and where that is not the file's doing ImportError, TimeoutError or MemoryError.
+    Raises OSError saying why not, and where that is not the file's doing TimeoutError or MemoryError.
     """
-    if find_spec("pi_heif") is None:
-        raise ImportError('HEIC needs pip install "patchseek[heic]"')
     program = [sys.executable, "-P", __file__, str(max_pixels)]  # -P: our own folder shadows no other library
     try:
         child = subprocess.run(program, input=content, capture_output=True, timeout=TIMEOUT, check=False)

@@ -13,7 +13,7 @@ class ImageError(PatchseekError):
     """A file or byte string that could not become pixels.
 
     source: the path, or a name for bytes. reason: one short clause, fit for a list of failures. passing: whether its
-    cause lies outside the file (a permission, a disk, a missing package, memory, time) and another try may do.
+    cause lies outside the file (a permission, a disk, memory, time) and another try may do.
     """
 
     def __init__(self, source: object, reason: str, passing: bool = False) -> None:
@@ -25,7 +25,7 @@ class ImageError(PatchseekError):
 
 def is_passing(error: BaseException) -> bool:
     """Whether the cause of an error lies outside the file that was read. Decoders raise OSError too, but no number."""
-    outside = isinstance(error, MemoryError | ImportError | TimeoutError)
+    outside = isinstance(error, MemoryError | TimeoutError)
     return outside or (isinstance(error, OSError) and bool(error.errno))
 
 

@@ -7,6 +7,7 @@ from typing import Any
 from .._words import counted
 from ..errors import EncoderError, MissingExtra
 from ..patches import Patches
+from ._openvino import without_telemetry
 
 
 def quantize(model: Any, patches: Patches, batch: int) -> Any:
@@ -17,11 +18,12 @@ def quantize(model: Any, patches: Patches, batch: int) -> Any:
     ranges the same network gives other features there (OpenVINO's documentation, "Saturation (overflow) issue").
     """
     os.environ.setdefault("NNCF_CI", "1")  # it reports its use to its makers unless it believes to be under test
-    try:
-        import nncf
-        from nncf.quantization.advanced_parameters import OverflowFix
-    except ImportError as error:
-        raise MissingExtra("nncf", "int8") from error
+    with without_telemetry():  # which would keep an identifier in the home folder nevertheless
+        try:
+            import nncf
+            from nncf.quantization.advanced_parameters import OverflowFix
+        except ImportError as error:
+            raise MissingExtra("nncf", "int8") from error
     logging.getLogger("nncf").setLevel(logging.ERROR)
     full = len(patches) // batch * batch
     if not full:

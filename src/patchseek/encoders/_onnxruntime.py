@@ -1,6 +1,12 @@
-"""Run an ONNX file on ONNX Runtime, the only file that imports it. For machines that OpenVINO has no package for."""
+"""Run an ONNX file on ONNX Runtime, the only file that imports it. For machines that OpenVINO has no package for.
 
+From its release 1.29 on, its import would report to its makers and keep an identifier in the home folder, unless the
+environment forbids it beforehand.
+"""
+
+import os
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -18,12 +24,7 @@ class OnnxRuntimeNetwork:
     cuts = False
 
     def __init__(self, model: Path) -> None:
-        try:
-            import onnxruntime
-        except ImportError as error:
-            raise MissingExtra("onnxruntime", "onnx") from error
-        onnxruntime.disable_telemetry_events()
-        self._session = onnxruntime.InferenceSession(model, providers=["CPUExecutionProvider"])
+        self._session = import_onnxruntime().InferenceSession(model, providers=["CPUExecutionProvider"])
         self._input = self._session.get_inputs()[0].name
 
     @property
@@ -41,15 +42,23 @@ class OnnxRuntimeNetwork:
         return outputs[:n_outputs]
 
 
+def import_onnxruntime() -> ModuleType:
+    """The package onnxruntime, imported without its telemetry. Raises MissingExtra where it is not installed."""
+    os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")  # read once, when it is imported
+    try:
+        import onnxruntime
+    except ImportError as error:
+        raise MissingExtra("onnxruntime", "onnx") from error
+    onnxruntime.disable_telemetry_events()  # on Windows, where only that is heard
+    return onnxruntime  # type: ignore[no-any-return]
+
+
 def describe_input(model: Path) -> tuple[list[int | None], str]:
     """The shape of an ONNX file's input, None where it may vary, and its type, e.g. ([None, 3, 224, 224], "float").
 
     Raises EncoderError when the file cannot be read or has more than one input.
     """
-    try:
-        import onnxruntime
-    except ImportError as error:
-        raise MissingExtra("onnxruntime", "onnx") from error
+    onnxruntime = import_onnxruntime()
     try:
         inputs = onnxruntime.InferenceSession(model, providers=["CPUExecutionProvider"]).get_inputs()
     except Exception as error:  # its own kinds derive from nothing else

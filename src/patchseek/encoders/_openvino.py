@@ -10,7 +10,8 @@ import sys
 import tempfile
 import threading
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from queue import Empty, SimpleQueue
 from types import ModuleType
@@ -182,18 +183,25 @@ def chosen_precision() -> str:
 
 def import_openvino() -> ModuleType:
     """The package openvino, imported without its telemetry. Raises MissingExtra where it is not installed."""
-    with FIRST_USE:
-        silenced = "openvino" not in sys.modules and "openvino_telemetry" not in sys.modules
-        if silenced:
-            sys.modules["openvino_telemetry"] = None  # type: ignore[assignment]  # importing it fails
+    with FIRST_USE, without_telemetry():
         try:
             import openvino
         except ImportError as error:
             raise MissingExtra("openvino", "openvino") from error
-        finally:
-            if silenced:
-                del sys.modules["openvino_telemetry"]
     return openvino  # type: ignore[no-any-return]
+
+
+@contextmanager
+def without_telemetry() -> Iterator[None]:
+    """What is imported here finds no openvino_telemetry, unless the program has imported that already."""
+    hidden = "openvino_telemetry" not in sys.modules
+    if hidden:
+        sys.modules["openvino_telemetry"] = None  # type: ignore[assignment]  # importing it fails
+    try:
+        yield
+    finally:
+        if hidden:
+            del sys.modules["openvino_telemetry"]
 
 
 def from_torch(traced: Any) -> Any:

@@ -153,7 +153,7 @@ class Heic:
         self._file.seek(0)
         try:
             content = _heif.as_tiff(self._file.read(), self._max_pixels)
-        except (OSError, ImportError) as error:
+        except OSError as error:
             reason = str(error) if is_passing(error) else shortfall(self._file) or str(error)
             raise ImageError(self._label, reason, is_passing(error)) from error
         tiff = Tiff(BytesIO(content), self._label, 1, self._max_pixels)

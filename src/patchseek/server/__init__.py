@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 from ..collection import Collection
-from ..errors import MissingExtra, PatchseekError
+from ..errors import PatchseekError
 from ._settings import ServerSettings, check_folders, is_loopback
 
 if TYPE_CHECKING:
@@ -27,24 +27,20 @@ def new_token() -> str:
 
 
 def create_app(collection: Collection, settings: ServerSettings | None = None) -> "FastAPI":
-    """The ASGI application for a collection. Raises MissingExtra without FastAPI."""
-    try:
-        from ._app import build
-    except ImportError as error:
-        raise MissingExtra(f"{error.name}", "server") from error
+    """The ASGI application for a collection."""
+    from ._app import build
+
     return build(collection, settings or ServerSettings())
 
 
 def serve(collection: Collection, settings: ServerSettings, on_ready: Callable[[str], None]) -> None:
     """Serve a collection until interrupted; on_ready is told the address to open, token included.
 
-    Raises PatchseekError when the address cannot be listened on, MissingExtra without the server's libraries.
+    Raises PatchseekError when the address cannot be listened on.
     """
-    try:
-        import uvicorn
-    except ImportError as error:
-        raise MissingExtra("uvicorn", "server") from error
     import socket
+
+    import uvicorn
 
     family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
     listener = socket.socket(family, socket.SOCK_STREAM)
