@@ -20,6 +20,9 @@ DIM = 64
 """Numbers of a descriptor."""
 WORD = 16
 """Bits of a word, which holds a few numbers whole."""
+_ROWS = 64
+# descriptors turned at once: for a larger product OpenBLAS wakes its threads, which then keep the cores from others for
+# 30 ms, waiting for more. While pictures are indexed that took as long as to find the points
 
 
 @dataclass(frozen=True, eq=False)
@@ -51,7 +54,8 @@ class Codebook:
 
     def round(self, descriptors: NDArray[np.float32]) -> NDArray[np.uint8]:
         """The nearest levels (n, K) of descriptors (n, 64)."""
-        levels = np.rint((descriptors @ self.axes - self.floors) / self.steps)
+        turned = [descriptors[i : i + _ROWS] @ self.axes for i in range(0, max(len(descriptors), 1), _ROWS)]
+        levels = np.rint((np.concatenate(turned) - self.floors) / self.steps)
         rounded: NDArray[np.uint8] = np.clip(levels, 0, self.highest).astype(np.uint8)
         return rounded
 
