@@ -294,6 +294,7 @@ def _search_there(
 ) -> Records:
     """Search through the server at url, whose answer is in the form of our own."""
     from ..server.client import Client
+    from ._progress import progress
 
     for name in _HERE_ALONE:
         if said[name]:
@@ -308,7 +309,8 @@ def _search_there(
     if client.token is None:  # one in the address is that server's; the other may be of another
         client = Client(url, os.environ.get("PATCHSEEK_TOKEN"))
     query = _stdin() if asked[0] == STDIN else asked[0]
-    answer = client.search(query, box=boxes[0], top=top or MOST, **options)
+    with progress(stays=False) as on_progress:
+        answer = client.search(query, box=boxes[0], top=top or MOST, on_progress=on_progress, **options)
     least = said["min_confidence"] or 0
     results = [r for r in answer["results"] if r.get("confidence") is None or r["confidence"] >= least]
     return [answer["query"]], answer["collection"], results
