@@ -1,5 +1,6 @@
 """Chromium for the browser tests, and what several of them do with a page."""
 
+import json
 import os
 import re
 import shutil
@@ -75,13 +76,20 @@ def answered(page, action):
     """The JSON of the next search that the action causes."""
     with page.expect_response(lambda response: response.url.endswith("/api/search") and response.ok) as caught:
         action()
-    answer = caught.value.json()
+    answer = json.loads(caught.value.text().splitlines()[-1])["answer"]
     until(page, "document.getElementById('answers').getAttribute('aria-busy') === 'false'")
     return answer
 
 
+def unfold(page):
+    """Show the doubtful results as well, if there are any that are not shown."""
+    if page.locator(".fold [aria-expanded=false]").count():
+        page.locator(".fold button").click()
+
+
 def drawn_boxes(page):
     """(file name, box x y w h in pixels) of every result, read from where the boxes are on the screen."""
+    unfold(page)
     return page.evaluate(
         """() => [...document.querySelectorAll('#results .cell')].map((cell) => {
             const image = cell.querySelector('img').getBoundingClientRect();

@@ -60,6 +60,8 @@ class QueryPicture:
     # x y w h in pixels of the picture (or shares of its sides); None for what stands on even ground, else all of it
     ref: tuple[tuple[str, str | int], ...] = ()
     # ("query_id", "...") or ("image_id", 7), by which it can be named again: two of the same have the same pixels
+    sha256: str | None = None
+    # of its file, where that is known
 
 
 @dataclass(frozen=True)
@@ -107,11 +109,14 @@ class Found:
         why = self.queries if request.why else ()
         matches = self.matches[request.skip : request.skip + request.top]
         results = [match_record(rank, match, why) for rank, match in enumerate(matches, request.skip + 1)]
+        asked = {query.sha256 for query in request.queries}
+        for result, match in zip(results, matches, strict=True):
+            result |= {"image": told(result["image"])} | ({"is_query": True} if match.image.sha256 in asked else {})
         return {
             "query": dict(self.queries[0]) if self.queries else {"text": self.text},
             **({"queries": list(self.queries)} if len(self.queries) > 1 else {}),
             "collection": dict(self.collection),
-            "results": [result | {"image": told(result["image"])} for result in results],
+            "results": results,
         }
 
     @property

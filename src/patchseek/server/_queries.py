@@ -20,6 +20,12 @@ class Query:
     name: str
     # of the file, for people
     picture: Picture
+    sha256: str
+    # of the file, as it was sent
+
+
+Content = tuple[str, Picture, str]
+"""Id, picture and SHA-256 of a file."""
 
 
 class Queries:
@@ -34,9 +40,10 @@ class Queries:
         digest = hashlib.blake2b(content, digest_size=18, key=self._secret).digest()
         return urlsafe_b64encode(digest).decode()
 
-    def keep(self, query_id: str, picture: Picture, name: str) -> Query:
-        """Keep a picture under the id of its content."""
-        query = Query(query_id, name, picture)
+    def keep(self, content: Content, name: str) -> Query:
+        """Keep what a file holds under its id, and from now on under this name."""
+        query_id, picture, sha256 = content
+        query = Query(query_id, name, picture, sha256)
         self._kept.put(query_id, query, picture.pixels.nbytes)
         return query
 

@@ -1,5 +1,6 @@
 """Routes that answer: search, query pictures, contact sheets, judged sets."""
 
+from dataclasses import replace
 from functools import partial
 from typing import Annotated, Any
 
@@ -78,10 +79,13 @@ def search_routes(services: Services) -> APIRouter:
         asker = Asker(request)
         sent = [await services.receive(file, asker) for file in image]
         sent += [services.query(key) for key in query_id]
-        queries = [QueryPicture(query.name, query.picture, ref=(("query_id", query.id),)) for query in sent]
+        queries = [
+            QueryPicture(query.name, query.picture, None, (("query_id", query.id),), query.sha256) for query in sent
+        ]
 
         def member(key: int) -> QueryPicture:
-            return QueryPicture(*services.member(key, asker), ref=(("image_id", key),))
+            name, picture = services.member(key, asker)
+            return QueryPicture(name, picture, None, (("image_id", key),), services.image(key).sha256)
 
         def run(on_progress: OnProgress = unheard, on_page: OnPage | None = None) -> Page:
             asked = SearchRequest(
@@ -193,10 +197,7 @@ def _with_boxes(queries: list[QueryPicture], boxes: list[Box | None]) -> tuple[Q
     """The pictures with their boxes. Raises HTTPException 422 when the numbers differ."""
     if boxes and len(boxes) != len(queries):
         raise HTTPException(422, f"a box for each of {counted(len(queries), 'picture')} is needed, found {len(boxes)}")
-    return tuple(
-        QueryPicture(query.name, query.picture, box)
-        for query, box in zip(queries, boxes or [None] * len(queries), strict=True)
-    )
+    return tuple(replace(query, box=box) for query, box in zip(queries, boxes or [None] * len(queries), strict=True))
 
 
 def _picture(services: Services, ref: QueryRef, asker: Asker) -> Picture:

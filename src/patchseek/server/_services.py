@@ -1,5 +1,6 @@
 """What the routes share: the collection, its queues, caches and jobs. Opened with the application, closed with it."""
 
+import hashlib
 import logging
 import threading
 from pathlib import Path
@@ -19,7 +20,7 @@ from ._health import Health
 from ._jobs import Jobs
 from ._lru import BoundedCache
 from ._metrics import Metrics
-from ._queries import Queries, Query
+from ._queries import Content, Queries, Query
 from ._queue import WorkQueue
 from ._responses import status_of, told
 from ._settings import ServerSettings
@@ -91,13 +92,14 @@ class Services:
         """Decode an uploaded picture, in a process that can be killed, and keep it. Raises ImageError, Busy, Gone."""
         name = shown_name(file)
 
-        def decode() -> tuple[str, Picture]:
+        def decode() -> Content:
             content = file.file.read()
             query_id = self.queries.id_of(content)
             known = self.queries.get(query_id)
-            return query_id, known.picture if known else self.decoder.decode(content, name)
+            picture = known.picture if known else self.decoder.decode(content, name)
+            return query_id, picture, hashlib.sha256(content).hexdigest()
 
-        return self.queries.keep(*await self.decodes.run_for(asker, decode), name)
+        return self.queries.keep(await self.decodes.run_for(asker, decode), name)
 
     async def keep_upload(self, file: UploadFile) -> str:
         """Check an uploaded picture as `receive` does and write it into the collection's folder of uploads; its name.

@@ -61,6 +61,7 @@ class Result(BaseModel):
     outline: Outline | None = None
     boxes: list[Copy] | None = None
     partners: Partners | None = None
+    is_query: bool | None = Field(None, description="there, and true, where its file is one that was searched with")
 
 
 class QueryShape(BaseModel):

@@ -13,7 +13,7 @@ export class Problem extends Error {
 const pause = (seconds) => new Promise((resolve) => setTimeout(resolve, 1000 * seconds));
 
 // The answer to a request; `form` (FormData) or `json` is sent with it. A busy server is asked again a few times.
-async function ask(path, { method = "GET", form, json, signal } = {}) {
+async function ask(path, { method = "GET", form, json, accept, signal } = {}) {
   for (let attempt = 0; ; attempt++) {
     let answer;
     try {
@@ -21,7 +21,7 @@ async function ask(path, { method = "GET", form, json, signal } = {}) {
         method,
         signal,
         body: form ?? (json && JSON.stringify(json)),
-        headers: json && { "content-type": "application/json" },
+        headers: { ...(json && { "content-type": "application/json" }), ...(accept && { accept }) },
       });
     } catch (error) {
       if (error.name === "AbortError") throw error;
@@ -39,12 +39,14 @@ async function ask(path, { method = "GET", form, json, signal } = {}) {
 async function words(answer) {
   if (answer.status === 401) return "This server needs its token: open the whole address that it printed at its start.";
   try {
-    const { detail } = await answer.json();
-    return detail.charAt(0).toUpperCase() + detail.slice(1) + (/[.!?]$/.test(detail) ? "" : ".");
+    return sentence((await answer.json()).detail);
   } catch {
     return `The server answered ${answer.status} ${answer.statusText}.`;
   }
 }
+
+// A sentence begins with a capital, unless with a name that would be another one then, and ends with a stop.
+const sentence = (words) => (/^[a-z]+ /.test(words) ? words.charAt(0).toUpperCase() + words.slice(1) : words) + (/[.!?]$/.test(words) ? "" : ".");
 
 const json = async (path, options) => (await ask(path, options)).json();
 
@@ -54,6 +56,7 @@ export const images = (skip, limit, name = "") =>
 export const image = (id) => json(`${ROOT}api/images/${id}`);
 export const thumbnail = (id, large = false) => `${ROOT}api/images/${id}/thumbnail${large ? "?large=true" : ""}`;
 export const picture = (id) => `${ROOT}api/images/${id}/picture`;
+export const query = (id) => json(`${ROOT}api/queries/${encodeURIComponent(id)}`);
 export const queryPicture = (id) => `${ROOT}api/queries/${encodeURIComponent(id)}/picture`;
 export const reveal = (id) => ask(`${ROOT}api/images/${id}/reveal`, { method: "POST" });
 export const removeImage = (id) => json(`${ROOT}api/images/${id}`, { method: "DELETE" });
@@ -79,8 +82,9 @@ export function addImages(files) {
 // Queries in the order in which an answer has them: those that were sent first, then those of the collection.
 export const ordered = (queries) => [...queries.filter((query) => query.query_id), ...queries.filter((query) => !query.query_id)];
 
-// queries: [{query_id or image_id, box: [x, y, w, h] or null}]. options: other fields of the search.
-export function search(queries, options, signal) {
+// The answer to a search. queries: [{query_id or image_id, box: [x, y, w, h] or null}]. options: other fields. heard is
+// called before with the answer so far, {answer, is_final: false}, and with {progress: {doing, done, total}}.
+export async function search(queries, options, signal, heard = () => {}) {
   const form = new FormData();
   for (const query of ordered(queries)) {
     if (query.query_id) form.append("query_id", query.query_id);
@@ -90,7 +94,23 @@ export function search(queries, options, signal) {
   for (const [name, value] of Object.entries(options)) {
     for (const one of Array.isArray(value) ? value : [value]) form.append(name, one);
   }
-  return json(`${ROOT}api/search`, { method: "POST", form, signal });
+  const sent = await ask(`${ROOT}api/search`, { method: "POST", form, accept: "application/x-ndjson", signal });
+  for await (const line of lines(sent.body)) {
+    if (line.problem) throw new Problem(sentence(line.problem.detail), line.problem.status);
+    if (line.is_final) return line.answer;
+    heard(line);
+  }
+  throw new Problem("The server broke off its answer.", 0);
+}
+
+async function* lines(body) {
+  const reader = body.pipeThrough(new TextDecoderStream()).getReader();
+  for (let rest = "", part = {}; !part.done; ) {
+    part = await reader.read();
+    const whole = (rest + (part.value ?? "")).split("\n");
+    rest = whole.pop();
+    for (const line of whole) yield JSON.parse(line);
+  }
 }
 
 // Follow a job; `heard` is called with each record, the last one included. Returns a function that stops following.

@@ -21,6 +21,18 @@ export function cell(picture, ...children) {
   return item;
 }
 
+const END = 12; // letters of a name that are always seen: its number and what kind of file it is
+
+// A name that is shortened in its middle, and the folder below it.
+export function names(path) {
+  const name = fileName(path);
+  const folder = path.slice(0, -name.length).replace(/\/$/, "");
+  return [
+    el("span", { class: "name", title: path }, el("span", { class: "head", text: name.slice(0, -END) }), el("span", { class: "tail", text: name.slice(-END) })),
+    folder ? el("span", { class: "place", title: path, text: folder }) : null,
+  ].filter(Boolean);
+}
+
 export const fileName = (path) => path.slice(path.lastIndexOf("/") + 1);
 
 // A picture of the collection that can be chosen.
@@ -28,7 +40,7 @@ export function choice(picture, chosen, extra = null) {
   return cell(
     picture,
     el("button", { class: "tile", type: "button", on: { click: () => chosen(picture) }, "aria-label": `Search with ${picture.image}` }, framed(picture, [])),
-    el("div", { class: "caption" }, el("span", { class: "name", text: fileName(picture.image), title: picture.image }), extra),
+    el("div", { class: "caption" }, el("span", { class: "names" }, ...names(picture.image)), extra),
   );
 }
 
@@ -37,7 +49,7 @@ export function resultCard(result, { open, select, selected, doubtful }) {
   const sure = result.confidence ?? null;
   const surety = sure === null ? result.score.toFixed(2) : `${Math.round(100 * sure)} % sure`;
   const facts = result.changed ? "changed: index again" : surety;
-  const name = `${result.rank}. ${result.image}, ${sure === null ? `score ${surety}` : surety}`;
+  const name = `${result.rank}. ${result.image}, ${sure === null ? `score ${surety}` : surety}${result.is_query ? ", searched with" : ""}`;
   const isUnsure = sure !== null && sure < doubtful;
   const marks = overlays(result);
   for (const mark of marks) mark.classList.toggle("unsure", isUnsure);
@@ -47,14 +59,15 @@ export function resultCard(result, { open, select, selected, doubtful }) {
     el(
       "label",
       { class: "pick" },
-      el("input", { type: "checkbox", checked: selected, on: { change: (event) => select(result, event.target.checked) }, "aria-label": `Select ${name}` }),
+      el("input", { type: "checkbox", checked: selected, on: { click: (event) => select(result, event.target.checked, event.shiftKey) }, "aria-label": `Select ${name}` }),
     ),
     el(
       "div",
       { class: "caption" },
       el("span", { class: "rank", text: String(result.rank) }),
-      el("span", { class: "name", text: fileName(result.image), title: result.image }),
-      el("span", { class: `score${isUnsure ? " unsure" : ""}`, text: facts, title: `score ${result.score.toFixed(4)}` }),
+      el("span", { class: "names" }, ...names(result.image)),
+      result.is_query ? el("span", { class: "badge", text: "searched with" }) : null,
+      el("span", { class: `score${isUnsure ? " unsure" : ""}`, text: facts }),
     ),
   );
 }

@@ -42,7 +42,7 @@ const json = (value) => text(JSON.stringify(value, null, 2) + "\n", "application
 
 // form: json, csv, coco or sheet.
 export async function exportResults(form, results, answer, query) {
-  if (form === "json") download(json({ ...answer, results: results.map(({ partners, ...told }) => told) }), "patchseek-results.json");
+  if (form === "json") download(json({ ...answer, results: results.map(({ partners, is_query, ...told }) => told) }), "patchseek-results.json");
   else if (form === "csv") download(text(csv(results), "text/csv"), "patchseek-results.csv");
   else if (form === "coco") download(json(coco(results)), "patchseek-coco.json");
   else {

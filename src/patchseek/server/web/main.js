@@ -4,7 +4,9 @@ import * as api from "./api.js";
 import { showCollection, startCollection } from "./collection.js";
 import { $, problem } from "./dom.js";
 import { judgeSearch, startJudging } from "./judge.js";
-import { searchFiles, searchPicture, showStart, startSearch, state } from "./search.js";
+import { searchFiles, searchPicture } from "./asked.js";
+import { follow, showStart, startSearch } from "./search.js";
+import { state } from "./state.js";
 import { startViewer } from "./viewer.js";
 
 const PAGES = { search: "Search", collection: "Collection", judge: "How good is it here?" };
@@ -94,6 +96,7 @@ showPage();
 try {
   startSearch(await api.collection());
   startDropping();
+  await follow();
   document.body.dataset.ready = "true";
 } catch (error) {
   problem(error);

@@ -2,7 +2,7 @@
 
 import * as api from "./api.js";
 import { Boxer } from "./boxer.js";
-import { fileName } from "./cards.js";
+import { names } from "./cards.js";
 import { $, el, overlays, problem } from "./dom.js";
 import { countOf, whySheet } from "./why.js";
 
@@ -26,11 +26,13 @@ export function openViewer(results, at, tools) {
 function show() {
   const { image, image_id, width, height, rank, score, confidence, changed } = result();
   boxer = null;
-  $("viewer-name").textContent = fileName(image);
+  $("viewer-name").replaceChildren(...names(image));
   $("viewer-name").title = image;
-  const surety = confidence === undefined || confidence === null ? "" : ` · ${Math.round(100 * confidence)} % sure`;
-  const sure = changed ? " · changed since it was indexed: index again" : surety;
-  $("viewer-facts").textContent = `${rank}. · score ${score.toFixed(3)}${sure} · ${width} × ${height}`;
+  const isKnown = confidence !== undefined && confidence !== null;
+  const surety = isKnown ? `${Math.round(100 * confidence)} % sure` : `score ${score.toFixed(3)}`;
+  const sure = changed ? "changed since it was indexed: index again" : surety;
+  const why = isWhy && isKnown ? ` · score ${score.toFixed(3)}` : "";
+  $("viewer-facts").textContent = `${rank} of ${shown.results.length} · ${sure}${why} · ${width} × ${height}`;
   const stage = $("viewer-stage");
   sheet = isWhy ? whySheet(result(), shown.tools.asked, [stage.clientWidth, stage.clientHeight]) : pictureSheet(result());
   stage.replaceChildren(sheet, ...(isWhy ? [el("p", { class: "why-words", text: countOf(result()) })] : []));
@@ -43,7 +45,7 @@ function show() {
   $("exclude-this").hidden = !shown.tools.features.exclude;
   $("open-folder").hidden = !shown.tools.features.open_folder;
   $("copy-path").textContent = shown.tools.features.paths ? "Copy path" : "Copy name";
-  $("viewer-status").textContent = `${image}, result ${rank}, score ${score.toFixed(2)}${isWhy ? `, ${countOf(result())}` : ""}`;
+  $("viewer-status").textContent = `${image}, result ${rank}, ${sure}${isWhy ? `, ${countOf(result())}` : ""}`;
   fit();
 }
 
@@ -73,6 +75,7 @@ async function go(step) {
   if (next >= shown.results.length - 3) await shown.tools.more?.();
   if (next >= shown.results.length) return;
   shown.at = next;
+  shown.tools.turned?.(result());
   show();
 }
 

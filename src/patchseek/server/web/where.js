@@ -1,8 +1,12 @@
-// Which pictures may answer: of a folder or pattern, with a tag, changed between two days.
+// Which pictures may answer: of a folder or pattern, with a tag, changed between two days. What is set stands as chips.
 
 import { $, el } from "./dom.js";
 
-const FIELDS = { under: "under", tags: "tag", since: "since", until: "until" };
+// field of a search: id of the input
+export const FIELDS = { under: "under", tags: "tag", since: "since", until: "until" };
+const WORDS = { under: "in", tags: "tagged", since: "changed from", until: "changed until" };
+
+let changed = () => {};
 
 // The fields of a search that were filled in.
 export function where() {
@@ -10,8 +14,28 @@ export function where() {
   return Object.fromEntries(said.filter(([, value]) => value));
 }
 
-// Make the fields ready; `changed` is called when one of them has another value.
-export function startWhere(collection, changed) {
+// Set one of them.
+export function limit(name, value) {
+  $(FIELDS[name]).value = value;
+}
+
+// Show those that are set, each with a cross. Returns whether there are any.
+export function showLimits() {
+  const said = Object.entries(where());
+  $("limits").replaceChildren(...said.map(([name, value]) => {
+    const words = `${WORDS[name]} ${value}`;
+    const drop = () => {
+      limit(name, "");
+      changed();
+    };
+    return el("span", { class: "limit" }, words, el("button", { type: "button", class: "quiet icon", text: "×", "aria-label": `No longer only ${words}`, on: { click: drop } }));
+  }));
+  return said.length > 0;
+}
+
+// Make the fields ready; `onChange` is called when one of them has another value.
+export function startWhere(collection, onChange) {
+  changed = onChange;
   $("where").hidden = !Object.keys(FIELDS).every((name) => collection.features[name]);
   $("tags").replaceChildren(...collection.tags.map((tag) => el("option", { value: tag })));
   $("where").addEventListener("change", changed);

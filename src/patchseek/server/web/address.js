@@ -1,0 +1,79 @@
+// The address says what is searched: pictures, boxes, options, the open find. Back and reload give the same again.
+
+import * as api from "./api.js";
+import { $ } from "./dom.js";
+import { choose, chosen } from "./options.js";
+import { state } from "./state.js";
+import { FIELDS, limit } from "./where.js";
+
+const OPEN = "open"; // the picture in the full view
+const TOKEN = "token"; // of the address that the server prints, until another question is asked
+
+function fields() {
+  const said = new URLSearchParams();
+  for (const query of api.ordered(state.queries)) {
+    said.append("of", query.query_id ? `q.${query.query_id}` : `i.${query.image_id}`);
+    said.append("box", query.box ? query.box.join(",") : "");
+  }
+  for (const { image_id } of state.exclude) said.append("not", image_id);
+  for (const [name, value] of Object.entries(chosen())) said.append(name, value);
+  return said;
+}
+
+const address = (said) => `${location.pathname}${said.size ? `?${said}` : ""}${location.hash}`;
+const here = () => new URLSearchParams(location.search);
+
+function without(said, ...names) {
+  for (const name of names) said.delete(name);
+  return said;
+}
+
+const question = () => String(without(here(), OPEN, TOKEN));
+
+// The question is asked: Back leads to the one before.
+export function show() {
+  const said = fields();
+  if (String(said) !== question()) history.pushState({}, "", address(said));
+}
+
+// A find is opened, or another one while one is open: Back closes the view.
+export function open(imageId) {
+  const said = here();
+  const isOpen = said.has(OPEN);
+  said.set(OPEN, imageId);
+  history[isOpen ? "replaceState" : "pushState"]({ isOpened: true }, "", address(said));
+}
+
+// The view was closed.
+export function close() {
+  if (history.state?.isOpened) history.back();
+  else if (here().has(OPEN)) history.replaceState({}, "", address(without(here(), OPEN)));
+}
+
+// Whether the address asks what is asked already.
+export const isShown = () => question() === String(fields());
+
+export const opened = () => Number(here().get(OPEN)) || null;
+
+// What the address asks: its pictures are fetched, and switches and limits set. Raises Problem for what is not kept.
+export async function asked() {
+  const said = here();
+  const boxes = said.getAll("box").map((box) => (box ? box.split(",").map(Number) : null));
+  const queries = await Promise.all(said.getAll("of").map(async (of, i) => ({ ...(await picture(of)), box: boxes[i] ?? null })));
+  const exclude = await Promise.all(said.getAll("not").map(api.image));
+  choose(said);
+  for (const name of Object.keys(FIELDS)) limit(name, said.get(name) ?? "");
+  return { queries, exclude };
+}
+
+async function picture(of) {
+  const [kind, id] = [of.slice(0, 1), of.slice(2)];
+  if (kind === "i") {
+    const { image_id, image, width, height } = await api.image(id);
+    return { image_id, name: image, width, height, src: api.picture(id) };
+  }
+  const known = state.queries.find(({ query_id }) => query_id === id); // with its file, should the server forget it
+  if (known) return known;
+  const { query_id, image, width, height } = await api.query(id);
+  return { query_id, name: image, width, height, src: api.queryPicture(id) };
+}

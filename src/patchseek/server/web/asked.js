@@ -1,0 +1,136 @@
+// What is looked for, at the left: pictures, a box on each, what is not meant. Calls `changed` when that is another.
+
+import * as api from "./api.js";
+import { Boxer } from "./boxer.js";
+import { $, el, number, problem, say } from "./dom.js";
+import { current, features, state } from "./state.js";
+
+const SETTLE_MS = 200;
+
+let boxer = null;
+let timer = 0;
+let changed = () => {};
+
+// Search with files that were dropped, pasted or chosen; several where the server takes several.
+export async function searchFiles(files, add = false) {
+  const chosen = [...files].slice(0, features().several_queries ? 5 : 1);
+  for (const file of chosen) {
+    const limit = state.collection.limits.upload_bytes;
+    if (file.size > limit * 0.999) {
+      problem(`${file.name} is ${number(file.size / 2 ** 20)} MB; this server takes pictures up to ${number(limit / 2 ** 20)} MB.`);
+      return;
+    }
+    document.body.classList.add("busy");
+    say(`Sending ${file.name}`);
+    try {
+      const sent = await api.sendQuery(file);
+      const query = { ...sent, name: file.name || "pasted picture", file, src: api.queryPicture(sent.query_id), box: null };
+      setQuery(query, add || file !== chosen[0]);
+    } catch (error) {
+      problem(error);
+      return;
+    } finally {
+      document.body.classList.remove("busy");
+    }
+  }
+}
+
+// Search with a picture of the collection, {image_id, image, width, height}, and maybe a box on it.
+export function searchPicture(picture, box = null) {
+  location.hash = "#search";
+  setQuery({ image_id: picture.image_id, name: picture.image, width: picture.width, height: picture.height, src: api.picture(picture.image_id), box });
+  window.scrollTo({ top: 0 });
+}
+
+export function setQuery(query, add = false) {
+  if (add && features().several_queries) state.queries.push(query);
+  else [state.queries, state.exclude, state.isUnfolded] = [[query], [], false];
+  state.active = state.queries.length - 1;
+  showQuery();
+  changed();
+}
+
+export function showQuery() {
+  const query = current();
+  $("drop").hidden = Boolean(query);
+  $("asked").hidden = !query;
+  boxer = null;
+  if (!query) return;
+  boxer = new Boxer({
+    ...query,
+    helpId: "box-help",
+    onMove: (box) => showNumbers(box),
+    onSettle: (box) => {
+      query.box = box;
+      clearTimeout(timer);
+      timer = setTimeout(changed, SETTLE_MS);
+    },
+  });
+  $("stage").replaceChildren(boxer.stage);
+  showNumbers(query.box);
+  showStrip();
+}
+
+function showNumbers(box) {
+  ["x", "y", "w", "h"].forEach((side, i) => {
+    const input = $(`box-${side}`);
+    if (document.activeElement !== input) input.value = box ? box[i] : "";
+  });
+  $("whole").disabled = !box;
+}
+
+export function typedBox() {
+  const query = current();
+  const [x, y, w, h] = ["x", "y", "w", "h"].map((side) => $(`box-${side}`).valueAsNumber);
+  if ([x, y, w, h].some(Number.isNaN) || w < 1 || h < 1 || x < 0 || y < 0 || x + w > query.width || y + h > query.height) return;
+  boxer.pixels = query.box = [x, y, w, h];
+  clearTimeout(timer);
+  timer = setTimeout(changed, SETTLE_MS);
+}
+
+function showStrip() {
+  const strip = $("strip");
+  strip.hidden = state.queries.length < 2 && !state.exclude.length;
+  const remove = (list, i) => () => {
+    list.splice(i, 1);
+    state.active = Math.min(state.active, state.queries.length - 1);
+    showQuery();
+    changed();
+  };
+  strip.replaceChildren(
+    ...state.queries.map((query, i) =>
+      el("span", { class: `chip${i === state.active ? " active" : ""}` },
+        el("button", { type: "button", class: "tile", "aria-label": `Show ${query.name}`, "aria-pressed": String(i === state.active), on: { click: () => { state.active = i; showQuery(); } } },
+          el("img", { src: query.src, alt: "" })),
+        state.queries.length > 1 ? el("button", { type: "button", class: "quiet icon", "aria-label": `Leave out ${query.name}`, text: "×", on: { click: remove(state.queries, i) } }) : null)),
+    ...state.exclude.map((picture, i) =>
+      el("span", { class: "chip not" },
+        el("img", { src: api.thumbnail(picture.image_id), alt: `Not like ${picture.image}` }),
+        el("button", { type: "button", class: "quiet icon", "aria-label": `Allow ${picture.image} again`, text: "×", on: { click: remove(state.exclude, i) } }))),
+  );
+}
+
+// What was found and is not meant: it goes at once, others that are nearly the same with the next answer.
+export function excludePicture(picture) {
+  state.exclude.push({ image_id: picture.image_id, image: picture.image });
+  state.results = state.results.filter(({ image_id }) => image_id !== picture.image_id);
+  $("results").querySelector(`[data-image-id="${picture.image_id}"]`)?.remove();
+  showStrip();
+  changed();
+}
+
+// Leave nothing to look for.
+export function clearQueries() {
+  clearTimeout(timer);
+  [state.queries, state.exclude] = [[], []];
+  showQuery();
+}
+
+export function startAsked(onChange) {
+  changed = () => {
+    clearTimeout(timer);
+    onChange();
+  };
+  $("whole").addEventListener("click", () => boxer?.clear());
+  $("numbers").addEventListener("input", typedBox);
+}

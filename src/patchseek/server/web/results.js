@@ -1,0 +1,126 @@
+// What was found, at the right: a wall of cards that does not move beneath the pointer, the sure ones first.
+
+import { open as openAddress } from "./address.js";
+import { excludePicture, searchPicture } from "./asked.js";
+import { resultCard } from "./cards.js";
+import { $, count, el } from "./dom.js";
+import { more } from "./ask.js";
+import { pruneSelection, select } from "./selection.js";
+import { doubtful, features, state } from "./state.js";
+import { openViewer } from "./viewer.js";
+import { showLimits } from "./where.js";
+
+const NEAREST = 8; // shown though none is sure
+
+// ---- when cards may move
+
+// Whether somebody points at a card or looks at one.
+export function isHeld() {
+  const isPointed = matchMedia("(hover: hover)").matches && $("results").matches(":hover");
+  return isPointed && state.results.length > 0 ? true : $("viewer").open;
+}
+
+// Resolves when nobody does; at once where cards may move.
+export function whenFree(signal) {
+  return new Promise((resolve) => {
+    const look = () => {
+      if (isHeld() && !signal.aborted) return;
+      $("results").removeEventListener("pointerleave", look);
+      $("viewer").removeEventListener("close", look);
+      resolve();
+    };
+    $("results").addEventListener("pointerleave", look);
+    $("viewer").addEventListener("close", look);
+    signal.addEventListener("abort", look);
+    look();
+  });
+}
+
+// ---- the wall
+
+export function showResults(seconds) {
+  const total = state.answer.collection.images;
+  const among = showLimits() ? "the pictures that may answer" : count(total, "picture");
+  const title = state.results.length ? "Results" : "Nothing found";
+  $("answers-title").textContent = total ? title : "Nothing to search yet";
+  $("answers-words").textContent = total
+    ? `Best of ${among}, in ${seconds.toFixed(seconds < 1 ? 2 : 1)} s`
+    : "This collection has no pictures. Add some on the Collection page.";
+  const best = state.results[0];
+  const sure = best?.confidence ?? null;
+  // of those that were not looked at closely, many are no surer though it is there
+  $("verdict").hidden = sure === null || sure >= doubtful() || !best.refined;
+  $("verdict").textContent = "Probably not here. These are the pictures that come nearest.";
+  pruneSelection();
+  draw();
+}
+
+// A question without an answer leaves none of the one before standing.
+export function clearResults() {
+  [state.answer, state.results] = [null, []];
+  $("answers-title").textContent = "Nothing found";
+  $("answers-words").textContent = "";
+  $("verdict").hidden = $("more").hidden = true;
+  showLimits();
+  pruneSelection();
+  draw();
+}
+
+export function addResults(results) {
+  state.results.push(...results);
+  draw();
+}
+
+// Draw all anew; what had the focus has it still.
+function draw() {
+  const focused = document.activeElement?.closest?.("#results .cell")?.dataset.imageId;
+  const at = firstDoubtful();
+  const [sure, others] = [state.results.slice(0, at), state.results.slice(at)];
+  const isFolded = others.length > 0 && !state.isUnfolded;
+  $("results").replaceChildren(wall(sure), ...(others.length ? [fold(others.length)] : []), ...(others.length && !isFolded ? [wall(others)] : []));
+  $("answers").toggleAttribute("data-folded", isFolded);
+  if (focused) $("results").querySelector(`[data-image-id="${focused}"] button`)?.focus();
+}
+
+const wall = (results) => el("ul", { class: "wall" }, ...results.map(card));
+
+// Where those begin that are probably others. Of none that are sure the nearest are shown.
+function firstDoubtful() {
+  const at = state.results.findIndex(({ confidence }) => (confidence ?? 1) < doubtful());
+  if (at < 0) return state.results.length;
+  return at > 0 && state.isSettled ? at : Math.max(at, Math.min(NEAREST, state.results.length));
+}
+
+function fold(n) {
+  const toggle = () => {
+    state.isUnfolded = !state.isUnfolded;
+    draw();
+    $("results").querySelector(".fold button").focus();
+  };
+  const words = state.isUnfolded ? "Hide them" : `Show ${$("more").hidden ? "" : "more than "}${count(n, "other")}`;
+  return el("div", { class: "fold" }, el("span", { text: "Doubtful from here" }),
+    el("button", { type: "button", text: words, "aria-expanded": String(state.isUnfolded), on: { click: toggle } }));
+}
+
+function card(result) {
+  return resultCard(result, { open: openResult, select, selected: state.selected.has(result.image_id), doubtful: doubtful() });
+}
+
+export function openResult(result) {
+  openAddress(result.image_id);
+  openViewer(state.results, state.results.indexOf(result), {
+    features: features(),
+    asked: state.asked,
+    searchRegion: searchPicture,
+    exclude: excludePicture,
+    more,
+    turned: ({ image_id }) => openAddress(image_id),
+  });
+}
+
+// Show a card, and let the keyboard go on from there.
+export function returnTo(imageId) {
+  const tile = $("results").querySelector(`[data-image-id="${imageId}"] .tile`);
+  tile?.focus({ preventScroll: true });
+  tile?.scrollIntoView({ block: "nearest" });
+}
