@@ -13,7 +13,7 @@ import patchseek
 PIXELS = ["errors", "boxes", "regions", "images", "foreground", "patches", "lays", "encoders"]
 KEPT = ["points", "patterns", "store", "originals", "encode"]
 ANSWERS = ["indexes", "search", "rerank", "rank", "confidence", "answers", "queries", "collection"]
-FIGURES = ["datasets", "metrics", "breakdowns", "evaluate", "compression"]
+FIGURES = ["formats", "datasets", "metrics", "breakdowns", "evaluate", "compression"]
 EDGES = ["draw", "report", "plan", "records", "distributed", "server", "cli"]
 PARTS = PIXELS + KEPT + ANSWERS + FIGURES + EDGES
 ROOT = Path(patchseek.__file__).parent

@@ -3,7 +3,7 @@
 import logging
 import os
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,12 +11,14 @@ import click
 
 from ..errors import PatchseekError
 from ._collection import collection_option, open_collection, weights_option
+from ._formats import EXIT_INCOMPLETE, check_format, format_options, write_format
 from ._log import say
 from ._numbers import positive
 from ._targets import attempt, check_file
 
 if TYPE_CHECKING:
     from ..collection import Collection
+    from ..formats import Answer
     from ..images import Picture
     from ..search import Match
 
@@ -42,8 +44,6 @@ _HERE_ALONE = (
 _PATH = click.Path(path_type=Path)
 _COUNT = click.IntRange(0)
 STDIN = Path("-")
-Records = tuple[list[dict[str, Any]], dict[str, Any], list[dict[str, Any]]]
-"""Queries, collection and results as JSON objects."""
 
 
 @click.command("search")
@@ -85,6 +85,7 @@ Records = tuple[list[dict[str, Any]], dict[str, Any], list[dict[str, Any]]]
 @click.option("--jsonl", "form", flag_value="jsonl", help="One JSON object a line.")
 @click.option("--csv", "form", flag_value="csv", help="Comma-separated values.")
 @click.option("--parquet", type=_PATH, metavar="FILE", help="Also write a Parquet file.")
+@format_options
 @click.option("--save", type=_PATH, metavar="FILE", help="Also draw query and results into a picture.")
 @click.option("--why", is_flag=True, help="Say by which points: lines in the picture drawn, partners in JSON.")
 @click.option("--preview", is_flag=True, help="Like --save into a temporary file; prints its path and opens nothing.")
@@ -121,16 +122,19 @@ def search_command(
     _check_targets(parquet, said["save"], is_drawn=bool(said["save"] or said["preview"]), has_pictures=bool(asked))
     if said["why"] and not (said["save"] or said["preview"] or form in ("json", "jsonl")):
         raise click.UsageError("--why is said in a picture or in JSON: give --save, --preview, --json or --jsonl")
+    form = check_format(said, form, is_there=bool(server))
     draw = None
     if server:
-        records = _search_there(server, asked, numbers, n_most, said)
+        answer = _search_there(server, asked, numbers, n_most, said)
     else:
-        records, draw = _search_here(asked, numbers, n_most, said)
-    from ._output import write_parquet, write_records
+        answer, draw = _search_here(asked, numbers, n_most, said)
+    from ..formats import write
+    from ._output import write_records
 
-    write_records(*records, form)  # first: nothing that goes wrong below takes the answer away
-    results = records[2]
-    problems = attempt(write_parquet, results, parquet) if parquet else []
+    write_records(answer, form)  # first: nothing that goes wrong below takes the answer away
+    results, left_out = answer.results, []
+    problems = attempt(write, "parquet", answer, parquet) if parquet else []
+    problems += attempt(lambda: left_out.extend(write_format(said, answer)))
     problems += attempt(draw) if draw else []
     _say_what_changed(results)
     if not results:
@@ -141,6 +145,8 @@ def search_command(
         raise PatchseekError("; ".join(map(str, problems))) from problems[0]
     if not results:
         sys.exit(EXIT_NOTHING_FOUND)
+    if left_out:
+        sys.exit(EXIT_INCOMPLETE)
 
 
 def _check_targets(parquet: Path | None, save: Path | None, *, is_drawn: bool, has_pictures: bool) -> None:
@@ -160,8 +166,9 @@ def _check_targets(parquet: Path | None, save: Path | None, *, is_drawn: bool, h
 
 def _search_here(
     asked: list[Path | int], boxes: Sequence[list[float] | None], top: int | None, said: dict[str, Any]
-) -> tuple[Records, Callable[[], None] | None]:
+) -> tuple["Answer", Callable[[], None] | None]:
     """Search a collection on this machine; what is found, and what draws it where that was asked for."""
+    from ..formats import OBJECT, Answer
     from ..records import collection_record, match_record
     from ._progress import progress_bar
 
@@ -181,11 +188,12 @@ def _search_here(
         )
     queries = _query_records(asked, pictures, boxes, said["text"])
     why = queries if said["why"] else ()
-    results = [match_record(rank, match, why) for rank, match in enumerate(matches, 1)]
-    records = queries, collection_record(opened), results
+    results = [match_record(rank, match, why, hashed=said["sha256"]) for rank, match in enumerate(matches, 1)]
+    images = {match.image.id: match.image for match in matches}
+    answer = Answer(queries, collection_record(opened), results, said["label"] or OBJECT, images, said["base"])
     if not (said["save"] or said["preview"]):
-        return records, None
-    return records, lambda: _draw(pictures, boxes, matches, said["save"] or _temporary_picture(), said["why"])
+        return answer, None
+    return answer, lambda: _draw(pictures, boxes, matches, said["save"] or _temporary_picture(), said["why"])
 
 
 def _read_stdin() -> "Picture":
@@ -263,7 +271,7 @@ def _draw(
     say(f"drawn: {path}")
 
 
-def _say_what_changed(results: Sequence[dict[str, Any]]) -> None:
+def _say_what_changed(results: Sequence[Mapping[str, Any]]) -> None:
     from ._output import printable
 
     changed = [result["image"] for result in results if result.get("changed")]
@@ -286,8 +294,9 @@ def _search_there(
     boxes: Sequence[list[float] | None],
     top: int | None,
     said: dict[str, Any],
-) -> Records:
+) -> "Answer":
     """Search through the server at url, whose answer is in the form of our own."""
+    from ..formats import OBJECT, Answer
     from ..server.client import Client
 
     for name in _HERE_ALONE:
@@ -303,10 +312,10 @@ def _search_there(
     if client.token is None:  # one in the address is that server's; the other may be of another
         client = Client(url, os.environ.get("PATCHSEEK_TOKEN"))
     query = _stdin() if asked[0] == STDIN else asked[0]
-    answer = client.search(query, box=boxes[0], top=top or MOST, **options)
+    found = client.search(query, box=boxes[0], top=top or MOST, **options)
     least = said["min_confidence"] or 0
-    results = [r for r in answer["results"] if r.get("confidence") is None or r["confidence"] >= least]
-    return [answer["query"]], answer["collection"], results
+    results = [r for r in found["results"] if r.get("confidence") is None or r["confidence"] >= least]
+    return Answer([found["query"]], found["collection"], results, said["label"] or OBJECT, base=said["base"])
 
 
 MOST = 1000

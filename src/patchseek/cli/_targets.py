@@ -35,7 +35,7 @@ def check_file(path: Path, suffixes: Sequence[str] = ()) -> None:
         raise PatchseekError(f"{path}: cannot be written (the folder {path.parent} is read-only); name another file")
 
 
-def attempt(write: Callable[..., None], *arguments: Any) -> list[PatchseekError]:
+def attempt(write: Callable[..., object], *arguments: Any) -> list[PatchseekError]:
     """Write what a command has made, and go on where that fails: the error, or none."""
     try:
         write(*arguments)
