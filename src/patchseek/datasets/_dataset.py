@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from ..errors import DatasetError
-from ._boxes import Box, enclose
+from ..formats import Box, enclose
 
 BINS: Mapping[str, tuple[tuple[float, float], ...]] = {
     "scale": (

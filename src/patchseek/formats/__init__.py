@@ -14,15 +14,22 @@ from tempfile import TemporaryDirectory
 from zipfile import ZipFile
 
 from .._parquet import require_parquet
+from ._annotations import Annotations, parse_box, parse_number, shorten
 from ._answer import MAKER, OBJECT, Answer, Place, places
-from ._coco import coco_text, results_text
+from ._boxes import Box, clamp, clip, corners, enclose, fit
+from ._coco import coco_text, read_coco, results_text
 from ._columns import COLUMNS, csv_text, jsonl_text, write_parquet
 from ._crops import write_crops
+from ._csv import COLUMNS as CSV_COLUMNS
+from ._csv import csv_box, csv_lines
 from ._cvat import cvat_text
 from ._fiftyone import write_fiftyone
 from ._files import write_text
 from ._json import json_text
 from ._label_studio import label_studio_text
+from ._labelled import Label, Row, object_name
+from ._read import Annotated, read_annotated
+from ._schema import read_rows
 from ._voc import write_voc
 from ._w3c import annotations_text
 from ._xmp import write_xmp
@@ -30,16 +37,36 @@ from ._yolo import write_yolo
 
 __all__ = [
     "COLUMNS",
+    "CSV_COLUMNS",
     "FORMATS",
     "MAKER",
     "OBJECT",
+    "Annotated",
+    "Annotations",
     "Answer",
+    "Box",
     "Format",
+    "Label",
     "Place",
+    "Row",
     "as_bytes",
+    "clamp",
+    "clip",
+    "corners",
+    "csv_box",
+    "csv_lines",
     "csv_text",
+    "enclose",
+    "fit",
+    "object_name",
+    "parse_box",
+    "parse_number",
     "places",
+    "read_annotated",
+    "read_coco",
+    "read_rows",
     "require_format",
+    "shorten",
     "write",
 ]
 

@@ -1,10 +1,14 @@
 """CVAT for images 1.1: one XML file, a box in corners of pixels, the score as an attribute."""
 
+from collections.abc import Iterator
 from xml.etree import ElementTree as Tree
 
+from ..errors import DatasetError
+from ._annotations import parse_four
 from ._answer import Answer, by_picture
 from ._files import plain_text
-from ._xml import as_text
+from ._labelled import Label, Row, noted, object_name
+from ._xml import Document, as_text, number_of
 
 
 def cvat_text(answer: Answer) -> str:
@@ -31,3 +35,24 @@ def cvat_text(answer: Answer) -> str:
             )
             Tree.SubElement(box, "attribute", {"name": "score"}).text = str(place.score)
     return as_text(root)
+
+
+def read_cvat(document: Document, problems: list[str]) -> Iterator[Row]:
+    """A row for each image, a label for each box; other shapes are passed over, turned boxes are said to be."""
+    for image in document.root.findall("image"):
+        with noted(problems):
+            name = image.get("name")
+            if not name:
+                raise DatasetError(f"{document.where(image)}: an image without name")
+            labels = []
+            for i, box in enumerate(image.findall("box"), 1):
+                with noted(problems):
+                    labels.append(_label(box, document.where(box), i))
+            yield Row(document.where(image), name, name, tuple(labels))
+
+
+def _label(box: Tree.Element, where: str, number: int) -> Label:
+    if number_of(box.get("rotation", "0"), "rotation", where):
+        raise DatasetError(f"{where}: a turned box, and queries are upright ones")
+    x0, y0, x1, y1 = (number_of(box.get(key), key, where) for key in ("xtl", "ytl", "xbr", "ybr"))
+    return Label(object_name(box.get("label") or ""), parse_four([x0, y0, x1 - x0, y1 - y0], where), key=str(number))

@@ -68,3 +68,11 @@ def as_text(root: Tree.Element) -> str:
     """A tree as a file's text, indented."""
     Tree.indent(root)
     return '<?xml version="1.0" encoding="utf-8"?>\n' + Tree.tostring(root, "unicode") + "\n"
+
+
+def number_of(text: str | None, name: str, where: str) -> float:
+    """A number written in a file. Raises DatasetError."""
+    try:
+        return float(text or "")
+    except ValueError as error:
+        raise DatasetError(f"{where}: {name} is a number, found {(text or '').strip()[:40]!r}") from error
