@@ -12,7 +12,7 @@ import patchseek
 
 PIXELS = ["errors", "boxes", "regions", "images", "foreground", "patches", "lays", "encoders"]
 KEPT = ["points", "patterns", "store", "originals", "encode"]
-ANSWERS = ["indexes", "search", "rerank", "rank", "confidence", "answers", "queries", "collection"]
+ANSWERS = ["indexes", "search", "rerank", "rank", "confidence", "answers", "queries", "many", "collection"]
 FIGURES = ["formats", "datasets", "metrics", "breakdowns", "evaluate", "compression"]
 EDGES = ["draw", "report", "plan", "records", "distributed", "server", "cli"]
 PARTS = PIXELS + KEPT + ANSWERS + FIGURES + EDGES

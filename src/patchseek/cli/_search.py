@@ -14,6 +14,7 @@ from ._collection import collection_option, open_collection, weights_option
 from ._formats import EXIT_INCOMPLETE, check_format, format_options, write_format
 from ._log import say
 from ._numbers import positive
+from ._search_many import check_many, many_options, search_many
 from ._targets import attempt, check_file
 
 if TYPE_CHECKING:
@@ -86,6 +87,7 @@ STDIN = Path("-")
 @click.option("--csv", "form", flag_value="csv", help="Comma-separated values.")
 @click.option("--parquet", type=_PATH, metavar="FILE", help="Also write a Parquet file.")
 @format_options
+@many_options
 @click.option("--save", type=_PATH, metavar="FILE", help="Also draw query and results into a picture.")
 @click.option("--why", is_flag=True, help="Say by which points: lines in the picture drawn, partners in JSON.")
 @click.option("--preview", is_flag=True, help="Like --save into a temporary file; prints its path and opens nothing.")
@@ -105,10 +107,20 @@ def search_command(
 ) -> None:
     """Rank the collection's pictures by how surely they hold the object of QUERIES, and say where it is.
 
-    Several pictures are taken for views of one object; - is a picture on standard input. Exit code 4: nothing was
+    Several pictures are taken for views of one object; - is a picture on standard input. With --queries, each box of a
+    file of annotations is a query, and all results go into one --output. Exit code 4: nothing was
     found.
     """
     asked: list[Path | int] = [*queries, *image_ids]
+    if said["queries_from"]:
+        check_many(said | {"parquet": parquet}, len(asked) + len(boxes), form, server)
+        said["depth"] = 0 if no_points else said["depth"]
+        opened = _open(said)
+        wanted = {name: said[name] for name in (*_HOW, *CHOICE) if name not in ("text", "expand")}
+        search_many(opened, said, wanted | {"top": _top(top), "index": _index(opened.index, said)})
+        return
+    if said["by"] or said["pictures"]:
+        raise click.UsageError("--by and --pictures say more of --queries PATH: give that, too")
     if [*queries, *said["exclude"]].count(STDIN) > 1:
         raise click.UsageError("- is given more than once, and standard input holds one picture")
     if not asked and said["text"] is None:
