@@ -2,7 +2,7 @@
 
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from itertools import groupby
 
@@ -186,13 +186,19 @@ class _Lot:
         named = [(i, place) for i, own in enumerate(self.queries) for place in range(len(own))]
         of_one = [list(own) for _, own in groupby(named, lambda key: _same(self.queries[key[0]][key[1]][0]))]
         lots = [own[i : i + _BOXES] for own in of_one for i in range(0, len(own), _BOXES)]
+        ahead = max(2 * self._searched.encoder.batch // (1 + len(self._options.lays)), 4 * n_cores())  # boxes
         with ThreadPoolExecutor(n_cores(), "many") as pool:
-            ahead = 4 * n_cores()
-            running = deque(pool.submit(self._cut, own) for own in lots[:ahead])
-            for later in [*lots[ahead:], *[None] * min(ahead, len(lots))]:
-                yield from running.popleft().result()
-                if later is not None:
-                    running.append(pool.submit(self._cut, later))
+            running: deque[tuple[int, Future[list[tuple[tuple[int, int], Patches]]]]] = deque()
+            n_running = 0
+            for keys in lots:
+                while running and n_running >= ahead:
+                    n, made = running.popleft()
+                    n_running -= n
+                    yield from made.result()
+                running.append((len(keys), pool.submit(self._cut, keys)))
+                n_running += len(keys)
+            for _, made in running:
+                yield from made.result()
 
     def _cut(self, keys: list[tuple[int, int]]) -> list[tuple[tuple[int, int], Patches]]:
         """The patches of the boxes of one picture."""
