@@ -1,0 +1,227 @@
+"""`search --queries`: every annotated box, or category, is a query; one file of results. Goes on where it was ended."""
+
+import json
+import os
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from ..errors import PatchseekError
+from ._formats import EXIT_INCOMPLETE, check_format, write_format
+from ._log import say
+from ._targets import WrongUse
+
+if TYPE_CHECKING:
+    from ..collection import Collection
+    from ..formats import Box, Row
+    from ..many import Outcome
+
+EXIT_NOTHING_FOUND = 4
+_ONE_ALONE = ("text", "exclude", "save", "preview", "open", "why", "parquet", "expand")
+"""Options of a single search."""
+
+
+@dataclass(frozen=True)
+class BoxQuery:
+    """One query."""
+
+    id: str
+    label: str
+    # what its file calls the object; "" where it says nothing
+    places: tuple[tuple[str, "Box | None"], ...]
+    # pictures, with boxes as they are written
+    where: tuple[str, ...]
+    # the places of the boxes in their files, for errors
+
+
+def check_many(said: Mapping[str, Any], n_single: int, form: str | None, server: str | None) -> None:
+    """Raise WrongUse for what does not go with --queries."""
+    if n_single:
+        raise WrongUse("--queries takes the place of QUERIES, --image-id and --box: give one of them")
+    for name in _ONE_ALONE:
+        if said[name]:
+            raise WrongUse(
+                f"--{'not' if name == 'exclude' else name} is for one search, and --queries asks many"
+            )
+    if server:
+        raise WrongUse("--queries: a server is asked with one picture from here")
+    if said["output"] is None or form:
+        raise WrongUse("--queries writes one file: name it by --output PATH, and its --format")
+
+
+def search_many(opened: "Collection", said: dict[str, Any], options: dict[str, Any]) -> None:
+    """Search with every query of a file or folder, write the results, and leave with the exit code that they make."""
+    from ..formats import OBJECT, Answer, read_annotated
+    from ..records import collection_record
+    from ._output import printable
+    from ._progress import progress
+
+    said["format"] = said["format"] or "json"
+    check_format(said, None)
+    read = read_annotated(said["queries_from"], said["pictures"])
+    queries = by_label(read.rows) if said["by"] else one_a_box(read.rows)
+    label = said["label"] or OBJECT
+    problems = list(read.problems)
+    for problem in problems:
+        say(f"failed: {printable(problem)}", problem=problem)
+    facts = {"queries": read.digest, "boxes": [query.id for query in queries], "by": said["by"], "label": label}
+    facts |= {"options": options, "hashed": said["sha256"], "state": opened.store.catalogue.state()}
+    state = State(said["output"], facts | {"collection": collection_record(opened)})
+    with progress() as on_progress:
+        done = state.read(len(queries))
+        if done:
+            say(f"going on after {len(done)} of {len(queries)} queries", done=len(done))
+        asked = [query.places for query in queries]
+        outcomes = opened.answer_many(asked, begin=len(done), **options)
+        with state.writing() as write:
+            for query, outcome in zip(queries[len(done) :], outcomes, strict=True):
+                done.append(_record(query, outcome, label, hashed=said["sha256"]))
+                write(done[-1])
+                on_progress(len(done), len(queries), "searching")
+    for problem in (problem for each in done for problem in each["problems"]):
+        say(f"failed: {printable(problem)}", problem=problem)
+        problems.append(problem)
+    results = [result for each in done for result in each["results"]]
+    images = {image.id: image for image in opened.store.images(sorted({r["image_id"] for r in results})) if image}
+    records = [each["query"] for each in done]
+    answer = Answer(records, collection_record(opened), results, label, images, said["base"], is_many=True)
+    problems += write_format(said, answer)
+    state.remove()
+    say(f"{len(queries)} queries, {len(results)} results", queries=len(queries), results=len(results))
+    if problems:
+        sys.exit(EXIT_INCOMPLETE)
+    if not results:
+        sys.exit(EXIT_NOTHING_FOUND)
+
+
+def one_a_box(rows: Sequence["Row"]) -> list[BoxQuery]:
+    """A query for each label."""
+    queries: list[BoxQuery] = []
+    taken: dict[str, int] = {}
+    for row in rows:
+        for number, label in enumerate(row.labels, 1):
+            key = row.id if label.box is None else f"{row.id}#{label.key or number}"
+            taken[key] = taken.get(key, 0) + 1
+            key = key if taken[key] == 1 else f"{key}~{taken[key]}"
+            queries.append(BoxQuery(key, label.instance, ((row.image, label.box),), (row.where,)))
+    return queries
+
+
+def by_label(rows: Sequence["Row"]) -> list[BoxQuery]:
+    """A query for each name, all its boxes are views of it; labels without a name ask each alone."""
+    named: dict[str, BoxQuery] = {}
+    for query in one_a_box(rows):
+        key = query.label or query.id
+        first = named.setdefault(key, BoxQuery(key, query.label, (), ()))
+        named[key] = replace(first, places=first.places + query.places, where=first.where + query.where)
+    return list(named.values())
+
+
+def _record(query: BoxQuery, outcome: "Outcome", label: str, *, hashed: bool) -> dict[str, Any]:
+    """What is kept of a query: its record, its results, and a line for each picture that could not be searched with."""
+    from ..boxes import to_pixels
+    from ..records import BBOX_FORMAT, match_record
+
+    name = query.label or label
+    views = [
+        {
+            "image": query.places[place][0],
+            "box": view.box and list(to_pixels(view.box, view.width, view.height)),
+            "bbox_format": BBOX_FORMAT,
+            "width": view.width,
+            "height": view.height,
+        }
+        for place, view in sorted(outcome.views.items())
+    ]
+    told: dict[str, Any] = {"id": query.id, "label": name}
+    told |= views[0] if len(query.places) == 1 and views else {"views": views}
+    problems = [_line(query.where[place], error) for place, error in sorted(outcome.problems.items())]
+    matches = [match_record(rank, match, hashed=hashed) for rank, match in enumerate(outcome.matches, 1)]
+    return {
+        "query": told,
+        "results": [{"query": query.id, "label": name, **match} for match in matches],
+        "problems": problems,
+    }
+
+
+def _line(where: str, error: PatchseekError) -> str:
+    text = str(error)
+    return text if text.startswith(where) else f"{where}: {text}"
+
+
+class State:
+    """What is answered so far, in a file beside the output: a line that says of what, then one for each query."""
+
+    def __init__(self, output: Path, facts: Mapping[str, Any]) -> None:
+        self.path = output.with_name(f"{output.name}.partial")
+        self._head = json.dumps(facts, default=str)
+        self._is_same = False
+
+    def read(self, n: int) -> list[dict[str, Any]]:
+        """The records of the first so many of n queries; none where the file is of another search."""
+        try:
+            lines = self.path.read_text(encoding="utf-8").split("\n")
+        except (OSError, UnicodeDecodeError):
+            return []
+        if lines[0] != self._head:
+            return []
+        self._is_same = True
+        return [json.loads(line) for line in lines[1:-1][:n]]  # behind the last line's end is nothing, or a torn one
+
+    def writing(self) -> "_Writing":
+        """The file open for further records."""
+        return _Writing(self.path, self._head, is_same=self._is_same)
+
+    def remove(self) -> None:
+        """When the output is written."""
+        self.path.unlink(missing_ok=True)
+
+
+class _Writing:
+    """Appends records, each at once. A torn line at the end is cut off first."""
+
+    def __init__(self, path: Path, head: str, *, is_same: bool) -> None:
+        self._path = path
+        try:
+            if is_same:
+                kept = path.read_bytes()
+                os.truncate(path, kept.rfind(b"\n") + 1)
+            self._file = path.open("ab" if is_same else "wb")
+            if not is_same:
+                self._append(head)
+        except OSError as error:
+            raise PatchseekError(f"{path}: cannot be written ({error.strerror})") from error
+
+    def _append(self, line: str) -> None:
+        try:
+            self._file.write(line.encode("utf-8", "backslashreplace") + b"\n")
+            self._file.flush()
+        except OSError as error:
+            raise PatchseekError(f"{self._path}: cannot be written ({error.strerror})") from error
+
+    def __enter__(self) -> Any:
+        return lambda record: self._append(json.dumps(record))
+
+    def __exit__(self, *_: object) -> None:
+        self._file.close()
+
+
+def many_options(command: Any) -> Any:
+    """The options, put on a command."""
+    path = click.Path(path_type=Path)
+    options = (
+        click.option(
+            "--queries", "queries_from", type=path, metavar="PATH", help="Ask with all boxes of a file or folder."
+        ),
+        click.option(
+            "--by", type=click.Choice(["category"]), help="All boxes of a category of --queries ask together."
+        ),
+        click.option("--pictures", type=path, metavar="FOLDER", help="Where the pictures of --queries are."),
+    )
+    for option in reversed(options):
+        command = option(command)
+    return command
