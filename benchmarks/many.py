@@ -102,7 +102,7 @@ class Parts:
 def measure(data: Dataset, n: int, rounds: int, *, turned: bool) -> dict[str, object]:
     """All figures."""
     with tempfile.TemporaryDirectory() as folder:
-        collection = Collection.open(Path(folder) / "collection", points=False)
+        collection = Collection.open(Path(folder) / "collection", points=False, create=True)
         collection.add(data.folder)
         parts = Parts(collection, boxes_of(data, n), turned=turned)
         acts = {"many": parts.many, "encoding": parts.encoding, "network": parts.network, "product": parts.product}

@@ -18,7 +18,7 @@ def home(tmp_path_factory):
     (home / "pictures").mkdir()
     for i in range(3):
         blot(i, 320, 240).save(home / "pictures" / f"{i}.png")
-    Collection.open(home / "pictures", points=False).add(home / "pictures")
+    Collection.open(home / "pictures", points=False, create=True).add(home / "pictures")
     return home
 
 

@@ -32,7 +32,7 @@ def home(tmp_path_factory):
     (home / "pictures").mkdir()
     for i in range(N):
         blot(i, 320, 240).save(home / "pictures" / f"{i}.png")
-    Collection.open(home / "pictures", points=False).add(home / "pictures")
+    Collection.open(home / "pictures", points=False, create=True).add(home / "pictures")
     boxes = [(i, box) for i, own in enumerate(BOXES.values()) for box in own]
     content = {
         "images": [{"id": i, "file_name": name} for i, name in enumerate(BOXES)],
@@ -100,7 +100,7 @@ def test_an_answer_does_not_depend_on_where_it_was_begun(home, collection, monke
 
 
 def test_an_empty_collection_finds_nothing(home, tmp_path, tiny):
-    empty = Collection.open(tmp_path / "empty", encoder=tiny, points=False)
+    empty = Collection.open(tmp_path / "empty", encoder=tiny, points=False, create=True)
     assert list(empty.search_many(asked(home)[:1])) == [[]]
 
 

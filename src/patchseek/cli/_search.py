@@ -296,7 +296,7 @@ def _say_what_changed(results: Sequence[Mapping[str, Any]]) -> None:
         say(text, level=logging.WARNING, changed=changed)
 
 
-def _say_if_doubtful(best: dict[str, Any]) -> None:
+def _say_if_doubtful(best: Mapping[str, Any]) -> None:
     """Of a refined find alone: of others, many are no surer though the object is there. A server may not say which."""
     from ..confidence import DOUBTFUL
 

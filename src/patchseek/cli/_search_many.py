@@ -44,9 +44,7 @@ def check_many(said: Mapping[str, Any], n_single: int, form: str | None, server:
         raise WrongUse("--queries takes the place of QUERIES, --image-id and --box: give one of them")
     for name in _ONE_ALONE:
         if said[name]:
-            raise WrongUse(
-                f"--{'not' if name == 'exclude' else name} is for one search, and --queries asks many"
-            )
+            raise WrongUse(f"--{'not' if name == 'exclude' else name} is for one search, and --queries asks many")
     if server:
         raise WrongUse("--queries: a server is asked with one picture from here")
     if said["output"] is None or form:
@@ -123,8 +121,8 @@ def by_label(rows: Sequence["Row"]) -> list[BoxQuery]:
 
 def _record(query: BoxQuery, outcome: "Outcome", label: str, *, hashed: bool) -> dict[str, Any]:
     """What is kept of a query: its record, its results, and a line for each picture that could not be searched with."""
-    from ..boxes import to_pixels
-    from ..records import BBOX_FORMAT, match_record
+    from ..boxes import BBOX_FORMAT, to_pixels
+    from ..records import match_record
 
     name = query.label or label
     views = [

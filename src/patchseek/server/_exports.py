@@ -5,11 +5,11 @@ from typing import Any
 
 from starlette.responses import Response
 
-from ..boxes import from_pixels, to_pixels
+from ..boxes import BBOX_FORMAT, from_pixels, to_pixels
 from ..collection import Collection
 from ..errors import MissingExtra, QueryError
 from ..formats import FORMATS, OBJECT, Answer, as_bytes, require_format
-from ..records import BBOX_FORMAT, collection_record
+from ..records import collection_record
 from ._responses import told
 from ._shapes import FoundRef
 
