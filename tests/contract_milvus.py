@@ -222,7 +222,7 @@ class MilvusContract:
     def test_features_that_are_no_numbers_are_not_sent(self, place, tmp_path, sent, value):
         snapshot = make_snapshot()
         snapshot.arrays[1][2, 4] = value
-        with pytest.raises(EngineError, match=r"of 1 picture at least .* `patchseek verify` names them"):
+        with pytest.raises(EngineError, match=r"of 1 picture at least: `patchseek verify` names them"):
             open_index(place, snapshot, tmp_path)
         assert sum(sent) == 5 * len(snapshot.arrays[0])
         query = unit(np.random.default_rng(0), 1, 16)

@@ -107,7 +107,7 @@ def test_byte_copies_change_nothing_at_all(tmp_path, demo, encoder, queries, pla
     folder = fill(tmp_path / "pictures", paths, byte_copies, paths)
     collection = ps.Collection.open(folder / ".patchseek", encoder=encoder, create=True)
     collection.add(folder)
-    assert confidences(collection, demo, queries) == pytest.approx(plain, abs=1e-6)
+    assert confidences(collection, demo, queries) == pytest.approx(plain, abs=1e-5)  # float32, in other batches
 
 
 def test_a_collection_of_one_picture_and_its_copies_says_nothing_of_confidence(tmp_path, demo, encoder):

@@ -311,7 +311,7 @@ def test_a_locked_collection_a_missing_library_and_an_unshared_place_are_named(
     with pytest.raises(StoreError, match="not the place that the driver sees"):
         place.check()
     monkeypatch.setitem(sys.modules, "ray", None)
-    with pytest.raises(MissingExtra, match=r"patchseek\[ray\]"):
+    with pytest.raises(MissingExtra, match="get the extra 'ray' with: pip install"):
         add_source(collection, folder)
 
 

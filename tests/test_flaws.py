@@ -504,7 +504,7 @@ def test_no_engine_takes_them_in(engine, n_queries, value):
     snapshot = make_snapshot(removed=[3])
     snapshot.arrays[1][2, 4] = value
     queries = unit(np.random.default_rng(0), n_queries, 16)
-    with pytest.raises(EngineError, match=r"of 1 picture at least .* `patchseek verify` names them"):
+    with pytest.raises(EngineError, match=r"of 1 picture at least: `patchseek verify` names them"):
         open_index(engine, snapshot).search(queries, 3)
     removed = replace(snapshot, live=snapshot.live.copy())
     removed.live[len(snapshot.arrays[0]) + 2] = False

@@ -534,7 +534,7 @@ def test_a_backup_has_the_points_and_comes_back_with_them(store, tmp_path):
     commit(store, 1, 2)
     commit(store, 3, points=None)
     seen = []
-    back_up(store, tmp_path / "a.tar", lambda done, total: seen.append((done, total)))
+    back_up(store, tmp_path / "a.tar", lambda done, total, _: seen.append((done, total)))
     again = restore(tmp_path / "a.tar", tmp_path / "again")
     assert seen == [(1, 3), (2, 3), (3, 3)]
     assert again.settings == SETTINGS

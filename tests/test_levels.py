@@ -83,7 +83,7 @@ def test_a_higher_level_that_was_broken_off_is_not_gone_on_with_for_a_lower_one(
     class Stop(Exception):
         pass
 
-    def stop(done, _total):
+    def stop(done, *_):
         if done == 10:
             raise Stop
 

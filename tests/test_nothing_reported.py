@@ -42,6 +42,7 @@ OPENED = {
     "plots": PLOT,
     "demo": "import skimage.data",
     "ray": "import ray, aiohttp, fsspec.implementations.http",
+    "mcp": "from patchseek.mcp import require_sdk; require_sdk()",
     "milvus": "from patchseek.indexes._milvus_server import connect; connect('a.db').list_collections()",
     "postgres": "from patchseek.indexes._postgres_server import Server; Server('postgresql://a@127.0.0.1/b')",
 }

@@ -265,7 +265,7 @@ def test_a_trial_on_features_that_are_no_numbers_says_what_to_do_about_them():
     features = scenes(20)
     features[:, ::2, 3] = np.nan
     snapshot = snapshot_of(features)
-    with pytest.raises(EngineError, match="have features that are no numbers: `patchseek verify` names them"):
+    with pytest.raises(EngineError, match="of 20 pictures at least: `patchseek verify` names them"):
         try_engine(OnlyItself(snapshot), snapshot)
 
 

@@ -14,6 +14,7 @@ from starlette.testclient import TestClient
 
 from patchseek import Collection
 from patchseek.cli import cli
+from patchseek.cli._targets import WrongUse
 from patchseek.draw import ANSWER, QUERY
 from patchseek.records import match_record
 from patchseek.search import FoundBox, Match, PartnerPoints
@@ -221,8 +222,9 @@ def test_json_says_why_where_it_is_asked(here):
 def test_why_without_a_picture_or_json_is_refused_before_the_search(here):
     for form in ([], ["--csv"], ["--parquet", "found.parquet"]):
         done = search(here, *ASKED, "--why", *form)
-        assert done.exit_code == 2
-        assert "--why is said in a picture or in JSON: give --save, --preview, --open, --json or --jsonl" in done.stderr
+        assert isinstance(done.exception, WrongUse)
+        expected = "--why is said in a picture or in JSON: give --save, --preview, --open, --json or --jsonl"
+        assert str(done.exception) == expected
 
 
 def test_a_sheet_that_says_why_has_the_query_beside_every_result_it_was_found_in(here):

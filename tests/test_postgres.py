@@ -339,7 +339,7 @@ def test_wrong_queries_are_an_error(server, tmp_path):
 def test_features_that_are_no_numbers_are_not_sent(server, tmp_path, value):
     snapshot = make_snapshot()
     snapshot.arrays[1][2, 4] = value
-    with pytest.raises(EngineError, match=r"of 1 picture at least .* `patchseek verify` names them"):
+    with pytest.raises(EngineError, match=r"of 1 picture at least: `patchseek verify` names them"):
         open_index(server.url, snapshot, tmp_path)
     assert list(written(server, tmp_path).values()) == [5 * len(snapshot.arrays[0])]
     query = unit(np.random.default_rng(0), 1, 16)

@@ -102,7 +102,7 @@ def test_a_picture_is_sent_once_and_searched_often(client, photo):
         ({"image_id": 1, "box": "1,2,3"}, 422, "four numbers"),
         ({"image_id": 1, "box": "0,0,500,500"}, 422, "box"),
         ({"image_id": 1, "box": "nan,0,1,1"}, 422, "box"),
-        ({"image_id": 1, "box": ["", ""]}, 422, "as many boxes"),
+        ({"image_id": 1, "box": ["", ""]}, 422, "a box for each of 1 picture is needed, found 2"),
         ({"image_id": 1, "top": 0}, 422, "top"),
         ({"image_id": -1}, 422, "image_id"),
         ({"image_id": 1, "text": "a red cup"}, 422, "cannot do that: text"),

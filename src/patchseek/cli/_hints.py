@@ -10,7 +10,6 @@ from ._progress import duration
 
 SLOW_SECONDS = 2.0
 """A search that takes longer is worth a hint."""
-_REFINING = "refining boxes"
 _FEW = 5
 
 
@@ -24,8 +23,10 @@ class Stopwatch:
         # seconds
 
     def __call__(self, done: int, total: int, doing: str) -> None:
+        from ..rank import REFINING
+
         now = time.monotonic()
-        if doing == _REFINING:
+        if doing == REFINING:
             self._began = self._began or now
             self.refining = now - self._began
         self._on_progress(done, total, doing)

@@ -27,7 +27,7 @@ def mcp_command(collection: Path, allow_dirs: tuple[Path, ...], weights: Path | 
     from ..mcp import Folders, Tools, require_sdk, serve
 
     require_sdk()
-    opened = Collection.open(collection, weights=weights, create=False)
+    opened = Collection.open(collection, weights=weights)
     own = (opened.path.parent,) if opened.path.name == FOLDER else ()
     serve(Tools(opened, Folders([*own, *map(expanded, allow_dirs)])))
 

@@ -67,9 +67,11 @@ def serve_command(
     with _opened(collection, weights, create=create, may_begin=is_ours) as (opened, folder, begin_at):
         allowed = allow_dirs if folder is None or not is_ours else (folder, *allow_dirs)
         settings = ServerSettings(host, port, token, allowed, public_url, max_upload << 20, begin_at=begin_at)
-        serve(opened, settings, _say_address)
-        if begin_at is not None and is_collection(begin_at):
-            remember(begin_at)
+        try:
+            serve(opened, settings, _say_address)
+        finally:
+            if begin_at is not None and is_collection(begin_at):
+                remember(begin_at)
 
 
 @contextmanager

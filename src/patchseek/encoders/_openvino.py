@@ -84,8 +84,7 @@ class OpenVinoNetwork:
             # what was asked for is a hint: a CPU without bf16 computes in f32, and does not say so by itself
             self.precision = self._compiled.get_property("INFERENCE_PRECISION_HINT").get_type_name()
         except RuntimeError as error:
-            reason = " ".join(str(error).split())[-300:]
-            raise EncoderError(f"OpenVINO cannot run the model: {reason}") from error
+            raise refusal(error) from error
         answer = self._shapes[0]
         if not outputs and (len(answer) != 2 or answer[0] != batch):
             raise EncoderError(f"an image model gives one vector a patch, (batch, D); this one gives {list(answer)}")
@@ -179,6 +178,11 @@ def chosen_precision() -> str:
     """What OpenVINO computes in on this CPU unless told otherwise: f32, bf16 or f16."""
     chosen = import_openvino().Core().get_property("CPU", "INFERENCE_PRECISION_HINT").get_type_name()
     return chosen if chosen in ("bf16", "f16") else "f32"
+
+
+def refusal(error: RuntimeError) -> EncoderError:
+    """What OpenVINO says of a model that it cannot run, in a line."""
+    return EncoderError(f"OpenVINO cannot run the model: {' '.join(str(error).split())[-300:]}")
 
 
 def import_openvino() -> ModuleType:

@@ -13,8 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..errors import EncoderError
-from ._openvino import FIRST_USE, import_openvino, len_cores
+from ._openvino import FIRST_USE, import_openvino, len_cores, refusal
 
 CACHED = 500
 """Kernels made for sizes that were met, some thirty of them, which each compiled network keeps.
@@ -42,7 +41,7 @@ class OpenVinoSizesNetwork:
             network = self._core.read_model(model)
             self._parts = [(network, "f32")] if seam is None else list(zip(_cut(network, seam), _BOTH, strict=True))
         except RuntimeError as error:
-            raise _refusal(error) from error
+            raise refusal(error) from error
         requests = self._compile()
         with FIRST_USE:
             _infer(requests, first)
@@ -84,7 +83,7 @@ class OpenVinoSizesNetwork:
                 chosen = {**options, "INFERENCE_PRECISION_HINT": precision}
                 requests.append(self._core.compile_model(network, "CPU", chosen).create_infer_request())
         except RuntimeError as error:
-            raise _refusal(error) from error
+            raise refusal(error) from error
         return requests
 
 
@@ -110,7 +109,3 @@ def _cut(network: Any, seam: str) -> tuple[Any, Any]:
     for port in middle.get_target_inputs():
         port.replace_source_output(given.output(0))
     return before, openvino.Model(answers[1:], [given])
-
-
-def _refusal(error: RuntimeError) -> EncoderError:
-    return EncoderError(f"OpenVINO cannot run the model: {' '.join(str(error).split())[-300:]}")

@@ -34,6 +34,22 @@ Numbers = NDArray[np.float32]
 
 
 @dataclass(frozen=True, eq=False)
+class Shown:
+    """Pictures as they are looked at."""
+
+    points: Sequence[PicturePoints]
+    # what is known of each of N pictures
+    shapes: NDArray[np.float64]
+    # (N, 2) width and height in pixels
+    side: int
+    # pixels of the longer side, no more than which their points were taken at
+
+    def chosen(self, rows: NDArray[np.intp]) -> "Shown":
+        """Those at the positions."""
+        return Shown([self.points[i] for i in rows], self.shapes[rows], self.side)
+
+
+@dataclass(frozen=True, eq=False)
 class Agreement:
     """What points of a query and of a picture agree on."""
 
@@ -70,21 +86,15 @@ class _Placed:
         return _Placed(self.partners.chosen(mask), self.places[:, mask], self.scales[mask], self.turns[mask])
 
 
-def look(
-    query: QueryPoints,
-    pictures: Sequence[PicturePoints],
-    shapes: NDArray[np.float64],
-    side: int,
-    strangers: NDArray[np.intp],
-) -> list[list[Agreement]]:
-    """For each picture, where most of its points have the query's box: a list of one, [] where none agree.
+def look(query: QueryPoints, shown: Shown, strangers: NDArray[np.intp]) -> list[Agreement | None]:
+    """For each picture, where most of its points have the query's box, None where they do not agree.
 
-    shapes (N, 2): width and height in pixels. strangers: positions of pictures, most of which do not show the object.
+    strangers: positions of pictures, most of which do not show the object.
     """
-    units = shapes / np.maximum(shapes.max(axis=1, keepdims=True), 1)
+    units = shown.shapes / np.maximum(shown.shapes.max(axis=1, keepdims=True), 1)
     frame = np.array([query.aspect, 1.0]) / max(query.aspect, 1.0)
-    placed = _place(query, frame, pictures, shapes, side, strangers)
-    maps, sound = _maps_of(placed, len(pictures))
+    placed = _place(query, frame, shown, strangers)
+    maps, sound = _maps_of(placed, len(shown.points))
     picture = placed.partners.picture
     own = maps[picture].T
     straight = np.cos(placed.turns - np.arctan2(own[1], own[0])) > _TURNED
@@ -92,26 +102,19 @@ def look(
     return _agreements(maps, placed.chosen(agree), frame, units, query.mirrored)
 
 
-def _place(
-    query: QueryPoints,
-    frame: NDArray[np.float64],
-    pictures: Sequence[PicturePoints],
-    shapes: NDArray[np.float64],
-    side: int,
-    strangers: NDArray[np.intp],
-) -> _Placed:
+def _place(query: QueryPoints, frame: NDArray[np.float64], shown: Shown, strangers: NDArray[np.intp]) -> _Placed:
     """The partners of a query in pictures, in the order of the pictures, with their places, scales and turns."""
-    partners = find_partners(query.descriptors, pictures, strangers)
-    longer = np.maximum(shapes.max(axis=1), 1)
-    starts = np.cumsum([0, *map(len, pictures)])[partners.picture]
-    places = np.concatenate([np.zeros((0, 2), np.float32), *(points.places for points in pictures)])
-    there = places[starts + partners.found] * (shapes / longer[:, None])[partners.picture]
+    partners = find_partners(query.descriptors, shown.points, strangers)
+    longer = np.maximum(shown.shapes.max(axis=1), 1)
+    starts = np.cumsum([0, *map(len, shown.points)])[partners.picture]
+    places = np.concatenate([np.zeros((0, 2), np.float32), *(points.places for points in shown.points)])
+    there = places[starts + partners.found] * (shown.shapes / longer[:, None])[partners.picture]
     seen = query.places @ _MIRROR[:2, :2] + _MIRROR[:2, 2] if query.mirrored else query.places
     here = seen[partners.asked] * frame
     return _Placed(
         partners,
         np.concatenate([here, there], axis=1).T.astype(np.float32),
-        (query.scales[partners.asked] / np.minimum(longer, side)[partners.picture]).astype(np.float32),
+        (query.scales[partners.asked] / np.minimum(longer, shown.side)[partners.picture]).astype(np.float32),
         np.radians(query.turns[partners.asked]).astype(np.float32),
     )
 
@@ -155,8 +158,8 @@ def _agreements(
     frame: NDArray[np.float64],
     units: NDArray[np.float64],
     mirrored: bool,
-) -> list[list[Agreement]]:
-    """Of each picture, what agreeing pairs say of its map, if there are enough of them.
+) -> list[Agreement | None]:
+    """Of each picture, what agreeing pairs say of its map, None where there are too few.
 
     mirrored: whether the maps, and the pairs' places in the query, are those of its mirror image.
     """
@@ -175,8 +178,8 @@ def _agreements(
     boxes = np.clip(np.concatenate([outlines.min(axis=1), outlines.max(axis=1)], axis=1), 0, 1)
     bounds = np.searchsorted(partners.picture, np.arange(n + 1))
     pairs = np.stack([partners.asked, partners.found], axis=1)
-    found: list[list[Agreement]] = [[] for _ in range(n)]
+    found: list[Agreement | None] = [None] * n
     for i in np.flatnonzero(np.diff(bounds) >= LEAST).tolist():
         own = pairs[bounds[i] : bounds[i + 1]]
-        found[i].append(Agreement(float(evidence[i]), 0.0, int(counts[i]), shares[i], outlines[i], boxes[i], own))
+        found[i] = Agreement(float(evidence[i]), 0.0, int(counts[i]), shares[i], outlines[i], boxes[i], own)
     return found

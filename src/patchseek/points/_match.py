@@ -9,7 +9,7 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from ._agreements import Agreement, look
+from ._agreements import Agreement, Shown, look
 from ._extract import SIDE
 from ._points import PicturePoints, QueryPoints
 
@@ -41,62 +41,47 @@ def match(
     most with all; the others gain nothing. A further copy is one that gains as well, by points that do not lie in those
     before. Pictures without points are no measure of the others.
     """
-    shapes = np.asarray(sizes, np.float64).reshape(-1, 2)
-    n = len(pictures)
-    assert len(shapes) == n, "one size a picture"
+    shown = _shown(pictures, sizes, side)
     known = np.flatnonzero([len(points) > 0 for points in pictures])
-    sample = known if n <= FEW else known[::_EVERY]
-    found = _all_or_some(query, pictures, shapes, side, sample)
-    _add_copies(found, copies - 1, query, pictures, shapes, side, sample)
+    sample = known if len(pictures) <= FEW else known[::_EVERY]
+    found = [[] if one is None else [one] for one in _all_or_some(query, shown, sample)]
+    _add_copies(found, copies - 1, query, shown, sample)
     return found
 
 
-def _all_or_some(
-    query: QueryPoints,
-    pictures: Sequence[PicturePoints],
-    shapes: NDArray[np.float64],
-    side: int,
-    sample: NDArray[np.intp],
-) -> list[list[Agreement]]:
-    """See `match`: one copy at most in each picture; where there are many, in those that a first look leaves."""
-    n = len(pictures)
+def _all_or_some(query: QueryPoints, shown: Shown, sample: NDArray[np.intp]) -> list[Agreement | None]:
+    """See `match`: one copy in each picture; where there are many, in those that a first look leaves."""
+    n = len(shown.points)
     if n <= FEW:
-        return _gains(look(query, pictures, shapes, side, sample), sample)
-    first = _first_look(query, pictures, shapes, side, sample)
-    evidence = np.array([own[0].evidence if own else 0.0 for own in first])
-    evident = np.argsort(-evidence, kind="stable")[: n // _EVIDENT]
+        return _gains(look(query, shown, sample), sample)
+    found = _first_look(query, shown, sample)
+    evident = np.argsort(-np.array([_evidence(one) for one in found]), kind="stable")[: n // _EVIDENT]
     again = np.unique(np.concatenate([evident, np.arange(n // _LIKE), sample]))
     strangers = np.searchsorted(again, sample)
-    second = look(query, [pictures[i] for i in again], shapes[again], side, strangers)
-    for i, own in zip(again.tolist(), _gains(second, strangers), strict=True):
-        first[i] = own
-    return first
+    for i, one in zip(again.tolist(), _gains(look(query, shown.chosen(again), strangers), strangers), strict=True):
+        found[i] = one
+    return found
 
 
 def _add_copies(
-    found: list[list[Agreement]],
-    n: int,
-    query: QueryPoints,
-    pictures: Sequence[PicturePoints],
-    shapes: NDArray[np.float64],
-    side: int,
-    sample: NDArray[np.intp],
+    found: list[list[Agreement]], n: int, query: QueryPoints, shown: Shown, sample: NDArray[np.intp]
 ) -> None:
     """Append to what was found in each picture at most n further copies, see `match`."""
     rising = [i for i, own in enumerate(found) if own and own[0].gain]
     for _ in range(n):
         if not rising:
             return
-        free = [_outside(found[i], pictures[i].places) for i in rising]
-        left = [pictures[i].chosen(rows) for i, rows in zip(rising, free, strict=True)]
-        order = np.array([*rising, *sample])
-        strangers = np.arange(len(rising), len(order))
-        more = _gains(look(query, left + [pictures[i] for i in sample], shapes[order], side, strangers), strangers)
-        seen, rising = list(zip(rising, free, more, strict=False)), []
-        for i, rows, own in seen:
-            if own and own[0].gain:
-                here, there = own[0].pairs.T
-                found[i].append(replace(own[0], pairs=np.stack([here, rows[there]], axis=1)))
+        free = [_outside(found[i], shown.points[i].places) for i in rising]
+        looked = shown.chosen(np.array([*rising, *sample]))
+        left = [points.chosen(rows) for points, rows in zip(looked.points, free, strict=False)]
+        looked = replace(looked, points=[*left, *looked.points[len(left) :]])
+        strangers = np.arange(len(left), len(looked.points))
+        more = _gains(look(query, looked, strangers), strangers)[: len(left)]
+        seen, rising = list(zip(rising, free, more, strict=True)), []
+        for i, rows, one in seen:
+            if one and one.gain:
+                here, there = one.pairs.T
+                found[i].append(replace(one, pairs=np.stack([here, rows[there]], axis=1)))
                 found[i].sort(key=lambda agreement: -agreement.evidence)
                 rising.append(i)
 
@@ -116,21 +101,21 @@ def glance(query: QueryPoints, pictures: Sequence[PicturePoints], sizes: ArrayLi
 
     pictures, sizes, side: as `match` takes them; a few dozen are enough.
     """
-    shapes, everyone = np.asarray(sizes, np.float64).reshape(-1, 2), np.arange(len(pictures))
-    found = _gains(_first_look(query, pictures, shapes, side, everyone), everyone)
-    return max((own[0].gain for own in found if own), default=0.0)
+    everyone = np.arange(len(pictures))
+    found = _gains(_first_look(query, _shown(pictures, sizes, side), everyone), everyone)
+    return max((one.gain for one in found if one), default=0.0)
 
 
-def _first_look(
-    query: QueryPoints,
-    pictures: Sequence[PicturePoints],
-    shapes: NDArray[np.float64],
-    side: int,
-    strangers: NDArray[np.intp],
-) -> list[list[Agreement]]:
+def _shown(pictures: Sequence[PicturePoints], sizes: ArrayLike, side: int) -> Shown:
+    shapes = np.asarray(sizes, np.float64).reshape(-1, 2)
+    assert len(shapes) == len(pictures), "one size a picture"
+    return Shown(pictures, shapes, side)
+
+
+def _first_look(query: QueryPoints, shown: Shown, strangers: NDArray[np.intp]) -> list[Agreement | None]:
     """See `look`: with few points."""
-    few = [points.chosen(slice(_FIRST_FOUND)) for points in pictures]
-    return look(_strongest(query), few, shapes, side, strangers)
+    few = [points.chosen(slice(_FIRST_FOUND)) for points in shown.points]
+    return look(_strongest(query), replace(shown, points=few), strangers)
 
 
 def _strongest(query: QueryPoints) -> QueryPoints:
@@ -144,20 +129,23 @@ def _strongest(query: QueryPoints) -> QueryPoints:
     return query.chosen(kept)
 
 
-def _gains(found: list[list[Agreement]], strangers: NDArray[np.intp]) -> list[list[Agreement]]:
-    """The agreements, the most evident of a picture first, with what they gain.
+def _evidence(agreement: Agreement | None) -> float:
+    return agreement.evidence if agreement else 0.0
+
+
+def _gains(found: Sequence[Agreement | None], strangers: NDArray[np.intp]) -> list[Agreement | None]:
+    """The agreements with what they gain.
 
     g = ln(1 + max(0, e - b) / 10) where e is the evidence in nats and b twice what strangers reach: the median of e (0
     without) over them, averaged with STRANGERS, which counts like TRIED pictures. So a query with few points or with
     common ones, for which strangers have as much evidence as the right pictures, gains nothing anywhere, and is ranked
     by patches. A median holds though almost half of them are right.
     """
-    ordered = [sorted(own, key=lambda agreement: -agreement.evidence) for own in found]
-    reached = [ordered[i][0].evidence if ordered[i] else 0.0 for i in strangers]
+    reached = [_evidence(found[i]) for i in strangers]
     known = len(reached) / (len(reached) + TRIED)
     level = known * float(np.median(reached or [0.0])) + (1 - known) * STRANGERS
 
     def gain(evidence: float) -> float:
         return float(np.log1p(max(0.0, evidence - 2 * level) / _STEP))
 
-    return [[replace(agreement, gain=gain(agreement.evidence)) for agreement in own] for own in ordered]
+    return [one and replace(one, gain=gain(one.evidence)) for one in found]

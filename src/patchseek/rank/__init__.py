@@ -19,6 +19,7 @@ from ._candidates import View as View
 from ._laid import best_lays as best_lays
 from ._refinement import COLOUR as COLOUR
 from ._refinement import FITTING as FITTING
+from ._refinement import REFINING as REFINING
 from ._refinement import Refinement as Refinement
 from ._refinement import evidence_of as evidence_of
 from ._second_look import POINTS as POINTS

@@ -23,7 +23,8 @@ _BEFORE = 0.18
 _LEAST_TURN = 7.0
 # degrees from which a map that turns is followed; less is seldom told from nothing
 _USUAL = Recipe()
-_REFINING = "refining boxes"
+REFINING = "refining boxes"
+"""What it does, as progress is told."""
 
 
 @dataclass(frozen=True)
@@ -58,10 +59,10 @@ class Refinement:
         known = any(each.map is not None for each in candidates)  # else the order says too little of who is likely
         refiner = Refiner(query, self.encoder, self.recipe, self.on_step)
         found: list[FoundBox | None] = []
-        self.on_progress(0, len(candidates), _REFINING)
+        self.on_progress(0, len(candidates), REFINING)
         for finer in refiner.refine(pictures, starts, scores if known else None):
             found.append(finer)
-            self.on_progress(len(found), len(candidates), _REFINING)
+            self.on_progress(len(found), len(candidates), REFINING)
         return found
 
 
