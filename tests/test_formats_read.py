@@ -30,7 +30,7 @@ def test_what_is_written_is_read_again_to_the_pixel(name, answer, pictures, tmp_
     target = tmp_path / ("found" + (suffixes[0] if suffixes else ""))
     formats.write(name, answer, target)
     read = read_annotated(target, pictures)
-    assert read.problems == [] and len(read.digest) == 64
+    assert read.problems == []
     expected = {key.rpartition("/")[2]: boxes for key, boxes in boxes_of(answer).items()}
     if name == "csv":
         expected = {key: boxes[:1] for key, boxes in expected.items()}

@@ -21,6 +21,7 @@ from patchseek.cli import _formats as options
 from patchseek.formats import Answer
 from patchseek.formats._xmp import beside
 from patchseek.images import orientation_of_file, size_of
+from patchseek.matches import COLUMNS
 from patchseek.store import FileState, Image
 from tests.conftest import blot
 
@@ -118,11 +119,11 @@ def test_json_and_csv_are_what_they_were_and_a_file_has_columns_more(answer, tmp
     assert list(json.loads(formats.FORMATS["json"].text(answer))) == ["query", "collection", "results"]
     plain = replace(answer, results=[{k: v for k, v in r.items() if k != "sha256"} for r in answer.results])
     rows = list(csv.DictReader(io.StringIO(formats.csv_text(plain))))
-    assert tuple(rows[0]) == formats.COLUMNS
+    assert tuple(rows[0]) == COLUMNS
     assert [rows[0][k] for k in ("image", "x", "y", "w", "h", "width")] == ["a.jpg", "3", "5", "20", "11", "64"]
     formats.write("csv", answer, tmp_path / "found.csv")
     written = list(csv.DictReader(io.StringIO((tmp_path / "found.csv").read_text())))
-    assert tuple(written[0])[len(formats.COLUMNS) :] == ("sha256", *MAKER)
+    assert tuple(written[0])[len(COLUMNS) :] == ("sha256", *MAKER)
     assert written[0]["sha256"] == answer.images[1].sha256
     formats.write("jsonl", answer, tmp_path / "found.jsonl")
     lines = [json.loads(line) for line in (tmp_path / "found.jsonl").read_text().splitlines()]

@@ -24,7 +24,6 @@ if TYPE_CHECKING:
     from ..collection import Collection
     from ..formats import Answer
     from ..images import Picture
-    from ..search import Match
 
 EXIT_NOTHING_FOUND = 4
 
@@ -109,18 +108,15 @@ def search_command(
     """Rank the collection's pictures by how surely they hold the object of QUERIES, and say where it is.
 
     Several pictures are taken for views of one object; - is a picture on standard input. With --queries, each box of a
-    file of annotations is a query, and all results go into one --output. Exit code 4: nothing was
-    found.
+    file of annotations is a query, and all results go into one --output. Exit code 3: some could not be asked or
+    written; 4: nothing was found.
     """
     asked: list[Path | int] = [*queries, *image_ids]
     form, n_most = form_of(said), top_of(top)
     said["preview"] = said["preview"] or (said["open"] and not said["save"])
     if said["queries_from"]:
         check_many(said, len(asked) + len(boxes), form, server)
-        said["depth"] = 0 if said["no_points"] else said["depth"]
-        opened = _open(said)
-        wanted = {name: said[name] for name in (*_HOW, *CHOICE) if name not in ("text", "expand")}
-        search_many(opened, said, wanted | {"top": n_most, "index": _index(opened.index, said)})
+        _search_many(n_most, said)
         return
     if said["by"] or said["pictures"]:
         raise WrongUse("--by and --pictures say more of --queries PATH: give that, too")
@@ -158,12 +154,21 @@ def search_command(
         sys.exit(EXIT_INCOMPLETE)
 
 
+def _search_many(top: int | None, said: dict[str, Any]) -> None:
+    """Search with all of --queries."""
+    opened = _open(said)
+    wanted = {name: said[name] for name in (*_HOW, *CHOICE) if name not in ("text", "expand")}
+    wanted |= {"top": top, "index": _index(opened.index, said), "depth": 0 if said["no_points"] else said["depth"]}
+    search_many(opened, said, wanted)
+
+
 def _search_here(
     asked: list[Path | int], boxes: Sequence[list[float] | None], top: int | None, said: dict[str, Any]
 ) -> tuple["Answer", Callable[[], None] | None, Callable[[], None]]:
     """Search a collection on this machine; what is found, what draws it where that was asked for, and what gives a hint
     at the end."""
     from ..formats import OBJECT, Answer
+    from ..queries import asked_box
     from ..records import collection_record, match_record
     from ._hints import Stopwatch, hint_at_refine
     from ._progress import progress
@@ -185,7 +190,8 @@ def _search_here(
             **options,
         )
     seconds = time.monotonic() - began
-    queries = _query_records(asked, pictures, boxes, said["text"])
+    shares = [asked_box(picture, box) for picture, box in zip(pictures, boxes, strict=True)]
+    queries = _query_records(asked, pictures, shares, said["text"])
     why = queries if said["why"] else ()
     results = [match_record(rank, match, why, hashed=said["sha256"]) for rank, match in enumerate(matches, 1)]
     images = {match.image.id: match.image for match in matches}
@@ -195,8 +201,11 @@ def _search_here(
         return answer, None, hint
 
     def draw() -> None:
+        from ._sheet import draw_matches
+
         path = said["save"] or _temporary_picture()
-        _draw(pictures, boxes, matches, path, said["why"])
+        draw_matches(pictures, shares, matches, path, why=said["why"])
+        say(f"drawn: {path}")
         if said["open"]:
             show(path)
 
@@ -258,32 +267,14 @@ def _index(chosen: str, said: dict[str, Any]) -> str | None:
 def _query_records(
     asked: Sequence[Path | int],
     pictures: Sequence["Picture"],
-    boxes: Sequence[list[float] | None],
+    shares: Sequence[tuple[float, float, float, float] | None],
     text: str | None,
 ) -> list[dict[str, Any]]:
-    from ..queries import asked_box
     from ..records import query_record
 
-    records = []
-    for each, picture, box in zip(asked, pictures, boxes, strict=True):
-        inner = asked_box(picture, box)
-        records.append(query_record(f"image_id {each}" if isinstance(each, int) else str(each), picture, inner))
+    names = [f"image_id {each}" if isinstance(each, int) else str(each) for each in asked]
+    records = [query_record(*each) for each in zip(names, pictures, shares, strict=True)]
     return records + ([{"text": text}] if text is not None else [])
-
-
-def _draw(
-    pictures: Sequence["Picture"],
-    boxes: Sequence[list[float] | None],
-    matches: Sequence["Match"],
-    path: Path,
-    why: bool,
-) -> None:
-    from ..queries import asked_box
-    from ._sheet import draw_matches
-
-    shares = [asked_box(picture, box) for picture, box in zip(pictures, boxes, strict=True)]
-    draw_matches(pictures, shares, matches, path, why=why)
-    say(f"drawn: {path}")
 
 
 def _say_what_changed(results: Sequence[Mapping[str, Any]]) -> None:

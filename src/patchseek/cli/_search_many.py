@@ -1,18 +1,22 @@
 """`search --queries`: every annotated box, or category, is a query; one file of results. Goes on where it was ended."""
 
+import hashlib
 import json
 import os
 import sys
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from .._words import counted
 from ..errors import PatchseekError
 from ._formats import EXIT_INCOMPLETE, check_format, write_format
 from ._log import say
+from ._search_asked import check_choice
 from ._targets import WrongUse
 
 if TYPE_CHECKING:
@@ -38,8 +42,8 @@ class BoxQuery:
     # the places of the boxes in their files, for errors
 
 
-def check_many(said: Mapping[str, Any], n_single: int, form: str | None, server: str | None) -> None:
-    """Raise WrongUse for what does not go with --queries."""
+def check_many(said: dict[str, Any], n_single: int, form: str | None, server: str | None) -> None:
+    """Raise WrongUse for what does not go with --queries; JSON becomes the format where none is said."""
     if n_single:
         raise WrongUse("--queries takes the place of QUERIES, --image-id and --box: give one of them")
     for name in _ONE_ALONE:
@@ -49,51 +53,82 @@ def check_many(said: Mapping[str, Any], n_single: int, form: str | None, server:
         raise WrongUse("--queries: a server is asked with one picture from here")
     if said["output"] is None or form:
         raise WrongUse("--queries writes one file: name it by --output PATH, and its --format")
+    said["format"] = said["format"] or "json"
+    check_choice(said)
+    check_format(said, None)
 
 
 def search_many(opened: "Collection", said: dict[str, Any], options: dict[str, Any]) -> None:
     """Search with every query of a file or folder, write the results, and leave with the exit code that they make."""
     from ..formats import OBJECT, Answer, read_annotated
     from ..records import collection_record
-    from ._output import printable
-    from ._progress import progress
 
-    said["format"] = said["format"] or "json"
-    check_format(said, None)
     read = read_annotated(said["queries_from"], said["pictures"])
-    queries = by_label(read.rows) if said["by"] else one_a_box(read.rows)
-    label = said["label"] or OBJECT
-    problems = list(read.problems)
-    for problem in problems:
-        say(f"failed: {printable(problem)}", problem=problem)
-    facts = {"queries": read.digest, "boxes": [query.id for query in queries], "by": said["by"], "label": label}
-    facts |= {"options": options, "hashed": said["sha256"], "state": opened.store.catalogue.state()}
-    state = State(said["output"], facts | {"collection": collection_record(opened)})
-    with progress() as on_progress:
-        done = state.read(len(queries))
-        if done:
-            say(f"going on after {len(done)} of {len(queries)} queries", done=len(done))
-        asked = [query.places for query in queries]
-        outcomes = opened.answer_many(asked, begin=len(done), **options)
-        with state.writing() as write:
-            for query, outcome in zip(queries[len(done) :], outcomes, strict=True):
-                done.append(_record(query, outcome, label, hashed=said["sha256"]))
-                write(done[-1])
-                on_progress(len(done), len(queries), "searching")
-    for problem in (problem for each in done for problem in each["problems"]):
-        say(f"failed: {printable(problem)}", problem=problem)
-        problems.append(problem)
+    _say_failed(read.problems)
+    queries, label = by_label(read.rows) if said["by"] else one_a_box(read.rows), said["label"] or OBJECT
+    facts = {"queries": _digest(queries), "label": label, "hashed": said["sha256"], "options": options}
+    facts |= {"collection": collection_record(opened), "state": opened.store.catalogue.state()}
+    state = State(said["output"], facts | {"runs_on": opened.encoder.runs_on})
+    done = _answered(opened, queries, state, label, options, hashed=said["sha256"])
+    problems = [problem for each in done for problem in each["problems"]]
+    _say_failed(problems)
     results = [result for each in done for result in each["results"]]
     images = {image.id: image for image in opened.store.images(sorted({r["image_id"] for r in results})) if image}
     records = [each["query"] for each in done]
     answer = Answer(records, collection_record(opened), results, label, images, said["base"], is_many=True)
     problems += write_format(said, answer)
     state.remove()
-    say(f"{len(queries)} queries, {len(results)} results", queries=len(queries), results=len(results))
-    if problems:
+    told = f"{counted(len(queries), 'query', 'queries')}, {counted(len(results), 'result')}"
+    say(told, queries=len(queries), results=len(results))
+    if read.problems or problems:
         sys.exit(EXIT_INCOMPLETE)
     if not results:
         sys.exit(EXIT_NOTHING_FOUND)
+
+
+def _answered(
+    opened: "Collection",
+    queries: Sequence[BoxQuery],
+    state: "State",
+    label: str,
+    options: Mapping[str, Any],
+    *,
+    hashed: bool,
+) -> list[dict[str, Any]]:
+    """The records of all queries, those that are in the state already and the others, which come to it."""
+    from ._progress import progress
+
+    done = state.read(len(queries))
+    if done:
+        say(f"going on after {len(done)} of {len(queries)} queries", done=len(done))
+    outcomes = opened.answer_many([query.places for query in queries], begin=len(done), **options)
+    with progress() as on_progress, state.writing() as write:
+        on_progress(len(done), len(queries), "searching")
+        for query, outcome in zip(queries[len(done) :], outcomes, strict=True):
+            done.append(_record(query, outcome, label, hashed=hashed))
+            write(done[-1])
+            on_progress(len(done), len(queries), "searching")
+    return done
+
+
+def _digest(queries: Sequence[BoxQuery]) -> str:
+    """SHA-256 over the queries, and size and date of their pictures."""
+    digest = hashlib.sha256()
+    for query in queries:
+        dates = []
+        for picture, _ in query.places:
+            with suppress(OSError):  # it is said to be missing when it is read
+                status = os.stat(picture)  # noqa: PTH116
+                dates.append((status.st_size, status.st_mtime_ns))
+        digest.update(repr((query, dates)).encode())
+    return digest.hexdigest()
+
+
+def _say_failed(problems: Sequence[str]) -> None:
+    from ._output import printable
+
+    for problem in problems:
+        say(f"failed: {printable(problem)}", problem=problem)
 
 
 def one_a_box(rows: Sequence["Row"]) -> list[BoxQuery]:
@@ -167,8 +202,14 @@ class State:
             return []
         if lines[0] != self._head:
             return []
+        try:
+            done = [
+                json.loads(line) for line in lines[1:-1][:n]
+            ]  # behind the last line's end is nothing, or a torn one
+        except ValueError:  # damaged
+            return []
         self._is_same = True
-        return [json.loads(line) for line in lines[1:-1][:n]]  # behind the last line's end is nothing, or a torn one
+        return done
 
     def writing(self) -> "_Writing":
         """The file open for further records."""

@@ -18,7 +18,7 @@ from ._annotations import Annotations, parse_box, parse_number, shorten
 from ._answer import MAKER, OBJECT, Answer, Place, places
 from ._boxes import Box, clamp, clip, corners, enclose, fit
 from ._coco import coco_text, read_coco, results_text
-from ._columns import COLUMNS, csv_text, jsonl_text, write_parquet
+from ._columns import csv_text, jsonl_text, write_parquet
 from ._crops import write_crops
 from ._csv import COLUMNS as CSV_COLUMNS
 from ._csv import csv_box, csv_lines
@@ -36,7 +36,6 @@ from ._xmp import write_xmp
 from ._yolo import write_yolo
 
 __all__ = [
-    "COLUMNS",
     "CSV_COLUMNS",
     "FORMATS",
     "MAKER",

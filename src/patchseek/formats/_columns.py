@@ -9,9 +9,8 @@ from typing import Any
 
 from .._parquet import write_columns
 from ..errors import PatchseekError
+from ..matches import COLUMNS
 from ._answer import MAKER, Answer
-
-COLUMNS = ("rank", "image", "image_id", "score", "confidence", "x", "y", "w", "h", "bbox_format", "width", "height")
 
 
 def columns(answer: Answer) -> tuple[str, ...]:

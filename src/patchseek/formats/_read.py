@@ -31,8 +31,6 @@ class Annotated:
     # each of a picture, its labels the boxes that ask; Row.image is a path where that is there
     problems: list[str]
     # a line for each entry that was left out, with file and place
-    digest: str
-    # SHA-256 over the files that were read
 
 
 def read_annotated(source: Path, pictures: Path | None = None) -> Annotated:
@@ -49,7 +47,7 @@ def read_annotated(source: Path, pictures: Path | None = None) -> Annotated:
     found = [row for row in named if row is not None and row.labels]
     if not found and not reading.problems:
         raise DatasetError(f"{source}: no box and no picture in it that could be asked for")
-    return Annotated(found, reading.problems, reading.annotations.data_hash)
+    return Annotated(found, reading.problems)
 
 
 class _Reading:
