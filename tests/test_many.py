@@ -12,6 +12,7 @@ from click.testing import CliRunner
 from patchseek import Collection
 from patchseek.cli import cli
 from patchseek.cli._search_many import by_label, one_a_box
+from patchseek.cli._targets import WrongUse
 from patchseek.errors import BoxError, ImageError
 from patchseek.formats import Label, Row
 
@@ -167,11 +168,16 @@ def test_bad_boxes_are_lines_and_the_exit_code_tells(home, tmp_path):
         (["--queries", "x.json", "--output", "y.json", "query.png"], "takes the place of QUERIES"),
         (["--queries", "x.json", "--output", "y.json", "--text", "a cup"], "--text is for one search"),
         (["--queries", "x.json", "--output", "y.json", "--csv"], "name it by --output"),
-        (["query.png"], "give that, too"),
+        (["--queries", "x.json", "--output", "y.txt"], "use one of .json"),
+        (["--queries", "x.json", "--output", "y.json", "--until", "soon"], "a date is written"),
+        (["query.png", "--pictures", "."], "give that, too"),
     ],
 )
-def test_what_does_not_go_together_is_a_wrong_use(home, arguments, words):
-    assert words in " ".join(search(home, *arguments, code=2).output.split())
+def test_what_does_not_go_together_is_a_wrong_use_and_nothing_is_done(home, arguments, words, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(WrongUse, match=words):
+        cli.main(["search", "-c", str(home / "pictures"), *arguments], standalone_mode=False)
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_killed_and_begun_again_it_gives_the_same_file(home, tmp_path):
@@ -180,13 +186,13 @@ def test_killed_and_begun_again_it_gives_the_same_file(home, tmp_path):
     arguments += ["--refine", "1", "--top", "2", "--output"]
     run = [*map(str, arguments)]
     die = (
-        "import os, sys; from patchseek.cli import _search_many as many, main; append = many._Writing._append\n"
+        "import os, sys; from patchseek.cli import _partial, main; append = _partial.Writing._append\n"
         "lines = []\n"
         "def dying(self, line):\n"
         "    lines.append(line)\n"
         "    if len(lines) < 3: return append(self, line)\n"
         "    self._file.write(line.encode()[:20]); self._file.flush(); os.kill(os.getpid(), 9)\n"
-        "many._Writing._append = dying; sys.argv[0] = 'patchseek'; main()"
+        "_partial.Writing._append = dying; sys.argv[0] = 'patchseek'; main()"
     )
     whole, output = tmp_path / "whole.json", tmp_path / "found.json"
     assert CliRunner().invoke(cli, [*run, str(whole)]).exit_code == 0

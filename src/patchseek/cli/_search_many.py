@@ -1,7 +1,6 @@
 """`search --queries`: every annotated box, or category, is a query; one file of results. Goes on where it was ended."""
 
 import hashlib
-import json
 import os
 import sys
 from collections.abc import Mapping, Sequence
@@ -16,6 +15,7 @@ from .._words import counted
 from ..errors import PatchseekError
 from ._formats import EXIT_INCOMPLETE, check_format, write_format
 from ._log import say
+from ._partial import Partial
 from ._search_asked import check_choice
 from ._targets import WrongUse
 
@@ -68,7 +68,7 @@ def search_many(opened: "Collection", said: dict[str, Any], options: dict[str, A
     queries, label = by_label(read.rows) if said["by"] else one_a_box(read.rows), said["label"] or OBJECT
     facts = {"queries": _digest(queries), "label": label, "hashed": said["sha256"], "options": options}
     facts |= {"collection": collection_record(opened), "state": opened.store.catalogue.state()}
-    state = State(said["output"], facts | {"runs_on": opened.encoder.runs_on})
+    state = Partial(said["output"], facts | {"runs_on": opened.encoder.runs_on})
     done = _answered(opened, queries, state, label, options, hashed=said["sha256"])
     problems = [problem for each in done for problem in each["problems"]]
     _say_failed(problems)
@@ -89,7 +89,7 @@ def search_many(opened: "Collection", said: dict[str, Any], options: dict[str, A
 def _answered(
     opened: "Collection",
     queries: Sequence[BoxQuery],
-    state: "State",
+    state: Partial,
     label: str,
     options: Mapping[str, Any],
     *,
@@ -184,69 +184,6 @@ def _record(query: BoxQuery, outcome: "Outcome", label: str, *, hashed: bool) ->
 def _line(where: str, error: PatchseekError) -> str:
     text = str(error)
     return text if text.startswith(where) else f"{where}: {text}"
-
-
-class State:
-    """What is answered so far, in a file beside the output: a line that says of what, then one for each query."""
-
-    def __init__(self, output: Path, facts: Mapping[str, Any]) -> None:
-        self.path = output.with_name(f"{output.name}.partial")
-        self._head = json.dumps(facts, default=str)
-        self._is_same = False
-
-    def read(self, n: int) -> list[dict[str, Any]]:
-        """The records of the first so many of n queries; none where the file is of another search."""
-        try:
-            lines = self.path.read_text(encoding="utf-8").split("\n")
-        except (OSError, UnicodeDecodeError):
-            return []
-        if lines[0] != self._head:
-            return []
-        try:
-            done = [
-                json.loads(line) for line in lines[1:-1][:n]
-            ]  # behind the last line's end is nothing, or a torn one
-        except ValueError:  # damaged
-            return []
-        self._is_same = True
-        return done
-
-    def writing(self) -> "_Writing":
-        """The file open for further records."""
-        return _Writing(self.path, self._head, is_same=self._is_same)
-
-    def remove(self) -> None:
-        """When the output is written."""
-        self.path.unlink(missing_ok=True)
-
-
-class _Writing:
-    """Appends records, each at once. A torn line at the end is cut off first."""
-
-    def __init__(self, path: Path, head: str, *, is_same: bool) -> None:
-        self._path = path
-        try:
-            if is_same:
-                kept = path.read_bytes()
-                os.truncate(path, kept.rfind(b"\n") + 1)
-            self._file = path.open("ab" if is_same else "wb")
-            if not is_same:
-                self._append(head)
-        except OSError as error:
-            raise PatchseekError(f"{path}: cannot be written ({error.strerror})") from error
-
-    def _append(self, line: str) -> None:
-        try:
-            self._file.write(line.encode("utf-8", "backslashreplace") + b"\n")
-            self._file.flush()
-        except OSError as error:
-            raise PatchseekError(f"{self._path}: cannot be written ({error.strerror})") from error
-
-    def __enter__(self) -> Any:
-        return lambda record: self._append(json.dumps(record))
-
-    def __exit__(self, *_: object) -> None:
-        self._file.close()
 
 
 def many_options(command: Any) -> Any:
