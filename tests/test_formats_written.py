@@ -199,6 +199,10 @@ def test_cvat_has_corners_and_web_annotations_fragments(answer):
         assert (image.get("width"), image.get("height")) == ("64", "48")
         read.setdefault(image.get("name"), []).append((x0, y0, x1 - x0, y1 - y0))
     assert read == boxes_of(answer)
+    task = root.find("meta/task")  # without which some readers take nothing
+    assert [label.text for label in task.findall("labels/label/name")] == ["cup", "jug"] and task.findtext(
+        "size"
+    ) == "3"
     page = json.loads(formats.FORMATS["annotations"].text(replace(answer, base="https://here/")))
     assert page["items"][1]["target"] == "https://here/b%20%C3%B6.png#xywh=0,0,64,48"
     assert page["items"][0]["body"][0] == {"type": "TextualBody", "purpose": "tagging", "value": "cup"}

@@ -183,7 +183,7 @@ def _record(query: BoxQuery, outcome: "Outcome", label: str, *, hashed: bool) ->
 
 def _line(where: str, error: PatchseekError) -> str:
     text = str(error)
-    return text if text.startswith(where) else f"{where}: {text}"
+    return text if text.startswith((where, str(Path(where).absolute()))) else f"{where}: {text}"
 
 
 def many_options(command: Any) -> Any:

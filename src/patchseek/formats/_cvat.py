@@ -5,7 +5,7 @@ from xml.etree import ElementTree as Tree
 
 from ..errors import DatasetError
 from ._annotations import parse_four
-from ._answer import Answer, by_picture
+from ._answer import Answer, by_picture, labels
 from ._files import plain_text
 from ._labelled import Label, Row, noted, object_name
 from ._xml import Document, as_text, number_of
@@ -19,7 +19,9 @@ def cvat_text(answer: Answer) -> str:
     Tree.SubElement(meta, "source").text = answer.program
     for key, value in answer.maker.items():
         Tree.SubElement(meta, key).text = value
-    for number, own in enumerate(by_picture(answer).values()):
+    pictures = by_picture(answer)
+    meta.append(_task(answer, len(pictures)))
+    for number, own in enumerate(pictures.values()):
         width, height = own[0].size
         told = {"id": str(number), "name": plain_text(own[0].name), "width": str(width), "height": str(height)}
         image = Tree.SubElement(root, "image", told)
@@ -37,6 +39,21 @@ def cvat_text(answer: Answer) -> str:
     return as_text(root)
 
 
+def _task(answer: Answer, n_pictures: int) -> Tree.Element:
+    """The labels, and that a box may have a score."""
+    task = Tree.Element("task")
+    for key, value in {"name": answer.program, "size": str(n_pictures), "mode": "annotation"}.items():
+        Tree.SubElement(task, key).text = value
+    listed = Tree.SubElement(task, "labels")
+    for name in labels(answer):
+        label = Tree.SubElement(listed, "label")
+        Tree.SubElement(label, "name").text = plain_text(name)
+        score = Tree.SubElement(Tree.SubElement(label, "attributes"), "attribute")
+        for key, value in {"name": "score", "mutable": "False", "input_type": "text"}.items():
+            Tree.SubElement(score, key).text = value
+    return task
+
+
 def read_cvat(document: Document, problems: list[str]) -> Iterator[Row]:
     """A row for each image, a label for each box; other shapes are passed over, turned boxes are said to be."""
     for image in document.root.findall("image"):
@@ -44,11 +61,11 @@ def read_cvat(document: Document, problems: list[str]) -> Iterator[Row]:
             name = image.get("name")
             if not name:
                 raise DatasetError(f"{document.where(image)}: an image without name")
-            labels = []
+            found = []
             for i, box in enumerate(image.findall("box"), 1):
                 with noted(problems):
-                    labels.append(_label(box, document.where(box), i))
-            yield Row(document.where(image), name, name, tuple(labels))
+                    found.append(_label(box, document.where(box), i))
+            yield Row(document.where(image), name, name, tuple(found))
 
 
 def _label(box: Tree.Element, where: str, number: int) -> Label:
