@@ -11,7 +11,8 @@ from click.testing import CliRunner
 
 from patchseek import Collection
 from patchseek.cli import cli
-from patchseek.cli._search_many import by_label, one_a_box
+from patchseek.cli._partial import Partial
+from patchseek.cli._search_many import _digest, by_label, one_a_box
 from patchseek.cli._targets import WrongUse
 from patchseek.errors import BoxError, ImageError
 from patchseek.formats import Label, Row
@@ -202,6 +203,25 @@ def test_killed_and_begun_again_it_gives_the_same_file(home, tmp_path):
     done = CliRunner().invoke(cli, [*run, str(output)])
     assert done.exit_code == 0 and "going on after 1 of 4 queries" in done.stderr
     assert output.read_bytes() == whole.read_bytes() and not (tmp_path / "found.json.partial").exists()
+
+
+def test_a_damaged_state_or_one_of_other_pictures_is_begun_anew(tmp_path):
+    facts = {"of": 1}
+    with Partial(tmp_path / "out", facts).writing() as write:
+        write({"a": 1})
+        write({"a": 2})
+    path, whole = tmp_path / "out.partial", (tmp_path / "out.partial").read_bytes()
+    assert Partial(tmp_path / "out", facts).read(5) == [{"a": 1}, {"a": 2}]
+    assert Partial(tmp_path / "out", {"of": 2}).read(5) == []
+    path.write_bytes(whole.replace(b'{"a": 1}', bytes(8)))
+    assert Partial(tmp_path / "out", facts).read(5) == []
+    picture = tmp_path / "a.png"
+    picture.write_bytes(b"one")
+    queries = one_a_box([Row("here", "a.png", str(picture), (Label(""),))])
+    before = _digest(queries)
+    assert _digest(queries) == before
+    picture.write_bytes(b"other")
+    assert _digest(queries) != before
 
 
 def test_what_is_begun_of_another_search_is_begun_anew(home, tmp_path):
