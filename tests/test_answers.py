@@ -12,11 +12,15 @@ from PIL import Image
 
 import patchseek as ps
 from patchseek.answers import SearchOptions, below
+from patchseek.answers._near import less_like
+from patchseek.answers._order import not_rising
 from patchseek.boxes import iou
 from patchseek.cli._search import _say_if_doubtful
 from patchseek.confidence import DOUBTFUL, Background
 from patchseek.encoders import CellEncoder
-from patchseek.search import FoundBox, encode_query
+from patchseek.indexes import open_index
+from patchseek.rank import StoreView
+from patchseek.search import FoundBox, encode_query, join
 from patchseek.store import Writer
 
 from .conftest import TinyEncoder, blot
@@ -67,6 +71,50 @@ def test_plain_scores_are_moved_below_refined_ones():
     assert below([], [0.6]) == below([0.3], []) == 1
 
 
+@pytest.mark.parametrize(
+    ("values", "expected"),
+    [
+        ([], []),
+        ([0.9, 0.5, 0.5, 0.1], [0.9, 0.5, 0.5, 0.1]),
+        ([0.9, 0.03, 0.3, 0.39], [0.9, 0.24, 0.24, 0.24]),
+        ([0.2, 0.4, 0.9], [0.5, 0.5, 0.5]),
+        ([0.8, 0.9, 0.1, 0.2], [0.85, 0.85, 0.15, 0.15]),
+    ],
+)
+def test_what_rises_down_the_list_is_evened_out(values, expected):
+    assert not_rising(values) == pytest.approx(expected)
+
+
+def test_confidence_never_rises_down_the_list(collection, query):
+    path, box = query
+    for refine in (0, 4, 12):
+        sure = [match.confidence for match in collection.search(path, box=box, top=None, refine=refine)]
+        assert None not in sure
+        assert sure == sorted(sure, reverse=True)
+
+
+def test_the_answer_is_told_before_files_are_opened_and_before_copies_are_looked_for(collection, query):
+    path, box = query
+    told, opened = [], []
+
+    def on_progress(_, __, doing):
+        if doing == "refining boxes":
+            opened.append(len(told))
+
+    final = collection.search(path, box=box, top=5, several=True, on_answer=told.append, on_progress=on_progress)
+    plain = collection.search(path, box=box, top=5, refine=0)
+    first, settled = told
+    assert names(first) == names(plain)
+    assert [m.box for m in first] == [m.box for m in plain]
+    assert not any(m.is_refined for m in first)
+    assert all(m.is_refined for m in settled)
+    assert names(settled) == names(final)
+    assert set(opened) == {1}
+    told.clear()
+    collection.search(path, box=box, refine=0, on_answer=told.append)
+    assert told == [], "the answer itself is the first one"
+
+
 def test_a_picture_whose_file_has_gone_keeps_its_region(collection, query, tmp_path):
     path, box = query
     assert collection.search(path, box=box)[0].image.path == "05.png"
@@ -91,8 +139,43 @@ def test_what_is_excluded_falls(collection, tmp_path):
     first, second = (tmp_path / "pictures" / name for name in ("01.png", "02.png"))
     before = names(collection.search([first, second], top=None, refine=0, turned=False))
     after = names(collection.search([first, second], exclude=[second], top=None, refine=0, turned=False))
-    assert before.index("02.png") <= 1 < after.index("02.png")
+    assert before.index("02.png") <= 1
     assert after[0] == "01.png"
+    assert sorted([*after, "02.png"]) == sorted(before), "what is refused does not answer, all others do"
+
+
+def test_near_twins_of_what_is_refused_do_not_answer(collection, make_folder, query):
+    path, box = query
+    folder = make_folder("other.png", folder="more")
+    Image.open(path.parent / "pictures" / "05.png").save(folder / "copy-of-05.png", compress_level=1)
+    collection.add(folder)
+    refused = next(m.image.id for m in collection.search(path, box=box) if m.image.path == "05.png")
+    for refine in (0, 20):
+        left = names(collection.search(path, box=box, exclude=refused, top=None, refine=refine))
+        assert len(left) == 12
+        assert not {"05.png", "copy-of-05.png"} & set(left)
+
+
+def test_strangers_are_measured_as_the_query_is_after_an_exclusion():
+    """Median and spread of what they score fall as far as their likeness does, kind by kind."""
+    background = Background({"likeness": (0.5, 0.1), "fitting": (0.7, 0.1), "points": (0.2, 0.1)}, 100)
+    lowered = background.lowered(0.2)
+    assert lowered.confidence({"likeness": 0.4}) == pytest.approx(background.confidence({"likeness": 0.6}))
+    assert lowered.confidence({"fitting": 0.4}) == pytest.approx(background.confidence({"fitting": 0.6}))
+    assert lowered.confidence({"points": 0.4}) == background.confidence({"points": 0.4})
+
+
+def test_how_much_less_alike_strangers_are_is_the_median_of_what_their_best_region_lost(collection, tmp_path):
+    first, second = (tmp_path / "pictures" / name for name in ("01.png", "02.png"))
+    asked, refused = (encode_query(ps.read(file), collection.encoder) for file in (first, second))
+    query = join([asked], [refused])
+    assert query.wanted == pytest.approx(asked.feature)
+    snapshot = collection.store.snapshot()
+    every = snapshot.features(np.arange(12))
+    lost = (every @ asked.feature).max(axis=1) - (every @ query.feature).max(axis=1)
+    candidates = StoreView(open_index("exact", snapshot, tmp_path), snapshot, collection.store).find(query, 12)
+    assert less_like(query, candidates, snapshot) == pytest.approx(np.median(lost), abs=1e-5)
+    assert less_like(asked, candidates, snapshot) == 0
 
 
 def test_nearly_identical_results_are_shown_once(collection, make_folder, query):
@@ -117,7 +200,11 @@ def test_expansion_searches_with_the_results_too(collection, query):
 
 def test_all_copies_come_with_their_scores_on_request(collection, query):
     path, box = query
-    for match in collection.search(path, box=box, several=True, top=3):
+    first, *others = collection.search(path, box=box, several=True, top=3)
+    assert first.boxes
+    assert first.confidence >= DOUBTFUL
+    assert all(not match.boxes for match in others if match.confidence < DOUBTFUL), "not worth the time"
+    for match in [first, *(match for match in others if match.boxes)]:
         assert match.boxes[0].box == match.box
         assert all(isinstance(found, FoundBox) for found in match.boxes)
         overlaps = iou([f.box for f in match.boxes], [f.box for f in match.boxes])
@@ -253,7 +340,7 @@ def test_the_command_line_takes_all_of_it(tmp_path):
     (tmp_path / "pictures").mkdir()
     for i in range(9):
         blot(i, 160, 120).save(tmp_path / "pictures" / f"{i}.png")
-    blot(99, 160, 120).save(tmp_path / "stranger.png")
+    Image.effect_noise((160, 120), 90).save(tmp_path / "stranger.png")
     run(tmp_path, "index", "pictures")
     asked = ["search", "pictures/3.png", "pictures/4.png", "--box", "0,0,80,60", "--box", "0,0,80,60", "--json"]
     answer = json.loads(run(tmp_path, *asked, "--several", "--expand", "1", "--not", "stranger.png").stdout)

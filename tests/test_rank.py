@@ -210,11 +210,11 @@ class Reversed:
         ]
 
 
-def test_one_more_step_fits_into_a_search(collection, tmp_path, monkeypatch):
+def test_one_more_step_fits_into_a_search(collection, tiny, tmp_path, monkeypatch):
     query = tmp_path / "pictures" / "05.png"
     plain = [match.image.path for match in collection.search(query, top=None, refine=0, depth=0)]
     usual = answers.closer_looks
-    monkeypatch.setattr(answers, "closer_looks", lambda *args, **more: [Reversed(8), *usual(*args, **more)])
+    monkeypatch.setattr(answers, "closer_looks", lambda _, n, **more: usual(tiny, n, **more) if n else [Reversed(8)])
     kinds = {kind: value for kind, value in collection.background.kinds.items() if kind != "points"}
     monkeypatch.setattr(ps.Collection, "background", Background(kinds, 12))
     matches = collection.search(query, top=None, refine=3, depth=0)

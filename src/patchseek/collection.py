@@ -11,13 +11,24 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from ._home import expanded
 from ._progress import OnProgress, unheard
-from .answers import Searched, SearchOptions, answer
+from .answers import Searched, SearchOptions, answer, untold
 from .boxes import WHOLE
 from .confidence import MIN_REGIONS, Background, measure_background
-from .encode import AddReport, PointsReport, add_file, add_folder, add_points, is_file, require_own
-from .encoders import Encoder, open_encoder
+from .encode import (
+    AddReport,
+    PointsReport,
+    add_file,
+    add_folder,
+    add_points,
+    features_of_regions,
+    is_file,
+    require_own,
+)
+from .encoders import Encoder, Features, open_encoder
 from .errors import EngineError, ImageChanged, ImageError, PatchseekError, QueryError, StoreError
 from .images import Picture
 from .indexes import (
@@ -226,6 +237,7 @@ class Collection:
         index: str | None = None,
         on_progress: OnProgress = unheard,
         on_step: OnStep = go_on,
+        on_answer: Callable[[Matches], None] | None = None,
         **options: Any,
     ) -> Matches:
         """The pictures that hold the query's object, best first, each with the box where it is.
@@ -237,11 +249,12 @@ class Collection:
         pictures of one object.
         box: x y w h of the object in pixels of the upright query (or all four at most 1: shares of its sides), by
         default what stands on even ground, else the whole picture; a list of boxes or None, one a picture, for several.
-        text: words instead of a picture, or beside one. exclude: pictures of what is not wanted. index: "exact" or a
-        FAISS factory string, by default what `use_index` chose. options: the fields of SearchOptions, such as top=10,
-        refine=20, under="holidays/2024".
+        text: words instead of a picture, or beside one. exclude: pictures of what is not wanted: neither these answer,
+        nor what is nearly the same. index: "exact" or a FAISS factory string, by default what `use_index` chose.
+        options: the fields of SearchOptions, such as top=10, refine=20, under="holidays/2024".
         on_progress: see _progress. on_step: called between pictures and between batches, from any thread; what it
-        raises ends the search.
+        raises ends the search. on_answer: told of the answer so far, before files are opened to refine it, which takes
+        longest, and before further copies are looked for; it may name other pictures in another order than the last.
         Raises ImageError for a query that is no picture, BoxError, QueryError.
         """
         asked = SearchOptions(**options)
@@ -256,7 +269,8 @@ class Collection:
             wanted.append(encode_words(text, self.encoder))
         if not wanted:
             raise QueryError("nothing to search for: give a picture or words")
-        joined = join(wanted, [self._encode(picture, None, on_step) for picture, _ in paired(exclude, None)])
+        unwanted = [each for each, _ in paired(exclude, None)]
+        joined = join(wanted, [self._encode(each, None, on_step) for each in unwanted])
         on_progress(0, 0, "opening the index")
         snapshot, engine = self._open_index(index)
         if engine.outgrown:
@@ -264,8 +278,20 @@ class Collection:
             _log.warning(text, engine.name, engine.outgrown, self.use_index_command(index))
         if not snapshot.n_live:
             return Matches()
-        searched = Searched(engine, snapshot, self.store, self.encoder, self.background, on_step=on_step)
-        return Matches(answer(joined, asked, searched, on_progress))
+        refused = self._regions(unwanted, on_step) if unwanted else None
+        searched = Searched(
+            engine, snapshot, self.store, self.encoder, self.background, refused=refused, on_step=on_step
+        )
+        told = untold if on_answer is None else lambda so_far: on_answer(Matches(so_far))
+        return Matches(answer(joined, asked, searched, on_progress, told))
+
+    def _regions(self, pictures: Sequence[Asked], on_step: OnStep) -> Features:
+        """The features (m, R, D) of the regions of pictures."""
+        found = []
+        for each in pictures:
+            on_step()
+            found.append(features_of_regions(self.read(each), self.store.settings, self.encoder))
+        return np.stack(found)
 
     def search_many(
         self,

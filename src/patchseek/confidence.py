@@ -12,7 +12,7 @@ stranger, whatever picture it is in: it is told by details that fit, and passed 
 import json
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -43,6 +43,8 @@ LEAST_OF_POINTS = 0.5
 """Of points, which say nothing at all of most strangers, so that their spread is not known."""
 DOUBTFUL = 0.8
 """Confidence of the first match below which the object is probably not there; see benchmarks/points.py."""
+_OF_LIKENESS = (LIKENESS, FITTING)
+# kinds of evidence in which a likeness is added up
 
 
 @dataclass(frozen=True)
@@ -77,6 +79,11 @@ class Background:
         """
         is_of_today = self.passes_over_copies and COLOUR in self.kinds and (POINTS in self.kinds) == has_points
         return is_of_today and abs(n_images - self.n_images) <= self.n_images / 4
+
+    def lowered(self, by: float) -> "Background":
+        """What strangers score to a query that is so much less like to all of them."""
+        moved = {kind: (median - by * (kind in _OF_LIKENESS), spread) for kind, (median, spread) in self.kinds.items()}
+        return replace(self, kinds=moved)
 
     def confidence(self, evidence: Mapping[str, float]) -> float | None:
         """In [0, 1], for evidence by kind; None where none of these kinds was measured.

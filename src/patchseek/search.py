@@ -162,6 +162,8 @@ class Query:
     # one a picture; none for words or where they are not asked for
     laid: Mapping[Lay, NDArray[np.float32]] = field(default_factory=dict)
     # (D,) unit length each: the query turned or mirrored, for those lays in which it is looked for as well
+    wanted: NDArray[np.float32] | None = None
+    # (D,) unit length: the feature before what is not wanted was taken off; None where nothing was
 
     @property
     def features(self) -> tuple[tuple[Lay, ...], Features]:
@@ -266,7 +268,9 @@ def join(wanted: Sequence[Query], unwanted: Sequence[Query] = ()) -> Query:
     small = tuple(small for query in wanted for small in query.small)
     points = tuple(points for query in wanted for points in query.points)
     laid = {lay: _joined([query.laid.get(lay, query.feature) for query in wanted], unwanted) for lay in lays}
-    return Query(_joined([query.feature for query in wanted], unwanted), cells, small, points, laid)
+    features = [query.feature for query in wanted]
+    before = _joined(features, ()) if unwanted else None
+    return Query(_joined(features, unwanted), cells, small, points, laid, before)
 
 
 def _joined(features: Sequence[NDArray[np.float32]], unwanted: Sequence[Query]) -> NDArray[np.float32]:

@@ -18,7 +18,7 @@ from ..errors import ImageError, PatchseekError
 from ..images import EXTENSIONS
 from ..patterns import Given
 from ..store import Failure, FileState, Store, Writer
-from ._extractors import Extractor, Regions, extractors_of, features_of, points_of
+from ._extractors import Extractor, Regions, extractors_of, features_of, features_of_regions, points_of
 from ._leave import let_in, take_leave
 from ._load import (
     MAX_FILE_BYTES,
@@ -87,6 +87,7 @@ __all__ = [
     "encode_tasks",
     "extractors_of",
     "features_of",
+    "features_of_regions",
     "find_new",
     "find_pictures",
     "in_turn",

@@ -146,6 +146,15 @@ def extractors_of(settings: Settings, encoder: Encoder) -> list[Extractor]:
     return [regions] if settings.points is None else [regions, open_points(settings.points)]
 
 
+def features_of_regions(picture: Picture, settings: Settings, encoder: Encoder) -> Features:
+    """The features (R, D) of a picture's regions as a collection of these settings keeps them, in float32."""
+    regions = Regions(encoder, settings.pyramid)
+    _, extracts = extract(lambda _: picture, [regions], "a picture")
+    pieces = extracts[REGIONS]
+    parts = [regions.encode(pieces[start : start + regions.batch]) for start in range(0, len(pieces), regions.batch)]
+    return np.concatenate(parts).reshape(settings.shape)
+
+
 def features_of(extracts: Sequence[Extracts], settings: Settings) -> Half:
     """The features (n, R, D) float16 of n pictures, as a shard keeps them."""
     return np.array([each[REGIONS] for each in extracts], np.float16).reshape(len(extracts), *settings.shape)

@@ -14,7 +14,7 @@ from ..search import Query
 from ._candidates import LIKENESS as LIKENESS
 from ._candidates import Candidate as Candidate
 from ._candidates import Step as Step
-from ._candidates import T
+from ._candidates import T as T
 from ._candidates import View as View
 from ._laid import best_lays as best_lays
 from ._refinement import COLOUR as COLOUR
@@ -56,7 +56,14 @@ def rank(query: Query, view: View[T], steps: Sequence[Step[T]], n: int) -> list[
     Each step in turn looks at the first so many. Those that it looked at stand above all others from then on, by their
     new scores; where these are equal, in the order before. Raises QueryError for a feature of another D or n < 1.
     """
-    candidates = list(view.find(query, max([n, *(step.n for step in steps)])))
+    return look_closer(query, view, steps, view.find(query, max([n, *(step.n for step in steps)])))
+
+
+def look_closer(
+    query: Query, view: View[T], steps: Sequence[Step[T]], ranked: Sequence[Candidate[T]]
+) -> list[Candidate[T]]:
+    """The candidates after further steps, see `rank`."""
+    candidates = list(ranked)
     for step in steps:
         first = sorted(step.look(query, view, candidates[: step.n]), key=lambda candidate: -candidate.score)
         candidates = [replace(each, looks=each.looks + 1) for each in first] + candidates[step.n :]

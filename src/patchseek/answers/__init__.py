@@ -1,0 +1,151 @@
+"""From a query to the list a person sees: rank, judge, collapse. Joins the parts to its left."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from .._progress import OnProgress, unheard
+from ..originals import has_changed
+from ..rank import Candidate, closer_looks, look_closer, rank
+from ..rerank import OnStep, Recipe
+from ..search import Match, Query
+from ..store import Image, Snapshot
+from ._copies import may_have_copies, with_copies
+from ._near import Without, distinct, expand, less_like
+from ._options import SearchOptions as SearchOptions
+from ._order import below as below
+from ._order import in_order, not_rising
+from ._searched import Searched as Searched
+
+MAX_CHECKED = 1000
+"""Of the pictures answered with, so many are held against their files, which may have changed."""
+OnAnswer = Callable[[Sequence[Match]], None]
+"""Is told of the answer so far, see `answer`."""
+_TWINS = 10
+# near-duplicates of a refused picture that may be found before others
+
+
+def untold(_: Sequence[Match]) -> None:
+    """An OnAnswer that tells nobody."""
+
+
+def answer(
+    query: Query,
+    options: SearchOptions,
+    searched: Searched,
+    on_progress: OnProgress = unheard,
+    on_answer: OnAnswer = untold,
+) -> list[Match]:
+    """The matches of a query, best first, as the options say. on_progress: what is done and how far it is.
+
+    on_answer: told of the answer as it is before files are opened, which takes longest, and then as it is before
+    further copies are looked for. It leaves out nobody for low confidence yet, and has looked at no file's date.
+    """
+    if not options.choice.is_all:
+        chosen = np.isin(searched.snapshot.ids, options.choice.ids(searched.store))
+        searched = replace(searched, among=chosen)
+    if options.expand:
+        first = _refined(query, options, searched, _found(query, options, searched, on_progress), on_progress)
+        query = expand(query, first[: options.expand], searched.snapshot)
+    ranked = _found(query, options, searched, on_progress)
+    if searched.background:
+        away = less_like(query, ranked, searched.snapshot)
+        searched = replace(searched, background=searched.background.lowered(away))
+    if options.refine:
+        on_answer([match for match, _ in _judged(ranked, replace(options, min_confidence=None), searched)])
+        ranked = _refined(query, options, searched, ranked, on_progress)
+    judged = _judged(ranked, options, searched)
+    matches = [match for match, _ in judged]
+    if options.several:
+        on_answer(matches)
+        matches = _several(query, judged, searched, on_progress)
+    return [*(_checked(match, searched.on_step) for match in matches[:MAX_CHECKED]), *matches[MAX_CHECKED:]]
+
+
+def _n_ranked(options: SearchOptions, snapshot: Snapshot) -> int:
+    """How many candidates the answer is chosen from."""
+    return max((options.top or snapshot.n_live) * (3 if options.distinct else 1), options.refine)
+
+
+def _found(query: Query, options: SearchOptions, searched: Searched, on_progress: OnProgress) -> list[Candidate[Image]]:
+    """The candidates, best first, as far as they are known without their files."""
+    searched.on_step()
+    on_progress(0, 0, "comparing patches")
+    copies = Recipe.max_copies if options.several else 1
+    looks = closer_looks(
+        searched.encoder, 0, depth=options.depth, copies=copies, on_step=searched.on_step, on_progress=on_progress
+    )
+    n = _n_ranked(options, searched.snapshot)
+    if searched.refused is None:
+        return rank(query, searched.view, looks, n)
+    n = max([n, *(look.n for look in looks)]) + _TWINS * len(searched.refused)
+    return rank(query, searched.view, [Without(n, searched.refused), *looks], n)
+
+
+def _refined(
+    query: Query,
+    options: SearchOptions,
+    searched: Searched,
+    found: list[Candidate[Image]],
+    on_progress: OnProgress,
+) -> list[Candidate[Image]]:
+    """The candidates with the first of them looked at in their files."""
+    looks = closer_looks(searched.encoder, options.refine, on_step=searched.on_step, on_progress=on_progress)
+    return look_closer(query, searched.view, looks, found)
+
+
+def _judged(
+    ranked: Sequence[Candidate[Image]], options: SearchOptions, searched: Searched
+) -> list[tuple[Match, Candidate[Image]]]:
+    """The candidates that are answered with, as matches: neither score nor confidence rises down the list."""
+    listed = in_order(ranked[: _n_ranked(options, searched.snapshot)])
+    if options.distinct:
+        listed = distinct(listed, searched.snapshot)
+    sure = [searched.background.confidence(each.evidence) if searched.background else None for each in listed]
+    known = iter(not_rising([each for each in sure if each is not None]))
+    sure = [each if each is None else next(known) for each in sure]
+    least = options.min_confidence
+    judged = [
+        (_match(candidate, each), candidate)
+        for candidate, each in zip(listed, sure, strict=True)
+        if least is None or each is None or each >= least
+    ]
+    return judged[: options.top]
+
+
+def _match(candidate: Candidate[Image], confidence: float | None) -> Match:
+    return Match(
+        candidate.picture,
+        candidate.score,
+        candidate.box,
+        confidence,
+        likeness=candidate.likeness,
+        changed=False if candidate.finer else None,
+        is_refined=candidate.finer is not None,
+        outline=candidate.outline,
+        partners=candidate.partners,
+    )
+
+
+def _several(
+    query: Query, judged: Sequence[tuple[Match, Candidate[Image]]], searched: Searched, on_progress: OnProgress
+) -> list[Match]:
+    """The matches with all copies in their pictures, of those that are sure enough to be worth it."""
+    asked = sum(may_have_copies(match) for match, _ in judged)
+    matches: list[Match] = []
+    done = 0
+    for match, candidate in judged:
+        if may_have_copies(match):
+            on_progress(done, asked, "looking for copies")
+            match, done = with_copies(query, match, candidate, searched), done + 1
+        matches.append(match)
+    return matches
+
+
+def _checked(match: Match, on_step: OnStep) -> Match:
+    """The match held against its file, unless it has been already, which takes reading it where its date is another."""
+    if match.changed is not None:
+        return match
+    on_step()
+    return replace(match, changed=has_changed(match.image))
