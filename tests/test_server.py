@@ -15,6 +15,7 @@ import patchseek as ps
 from patchseek.datasets import open_dataset
 from patchseek.records import match_record
 from patchseek.server import ServerSettings, create_app
+from patchseek.server._answers import AHEAD
 from patchseek.server.client import Client, ServerError
 
 from .conftest import LIMIT, blot, wait_for
@@ -430,13 +431,15 @@ def test_options_travel_to_the_search(client, monkeypatch):
     assert all(features[name] for name in _answers.OPTIONS)
     form = {"image_id": [1, 2], "box": ["0,0,32,24", ""], "refine": 5, "several": True, "distinct": True, "exclude": 3}
     form |= {"turned": False, "mirrored": True}
-    choice = {"under": ["trips", "*.png"], "tags": ["red"], "since": "2024-05-31", "until": "2024-06-01"}
+    choice = {"under": ("trips", "*.png"), "tags": ("red",), "since": "2024-05-31", "until": "2024-06-01"}
     sent = form | choice | {"text": "a red cup", "top": 7, "skip": 7}
     assert client.post("/api/search", data=sent).status_code == 200
     pictures, options = asked[0]
     assert [picture.width for picture in pictures] == [64, 64]
     assert options.pop("exclude")[0].width == 64
     options.pop("on_step")()  # somebody waits
+    assert options.pop("on_answer") is None  # in one piece
+    options.pop("on_progress")
     assert options == {
         "box": [(0, 0, 32, 24), None],
         "top": 14,
@@ -449,8 +452,9 @@ def test_options_travel_to_the_search(client, monkeypatch):
         **choice,
     }
     assert client.post("/api/search", data={"text": "a red cup"}).json()["query"] == {"text": "a red cup"}
-    asked[1][1].pop("on_step")()
-    assert asked[1] == (None, {"box": None, "top": 10, "text": "a red cup"})
+    query, options = asked[1]
+    assert query is None
+    assert (options["box"], options["top"], options["text"]) == (None, AHEAD, "a red cup")
 
 
 def test_only_pictures_of_a_folder_answer(client):

@@ -306,6 +306,7 @@ def _search_there(
     """Search through the server at url, whose answer is in the form of our own."""
     from ..formats import OBJECT, Answer
     from ..server.client import Client
+    from ._progress import progress
 
     for name in _HERE_ALONE:
         if said[name]:
@@ -320,7 +321,8 @@ def _search_there(
     if client.token is None:  # one in the address is that server's; the other may be of another
         client = Client(url, os.environ.get("PATCHSEEK_TOKEN"))
     query = _stdin() if asked[0] == STDIN else asked[0]
-    found = client.search(query, box=boxes[0], top=top or MOST, **options)
+    with progress(stays=False) as on_progress:
+        found = client.search(query, box=boxes[0], top=top or MOST, on_progress=on_progress, **options)
     least = said["min_confidence"] or 0
     results = [r for r in found["results"] if r.get("confidence") is None or r["confidence"] >= least]
     return Answer([found["query"]], found["collection"], results, said["label"] or OBJECT, base=said["base"])

@@ -1,9 +1,13 @@
-"""From a search request to the JSON of `patchseek search --json`. The one place that calls Collection.search."""
+"""From a search request to what is found, and pages of that as `patchseek search --json` has them.
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+The one place that calls Collection.search.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
+from .._progress import OnProgress, unheard
 from ..collection import Collection
 from ..encoders import TextEncoder
 from ..errors import QueryError
@@ -11,7 +15,15 @@ from ..images import Picture
 from ..queries import asked_box
 from ..records import collection_record, match_record, query_record
 from ..rerank import OnStep
+from ..search import Match
+from ._lru import BoundedCache
 from ._responses import told
+
+AHEAD = 240
+"""So many results are found at once, however few are asked for: further pages of them cost nothing."""
+_CACHE_BYTES = 32 << 20
+_MATCH_BYTES, _POINT_BYTES = 3000, 16
+# what a result takes in memory, about, and each of its points
 
 OPTIONS = {
     "depth": "how many of the first results are looked at by their points, 0 for none",
@@ -45,7 +57,9 @@ class QueryPicture:
     # for people: a file name
     picture: Picture
     box: tuple[float, float, float, float] | None = None
-    # x y w h in pixels of the picture (or shares of its sides); None for all of it
+    # x y w h in pixels of the picture (or shares of its sides); None for what stands on even ground, else all of it
+    ref: tuple[tuple[str, str | int], ...] = ()
+    # ("query_id", "...") or ("image_id", 7), by which it can be named again: two of the same have the same pixels
 
 
 @dataclass(frozen=True)
@@ -64,8 +78,8 @@ class SearchRequest:
     text: str | None = None
     exclude: tuple[QueryPicture, ...] = ()
     distinct: bool = False
-    under: Sequence[str] = ()
-    tags: Sequence[str] = ()
+    under: tuple[str, ...] = ()
+    tags: tuple[str, ...] = ()
     since: str | None = None
     until: str | None = None
     # which pictures may answer; see store.Choice
@@ -76,29 +90,90 @@ class SearchRequest:
     # see SearchOptions
 
 
-def answer(collection: Collection, request: SearchRequest, on_step: OnStep) -> dict[str, Any]:
-    """The ranked pictures with their boxes, {"query", "collection", "results"}. Raises QueryError, BoxError.
+@dataclass(frozen=True, eq=False)
+class Found:
+    """What a request found."""
 
-    on_step: see Collection.search.
-    """
-    options = _options(request, offered(collection))
-    if not request.queries and "text" not in options:
-        raise QueryError("nothing to look for: a form sends a picture (image), or names one (query_id, image_id)")
-    pictures = [query.picture for query in request.queries]
-    boxes = [query.box for query in request.queries]
-    matches = collection.search(
-        _one_or_all(pictures), box=_one_or_all(boxes), top=request.skip + request.top, on_step=on_step, **options
-    )
-    queries = [_record(query) for query in request.queries]
-    why = queries if request.why else ()
-    results = [match_record(rank, match, why) for rank, match in enumerate(matches[request.skip :], request.skip + 1)]
-    results = [result | {"image": told(result["image"])} for result in results]
-    return {
-        "query": queries[0] if queries else {"text": request.text},
-        **({"queries": queries} if len(queries) > 1 else {}),
-        "collection": collection_record(collection),
-        "results": results,
-    }
+    matches: Sequence[Match]
+    queries: Sequence[dict[str, Any]]
+    # as query_record has them
+    text: str | None
+    collection: dict[str, Any]
+    n_asked: int
+    # matches that there would be, were there enough pictures
+
+    def page(self, request: SearchRequest) -> dict[str, Any]:
+        """The ranked pictures that were asked for, with their boxes: {"query", "collection", "results"}."""
+        why = self.queries if request.why else ()
+        matches = self.matches[request.skip : request.skip + request.top]
+        results = [match_record(rank, match, why) for rank, match in enumerate(matches, request.skip + 1)]
+        return {
+            "query": dict(self.queries[0]) if self.queries else {"text": self.text},
+            **({"queries": list(self.queries)} if len(self.queries) > 1 else {}),
+            "collection": dict(self.collection),
+            "results": [result | {"image": told(result["image"])} for result in results],
+        }
+
+    @property
+    def n_bytes(self) -> int:
+        """In memory, about."""
+        points = sum(len(match.partners.places) for match in self.matches if match.partners)
+        return _MATCH_BYTES * len(self.matches) + _POINT_BYTES * points
+
+
+class Answers:
+    """Searches a collection, and keeps the latest answers, whose further pages need no search. For several threads."""
+
+    def __init__(self) -> None:
+        self._kept: BoundedCache[Any, Found] = BoundedCache(_CACHE_BYTES)
+
+    def find(
+        self,
+        collection: Collection,
+        request: SearchRequest,
+        on_step: OnStep,
+        on_progress: OnProgress = unheard,
+        on_found: Callable[[Found], None] | None = None,
+    ) -> Found:
+        """What the request asks for, as far as it asks and further. Raises QueryError, BoxError.
+
+        A first page is always looked for: files may have changed since. on_step, on_progress: see Collection.search.
+        on_found: told of what it has so far, as on_answer there.
+        """
+        key, n = _key(collection, request), request.skip + request.top
+        kept = self._kept.get(key) if request.skip else None
+        if kept is not None and (n <= len(kept.matches) or len(kept.matches) < kept.n_asked):
+            return kept
+        n = n if request.several else max(n, AHEAD)  # copies are looked for in each one
+        options = _options(request, offered(collection))
+        if not request.queries and "text" not in options:
+            raise QueryError("nothing to look for: a form sends a picture (image), or names one (query_id, image_id)")
+        records: list[dict[str, Any]] = []
+
+        def found(matches: Sequence[Match]) -> Found:
+            records[:] = records or [_record(query) for query in request.queries]
+            return Found(matches, records, request.text, collection_record(collection), n)
+
+        matches = collection.search(
+            _one_or_all([query.picture for query in request.queries]),
+            box=_one_or_all([query.box for query in request.queries]),
+            top=n,
+            on_step=on_step,
+            on_progress=on_progress,
+            on_answer=None if on_found is None else lambda so_far: on_found(found(so_far)),
+            **options,
+        )
+        answer = found(matches)
+        self._kept.put(key, answer, answer.n_bytes)
+        return answer
+
+
+def _key(collection: Collection, request: SearchRequest) -> Any:
+    """What is another wherever an answer could be: the catalogue, the engine, what is asked."""
+    asked = tuple((query.ref, query.box) for query in request.queries)
+    refused = tuple(query.ref for query in request.exclude)
+    rest = replace(request, queries=(), exclude=(), skip=0, top=0, why=False)
+    return collection.store.catalogue.state(), collection.index, asked, refused, rest
 
 
 def _options(request: SearchRequest, known: frozenset[str]) -> dict[str, Any]:
@@ -134,4 +209,4 @@ def _one_or_all(values: Sequence[Any]) -> Any:
 
 def _record(query: QueryPicture) -> dict[str, Any]:
     picture = query.picture
-    return query_record(told(query.name), picture, asked_box(picture, query.box))
+    return query_record(told(query.name), picture, asked_box(picture, query.box)) | dict(query.ref)

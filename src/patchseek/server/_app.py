@@ -14,13 +14,13 @@ from starlette.staticfiles import StaticFiles
 
 from .. import __version__
 from ..collection import Collection
-from ..errors import BoxError, EngineError, ImageError, PatchseekError, QueryError, StoreError, StoreLocked
+from ..errors import PatchseekError
 from ._askers import Gone
 from ._guard import Guard
 from ._methods import HeadAsGet, allowed
 from ._metrics import Measured
 from ._queue import Busy
-from ._responses import PROBLEMS, Prometheus
+from ._responses import PROBLEMS, Prometheus, status_of
 from ._routes_images import image_routes
 from ._routes_jobs import job_routes
 from ._routes_search import search_routes
@@ -28,11 +28,6 @@ from ._services import Services
 from ._settings import ServerSettings
 
 WEB = Path(str(files(__package__) / "web"))
-_STATUS = (
-    ((ImageError, BoxError, QueryError), 422),
-    (StoreLocked, 409),
-    ((StoreError, EngineError), 503),  # what may be well again without this server
-)
 _FRESH = {"cache-control": "no-cache"}
 _GONE = 499
 """Whoever asked has gone. Nobody hears it; it is counted in the metrics, under nginx's number."""
@@ -122,8 +117,7 @@ def _add_errors(app: FastAPI, services: Services) -> None:
 
     @app.exception_handler(PatchseekError)
     async def ours(_: Request, error: PatchseekError) -> Response:
-        status = next((status for kinds, status in _STATUS if isinstance(error, kinds)), 500)
-        return _problem(status, services.discreet(str(error)))
+        return _problem(status_of(error), services.discreet(str(error)))
 
 
 def _sentence(problem: Any) -> str:

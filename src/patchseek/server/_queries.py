@@ -3,7 +3,9 @@
 A box that moves asks again and again about the same picture: it travels and is decoded once.
 """
 
+import hashlib
 import secrets
+from base64 import urlsafe_b64encode
 from dataclasses import dataclass
 
 from ..images import Picture
@@ -25,11 +27,17 @@ class Queries:
 
     def __init__(self, max_bytes: int) -> None:
         self._kept: BoundedCache[str, Query] = BoundedCache(max_bytes)
+        self._secret = secrets.token_bytes(32)
 
-    def keep(self, name: str, picture: Picture) -> Query:
-        """Keep a picture under a new id."""
-        query = Query(secrets.token_urlsafe(16), name, picture)
-        self._kept.put(query.id, query, picture.pixels.nbytes)
+    def id_of(self, content: bytes) -> str:
+        """The id of a file's content: the same one for the same bytes, as long as this server runs."""
+        digest = hashlib.blake2b(content, digest_size=18, key=self._secret).digest()
+        return urlsafe_b64encode(digest).decode()
+
+    def keep(self, query_id: str, picture: Picture, name: str) -> Query:
+        """Keep a picture under the id of its content."""
+        query = Query(query_id, name, picture)
+        self._kept.put(query_id, query, picture.pixels.nbytes)
         return query
 
     def get(self, query_id: str) -> Query | None:

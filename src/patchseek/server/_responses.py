@@ -5,6 +5,7 @@ from typing import Any
 from starlette.responses import Response, StreamingResponse
 
 from .._addresses import masked
+from ..errors import BoxError, EngineError, ImageError, QueryError, StoreError, StoreLocked
 
 _SENTENCE = {"type": "object", "properties": {"detail": {"type": "string"}}, "required": ["detail"]}
 _WORDS = {
@@ -24,6 +25,17 @@ PROBLEMS: dict[int | str, dict[str, Any]] = {
     for status, words in _WORDS.items()
 }
 """Every problem is one sentence. Written out: a model would be documented as a JPEG by a route that answers one."""
+
+_STATUS = (
+    ((ImageError, BoxError, QueryError), 422),
+    (StoreLocked, 409),
+    ((StoreError, EngineError), 503),  # what may be well again without this server
+)
+
+
+def status_of(error: Exception) -> int:
+    """The HTTP status of one of our errors; 500 of any other."""
+    return next((status for kinds, status in _STATUS if isinstance(error, kinds)), 500)
 
 
 def told(name: object) -> str:

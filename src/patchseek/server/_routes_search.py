@@ -1,16 +1,20 @@
 """Routes that answer: search, query pictures, contact sheets, judged sets."""
 
+from functools import partial
 from typing import Annotated, Any
 
 from fastapi import APIRouter, File, Form, HTTPException, Path, Request, Response, UploadFile
 from pydantic import StringConstraints
 
+from .._progress import OnProgress, unheard
 from .._words import counted
 from ..errors import BoxError
 from ..images import Picture
-from ._answers import QueryPicture, SearchRequest, answer
+from ._answers import Found, QueryPicture, SearchRequest
 from ._askers import Asker
 from ._exports import BINARY, check, exported, shown_answer
+from ._lines import OnPage, Page, in_lines, wants_lines
+from ._queries import Query
 from ._responses import PROBLEMS, Jpeg, Png, Zip
 from ._services import Services
 from ._shapes import MOST_ID, ExportRequest, JudgedSet, QueryRef, QueryShape, ResultRef, SearchAnswer, SheetRequest
@@ -60,7 +64,11 @@ def search_routes(services: Services) -> APIRouter:
         label: Annotated[str | None, Form(max_length=200, description="what is found, in formats that name it")] = None,
         base: Annotated[str, Form(max_length=500, description="before names of pictures that a format links to")] = "",
     ) -> Any:
-        """Rank the collection's pictures by how surely they hold an object, and say where it is."""
+        """Rank the collection's pictures by how surely they hold an object, and say where it is.
+
+        With `Accept: application/x-ndjson` the answer comes in lines: what is known at once, progress while boxes are
+        refined, and the answer itself.
+        """
         if len(image) + len(query_id) + len(image_id) + len(exclude) > 10:
             raise HTTPException(422, "at most 10 pictures can be searched with at once")
         if not services.settings.is_local and any(place.lstrip("!").startswith(("/", "~")) for place in under):
@@ -70,42 +78,47 @@ def search_routes(services: Services) -> APIRouter:
         asker = Asker(request)
         sent = [await services.receive(file, asker) for file in image]
         sent += [services.query(key) for key in query_id]
-        queries = [QueryPicture(query.name, query.picture) for query in sent]
+        queries = [QueryPicture(query.name, query.picture, ref=(("query_id", query.id),)) for query in sent]
 
-        def run() -> dict[str, Any]:
-            members = [QueryPicture(*services.member(key, asker)) for key in image_id]
-            negative = [QueryPicture(*services.member(key, asker)) for key in exclude]
-            asked = _with_boxes([*queries, *members], boxes)
-            return answer(
-                services.collection,
-                SearchRequest(
-                    asked,
-                    top,
-                    skip,
-                    refine,
-                    depth,
-                    several,
-                    text,
-                    tuple(negative),
-                    distinct,
-                    under,
-                    tags,
-                    since,
-                    until,
-                    why,
-                    turned,
-                    mirrored,
-                ),
-                asker.require,
+        def member(key: int) -> QueryPicture:
+            return QueryPicture(*services.member(key, asker), ref=(("image_id", key),))
+
+        def run(on_progress: OnProgress = unheard, on_page: OnPage | None = None) -> Page:
+            asked = SearchRequest(
+                _with_boxes([*queries, *map(member, image_id)], boxes),
+                top,
+                skip,
+                refine,
+                depth,
+                several,
+                text,
+                tuple(map(member, exclude)),
+                distinct,
+                tuple(under),
+                tuple(tags),
+                since,
+                until,
+                why,
+                turned,
+                mirrored,
             )
 
-        found = await services.searches.run_for(asker, run)
-        if sent:
-            found["query"]["query_id"] = sent[0].id
-        found["collection"]["path"] = services.discreet(found["collection"]["path"])
-        if format == "json":
-            return found
-        return await services.searches.run_for(asker, exported, format, found, services.collection, label, base)
+            def page(found: Found) -> Page:
+                told = found.page(asked)
+                told["collection"]["path"] = services.discreet(told["collection"]["path"])
+                return told
+
+            on_found = None if on_page is None else lambda found: on_page(page(found))
+            return page(services.answers.find(services.collection, asked, asker.require, on_progress, on_found))
+
+        def run_for_file() -> Response:
+            return exported(format, run(), services.collection, label, base)
+
+        if format != "json":
+            return await services.searches.run_for(asker, run_for_file)
+        if wants_lines(request):
+            return await in_lines(partial(services.searches.run_for, asker), run, services.problem_of)
+        return await services.searches.run_for(asker, run)
 
     @router.post("/export", response_class=Response, responses=BINARY)
     async def export(request: Request, asked: ExportRequest) -> Response:
@@ -127,9 +140,12 @@ def search_routes(services: Services) -> APIRouter:
         """Send a picture once, to search with it often (`query_id`). It is kept in memory for a while."""
         if (n := len((await request.form()).getlist("image"))) > 1:
             raise HTTPException(422, f"image: one picture a request, found {n}")
-        query = await services.receive(image, Asker(request))
-        picture = query.picture
-        return {"query_id": query.id, "image": query.name, "width": picture.width, "height": picture.height}
+        return _told(await services.receive(image, Asker(request)))
+
+    @router.get("/queries/{query_id}", response_model=QueryShape, response_model_exclude_unset=True)
+    async def show_query(query_id: Annotated[str, Path(max_length=100)]) -> Any:
+        """What is kept of a picture sent before. The same file has the same id, as long as the server runs."""
+        return _told(services.query(query_id))
 
     @router.get("/queries/{query_id}/picture", response_class=Jpeg)
     async def query_picture(request: Request, query_id: Annotated[str, Path(max_length=100)]) -> Response:
@@ -173,6 +189,11 @@ def search_routes(services: Services) -> APIRouter:
         return Zip(await services.searches.run_for(asker, run))
 
     return router
+
+
+def _told(query: Query) -> dict[str, Any]:
+    picture = query.picture
+    return {"query_id": query.id, "image": query.name, "width": picture.width, "height": picture.height}
 
 
 def _parse_box(text: str) -> Box | None:

@@ -1,14 +1,17 @@
 """What the routes share: the collection, its queues, caches and jobs. Opened with the application, closed with it."""
 
+import logging
 import threading
 from pathlib import Path
+from typing import Any
 
 from fastapi import HTTPException, UploadFile
 
 from ..collection import Collection
-from ..errors import ImageError
+from ..errors import ImageError, PatchseekError
 from ..images import Picture
 from ..store import Image
+from ._answers import Answers
 from ._askers import Asker
 from ._batching import batching
 from ._decode import Decoder
@@ -18,11 +21,12 @@ from ._lru import BoundedCache
 from ._metrics import Metrics
 from ._queries import Queries, Query
 from ._queue import WorkQueue
-from ._responses import told
+from ._responses import status_of, told
 from ._settings import ServerSettings
 from ._thumbnails import Thumbnails
 from ._uploads import write_upload
 
+_log = logging.getLogger(__name__)
 _QUERY_BYTES = 256 << 20
 _MEMBER_BYTES = 128 << 20
 _NAME = 200
@@ -44,6 +48,7 @@ class Services:
         self.catalogue = WorkQueue("catalogue", 2, 512)
         self.decoder = Decoder(2, settings.max_pixels, settings.decode_seconds)
         self.queries = Queries(_QUERY_BYTES)
+        self.answers = Answers()
         self._members: BoundedCache[tuple[str, int], Picture] = BoundedCache(_MEMBER_BYTES)
         self.thumbnails = Thumbnails()
         self.jobs = Jobs(self.discreet)
@@ -85,8 +90,14 @@ class Services:
     async def receive(self, file: UploadFile, asker: Asker) -> Query:
         """Decode an uploaded picture, in a process that can be killed, and keep it. Raises ImageError, Busy, Gone."""
         name = shown_name(file)
-        picture = await self.decodes.run_for(asker, lambda: self.decoder.decode(file.file.read(), name))
-        return self.queries.keep(name, picture)
+
+        def decode() -> tuple[str, Picture]:
+            content = file.file.read()
+            query_id = self.queries.id_of(content)
+            known = self.queries.get(query_id)
+            return query_id, known.picture if known else self.decoder.decode(content, name)
+
+        return self.queries.keep(*await self.decodes.run_for(asker, decode), name)
 
     async def keep_upload(self, file: UploadFile) -> str:
         """Check an uploaded picture as `receive` does and write it into the collection's folder of uploads; its name.
@@ -118,6 +129,13 @@ class Services:
                 raise ImageError(image.path, error.reason) from error
             self._members.put(key, picture, picture.pixels.nbytes)
         return image.path, picture
+
+    def problem_of(self, error: Exception) -> dict[str, Any]:
+        """{"status", "detail"} of what went wrong while an answer was under way."""
+        if isinstance(error, PatchseekError):
+            return {"status": status_of(error), "detail": self.discreet(str(error))}
+        _log.error("an answer was not finished", exc_info=error)
+        return {"status": 500, "detail": f"unexpected: {type(error).__name__}"}
 
     def discreet(self, text: str) -> str:
         """The text without where things are on this machine, unless whoever asks sits at it."""

@@ -6,18 +6,22 @@ import secrets
 import urllib.error
 import urllib.parse
 import urllib.request
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 from .._files import open_regular
 from .._home import expanded
+from .._progress import OnProgress
 from ..errors import ImageError, PatchseekError
 from ._settings import is_loopback
 
 _log = logging.getLogger(__name__)
 
 _LINE = b"\r\n"
+LINES = "application/x-ndjson"
+"""An answer that is told in lines, as it becomes known."""
+OnAnswer = Callable[[dict[str, Any]], None]
 Option = str | int | Sequence[str]
 """A field of a search; several values are sent one after another."""
 
@@ -57,11 +61,20 @@ class Client:
         self._opener = urllib.request.build_opener(_Staying, *([urllib.request.ProxyHandler({})] if is_near else []))
 
     def search(
-        self, query: str | Path | int | bytes, *, box: Sequence[float] | None = None, top: int = 10, **options: Option
+        self,
+        query: str | Path | int | bytes,
+        *,
+        box: Sequence[float] | None = None,
+        top: int = 10,
+        on_answer: OnAnswer | None = None,
+        on_progress: OnProgress | None = None,
+        **options: Option,
     ) -> dict[str, Any]:
         """{"query", "collection", "results"} for a picture: a file, its bytes, or the number of one of the collection.
 
         box: x y w h in pixels of the upright picture, or shares. options: other fields of POST /api/search.
+        on_answer: told of the answer so far, before boxes are refined; the last one may name other pictures in another
+        order. on_progress: told of what the server does: how many of how many (0: unknown) are done, and of what.
         """
         fields: list[tuple[str, str | Path | bytes]] = [("top", str(top))]
         for name, value in options.items():
@@ -72,16 +85,41 @@ class Client:
             fields.append(("image_id", str(query)))
         else:
             fields.append(("image", query if isinstance(query, bytes) else expanded(query)))
-        answer: dict[str, Any] = self._ask("/api/search", fields)
-        return answer
+        if on_answer is None and on_progress is None:
+            answer: dict[str, Any] = self._ask("/api/search", fields)
+            return answer
+        last: dict[str, Any] = self._ask(
+            "/api/search", fields, kind=LINES, read=lambda lines: self._last(lines, on_answer, on_progress)
+        )
+        return last
+
+    def _last(self, lines: Any, on_answer: OnAnswer | None, on_progress: OnProgress | None) -> dict[str, Any]:
+        """The answer at the end of lines, others of which are told. A server of before has one line, the answer."""
+        for line in map(json.loads, lines):
+            if "problem" in line:
+                raise ServerError(f"{self.url}: {line['problem']['detail']}", line["problem"]["status"])
+            if "progress" in line and on_progress:
+                on_progress(line["progress"]["done"], line["progress"]["total"], line["progress"]["doing"])
+            elif line.get("is_final", "results" in line):
+                answer: dict[str, Any] = line.get("answer", line)
+                return answer
+            elif "answer" in line and on_answer:
+                on_answer(line["answer"])
+        raise ValueError("the answer broke off")
 
     def collection(self) -> dict[str, Any]:
         """What the server's collection is and what it offers."""
         answer: dict[str, Any] = self._ask("/api/collection")
         return answer
 
-    def _ask(self, path: str, fields: Sequence[tuple[str, str | Path | bytes]] = ()) -> Any:
-        headers = {"Accept": "application/json"}
+    def _ask(
+        self,
+        path: str,
+        fields: Sequence[tuple[str, str | Path | bytes]] = (),
+        kind: str = "application/json",
+        read: Callable[[Any], Any] = json.load,
+    ) -> Any:
+        headers = {"Accept": kind}
         if self.token:
             headers["Authorization"] = f"Bearer {self.token}"
         body = None
@@ -92,7 +130,7 @@ class Client:
         request = urllib.request.Request(self.url + path, body, headers)
         try:
             with self._opener.open(request, timeout=self.timeout) as answer:
-                return json.load(answer)
+                return read(answer)
         except urllib.error.HTTPError as error:
             with error:  # it holds the connection
                 raise ServerError(f"{self.url}: {_detail(error)}", error.code) from error
