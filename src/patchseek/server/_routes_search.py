@@ -1,5 +1,6 @@
 """Routes that answer: search, query pictures, contact sheets, judged sets."""
 
+from dataclasses import replace
 from functools import partial
 from typing import Annotated, Any
 
@@ -211,10 +212,7 @@ def _with_boxes(queries: list[QueryPicture], boxes: list[Box | None]) -> tuple[Q
     """The pictures with their boxes. Raises HTTPException 422 when the numbers differ."""
     if boxes and len(boxes) != len(queries):
         raise HTTPException(422, f"a box for each of {counted(len(queries), 'picture')} is needed, found {len(boxes)}")
-    return tuple(
-        QueryPicture(query.name, query.picture, box)
-        for query, box in zip(queries, boxes or [None] * len(queries), strict=True)
-    )
+    return tuple(replace(query, box=box) for query, box in zip(queries, boxes or [None] * len(queries), strict=True))
 
 
 def _picture(services: Services, ref: QueryRef, asker: Asker) -> Picture:
