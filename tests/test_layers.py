@@ -12,8 +12,8 @@ import patchseek
 
 PIXELS = ["errors", "boxes", "regions", "images", "foreground", "patches", "lays", "encoders"]
 KEPT = ["points", "patterns", "store", "originals", "encode"]
-ANSWERS = ["indexes", "search", "matches", "rerank", "rank", "confidence", "answers", "queries", "collection"]
-FIGURES = ["datasets", "metrics", "breakdowns", "evaluate", "compression"]
+ANSWERS = ["indexes", "search", "matches", "rerank", "rank", "confidence", "answers", "queries", "many", "collection"]
+FIGURES = ["formats", "datasets", "metrics", "breakdowns", "evaluate", "compression"]
 EDGES = ["draw", "report", "plan", "records", "distributed", "server", "mcp", "cli"]
 PARTS = PIXELS + KEPT + ANSWERS + FIGURES + EDGES
 ROOT = Path(patchseek.__file__).parent

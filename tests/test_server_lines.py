@@ -128,10 +128,11 @@ def test_further_pages_are_told_without_a_search(client, app, monkeypatch):
     page(4, exclude=5)
     page(4, box="4,4,40,31")
     page(4, under="1*")
-    assert len(searches) == 5, "another question has other pages"
+    assert page(4, image_id=5) != whole[4:8]
+    assert len(searches) == 6, "another question has other pages"
     collection.remove("7.png")
     page(4)
-    assert len(searches) == 6, "another collection, too"
+    assert len(searches) == 7, "another collection, too"
 
 
 def test_the_same_file_is_decoded_once_and_keeps_its_id(client, app, monkeypatch):
@@ -146,6 +147,8 @@ def test_the_same_file_is_decoded_once_and_keeps_its_id(client, app, monkeypatch
     assert first["query_id"] == again["query_id"]
     assert (again["image"], len(decoded)) == ("b.png", 1)
     assert client.get(f"/api/queries/{first['query_id']}").json() == again
+    found = client.post("/api/search", data={"query_id": first["query_id"], "box": "1,1,30,30", "refine": 0}).json()
+    assert found["query"]["query_id"] == first["query_id"]
     assert client.get("/api/queries/other").status_code == 404
     other = client.post("/api/queries", files={"image": ("a.png", stream.getvalue() + b" ")}).json()
     assert other["query_id"] != first["query_id"]

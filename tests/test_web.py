@@ -481,7 +481,7 @@ def test_two_tabs_at_once_each_get_their_own_answer(open_page, home):
 # ---- saving, collection, judging
 
 
-def test_results_are_exported_in_four_forms(open_page, home):
+def test_results_are_exported_in_every_form(open_page, home):
     page = open_page()
     answer = answered(page, lambda: page.set_input_files("#file", home / "cup.jpg"))
     for i in (0, 2):
@@ -502,10 +502,12 @@ def test_results_are_exported_in_four_forms(open_page, home):
     assert rows[0] == "rank,image,image_id,score,confidence,x,y,w,h,bbox_format,width,height"
     shown = [(row.split(",")[1], row.split(",")[4]) for row in rows[1:]]
     assert shown == [(result["image"], str(result["confidence"]).removesuffix(".0")) for result in chosen]
-    detections = json.loads(save("coco"))
+    detections = json.loads(save("coco-results"))
     assert [(d["image_id"], d["bbox"], d["score"]) for d in detections] == [
         (r["image_id"], r["box"], r["score"]) for r in chosen
     ]
+    assert [image["file_name"] for image in json.loads(save("coco"))["images"]] == [r["image"] for r in chosen]
+    assert save("yolo")[:2] == b"PK"
     assert Image.open(io.BytesIO(save("sheet"))).format == "PNG"
 
 

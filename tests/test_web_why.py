@@ -243,7 +243,7 @@ def test_exports_have_the_outline_and_leave_the_points_out(open_page, home):  # 
     page = open_page()
     results = search_cup(page, home)["results"]
     saved = {}
-    for form in ("json", "coco"):
+    for form in ("json", "coco-results"):
         page.locator("#export summary").click()
         with page.expect_download() as caught:
             page.locator(f'[data-form="{form}"]').click()
@@ -251,5 +251,5 @@ def test_exports_have_the_outline_and_leave_the_points_out(open_page, home):  # 
     assert "partners" in results[0] and not re.search("partners", json.dumps(saved))
     assert saved["json"]["results"][0]["outline"] == results[0]["outline"]
     known = [result for result in results if "outline" in result]
-    polygons = [each["segmentation"] for each in saved["coco"] if "segmentation" in each]
+    polygons = [each["segmentation"] for each in saved["coco-results"] if "segmentation" in each]
     assert polygons == [[[number for corner in result["outline"] for number in corner]] for result in known]

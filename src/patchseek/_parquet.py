@@ -16,10 +16,11 @@ def require_parquet() -> None:
     _import_pyarrow()
 
 
-def write_columns(path: Path, columns: Mapping[str, Sequence[Any]]) -> None:
-    """Columns of equal length as a Parquet file. Raises MissingExtra without pyarrow, OSError."""
+def write_columns(path: Path, columns: Mapping[str, Sequence[Any]], facts: Mapping[str, str] | None = None) -> None:
+    """Columns of equal length as a Parquet file; facts: its metadata. Raises MissingExtra without pyarrow, OSError."""
     pyarrow = _import_pyarrow()
-    pyarrow.parquet.write_table(pyarrow.table(columns), path)
+    table = pyarrow.table(columns)
+    pyarrow.parquet.write_table(table.replace_schema_metadata(dict(facts)) if facts else table, path)
 
 
 def column_names(file: BinaryIO) -> list[str]:

@@ -7,7 +7,7 @@ import logging
 import shlex
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -49,6 +49,7 @@ from .indexes import (
     why_outgrown,
 )
 from .lays import Lay
+from .many import Outcome, Views, answer_many
 from .matches import Matches
 from .originals import open_original
 from .patterns import Given, plain
@@ -291,6 +292,49 @@ class Collection:
             on_step()
             found.append(features_of_regions(self.read(each), self.store.settings, self.encoder))
         return np.stack(found)
+
+    def search_many(
+        self,
+        queries: Sequence[Asked | tuple[Asked, Sequence[float] | None] | Views],
+        *,
+        on_problem: Callable[[int, PatchseekError], None] | None = None,
+        index: str | None = None,
+        **options: Any,
+    ) -> Iterator[Matches]:
+        """The matches of each query, in order: many are encoded together and compared with the features at once.
+
+        queries: each a picture (see search), a picture and its box, or a list of these: several pictures of one object.
+        on_problem: told of each picture that cannot be searched with, by the number of its query, which then has the
+        others alone; by default that is raised. index and options: as of search. Raises as search.
+        """
+        views = [each if isinstance(each, list) else [each] for each in queries]
+        pairs = [[view if isinstance(view, tuple) else (view, None) for view in own] for own in views]
+        for number, outcome in enumerate(self.answer_many(pairs, index=index, **options)):
+            for problem in outcome.problems.values():
+                if on_problem is None:
+                    raise problem
+                on_problem(number, problem)
+            yield Matches(outcome.matches)
+
+    def answer_many(
+        self,
+        queries: Sequence[Views],
+        *,
+        begin: int = 0,
+        index: str | None = None,
+        on_step: OnStep = go_on,
+        **options: Any,
+    ) -> Iterator[Outcome]:
+        """The same with all that is known of each query. begin: the first to answer; those before are left out.
+
+        A query's answer does not depend on where it is begun.
+        """
+        asked = SearchOptions(**options)
+        if index is not None:
+            judge_parameters(index)
+        snapshot, engine = self._open_index(index)
+        searched = Searched(engine, snapshot, self.store, self.encoder, self.background, on_step=on_step)
+        yield from answer_many(queries, asked, searched, self.read, begin=begin)
 
     def _encode(
         self,

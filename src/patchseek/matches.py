@@ -13,6 +13,7 @@ from .boxes import BBOX_FORMAT, to_pixels
 from .search import FoundBox, Match
 
 COLUMNS = ("rank", "image", "image_id", "score", "confidence", "x", "y", "w", "h", "bbox_format", "width", "height")
+"""Of a row for a box, in a table and in every file of rows."""
 
 
 class Matches(list[Match]):

@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 
+from . import __version__
 from .boxes import BBOX_FORMAT, to_pixels
 from .collection import Collection
 from .confidence import DOUBTFUL
@@ -12,7 +13,9 @@ from .images import Picture
 from .search import Match, PartnerPoints
 
 
-def match_record(rank: int, match: Match, why: Sequence[dict[str, Any]] = ()) -> dict[str, Any]:
+def match_record(
+    rank: int, match: Match, why: Sequence[dict[str, Any]] = (), *, hashed: bool = False
+) -> dict[str, Any]:
     """One result as the JSON object that every edge of patchseek writes.
 
     "boxes" is there when all copies were asked for; "confidence" is null where the collection is too small to say.
@@ -24,6 +27,7 @@ def match_record(rank: int, match: Match, why: Sequence[dict[str, Any]] = ()) ->
     why: the query pictures, as query_record has them; "partners" is then there where points say where the object is:
     "query", whose place is that of its picture among them, and "points", rows of x y in pixels of that picture and x y
     in pixels of the one found, the first few of which lie all over the object.
+    hashed: with "sha256", that of the picture's file when it was indexed.
     """
     width, height = match.image.width, match.image.height
     record = {
@@ -38,6 +42,8 @@ def match_record(rank: int, match: Match, why: Sequence[dict[str, Any]] = ()) ->
         "width": width,
         "height": height,
     }
+    if hashed:
+        record["sha256"] = match.image.sha256
     if match.changed:
         record["changed"] = True
     record |= _outline(match.outline, width, height)
@@ -76,11 +82,16 @@ def query_record(name: str, picture: Picture, box: Sequence[float] | None) -> di
 
 
 def collection_record(collection: Collection) -> dict[str, Any]:
-    """What was searched, as a JSON object. "outgrown" is there, and why, where the engine no longer fits."""
+    """What was searched, and with what, as a JSON object.
+
+    "weights" is the SHA-256 of the encoder's. "outgrown" is there, and why, where the engine no longer fits.
+    """
     settings = collection.store.settings
     record = {
         "path": str(collection.path),
         "encoder": settings.encoder.name,
+        "weights": settings.encoder.weights,
+        "version": __version__,
         "levels": list(settings.pyramid.levels),
         "overlap": settings.pyramid.overlap,
         "images": len(collection),

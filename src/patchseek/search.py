@@ -184,7 +184,7 @@ def encode_query(
     lays: other than upright, in which it is to be looked for as well.
     Raises QueryError where the encoder answers with what is no number, EncoderError where with another shape.
     """
-    patches = _patches(picture, box, encoder.feed, lays)
+    patches = laid_patches(picture, box, encoder.feed, lays)
     small = (crop(picture, np.array([box], np.float64), SMALL)[0],)
     found = (_points(picture, box, lays),) if points else ()
     if isinstance(encoder, CellEncoder):
@@ -194,12 +194,20 @@ def encode_query(
         known: tuple[Cells, ...] = (cells[:1],)
     else:
         answer, known = encoder.encode(patches), ()
-    upright, *others = _checked(answer, len(patches), encoder)
+    return replace(laid_query(answer, encoder, lays), cells=known, small=small, points=found)
+
+
+def laid_query(features: Features, encoder: Encoder, lays: Sequence[Lay]) -> Query:
+    """The query of the features (1 + L, D) of `laid_patches`, and of nothing else.
+
+    Raises QueryError where the first is no number, EncoderError for another shape.
+    """
+    upright, *others = _checked(features, 1 + len(lays), encoder)
     laid = {lay: feature for lay, feature in zip(lays, others, strict=True) if not flawed(feature)}
-    return Query(upright, known, small, found, laid)
+    return Query(upright, laid=laid)
 
 
-def _patches(picture: Picture, box: Sequence[float], feed: Feed, lays: Sequence[Lay]) -> Patches:
+def laid_patches(picture: Picture, box: Sequence[float], feed: Feed, lays: Sequence[Lay]) -> Patches:
     """The patch of a box, and the same in each of the lays, (1 + L, S, S, 3)."""
     boxes = np.array([box], np.float64)
     upright = crop(picture, boxes, feed)

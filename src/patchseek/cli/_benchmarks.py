@@ -73,8 +73,8 @@ def evaluate_command(
 ) -> None:
     """Search every query of DATASET and score the answers, level by level.
 
-    DATASET: a folder with query.json and gallery.json, a .csv file, ilias:DIR, instre:DIR, roxford5k:DIR:medium.
-    Boxes in the first two are x y w h in pixels or shares, as --box of search takes them.
+    DATASET: a folder with query.json and gallery.json, a .csv file, COCO with instance ids (.json), ilias:DIR,
+    instre:DIR, roxford5k:DIR:medium. Boxes in the first two are x y w h in pixels or shares, as --box of search.
 
     Writes results (one file a level), metrics.json, report.md and plots below --out, a folder for each run: one that
     holds another run (of another encoder, set, level or setting) is refused.

@@ -4,7 +4,7 @@ import logging
 import os
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,15 +13,17 @@ import click
 
 from ..errors import PatchseekError
 from ._collection import collection_option, open_collection, weights_option
+from ._formats import EXIT_INCOMPLETE, check_format, format_options, write_format
 from ._log import say
 from ._numbers import FiniteRange
 from ._search_asked import STDIN, check, form_of, numbers_of, top_of
-from ._targets import attempt
+from ._search_many import check_many, many_options, search_many
+from ._targets import WrongUse, attempt
 
 if TYPE_CHECKING:
     from ..collection import Collection
+    from ..formats import Answer
     from ..images import Picture
-    from ..search import Match
 
 EXIT_NOTHING_FOUND = 4
 
@@ -45,8 +47,6 @@ _HERE_ALONE = (
 """Options that a server does not take."""
 _PATH = click.Path(path_type=Path)
 _COUNT = click.IntRange(0)
-Records = tuple[list[dict[str, Any]], dict[str, Any], list[dict[str, Any]]]
-"""Queries, collection and results as JSON objects."""
 
 
 @click.command("search")
@@ -88,6 +88,8 @@ Records = tuple[list[dict[str, Any]], dict[str, Any], list[dict[str, Any]]]
 @click.option("--jsonl", is_flag=True, help="One JSON object a line.")
 @click.option("--csv", is_flag=True, help="Comma-separated values.")
 @click.option("--parquet", type=_PATH, metavar="FILE", help="Also write a Parquet file.")
+@format_options
+@many_options
 @click.option("--save", type=_PATH, metavar="FILE", help="Also draw query and results into a picture.")
 @click.option("--why", is_flag=True, help="Say by which points: lines in the picture drawn, partners in JSON.")
 @click.option("--preview", is_flag=True, help="Like --save into a temporary file; prints its path and opens nothing.")
@@ -105,27 +107,37 @@ def search_command(
 ) -> None:
     """Rank the collection's pictures by how surely they hold the object of QUERIES, and say where it is.
 
-    Several pictures are taken for views of one object; - is a picture on standard input. Exit code 4: nothing was
-    found.
+    Several pictures are taken for views of one object; - is a picture on standard input. With --queries, each box of a
+    file of annotations is a query, and all results go into one --output. Exit code 3: some could not be asked or
+    written; 4: nothing was found.
     """
     asked: list[Path | int] = [*queries, *image_ids]
     form, n_most = form_of(said), top_of(top)
     said["preview"] = said["preview"] or (said["open"] and not said["save"])
+    if said["queries_from"]:
+        check_many(said, len(asked) + len(boxes), form, server)
+        _search_many(n_most, said)
+        return
+    if said["by"] or said["pictures"]:
+        raise WrongUse("--by and --pictures say more of --queries PATH: give that, too")
     check(asked, len(boxes), form, said)
     said["depth"] = 0 if said["no_points"] else said["depth"]
     numbers: list[list[float] | None] = [numbers_of(box) for box in boxes]
     numbers += [None] * (len(asked) - len(numbers))
     parquet: Path | None = said["parquet"]
+    form = check_format(said, form, is_there=bool(server))
     draw = hint = None
     if server:
-        records = _search_there(server, asked, numbers, n_most, said)
+        answer = _search_there(server, asked, numbers, n_most, said)
     else:
-        records, draw, hint = _search_here(asked, numbers, n_most, said)
-    from ._output import write_parquet, write_records
+        answer, draw, hint = _search_here(asked, numbers, n_most, said)
+    from ..formats import write
+    from ._output import write_records
 
-    write_records(*records, form)  # first: nothing that goes wrong below takes the answer away
-    results = records[2]
-    problems = attempt(write_parquet, results, parquet) if parquet else []
+    write_records(answer, form)  # first: nothing that goes wrong below takes the answer away
+    results, left_out = answer.results, []
+    problems = attempt(write, "parquet", answer, parquet) if parquet else []
+    problems += attempt(lambda: left_out.extend(write_format(said, answer)))
     problems += attempt(draw) if draw else []
     _say_what_changed(results)
     if not results:
@@ -138,13 +150,25 @@ def search_command(
         raise PatchseekError("; ".join(map(str, problems))) from problems[0]
     if not results:
         sys.exit(EXIT_NOTHING_FOUND)
+    if left_out:
+        sys.exit(EXIT_INCOMPLETE)
+
+
+def _search_many(top: int | None, said: dict[str, Any]) -> None:
+    """Search with all of --queries."""
+    opened = _open(said)
+    wanted = {name: said[name] for name in (*_HOW, *CHOICE) if name not in ("text", "expand")}
+    wanted |= {"top": top, "index": _index(opened.index, said), "depth": 0 if said["no_points"] else said["depth"]}
+    search_many(opened, said, wanted)
 
 
 def _search_here(
     asked: list[Path | int], boxes: Sequence[list[float] | None], top: int | None, said: dict[str, Any]
-) -> tuple[Records, Callable[[], None] | None, Callable[[], None]]:
+) -> tuple["Answer", Callable[[], None] | None, Callable[[], None]]:
     """Search a collection on this machine; what is found, what draws it where that was asked for, and what gives a hint
     at the end."""
+    from ..formats import OBJECT, Answer
+    from ..queries import asked_box
     from ..records import collection_record, match_record
     from ._hints import Stopwatch, hint_at_refine
     from ._progress import progress
@@ -166,21 +190,26 @@ def _search_here(
             **options,
         )
     seconds = time.monotonic() - began
-    queries = _query_records(asked, pictures, boxes, said["text"])
+    shares = [asked_box(picture, box) for picture, box in zip(pictures, boxes, strict=True)]
+    queries = _query_records(asked, pictures, shares, said["text"])
     why = queries if said["why"] else ()
-    results = [match_record(rank, match, why) for rank, match in enumerate(matches, 1)]
-    records = queries, collection_record(opened), results
+    results = [match_record(rank, match, why, hashed=said["sha256"]) for rank, match in enumerate(matches, 1)]
+    images = {match.image.id: match.image for match in matches}
+    answer = Answer(queries, collection_record(opened), results, said["label"] or OBJECT, images, said["base"])
     hint = partial(hint_at_refine, seconds, watch.refining, said["refine"])
     if not (said["save"] or said["preview"]):
-        return records, None, hint
+        return answer, None, hint
 
     def draw() -> None:
+        from ._sheet import draw_matches
+
         path = said["save"] or _temporary_picture()
-        _draw(pictures, boxes, matches, path, said["why"])
+        draw_matches(pictures, shares, matches, path, why=said["why"])
+        say(f"drawn: {path}")
         if said["open"]:
             show(path)
 
-    return records, draw, hint
+    return answer, draw, hint
 
 
 def show(path: Path) -> None:
@@ -238,35 +267,17 @@ def _index(chosen: str, said: dict[str, Any]) -> str | None:
 def _query_records(
     asked: Sequence[Path | int],
     pictures: Sequence["Picture"],
-    boxes: Sequence[list[float] | None],
+    shares: Sequence[tuple[float, float, float, float] | None],
     text: str | None,
 ) -> list[dict[str, Any]]:
-    from ..queries import asked_box
     from ..records import query_record
 
-    records = []
-    for each, picture, box in zip(asked, pictures, boxes, strict=True):
-        inner = asked_box(picture, box)
-        records.append(query_record(f"image_id {each}" if isinstance(each, int) else str(each), picture, inner))
+    names = [f"image_id {each}" if isinstance(each, int) else str(each) for each in asked]
+    records = [query_record(*each) for each in zip(names, pictures, shares, strict=True)]
     return records + ([{"text": text}] if text is not None else [])
 
 
-def _draw(
-    pictures: Sequence["Picture"],
-    boxes: Sequence[list[float] | None],
-    matches: Sequence["Match"],
-    path: Path,
-    why: bool,
-) -> None:
-    from ..queries import asked_box
-    from ._sheet import draw_matches
-
-    shares = [asked_box(picture, box) for picture, box in zip(pictures, boxes, strict=True)]
-    draw_matches(pictures, shares, matches, path, why=why)
-    say(f"drawn: {path}")
-
-
-def _say_what_changed(results: Sequence[dict[str, Any]]) -> None:
+def _say_what_changed(results: Sequence[Mapping[str, Any]]) -> None:
     from ._output import printable
 
     changed = [result["image"] for result in results if result.get("changed")]
@@ -276,7 +287,7 @@ def _say_what_changed(results: Sequence[dict[str, Any]]) -> None:
         say(text, level=logging.WARNING, changed=changed)
 
 
-def _say_if_doubtful(best: dict[str, Any]) -> None:
+def _say_if_doubtful(best: Mapping[str, Any]) -> None:
     """Of a refined find alone: of others, many are no surer though the object is there. A server may not say which."""
     from ..confidence import DOUBTFUL
 
@@ -291,8 +302,9 @@ def _search_there(
     boxes: Sequence[list[float] | None],
     top: int | None,
     said: dict[str, Any],
-) -> Records:
+) -> "Answer":
     """Search through the server at url, whose answer is in the form of our own."""
+    from ..formats import OBJECT, Answer
     from ..server.client import Client
     from ._progress import progress
 
@@ -310,10 +322,10 @@ def _search_there(
         client = Client(url, os.environ.get("PATCHSEEK_TOKEN"))
     query = _stdin() if asked[0] == STDIN else asked[0]
     with progress(stays=False) as on_progress:
-        answer = client.search(query, box=boxes[0], top=top or MOST, on_progress=on_progress, **options)
+        found = client.search(query, box=boxes[0], top=top or MOST, on_progress=on_progress, **options)
     least = said["min_confidence"] or 0
-    results = [r for r in answer["results"] if r.get("confidence") is None or r["confidence"] >= least]
-    return [answer["query"]], answer["collection"], results
+    results = [r for r in found["results"] if r.get("confidence") is None or r["confidence"] >= least]
+    return Answer([found["query"]], found["collection"], results, said["label"] or OBJECT, base=said["base"])
 
 
 MOST = 1000

@@ -32,9 +32,14 @@ def check(asked: Sequence[Path | int], n_boxes: int, form: str | None, said: Map
         raise WrongUse("words alone cannot be drawn: leave out --save, --preview and --open")
     if said["why"] and not (is_drawn or form in ("json", "jsonl")):
         raise WrongUse("--why is said in a picture or in JSON: give --save, --preview, --open, --json or --jsonl")
+    check_choice(said)
+    _check_targets(said["parquet"], said["save"])
+
+
+def check_choice(said: Mapping[str, Any]) -> None:
+    """Raise WrongUse for options of depth and dates that cannot be."""
     _check_depth(said)
     _check_dates(said)
-    _check_targets(said["parquet"], said["save"])
 
 
 def _check_depth(said: Mapping[str, Any]) -> None:

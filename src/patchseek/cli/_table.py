@@ -1,9 +1,10 @@
 """Matches as a table for a terminal of any width. A box is never cut: where it does not fit, rows become blocks."""
 
 import sys
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from ._output import print_line, printable, write_csv
+from ._output import print_line, printable
 
 _HEAD = ("rank", "sure", "score", "picture", "box x,y,w,h", "of")
 _NAME = _HEAD.index("picture")
@@ -12,10 +13,12 @@ _LEAST = 12
 _GAP = 2
 
 
-def write_table(results: list[dict[str, Any]]) -> None:
+def write_table(results: Sequence[Mapping[str, Any]]) -> None:
     """A table on stdout; tab-separated values when that is no terminal."""
     if not sys.stdout.isatty():
-        write_csv(results, "\t")
+        from ..formats import Answer, csv_text
+
+        sys.stdout.write(csv_text(Answer((), {}, results), "\t"))
         return
     from rich.console import Console
 
@@ -28,7 +31,7 @@ def write_table(results: list[dict[str, Any]]) -> None:
         _print_narrow(rows)
 
 
-def _cells(result: dict[str, Any]) -> tuple[str, ...]:
+def _cells(result: Mapping[str, Any]) -> tuple[str, ...]:
     """What stands in the columns of _HEAD; several boxes are several lines."""
     boxes = [found["box"] for found in result.get("boxes", [])] or [result["box"]]
     sure = "" if result["confidence"] is None else f"{result['confidence']:.0%}"

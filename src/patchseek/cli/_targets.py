@@ -46,7 +46,7 @@ def check_new(path: Path) -> None:
     check_file(path)
 
 
-def attempt(write: Callable[..., None], *arguments: Any) -> list[PatchseekError]:
+def attempt(write: Callable[..., object], *arguments: Any) -> list[PatchseekError]:
     """Write what a command has made, and go on where that fails: the error, or none."""
     try:
         write(*arguments)

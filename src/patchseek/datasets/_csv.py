@@ -15,22 +15,18 @@ known, and for a query that is its whole picture. role: query, gallery, or ignor
 but should count as neither right nor wrong).
 """
 
-import csv
 from collections import Counter
 from dataclasses import replace
 from functools import cache
-from io import StringIO
 from pathlib import Path
 
 from ..errors import DatasetError
-from ._annotations import Annotations, parse_four, parse_number, shorten
+from ..formats import CSV_COLUMNS, Annotations, Label, Row, csv_box, csv_lines, object_name, shorten
 from ._assemble import locate
 from ._dataset import Dataset
 from ._fitted import fitted
-from ._names import object_name
-from ._rows import Label, Reading, Row, from_rows, merge
+from ._rows import Reading, from_rows, merge
 
-COLUMNS = ("image", "instance", "x", "y", "w", "h", "role")
 ROLES = ("query", "gallery", "ignore")
 
 
@@ -38,20 +34,9 @@ def read_csv(path: Path, *, allow_missing: bool = False) -> Dataset:
     """The benchmark of a CSV file. A picture's name is its id; a query's, too, unless it asks for several objects."""
     annotations = Annotations(path.parent)
     rows: dict[str, list[Row]] = {role: [] for role in ROLES}
-    reader = csv.DictReader(StringIO(annotations.text(path), newline=""), strict=True, skipinitialspace=True)
-    try:
-        missing = [name for name in COLUMNS if name not in (reader.fieldnames or ())]
-        if missing:
-            raise DatasetError(
-                f"{path}: line 1: no column {', '.join(missing)}; the header is {','.join(COLUMNS)}, "
-                f"found {shorten(','.join(reader.fieldnames or ()))}"
-            )
-        for line in reader:
-            if any(line.values()):
-                role, row = _row(line, f"{path}: line {reader.line_num}")
-                rows[role].append(row)
-    except csv.Error as error:
-        raise DatasetError(f"{path}: line {reader.reader.line_num}: {error}") from error
+    for where, line in csv_lines(annotations, path, CSV_COLUMNS):
+        role, row = _row(line, where)
+        rows[role].append(row)
     reading = Reading(path.stem, path, annotations.data_hash, allow_missing=allow_missing)
     find = cache(lambda name: locate(name, (path.parent,)))
     queries, copies = fitted(rows["query"], [*rows["gallery"], *rows["ignore"]], find, reading)
@@ -59,9 +44,8 @@ def read_csv(path: Path, *, allow_missing: bool = False) -> Dataset:
     return from_rows(_queries(queries), gallery, find, reading)
 
 
-def _row(line: dict[str, str], where: str) -> tuple[str, Row]:
+def _row(cell: dict[str, str], where: str) -> tuple[str, Row]:
     """The role and the row of a line."""
-    cell = {name: (line[name] or "").strip() for name in COLUMNS}
     image, instance, role = cell["image"].replace("\\", "/"), object_name(cell["instance"]), cell["role"].lower()
     if role not in ROLES:
         raise DatasetError(f"{where}: the role is one of {', '.join(ROLES)}, found {shorten(cell['role'])}")
@@ -69,10 +53,7 @@ def _row(line: dict[str, str], where: str) -> tuple[str, Row]:
         raise DatasetError(f"{where}: no image")
     if not instance and (role != "gallery" or any(cell[k] for k in "xywh")):
         raise DatasetError(f"{where}: no instance; only a gallery picture without a box may name no object")
-    numbers = [cell[k] for k in "xywh" if cell[k]]
-    if len(numbers) not in (0, 4):
-        raise DatasetError(f"{where}: x, y, w, h are four numbers or all empty, found {len(numbers)} of them")
-    box = parse_four([parse_number(word, where) for word in numbers], where) if numbers else None
+    box = csv_box(cell, where)
     where = f"{where} ({shorten(image)})"
     if role == "ignore":
         return role, Row(where, image, image, ignore=(instance,))

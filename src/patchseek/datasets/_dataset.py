@@ -11,7 +11,7 @@ import numpy as np
 
 from .._words import counted
 from ..errors import DatasetError
-from ._boxes import Box, enclose
+from ..formats import Box, enclose
 
 BINS: Mapping[str, tuple[tuple[float, float], ...]] = {
     "scale": (

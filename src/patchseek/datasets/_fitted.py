@@ -9,10 +9,10 @@ from dataclasses import replace
 from pathlib import Path
 
 from ..errors import BoxError, DatasetError, ImageError
+from ..formats import Label, Row, clip, fit
 from ..images import size_of
 from ._assemble import find_missing, is_file
-from ._boxes import clip, fit
-from ._rows import Label, Reading, Row
+from ._rows import Reading
 
 _THREADS = 8  # they wait for a disk or a network, or for a HEIC to be decoded, which takes memory
 

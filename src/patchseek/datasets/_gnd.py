@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import DatasetError
-from ._annotations import Annotations, shorten
+from ..formats import Annotations, shorten
 from ._literals import read_literals
 from ._mat import read_mat
 

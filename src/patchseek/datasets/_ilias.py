@@ -24,12 +24,11 @@ from functools import cache
 from pathlib import Path
 
 from ..errors import DatasetError
-from ._annotations import Annotations, parse_number, shorten
+from ..formats import Annotations, Box, Label, Row, parse_number, shorten
 from ._assemble import locate
-from ._boxes import Box
 from ._dataset import Dataset
 from ._fitted import clipped
-from ._rows import Label, Reading, Row, from_rows
+from ._rows import Reading, from_rows
 from ._write import write_schema
 
 QUERY_ID = re.compile(r"[^/\\]+/query/[^/\\]+\.jpe?g", re.IGNORECASE)

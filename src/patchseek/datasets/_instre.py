@@ -25,9 +25,8 @@ import numpy as np
 
 from ..boxes import iou
 from ..errors import DatasetError
-from ._annotations import Annotations, parse_box
+from ..formats import Annotations, Box, clip, enclose, parse_box
 from ._assemble import assemble, locate
-from ._boxes import Box, clip, enclose
 from ._dataset import Dataset, GalleryPicture, Query, Truth
 from ._fitted import upright_size
 from ._gnd import Gnd, find_gnd, read_gnd

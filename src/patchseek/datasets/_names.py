@@ -1,19 +1,12 @@
-"""Names of objects: how they are compared, and which one was probably meant where a query finds no picture."""
+"""Names of objects, as `formats.object_name` has them: which one was probably meant where a query finds no picture."""
 
 import difflib
 from collections.abc import Collection, Sequence
 from unicodedata import normalize
 
-from ..patterns import plain
-
 MAX_NAMES = 3
 # of queries or pictures, in a line for people
 _NEAR = 0.7  # likeness, by difflib's measure
-
-
-def object_name(text: str) -> str:
-    """A name as it is compared: without the blanks around it, letters composed (NFC). Capitals stay what they are."""
-    return plain(text.strip())
 
 
 def meant(name: str, held: Collection[str]) -> str | None:

@@ -12,9 +12,8 @@ figures are areas under the precision-recall line (`metrics.revisited_average_pr
 from pathlib import Path
 
 from ..errors import DatasetError
-from ._annotations import Annotations, parse_box
+from ..formats import Annotations, Box, clip, parse_box
 from ._assemble import assemble, locate
-from ._boxes import Box, clip
 from ._dataset import Dataset, GalleryPicture, Query, Truth
 from ._fitted import upright_size
 from ._gnd import find_gnd, read_gnd

@@ -1,43 +1,14 @@
-"""Annotated rows, whatever file they came from, as a Dataset: repeated pictures are merged, names make the truth.
-
-A row is a picture with labels: an object's name and, where it is known, the box of one visible copy.
-"""
+"""Annotated rows (`formats.Row`) as a Dataset: repeated pictures are merged, names make the truth."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from ..errors import DatasetError
+from ..formats import Box, Label, Row
 from ._assemble import assemble
-from ._boxes import Box
 from ._dataset import Dataset, GalleryPicture, Query, Truth
 from ._names import mistakable
-
-
-@dataclass(frozen=True)
-class Label:
-    """One visible copy of an object."""
-
-    instance: str
-    box: Box | None = None
-    # None where it is not known; before `_fitted.fitted` as somebody wrote it, in pixels or shares
-    facts: Mapping[str, float] = field(default_factory=dict)
-
-
-@dataclass(frozen=True)
-class Row:
-    """One entry of a list of queries or of gallery pictures."""
-
-    where: str
-    # the file and the place in it, for errors
-    id: str
-    image: str
-    # as written
-    labels: tuple[Label, ...] = ()
-    ignore: tuple[str, ...] = ()
-    # names of objects for whose queries the picture is neither right nor wrong
-    groups: Mapping[str, str] = field(default_factory=dict)
-    # of a query: kind of grouping -> group of its object
 
 
 @dataclass(frozen=True)

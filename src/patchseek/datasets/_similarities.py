@@ -12,7 +12,7 @@ from pathlib import Path
 
 from .._ties import in_order
 from ..errors import DatasetError
-from ._annotations import Annotations, shorten
+from ..formats import Annotations, shorten
 
 
 def write_similarities(

@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import DatasetError
+from ..formats import Box
 from ..images import size_of
-from ._boxes import Box
 from ._dataset import Dataset, Truth
 
 

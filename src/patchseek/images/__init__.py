@@ -37,6 +37,7 @@ __all__ = [
     "Picture",
     "count_pages",
     "from_image",
+    "orientation_of_file",
     "read",
     "size_of",
 ]
@@ -146,6 +147,26 @@ def size_of(path: Path | str) -> tuple[int, int]:
                 picture = _read(file, label, 1, MAX_PIXELS, 1)
                 return picture.width, picture.height
             return found.size[::-1] if found.orientation in _LYING else found.size
+    except PatchseekError:
+        raise
+    except Exception as error:  # as in `read`
+        raise ImageError(label, _reason(error), is_passing(error)) from error
+
+
+def orientation_of_file(path: Path | str) -> int:
+    """How the pixels of a picture lie in its file, as EXIF numbers it, 1 to 8; 1 for what is decoded upright.
+
+    Pixels are decoded only where `size_of` does. Raises ImageError, whatever goes wrong.
+    """
+    label = str(path)
+    try:
+        with _stream(path, label) as file:
+            _hush_metadata_warnings()
+            found = opened(file, label, 1, MAX_PIXELS)
+            if found.hides_orientation or has_late_notes(file):
+                with budget().reserved(found.memory(1), label):
+                    found.decode(1)
+            return found.orientation
     except PatchseekError:
         raise
     except Exception as error:  # as in `read`

@@ -13,11 +13,12 @@ from ..errors import BoxError
 from ..images import Picture
 from ._answers import Found, QueryPicture, SearchRequest
 from ._askers import Asker
-from ._lines import KIND, OnPage, Page, in_lines, wants_lines
+from ._exports import BINARY, check, exported, shown_answer
+from ._lines import OnPage, Page, in_lines, wants_lines
 from ._queries import Query
 from ._responses import PROBLEMS, Jpeg, Png, Zip
 from ._services import Services
-from ._shapes import MOST_ID, JudgedSet, QueryRef, QueryShape, ResultRef, SearchAnswer, SheetRequest
+from ._shapes import MOST_ID, ExportRequest, JudgedSet, QueryRef, QueryShape, ResultRef, SearchAnswer, SheetRequest
 from ._sheets import Judged, Shown, judged_set, sheet
 from ._thumbnails import to_jpeg
 
@@ -30,12 +31,7 @@ def search_routes(services: Services) -> APIRouter:
     """The routes, for one server."""
     router = APIRouter(prefix="/api", responses=PROBLEMS, tags=["search"])
 
-    @router.post(
-        "/search",
-        response_model=SearchAnswer,
-        response_model_exclude_unset=True,
-        responses={200: {"content": {KIND: {"schema": {"type": "string"}}}}},
-    )
+    @router.post("/search", response_model=SearchAnswer, response_model_exclude_unset=True, responses=BINARY)
     async def search(
         request: Request,
         image: Annotated[list[UploadFile], File(description="a picture of the object")] = [],  # noqa: B006
@@ -65,6 +61,9 @@ def search_routes(services: Services) -> APIRouter:
         since: Annotated[str | None, Form(max_length=40, description="only files changed on this day or later")] = None,
         until: Annotated[str | None, Form(max_length=40, description="only files changed until this day")] = None,
         why: Annotated[bool, Form(description="say by which points a picture was found (partners)")] = False,
+        format: Annotated[str, Form(max_length=40, description="as of `patchseek search --format`")] = "json",
+        label: Annotated[str | None, Form(max_length=200, description="what is found, in formats that name it")] = None,
+        base: Annotated[str, Form(max_length=500, description="before names of pictures that a format links to")] = "",
     ) -> Any:
         """Rank the collection's pictures by how surely they hold an object, and say where it is.
 
@@ -75,6 +74,7 @@ def search_routes(services: Services) -> APIRouter:
             raise HTTPException(422, "at most 10 pictures can be searched with at once")
         if not services.settings.is_local and any(place.lstrip("!").startswith(("/", "~")) for place in under):
             raise HTTPException(422, "under: folders are named as they are seen from the indexed one")
+        check(format)
         boxes = [_parse_box(text) for text in box]
         asker = Asker(request)
         sent = [await services.receive(file, asker) for file in image]
@@ -115,8 +115,26 @@ def search_routes(services: Services) -> APIRouter:
             on_found = None if on_page is None else lambda found: on_page(page(found))
             return page(services.answers.find(services.collection, asked, asker.require, on_progress, on_found))
 
+        def run_for_file() -> Response:
+            return exported(format, run(), services.collection, label, base)
+
+        if format != "json":
+            return await services.searches.run_for(asker, run_for_file)
         if wants_lines(request):
             return await in_lines(partial(services.searches.run_for, asker), run, services.problem_of)
+        return await services.searches.run_for(asker, run)
+
+    @router.post("/export", response_class=Response, responses=BINARY)
+    async def export(request: Request, asked: ExportRequest) -> Response:
+        """Results as a file for another program; formats that are folders as a zip."""
+        check(asked.format)
+        asker = Asker(request)
+
+        def run() -> Response:
+            collection = services.collection
+            found = shown_answer(collection, asked.results, services.discreet(str(collection.path)))
+            return exported(asked.format, found, collection, asked.label, asked.base)
+
         return await services.searches.run_for(asker, run)
 
     @router.post("/queries", status_code=201, response_model=QueryShape, response_model_exclude_unset=True)

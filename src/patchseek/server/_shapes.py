@@ -179,6 +179,21 @@ class ResultRef(BaseModel):
     outline: Quadrilateral | None = None
 
 
+class FoundRef(ResultRef):
+    """A result to be written into a file."""
+
+    confidence: Annotated[float, Field(ge=0, le=1)] | None = None
+
+
+class ExportRequest(BaseModel):
+    """What goes into a file, and in which format: one of those of `patchseek search --format`."""
+
+    format: Annotated[str, Field(max_length=40)]
+    results: Annotated[list[FoundRef], Field(max_length=1000)]
+    label: Annotated[str, Field(min_length=1, max_length=200)] | None = None
+    base: Annotated[str, Field(max_length=500)] = ""
+
+
 class QueryRef(BaseModel):
     """A picture searched with: query_id or image_id, and its box."""
 

@@ -65,6 +65,7 @@ export const cancelJob = (id) => json(`${ROOT}api/jobs/${encodeURIComponent(id)}
 export const folder = (id) => json(`${ROOT}api/folders/${id}`);
 export const indexFolder = (id) => json(`${ROOT}api/folders/${id}/index`, { method: "POST" });
 export const sheet = async (body) => (await ask(`${ROOT}api/sheet`, { method: "POST", json: body })).blob();
+export const exported = async (body) => (await ask(`${ROOT}api/export`, { method: "POST", json: body })).blob();
 export const judgements = async (body) => (await ask(`${ROOT}api/judgements`, { method: "POST", json: body })).blob();
 
 export function sendQuery(file, signal) {

@@ -1,7 +1,8 @@
-// Results as files: JSON as the server sent them, CSV with the columns of the command line, COCO detections, a sheet.
+// Results as files: JSON as the server sent them, CSV with the columns of the command line, a sheet, and what the server
+// writes for other programs.
 
 import * as api from "./api.js";
-import { download } from "./dom.js";
+import { download, el } from "./dom.js";
 
 const COLUMNS = ["rank", "image", "image_id", "score", "confidence", "x", "y", "w", "h", "bbox_format", "width", "height"];
 
@@ -21,30 +22,37 @@ export function csv(results) {
   return [COLUMNS.join(","), ...rows].join("\n") + "\n";
 }
 
-// https://cocodataset.org/#format-results, with what its readers skip: the file and the size the box belongs to. An
-// outline is a polygon.
-export function coco(results) {
-  return results.map((result) => ({
-    image_id: result.image_id,
-    category_id: 1,
-    bbox: result.box,
-    ...(result.outline && { segmentation: [result.outline.flat()] }),
-    score: result.score,
-    file_name: result.image,
-    bbox_format: result.bbox_format,
-    width: result.width,
-    height: result.height,
-  }));
-}
+// What the server writes, the same as `patchseek search --format`; a folder comes as a zip.
+const FORMATS = {
+  coco: ["COCO", "json"],
+  "coco-results": ["COCO detections", "json"],
+  yolo: ["YOLO", "zip"],
+  voc: ["Pascal VOC", "zip"],
+  "label-studio": ["Label Studio", "json"],
+  cvat: ["CVAT", "xml"],
+  fiftyone: ["FiftyOne", "json"],
+  annotations: ["Web Annotations", "json"],
+  xmp: ["XMP sidecars", "zip"],
+  crops: ["Cut-out pictures", "zip"],
+  jsonl: ["JSON Lines", "jsonl"],
+  parquet: ["Parquet", "parquet"],
+};
+
+document
+  .querySelector('#export [data-form="sheet"]')
+  .before(...Object.entries(FORMATS).map(([form, [name]]) => el("button", { type: "button", text: name, data: { form } })));
 
 const text = (content, type) => new Blob([content], { type });
 const json = (value) => text(JSON.stringify(value, null, 2) + "\n", "application/json");
 
-// form: json, csv, coco or sheet.
+// form: json, csv, sheet or one of FORMATS.
 export async function exportResults(form, results, answer, query) {
   if (form === "json") download(json({ ...answer, results: results.map(({ partners, is_query, ...told }) => told) }), "patchseek-results.json");
   else if (form === "csv") download(text(csv(results), "text/csv"), "patchseek-results.csv");
-  else if (form === "coco") download(json(coco(results)), "patchseek-coco.json");
+  else if (form in FORMATS) {
+    const shown = results.map(({ image_id, box, score, confidence, outline }) => ({ image_id, box, score, confidence, outline }));
+    download(await api.exported({ format: form, results: shown }), `patchseek-${form}.${FORMATS[form][1]}`);
+  }
   else {
     const asked = query && { query_id: query.query_id ?? null, image_id: query.image_id ?? null, box: query.box };
     const shown = results.slice(0, 100).map(({ image_id, box, score, confidence, outline }) => ({ image_id, box, score, confidence, outline }));

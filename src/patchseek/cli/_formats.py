@@ -1,0 +1,94 @@
+"""The options of `search` that choose a format for its results, and what they mean. `formats` writes."""
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from ..errors import MissingExtra
+from ._log import say
+from ._targets import WrongUse, check_file, check_folder
+
+if TYPE_CHECKING:
+    from ..formats import Answer
+
+FORMATS = (
+    *("json", "jsonl", "csv", "parquet", "coco", "coco-results", "yolo", "voc", "label-studio", "cvat", "fiftyone"),
+    *("annotations", "xmp", "crops"),
+)  # those of formats.FORMATS, which is not imported for a --help
+EXIT_INCOMPLETE = 3
+Command = Callable[..., Any]
+
+
+def format_options(command: Command) -> Command:
+    """The options, put on a command; `said` has them by name."""
+    options = (
+        click.option(
+            "--format", type=click.Choice(FORMATS), help="Write results for another program (docs/formats.md)."
+        ),
+        click.option(
+            "--output",
+            type=click.Path(path_type=Path),
+            metavar="PATH",
+            help="The file or folder of --format.  [default: standard output; of xmp, beside the pictures]",
+        ),
+        click.option("--label", metavar="NAME", help="What is found, in formats that name it.  [default: object]"),
+        click.option(
+            "--base", default="", metavar="TEXT", help="Before the names of pictures where a format links to them."
+        ),
+        click.option("--sha256", is_flag=True, help="Each result with the SHA-256 of its file."),
+    )
+    for option in reversed(options):
+        command = option(command)
+    return command
+
+
+def check_format(said: Mapping[str, Any], form: str | None, *, is_there: bool = False) -> str | None:
+    """What goes to standard output: `form`, or the format that has no --output. Raises for what cannot be written.
+
+    is_there: whether a server is asked, and the pictures are on its machine.
+    """
+    from .. import formats
+
+    name, output = said["format"], said["output"]
+    if name is None:
+        if output is not None:
+            raise WrongUse("--output is the file or folder of a --format: give that, too")
+        return form
+    chosen = formats.FORMATS[name]
+    if is_there and chosen.needs_pictures:
+        raise WrongUse(f"--format {name} looks at the pictures, and those of a server are not here")
+    if is_there and said["sha256"]:
+        raise WrongUse("--sha256: a server does not say it")
+    try:
+        formats.require_format(name)
+    except MissingExtra as error:
+        raise WrongUse(f"--format {name}: {error}") from error
+    if output is None and chosen.text:
+        if form:
+            raise WrongUse(f"--{form} and --format {name} both write to standard output: give --output PATH")
+        return str(name)
+    if output is None and name != "xmp":
+        kind = "folder" if chosen.is_folder else "file"
+        raise WrongUse(f"--format {name} is a {kind}: name it by --output")
+    if output is not None and chosen.is_folder:
+        check_folder(output)
+    elif output is not None:
+        check_file(output, chosen.suffixes)
+    return form
+
+
+def write_format(said: Mapping[str, Any], answer: "Answer") -> list[str]:
+    """Write what goes to a file or folder; the line, each said, of every picture that is left out."""
+    from .. import formats
+    from ._output import printable
+
+    name, output = said["format"], said["output"]
+    if name is None or (output is None and formats.FORMATS[name].text):
+        return []
+    problems = formats.write(name, answer, output)
+    for problem in problems:
+        say(f"failed: {printable(problem)}", problem=problem)
+    say(f"written: {printable(str(output or 'sidecars beside the pictures'))}", format=name)
+    return problems

@@ -1,0 +1,245 @@
+"""Many questions at once: encoded in full batches, compared with all features together, then looked at one by one."""
+
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field, replace
+from itertools import groupby
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .answers import Searched, SearchOptions, answer
+from .boxes import WHOLE
+from .encoders import Features
+from .errors import BoxError, ImageError, PatchseekError, QueryError
+from .images import Picture
+from .indexes import Hits, Index, n_cores
+from .patches import Patches, joined
+from .queries import Asked, asked_box
+from .search import Match, Query, encode_query, join, laid_patches, laid_query
+from .store import Choice
+
+AT_ONCE = 1024
+"""Queries that are compared with the features together."""
+_MOST_HITS = 1 << 24
+# of them; each takes 20 bytes
+_BOXES = 32
+"""Of one picture, that are cut together: their patches are in memory at once."""
+Views = Sequence[tuple[Asked, Sequence[float] | None]]
+"""Pictures of one object, each with its box as somebody gave it; None: what stands on even ground, else all of it."""
+Corners = tuple[float, float, float, float]
+
+
+@dataclass(frozen=True)
+class View:
+    """A picture that was searched with."""
+
+    width: int
+    height: int
+    # pixels of the upright picture
+    box: Corners | None
+    # x0 y0 x1 y1 in [0, 1]; None for all of it
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of one query."""
+
+    matches: list[Match]
+    # none where no picture of it could be searched with
+    views: dict[int, View] = field(default_factory=dict)
+    # its pictures, by their number
+    problems: dict[int, PatchseekError] = field(default_factory=dict)
+    # those that could not be searched with
+
+
+def answer_many(
+    queries: Sequence[Views],
+    options: SearchOptions,
+    searched: Searched,
+    read: Callable[[Asked], Picture],
+    *,
+    begin: int = 0,
+) -> Iterator[Outcome]:
+    """The outcome of each query from the number `begin` on, in order. read: see Collection.read.
+
+    Queries are always taken together in the same lots, wherever it begins, so that every score is the same.
+    """
+    if not options.choice.is_all:
+        chosen = np.isin(searched.snapshot.ids, options.choice.ids(searched.store))
+        nothing = Choice()
+        searched = replace(searched, among=chosen)
+        options = replace(options, under=nothing.under, tags=nothing.tags, since=nothing.since, until=nothing.until)
+    n_hits = _depth(options, searched.snapshot.n_live)
+    size = max(min(AT_ONCE, _MOST_HITS // max(n_hits * (1 + len(options.lays)), 1)), 1)
+    for start in range(begin // size * size, len(queries), size):
+        lot = _Lot(queries[start : start + size], options, searched, read, n_hits)
+        for number in range(max(begin - start, 0), len(lot.queries)):
+            yield lot.outcome(number)
+
+
+def _depth(options: SearchOptions, n_live: int) -> int:
+    """The pictures that are asked of the index, as `answers` asks."""
+    n_wanted = options.top or n_live
+    return max(min(max(n_wanted * (3 if options.distinct else 1), options.refine, options.depth), n_live), 1)
+
+
+class _Lot:
+    """Queries that are searched together."""
+
+    def __init__(
+        self,
+        queries: Sequence[Views],
+        options: SearchOptions,
+        searched: Searched,
+        read: Callable[[Asked], Picture],
+        n_hits: int,
+    ) -> None:
+        self.queries, self._options, self._searched, self._read = queries, options, searched, read
+        self._views: list[dict[int, View]] = [{} for _ in queries]
+        self._problems: list[dict[int, PatchseekError]] = [{} for _ in queries]
+        self._found: dict[int, tuple[Query, Hits]] = {}
+        self._search(self._encode(), n_hits)
+
+    def outcome(self, number: int) -> Outcome:
+        """Of the query of a number in the lot, with closer looks as the options say."""
+        views, problems = self._views[number], self._problems[number]
+        if number not in self._found or not self._searched.snapshot.n_live:
+            return Outcome([], views, problems)
+        self._searched.on_step()
+        query, hits = self._found[number]
+        searched = replace(self._searched, index=_Foreseen(self._searched.index, query.features[1], hits))
+        try:
+            looked = self._closer(number, query)
+            return Outcome(answer(looked, self._options, searched), views, problems)
+        except (ImageError, QueryError) as error:  # gone since it was encoded
+            return Outcome([], views, problems | {next(iter(views)): error})
+
+    def _closer(self, number: int, query: Query) -> Query:
+        """The query with what closer looks need; its features stay those that were searched with."""
+        options, searched = self._options, self._searched
+        has_points = bool(options.depth) and searched.store.settings.points is not None
+        if not (has_points or options.refine or options.several):
+            return query
+        looked = []
+        for place, view in self._views[number].items():
+            picture = self._read(self.queries[number][place][0])
+            box = view.box or WHOLE
+            looked.append(encode_query(picture, searched.encoder, box, points=has_points, lays=options.lays))
+        return replace(join(looked), feature=query.feature, laid=query.laid)
+
+    def _search(self, queries: dict[int, Query], n_hits: int) -> None:
+        """Ask the index for all of them at once."""
+        if not queries or not self._searched.snapshot.n_live:
+            self._found = {number: (query, _NOTHING) for number, query in queries.items()}
+            return
+        features = [query.features[1] for query in queries.values()]
+        hits = self._searched.index.search(np.concatenate(features), n_hits, self._searched.among)
+        end = 0
+        for (number, query), own in zip(queries.items(), features, strict=True):
+            rows = slice(end, end := end + len(own))
+            self._found[number] = query, Hits(hits.positions[rows], hits.regions[rows], hits.scores[rows])
+
+    def _encode(self) -> dict[int, Query]:
+        """Number -> query, of all that can be encoded: one for all its pictures."""
+        encoder, lays = self._searched.encoder, self._options.lays
+        views: dict[int, list[Query]] = {}
+        for (number, place), features in self._features():
+            try:
+                views.setdefault(number, []).append(laid_query(features, encoder, lays))
+            except QueryError as error:
+                self._fail(number, place, error)
+        queries = {}
+        for number, own in views.items():
+            try:
+                queries[number] = join(own)
+            except QueryError as error:
+                self._fail(number, next(iter(self._views[number])), error)
+        return queries
+
+    def _fail(self, number: int, place: int, error: PatchseekError) -> None:
+        self._problems[number][place] = error
+        self._views[number].pop(place, None)
+
+    def _features(self) -> Iterator[tuple[tuple[int, int], Features]]:
+        """((number, place of a picture), features (1 + L, D)), encoded in full batches."""
+        encoder, n = self._searched.encoder, 1 + len(self._options.lays)
+        keys: list[tuple[int, int]] = []
+        waiting: list[Patches] = []
+        for key, patches in self._patches():
+            keys.append(key)
+            waiting.append(patches)
+            if len(waiting) * n >= encoder.batch:
+                yield from zip(keys, self._split(waiting, n), strict=True)
+                keys, waiting = [], []
+        if waiting:
+            yield from zip(keys, self._split(waiting, n), strict=True)
+
+    def _split(self, patches: list[Patches], n: int) -> list[Features]:
+        self._searched.on_step()
+        features = self._searched.encoder.encode(joined(patches))
+        return [features[i : i + n] for i in range(0, len(features), n)]
+
+    def _patches(self) -> Iterator[tuple[tuple[int, int], Patches]]:
+        """The patches of every picture that can be read, in order. Threads read them, each once for its next boxes."""
+        named = [(i, place) for i, own in enumerate(self.queries) for place in range(len(own))]
+        of_one = [list(own) for _, own in groupby(named, lambda key: _same(self.queries[key[0]][key[1]][0]))]
+        lots = [own[i : i + _BOXES] for own in of_one for i in range(0, len(own), _BOXES)]
+        ahead = max(2 * self._searched.encoder.batch // (1 + len(self._options.lays)), 4 * n_cores())  # boxes
+        with ThreadPoolExecutor(n_cores(), "many") as pool:
+            running: deque[tuple[int, Future[list[tuple[tuple[int, int], Patches]]]]] = deque()
+            n_running = 0
+            for keys in lots:
+                while running and n_running >= ahead:
+                    n, made = running.popleft()
+                    n_running -= n
+                    yield from made.result()
+                running.append((len(keys), pool.submit(self._cut, keys)))
+                n_running += len(keys)
+            for _, made in running:
+                yield from made.result()
+
+    def _cut(self, keys: list[tuple[int, int]]) -> list[tuple[tuple[int, int], Patches]]:
+        """The patches of the boxes of one picture."""
+        made = []
+        picture: Picture | None = None
+        for number, place in keys:
+            asked, given = self.queries[number][place]
+            try:
+                picture = picture or self._read(asked)
+                box = asked_box(picture, given)
+                feed = self._searched.encoder.feed
+                made.append(((number, place), laid_patches(picture, box or WHOLE, feed, self._options.lays)))
+                self._views[number][place] = View(picture.width, picture.height, box)
+            except (ImageError, BoxError, QueryError) as error:
+                self._problems[number][place] = error
+        return made
+
+
+def _same(asked: Asked) -> object:
+    """Equal for two that are one picture."""
+    return asked if isinstance(asked, str | int) else str(asked) if hasattr(asked, "__fspath__") else id(asked)
+
+
+_NOTHING = Hits(np.empty((0, 0), np.int64), np.empty((0, 0), np.int64), np.empty((0, 0), np.float32))
+
+
+class _Foreseen:
+    """An Index that knows already what one query finds, and asks the other one for all else."""
+
+    outgrown: str | None = None
+
+    def __init__(self, index: Index, features: Features, hits: Hits) -> None:
+        self._index, self._features, self._hits = index, features, hits
+
+    @property
+    def name(self) -> str:
+        """The other's."""
+        return self._index.name
+
+    def search(self, queries: Features, k: int, among: NDArray[np.bool_] | None = None) -> Hits:
+        """See Index."""
+        if k <= self._hits.positions.shape[1] and np.array_equal(queries, self._features):
+            return Hits(self._hits.positions[:, :k], self._hits.regions[:, :k], self._hits.scores[:, :k])
+        return self._index.search(queries, k, among)

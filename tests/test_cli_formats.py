@@ -1,0 +1,85 @@
+"""The command line writes in every format, and judges before the search what could not be written."""
+
+import json
+
+import click
+import pytest
+from click.testing import CliRunner
+
+from patchseek import Collection
+from patchseek.cli import cli
+from patchseek.cli._targets import WrongUse
+
+from .conftest import TinyEncoder, blot
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory):
+    """A collection of three pictures, of the tiny encoder and without points."""
+    home = tmp_path_factory.mktemp("home")
+    (home / "pictures").mkdir()
+    for i in range(3):
+        blot(i, 320, 240).save(home / "pictures" / f"{i}.png")
+    Collection.open(home / "pictures", encoder=TinyEncoder(), points=False, create=True).add(home / "pictures")
+    return home
+
+
+@pytest.fixture(autouse=True)
+def tiny_encoder(monkeypatch):
+    monkeypatch.setattr("patchseek.collection.open_encoder", lambda *_, **__: TinyEncoder())
+
+
+def search(home, *arguments):
+    """Search in the same process with a part of picture 1."""
+    command = ["search", str(home / "pictures" / "1.png"), "--box", "160,120,160,120", "-c", str(home / "pictures")]
+    done = CliRunner().invoke(cli, [*command, "--top", "2", "--refine", "0", *map(str, arguments)])
+    assert done.exit_code == 0, done.output
+    return done
+
+
+def test_a_format_of_text_goes_to_standard_output_as_its_short_form_does(home):
+    for name in ("json", "jsonl", "csv"):
+        assert search(home, "--format", name).stdout == search(home, f"--{name}").stdout
+    coco = json.loads(search(home, "--format", "coco", "--label", "cup").stdout)
+    assert [c["name"] for c in coco["categories"]] == ["cup"] and coco["images"][0]["file_name"] == "1.png"
+
+
+def test_a_file_is_written_beside_what_is_printed(home, tmp_path):
+    done = search(home, "--format", "coco", "--output", tmp_path / "found.json", "--sha256", "--json")
+    coco, printed = json.loads((tmp_path / "found.json").read_text()), json.loads(done.stdout)
+    assert [a["bbox"] for a in coco["annotations"]] == [r["box"] for r in printed["results"]]
+    assert [i["sha256"] for i in coco["images"]] == [r["sha256"] for r in printed["results"]]
+    assert coco["info"]["weights"] == printed["collection"]["weights"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["--output", "x.json"], "is the file or folder of a --format"),
+        (["--format", "yolo"], "--format yolo is a folder: name it by --output"),
+        (["--format", "parquet"], "--format parquet is a file"),
+        (["--format", "coco", "--json"], "both write to standard output"),
+        (["--format", "crops", "--output", "x", "--server", "http://127.0.0.1:1"], "looks at the pictures"),
+        (["--format", "nonsense"], "is not one of"),
+        (["--format", "cvat", "--output", "found.json"], "cannot be written as '.json'; use one of .xml"),
+    ],
+)
+def test_what_cannot_be_written_is_a_wrong_use_and_nothing_is_done(home, arguments, words, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises((WrongUse, click.UsageError), match=words):
+        cli.main(["search", "no.png", "-c", str(home / "pictures"), *arguments], standalone_mode=False)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_pictures_that_are_left_out_are_said_and_the_exit_code_tells(home, tmp_path):
+    (home / "pictures" / "1.png").rename(home / "1.png")
+    try:
+        (home / "pictures" / "1.png").symlink_to(home / "nowhere.png")
+        command = ["search", str(home / "1.png"), "-c", str(home / "pictures"), "--refine", "0"]
+        done = CliRunner().invoke(cli, [*command, "--format", "crops", "--output", str(tmp_path / "crops")])
+    finally:
+        (home / "pictures" / "1.png").unlink()
+        (home / "1.png").rename(home / "pictures" / "1.png")
+    assert done.exit_code == 3, done.output
+    assert len(list((tmp_path / "crops").iterdir())) == 2
+    assert "1.png" in done.stdout  # the table is there all the same
