@@ -1,6 +1,5 @@
 """Chromium for the browser tests, and what several of them do with a page."""
 
-import json
 import os
 import re
 import shutil
@@ -73,12 +72,18 @@ def note_boxes(page):
 
 
 def answered(page, action):
-    """The JSON of the next search that the action causes."""
-    with page.expect_response(lambda response: response.url.endswith("/api/search") and response.ok) as caught:
-        action()
-    answer = json.loads(caught.value.text().splitlines()[-1])["answer"]
-    until(page, "document.getElementById('answers').getAttribute('aria-busy') === 'false'")
-    return answer
+    """The final answer to the next search that the action causes."""
+    of_state = "import(new URL('web/state.js', document.baseURI)).then(({state}) => %s)"
+    page.evaluate(of_state % "{ window.before = state.answer; }")
+    action()
+    is_new = "state.answer && state.isSettled && state.answer !== window.before"
+    until(page, of_state % f"{is_new} && document.getElementById('answers').ariaBusy === 'false'")
+    return page.evaluate(of_state % "state.answer")
+
+
+def whole(route):
+    """The answer to a search of the page, in one piece."""
+    return route.fetch(headers={**route.request.headers, "accept": "application/json"}).json()
 
 
 def unfold(page):

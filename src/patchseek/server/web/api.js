@@ -96,12 +96,15 @@ export async function search(queries, options, signal, heard = () => {}) {
     for (const one of Array.isArray(value) ? value : [value]) form.append(name, one);
   }
   const sent = await ask(`${ROOT}api/search`, { method: "POST", form, accept: "application/x-ndjson", signal });
+  if (sent.headers.get("content-type") === "application/json") return sent.json(); // something between wants it whole
+  let last = {};
   for await (const line of lines(sent.body)) {
-    if (line.problem) throw new Problem(sentence(line.problem.detail), line.problem.status);
-    if (line.is_final) return line.answer;
-    heard(line);
+    if (!line.is_final && !line.problem) heard(line);
+    last = line;
   }
-  throw new Problem("The server broke off its answer.", 0);
+  if (last.problem) throw new Problem(sentence(last.problem.detail), last.problem.status);
+  if (!last.is_final) throw new Problem("The server broke off its answer.", 0);
+  return last.answer;
 }
 
 async function* lines(body) {

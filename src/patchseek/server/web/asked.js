@@ -37,7 +37,7 @@ export async function searchFiles(files, add = false) {
 
 // Search with a picture of the collection, {image_id, image, width, height}, and maybe a box on it.
 export function searchPicture(picture, box = null) {
-  location.hash = "#search";
+  if ($("search").hidden) location.hash = "#search";
   setQuery({ image_id: picture.image_id, name: picture.image, width: picture.width, height: picture.height, src: api.picture(picture.image_id), box });
   window.scrollTo({ top: 0 });
 }
