@@ -293,6 +293,7 @@ def test_a_phone_shows_it_all_and_a_finger_draws(open_page, home, truth):
     answered(page, lambda: page.set_input_files("#file", home / "cup.jpg"))
     rect = page.locator("#stage .boxer").bounding_box()
     touch = page.context.new_cdp_session(page)
+    page.locator(".by-finger").tap()
 
     def at(px, py):
         return [{"x": rect["x"] + rect["width"] * px / 600, "y": rect["y"] + rect["height"] * py / 400}]
@@ -307,6 +308,7 @@ def test_a_phone_shows_it_all_and_a_finger_draws(open_page, home, truth):
     answer = answered(page, finger)
     assert overlap(answer["query"]["box"], CUP_BOX) > 0.9
     assert_found(page, truth)
+    until(page, "document.getElementById('answers').getBoundingClientRect().top < 100")  # it comes into view
     for place in ("#search", "#collection", "#judge"):
         page.evaluate("(hash) => { location.hash = hash }", place)
         page.wait_for_selector(f"{place}:not([hidden])")
