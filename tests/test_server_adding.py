@@ -54,7 +54,7 @@ def test_where_every_file_is_bad_each_is_told_and_no_job_begins(client):
     assert [failure["image"] for failure in failures] == [f"{i}.jpg" for i in range(5)]
     assert client.get("/api/jobs").json() == []
     alone = send(client, LETTER)
-    assert alone.status_code == 422 and alone.json()["detail"].startswith("letter.jpg: ")
+    assert alone.status_code == 422 and alone.json()["detail"].startswith("letter.jpg: not a picture")
 
 
 def test_what_a_full_disk_refuses_is_told_of_that_file_alone(client, monkeypatch):
@@ -69,6 +69,11 @@ def test_what_a_full_disk_refuses_is_told_of_that_file_alone(client, monkeypatch
     job = finish(client, send(client, picture(71), picture(72), picture(73)))
     assert job["report"]["added"] == 2
     assert job["failures"] == [{"image": "72.png", "reason": "the upload could not be kept (No space left on device)"}]
+    alone = send(client, LETTER, picture(72))
+    assert (alone.status_code, alone.json()["detail"]) == (
+        500,
+        "the upload could not be kept (No space left on device)",
+    )
 
 
 def test_a_busy_server_refuses_all_at_once_or_keeps_what_it_took(client, monkeypatch):

@@ -122,28 +122,26 @@ class Services:
     async def keep_uploads(self, files: Sequence[UploadFile]) -> tuple[list[str], list[Refusal]]:
         """The names of those that `keep_upload` kept, and why it kept the others not.
 
-        Where it kept none, raises what was in the way: of one file that alone, of several NothingAdded.
+        Where it kept none, raises NothingAdded, or what is the server's own trouble.
         """
         self.jobs.require_room()
         names: list[str] = []
         refused: list[Refusal] = []
+        trouble: PatchseekError | None = None
         for file in files:
             try:
                 names.append(await self.keep_upload(file))
             except (StoreError, Busy):  # they stand in the way of all
                 if not names:
                     raise
-                refused += [
-                    Refusal(shown_name(each), "the server cannot take it now")
-                    for each in files[len(names) + len(refused) :]
-                ]
+                rest = files[len(names) + len(refused) :]
+                refused += [Refusal(shown_name(each), "the server cannot take it now") for each in rest]
                 break
             except PatchseekError as error:
-                if len(files) == 1:
-                    raise
                 refused.append(Refusal(shown_name(file), self._reason(error)))
+                trouble = trouble if isinstance(error, ImageError) else error
         if not names:
-            raise NothingAdded(refused)
+            raise trouble or NothingAdded(refused)
         return names, refused
 
     def _reason(self, error: PatchseekError) -> str:

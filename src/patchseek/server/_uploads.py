@@ -29,12 +29,14 @@ class Refusal:
 
 
 class NothingAdded(PatchseekError):
-    """Of several pictures that were sent, not one can be added."""
+    """Of the pictures that were sent, not one can be added."""
 
     def __init__(self, refused: Sequence[Refusal]) -> None:
         first = "; ".join(f"{refusal.image}: {refusal.reason}" for refusal in refused[:3])
         more = f"; and {len(refused) - 3} more" if len(refused) > 3 else ""
-        super().__init__(f"none of the {len(refused)} files can be added: {first}{more}")
+        super().__init__(
+            first if len(refused) == 1 else f"none of the {len(refused)} files can be added: {first}{more}"
+        )
         self.refused = refused
 
 

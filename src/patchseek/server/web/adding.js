@@ -20,32 +20,20 @@ export async function addFiles(files, over, { failures = [], nPassed = 0 } = {})
   if (!files.length && !failures.length && !nPassed) return;
   const stop = new AbortController();
   const row = progressRow($("jobs"), `Sending ${count(files.length, "picture")}`, () => stop.abort());
-  row.show(0, "reading", "running");
   const bad = [...failures];
   if (nPassed) bad.push({ image: count(nPassed, "other file"), reason: "in a folder: no pictures by their names" });
-  try {
-    const { limits } = await api.collection();
-    const good = [];
-    for (const file of files) {
-      const reason = await wrong(file, SHARE * limits.upload_bytes);
-      if (reason) bad.push({ image: file.name, reason });
-      else good.push(file);
-    }
-    await sendAll(groups(good, SHARE * limits.upload_bytes), { bad, over, row, stop, sent: 0, jobs: [] });
-  } catch (error) {
-    row.show(0, error.message, "failed");
-    row.end(true, () => (row.row.remove(), addFiles(files, over, { failures, nPassed })));
-  }
+  await sendAll(files, { bad, over, row, stop, jobs: [] });
 }
 
-// Why a file cannot be sent; null where it can. Of a folder, browsers make a file that cannot be read.
+// Why a file cannot be sent; null where it can. Of a folder, browsers make a file that is empty or cannot be read.
 async function wrong(file, most) {
   if (file.size > most) return `is ${number(file.size / 2 ** 20)} MB; this server takes up to ${number(most / SHARE / 2 ** 20)} MB`;
+  if (!file.size) return "is empty, or a folder, or not there any more";
   try {
     await file.slice(0, 1).arrayBuffer();
     return null;
   } catch {
-    return "cannot be read: it is a folder, or not there any more, or not for you";
+    return "cannot be read: it has changed, or is not there any more, or not for you";
   }
 }
 
@@ -60,42 +48,57 @@ function groups(files, most) {
   return made;
 }
 
-// Send the groups that are left; where that fails, those that are left then can be sent again.
-async function sendAll(left, turn) {
+// Send the files. Where that fails, those that are left can be sent again; a file may have gone bad by then.
+async function sendAll(files, turn) {
   const { bad, over, row, stop, jobs } = turn;
-  const total = turn.sent + left.flat().reduce((sum, { size }) => sum + size, 0);
+  let left = files;
   row.end(false);
-  while (left.length) {
-    const [group] = left;
-    const size = group.reduce((sum, file) => sum + file.size, 0);
-    const heard = (share) => {
-      const done = (turn.sent + share * size) / Math.max(1, total);
-      row.show(done, share === 1 ? "looking at what was sent" : `${Math.round(100 * done)} % sent`, "running");
-    };
-    try {
+  row.show(0, "reading", "running");
+  try {
+    const { limits } = await api.collection();
+    const good = [];
+    for (const file of files) {
+      const reason = await wrong(file, SHARE * limits.upload_bytes);
+      if (reason) bad.push({ image: file.name, reason });
+      else good.push(file);
+    }
+    left = good;
+    const total = sizeOf(good);
+    for (const group of groups(good, SHARE * limits.upload_bytes)) {
+      const heard = (share) => {
+        const done = (total - sizeOf(left) + share * sizeOf(group)) / total;
+        row.show(done, share === 1 ? "looking at what was sent" : `${Math.round(100 * done)} % sent`, "running");
+      };
       heard(0);
       await jobs.at(-AHEAD);
       stop.signal.throwIfAborted();
-      jobs.push(follow(await api.addImages(group, { signal: stop.signal, heard }), $("jobs"), over));
-    } catch (error) {
-      if (error.name === "AbortError") return finish("cancelled; what was sent is added");
-      if (!error.failures && error.status !== 413) {
-        row.show(turn.sent / Math.max(1, total), error.message, "failed");
-        row.end(true, () => sendAll(left, turn));
-        return row.list(bad);
-      }
-      bad.push(...(error.failures ?? group.map(({ name }) => ({ image: name, reason: error.message }))));
+      await sendGroup(group, turn, heard);
+      left = left.slice(group.length);
     }
-    turn.sent += size;
-    left.shift();
-  }
-  return finish("");
-
-  function finish(words) {
-    row.show(1, words, words ? "cancelled" : "sent");
-    row.end();
+    finish("", turn);
+  } catch (error) {
+    if (error.name === "AbortError") return finish("cancelled; what was sent is added", turn);
+    row.show(0, error.message, "failed");
+    row.end(true, () => sendAll(left, turn));
     row.list(bad);
-    if (bad.length) say(`${count(bad.length, "file")} left out`);
-    else if (!words) row.row.remove();
   }
+}
+
+const sizeOf = (files) => files.reduce((sum, { size }) => sum + size, 0);
+
+async function sendGroup(group, { bad, over, stop, jobs }, heard) {
+  try {
+    jobs.push(follow(await api.addImages(group, { signal: stop.signal, heard }), $("jobs"), over));
+  } catch (error) {
+    if (!error.failures) throw error;
+    bad.push(...error.failures);
+  }
+}
+
+function finish(words, { bad, row }) {
+  row.show(1, words, words ? "cancelled" : "sent");
+  row.end();
+  row.list(bad);
+  if (bad.length) say(`${count(bad.length, "file")} left out`);
+  else if (!words) row.row.remove();
 }
