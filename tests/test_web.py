@@ -619,7 +619,8 @@ def test_the_first_use_of_an_empty_collection(chromium, home, tmp_path):
         page = context.new_page()
         page.goto(server.stdout.readline().strip())
         page.wait_for_selector("body[data-ready]")
-        until(page, "document.getElementById('start-words').textContent.includes('no pictures yet')")
+        page.wait_for_selector("#start-empty:not([hidden])")
+        assert "no pictures yet" in page.locator("#start-empty").inner_text()
         answered(page, lambda: page.set_input_files("#file", home / "cup.jpg"))
         assert page.locator("#answers-title").inner_text() == "Nothing to search yet"
         page.locator('nav a[href="#collection"]').click()

@@ -109,14 +109,14 @@ def test_what_is_dropped_on_the_collection_is_added_and_what_is_bad_is_listed(op
     page = collection_page(open_page)
     n = n_pictures(page)
     (tmp_path / "letter.jpg").write_text("Dear reader")
-    (tmp_path / "huge.png").write_bytes(b"x" * (LIMIT + 10))
+    (tmp_path / "huge.png").write_bytes(b"x" * (3 << 20))
     drop(page, "#pictures", new(1), tmp_path / "letter.jpg", tmp_path / "huge.png", new(2))
     page.wait_for_selector('.job[data-state="done"]')
     until(page, lambda: page.locator(".failed").count() == 2)  # what was not sent, and what the server refused
     told = left_out(page)
     assert set(told) == {"letter.jpg", "huge.png"}
     assert told["letter.jpg"].startswith("not a picture")
-    assert told["huge.png"] == "is 2 MB; this server takes up to 2 MB"
+    assert told["huge.png"] == "is 3 MB; this server takes up to 2 MB"
     until(page, lambda: n_pictures(page) == n + 2)
     assert page.locator("#collection").is_visible() and page.locator("#problem").is_hidden()
     settle(page)
