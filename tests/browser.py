@@ -1,6 +1,5 @@
 """Chromium for the browser tests, and what several of them do with a page."""
 
-import json
 import os
 import re
 import shutil
@@ -60,25 +59,28 @@ def settle(page):
 
 
 def note_boxes(page):
-    """The boxes x y w h of the searches that the page has made, a list that grows."""
+    """The boxes x y w h of the searches that the page has been answered, a list that grows."""
     boxes = []
 
-    def note(request):
+    def note(response):
+        request = response.request
         found = re.search(rb'name="box"\r\n\r\n([\d.,]+)', request.post_data_buffer or b"")
         if request.url.endswith("/api/search") and found:
             boxes.append([float(number) for number in found[1].split(b",")])
 
-    page.on("requestfinished", note)
+    page.on("response", note)
     return boxes
 
 
 def answered(page, action):
-    """The JSON of the next search that the action causes."""
-    with page.expect_response(lambda response: response.url.endswith("/api/search") and response.ok) as caught:
+    """The answer to the next search that the action causes, as the page has it when it is settled.
+
+    Chromium does not keep the lines of an answer that was read as they came.
+    """
+    with page.expect_response(lambda response: response.url.endswith("/api/search") and response.ok):
         action()
-    answer = json.loads(caught.value.text().splitlines()[-1])["answer"]
     until(page, "document.getElementById('answers').getAttribute('aria-busy') === 'false'")
-    return answer
+    return page.evaluate("async () => (await import('./web/state.js')).state.answer")
 
 
 def unfold(page):

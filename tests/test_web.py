@@ -308,7 +308,9 @@ def test_a_phone_shows_it_all_and_a_finger_draws(open_page, home, truth):
     answer = answered(page, finger)
     assert overlap(answer["query"]["box"], CUP_BOX) > 0.9
     assert_found(page, truth)
-    until(page, "document.getElementById('answers').getBoundingClientRect().top < 100")  # it comes into view
+    until(
+        page, "document.getElementById('answers').getBoundingClientRect().top < 0.6 * innerHeight"
+    )  # they come into view
     for place in ("#search", "#collection", "#judge"):
         page.evaluate("(hash) => { location.hash = hash }", place)
         page.wait_for_selector(f"{place}:not([hidden])")

@@ -313,7 +313,7 @@ def test_several_problems_stand_beside_each_other_and_the_same_one_once(open_pag
     for _ in range(2):
         answered(page, lambda: page.set_input_files("#file", [tmp_path / "one.jpg", good, tmp_path / "two.jpg"]))
         until(page, lambda: page.locator(".problem-row").count() == 2)
-    assert page.locator(".problem-row").nth(0).inner_text().startswith("One.jpg: not a picture")
+    assert page.locator(".problem-row").nth(0).inner_text().startswith("one.jpg: not a picture")
     page.get_by_role("button", name="Dismiss").first.focus()
     page.keyboard.press("Enter")
     assert page.locator(".problem-row").count() == 1

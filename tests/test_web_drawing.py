@@ -17,6 +17,12 @@ SIZES = {"photo": (600, 400), "wide": (6000, 700), "large": (6000, 4000)}
 SEEN = """(selector) => [...document.querySelectorAll(selector)].filter((one) => one.checkVisibility())
     .map((one) => one.getBoundingClientRect()).map(({x, y, width, height}) => [x, y, width, height])"""
 
+IN_VIEW = """(() => {
+    const {top} = document.getElementById("answers").getBoundingClientRect();
+    return top < 100 || (top < 0.6 * innerHeight && scrollY + innerHeight > document.body.scrollHeight - 2);
+})()"""
+# whether the results are: at the top of the window, or as far up as the page goes
+
 
 @pytest.fixture(scope="module")
 def photos(tmp_path_factory):
@@ -258,8 +264,11 @@ def test_boxes_are_taken_back_and_made_again(drawn_on):
 
 
 def swipe(page, start, distance):
-    """A finger that moves so far up."""
+    """A finger that moves so far up, and what it set moving until that has come to rest."""
     touch(page, [(start[0], start[1] - step) for step in range(0, distance + 1, 10)])
+    at = None
+    while at != (at := page.evaluate("scrollY")):
+        page.wait_for_timeout(200)
 
 
 def touch(page, *ways):
@@ -288,8 +297,9 @@ def test_on_a_phone_a_swipe_scrolls_and_a_button_draws(drawn_on):
     stage = page.locator("#stage .boxer").bounding_box()
     corner, end = (stage["x"] + 50, stage["y"] + 50), (stage["x"] + 150, stage["y"] + 160)
     answered(page, lambda: touch(page, [corner, (stage["x"] + 100, stage["y"] + 100), end]))
-    until(page, "document.getElementById('answers').getBoundingClientRect().top < 100")  # results come into view
+    until(page, IN_VIEW)
     until(page, lambda: len(searched) == 1)
+    settle(page)
     assert page.evaluate("document.getElementById('answers-title').getBoundingClientRect().top") > 56  # below the bar
     page.evaluate("scrollTo(0, 0)")
     assert draw.get_attribute("aria-pressed") == "false" and draw.inner_text() == "Change the box"
@@ -338,7 +348,7 @@ def test_results_that_nobody_sees_are_a_button_away(drawn_on):
     assert page.evaluate("scrollY") == 0  # of a whole photo: a box may be drawn first
     page.screenshot(path=SCREENS / "phone-results.png")
     see.tap()
-    until(page, "document.getElementById('answers').getBoundingClientRect().top < 100")
+    until(page, IN_VIEW)
     until(page, lambda: see.is_hidden())
     assert page.evaluate("document.activeElement.id") == "answers-title"
 
@@ -352,7 +362,7 @@ def test_on_a_phone_a_finger_draws_in_the_large_view_at_once_and_results_come_af
     answered(page, lambda: touch(page, [(x, y), (x + 40, y + 30), (x + 90, y + 70)]))
     assert page.evaluate("scrollY") == 0
     page.get_by_role("button", name="Done").tap()
-    until(page, "document.getElementById('answers').getBoundingClientRect().top < 100")
+    until(page, IN_VIEW)
 
 
 def test_who_has_touched_the_page_since_they_asked_is_left_where_they_are(drawn_on):

@@ -119,12 +119,14 @@ export async function search(queries, options, signal, heard = () => {}) {
     for (const one of Array.isArray(value) ? value : [value]) form.append(name, one);
   }
   const sent = await ask(`${ROOT}api/search`, { method: "POST", form, accept: "application/x-ndjson", signal });
-  for await (const line of lines(sent.body)) {
+  let last = null;
+  for await (const line of lines(sent.body)) { // to its end: what is not read holds one of the browser's few connections
     if (line.problem) throw new Problem(sentence(line.problem.detail), line.problem.status);
-    if (line.is_final) return line.answer;
-    heard(line);
+    if (line.is_final) last = line.answer;
+    else heard(line);
   }
-  throw new Problem("The server broke off its answer.", 0);
+  if (!last) throw new Problem("The server broke off its answer.", 0);
+  return last;
 }
 
 async function* lines(body) {
