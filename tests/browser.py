@@ -59,15 +59,16 @@ def settle(page):
 
 
 def note_boxes(page):
-    """The boxes x y w h of the searches that the page has made, a list that grows."""
+    """The boxes x y w h of the searches that the page has been answered, a list that grows."""
     boxes = []
 
-    def note(request):
+    def note(response):
+        request = response.request
         found = re.search(rb'name="box"\r\n\r\n([\d.,]+)', request.post_data_buffer or b"")
         if request.url.endswith("/api/search") and found:
             boxes.append([float(number) for number in found[1].split(b",")])
 
-    page.on("requestfinished", note)
+    page.on("response", note)
     return boxes
 
 

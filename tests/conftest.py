@@ -35,6 +35,8 @@ SLOW = (
     "test_cli",
     "test_web",
     "test_web_why",
+    "test_web_drawing",
+    "test_web_adding",
     "test_encoder_embedded",
     "test_copies",
     "test_operations",

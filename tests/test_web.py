@@ -295,6 +295,7 @@ def test_a_phone_shows_it_all_and_a_finger_draws(open_page, home, truth):
     answered(page, lambda: page.set_input_files("#file", home / "cup.jpg"))
     rect = page.locator("#stage .boxer").bounding_box()
     touch = page.context.new_cdp_session(page)
+    page.locator(".by-finger").tap()
 
     def at(px, py):
         return [{"x": rect["x"] + rect["width"] * px / 600, "y": rect["y"] + rect["height"] * py / 400}]
@@ -309,6 +310,9 @@ def test_a_phone_shows_it_all_and_a_finger_draws(open_page, home, truth):
     answer = answered(page, finger)
     assert overlap(answer["query"]["box"], CUP_BOX) > 0.9
     assert_found(page, truth)
+    until(
+        page, "document.getElementById('answers').getBoundingClientRect().top < 0.6 * innerHeight"
+    )  # they come into view
     for place in ("#search", "#collection", "#judge"):
         page.evaluate("(hash) => { location.hash = hash }", place)
         page.wait_for_selector(f"{place}:not([hidden])")
@@ -621,7 +625,8 @@ def test_the_first_use_of_an_empty_collection(chromium, home, tmp_path):
         page = context.new_page()
         page.goto(server.stdout.readline().strip())
         page.wait_for_selector("body[data-ready]")
-        until(page, "document.getElementById('start-words').textContent.includes('no pictures yet')")
+        page.wait_for_selector("#start-empty:not([hidden])")
+        assert "no pictures yet" in page.locator("#start-empty").inner_text()
         answered(page, lambda: page.set_input_files("#file", home / "cup.jpg"))
         assert page.locator("#answers-title").inner_text() == "Nothing to search yet"
         page.locator('nav a[href="#collection"]').click()

@@ -26,6 +26,7 @@ from ._routes_jobs import job_routes
 from ._routes_search import search_routes
 from ._services import Services
 from ._settings import ServerSettings
+from ._uploads import NothingAdded
 
 WEB = Path(str(files(__package__) / "web"))
 _FRESH = {"cache-control": "no-cache"}
@@ -91,7 +92,7 @@ def _add_pages(app: FastAPI, services: Services) -> None:
 
 
 def _add_errors(app: FastAPI, services: Services) -> None:
-    """Every error as {"detail": one sentence}."""
+    """Every error as {"detail": one sentence}; where several files were sent in vain, with why for each."""
 
     @app.exception_handler(RequestValidationError)
     async def invalid(_: Request, error: RequestValidationError) -> Response:
@@ -115,6 +116,11 @@ def _add_errors(app: FastAPI, services: Services) -> None:
     async def gone(_: Request, __: Gone) -> Response:
         return Response(status_code=_GONE)
 
+    @app.exception_handler(NothingAdded)
+    async def nothing_added(_: Request, error: NothingAdded) -> Response:
+        failures = [refusal.record() for refusal in error.refused]
+        return JSONResponse({"detail": _short(str(error)), "failures": failures}, 422)
+
     @app.exception_handler(PatchseekError)
     async def ours(_: Request, error: PatchseekError) -> Response:
         return _problem(status_of(error), services.discreet(str(error)))
@@ -130,4 +136,8 @@ def _sentence(problem: Any) -> str:
 
 
 def _problem(status: int, detail: str, headers: dict[str, str] | None = None) -> Response:
-    return JSONResponse({"detail": detail[:1000]}, status, headers)
+    return JSONResponse({"detail": _short(detail)}, status, headers)
+
+
+def _short(detail: str) -> str:
+    return detail[:1000]

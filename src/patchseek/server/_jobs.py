@@ -7,7 +7,7 @@ import secrets
 import threading
 import time
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any
@@ -17,6 +17,7 @@ from ..encode import AddReport
 from ..errors import PatchseekError
 from ._queue import Busy
 from ._responses import told
+from ._uploads import Refusal
 
 KEPT = 100
 """Finished jobs that are remembered."""
@@ -39,6 +40,8 @@ class Job:
     # folder, upload or remove
     title: str
     # for people
+    refused: Sequence[Refusal] = ()
+    # what was sent with it
     state: str = "waiting"
     # waiting, running, done, failed or cancelled
     doing: str = ""
@@ -74,9 +77,8 @@ class Job:
             "doing_seconds": round((self.ended or time.monotonic()) - self.doing_since, 2),
             "error": self.error,
             "report": None if report is None else {name: getattr(report, name) for name in counts},
-            "failures": []
-            if report is None
-            else [{"image": told(f.path), "reason": f.reason} for f in report.failed[:100]],
+            "failures": [refusal.record() for refusal in self.refused]
+            + [{"image": told(f.path), "reason": f.reason} for f in (report.failed[:100] if report else ())],
         }
 
 
@@ -90,12 +92,20 @@ class Jobs:
         self._jobs: OrderedDict[str, Job] = OrderedDict()
         self._lock = threading.Lock()
 
-    def start(self, kind: str, title: str, work: Work) -> Job:
-        """Queue a job. Raises Busy when too many are waiting."""
-        job = Job(secrets.token_urlsafe(12), kind, title)
+    def require_room(self) -> None:
+        """Raises Busy when too many are waiting."""
         with self._lock:
-            if sum(not j.is_over for j in self._jobs.values()) >= MOST_WAITING:
-                raise Busy(5)
+            self._require_room()
+
+    def _require_room(self) -> None:
+        if sum(not job.is_over for job in self._jobs.values()) >= MOST_WAITING:
+            raise Busy(5)
+
+    def start(self, kind: str, title: str, work: Work, refused: Sequence[Refusal] = ()) -> Job:
+        """Queue a job. Raises Busy when too many are waiting."""
+        job = Job(secrets.token_urlsafe(12), kind, title, refused)
+        with self._lock:
+            self._require_room()
             for old in [j.id for j in self._jobs.values() if j.is_over][: max(0, len(self._jobs) - KEPT)]:
                 del self._jobs[old]
             self._jobs[job.id] = job

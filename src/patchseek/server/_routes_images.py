@@ -12,17 +12,19 @@ from ..encode import AddReport
 from ..originals import has_changed
 from ..patterns import plain
 from ..records import collection_record
-from ..store import Image, Writer
+from ..store import Image, Writer, folders_in
 from ._answers import OPTIONS, offered
 from ._askers import Asker
 from ._responses import PROBLEMS, Jpeg, told
 from ._services import Services
-from ._shapes import MOST_ID, CollectionShape, ImagePage, ImageShape, JobShape
+from ._shapes import MOST_ID, CollectionShape, ImagePage, ImageShape, JobShape, PlacesShape
 from ._uploads import FOLDER, drop_upload, is_upload
 
 ImageId = Annotated[int, Path(ge=1, le=MOST_ID)]
 _FAILURES = 1000
 # failures that are listed
+_PLACES = 500
+# folders that are
 
 
 def image_routes(services: Services) -> APIRouter:
@@ -34,6 +36,11 @@ def image_routes(services: Services) -> APIRouter:
     async def describe() -> Any:
         """What the collection is, what failed, and what this server offers."""
         return await services.catalogue.run(_describe, services)
+
+    @router.get("/places", response_model=PlacesShape)
+    async def list_places(request: Request) -> Any:
+        """Folders that pictures of the collection lie in, and tags that they have: what `under` and `tags` may be."""
+        return await services.catalogue.run_for(Asker(request), _places, services)
 
     @router.get("/images", response_model=ImagePage)
     async def list_images(
@@ -71,15 +78,19 @@ def image_routes(services: Services) -> APIRouter:
 
     @router.post("/images", status_code=202, response_model=JobShape)
     async def add_images(image: Annotated[list[UploadFile], File(description="pictures to add")]) -> Any:
-        """Add pictures to the collection, in a folder of its own. Every one is decoded first, in a safe place."""
+        """Add pictures to the collection, in a folder of its own. Every one is decoded first, in a safe place.
+
+        Those that cannot be added are among the job's failures from its beginning, and stop no other.
+        """
         if len(image) > 1000:
             raise HTTPException(422, "at most 1000 pictures can be added at once")
-        names = [await services.keep_upload(file) for file in image]
+        names, refused = await services.keep_uploads(image)
 
         def work(on_progress: OnProgress) -> AddReport:
             return collection.add(collection.path / FOLDER, on_progress=on_progress)
 
-        return services.jobs.start("upload", names[0] if len(names) == 1 else f"{len(names)} pictures", work).record()
+        title = names[0] if len(names) == 1 else f"{len(names)} pictures"
+        return services.jobs.start("upload", title, work, refused).record()
 
     @router.delete("/images/{image_id}", status_code=202, response_model=JobShape)
     async def remove_image(image_id: ImageId) -> Any:
@@ -135,6 +146,14 @@ def _describe(services: Services) -> dict[str, Any]:
         | {"paths": local, "open_folder": local and opener() is not None},
         "limits": {"upload_bytes": settings.max_upload_bytes, "pixels": settings.max_pixels},
     }
+
+
+def _places(services: Services) -> dict[str, Any]:
+    """The folders nearest to what was indexed, where there are many. Those that nobody may be told are left out."""
+    local, store = services.settings.is_local, services.collection.store
+    paths = [path for path in folders_in(store) if told(path) == path and (local or not path.startswith("/"))]
+    nearest = sorted(paths, key=lambda path: (path.count("/"), path))[:_PLACES]
+    return {"folders": sorted(nearest), "n_folders": len(paths), "tags": list(store.tags())}
 
 
 def _record(services: Services, image: Image) -> dict[str, Any]:

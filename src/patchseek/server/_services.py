@@ -3,13 +3,14 @@
 import hashlib
 import logging
 import threading
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from fastapi import HTTPException, UploadFile
 
 from ..collection import Collection
-from ..errors import ImageError, PatchseekError
+from ..errors import ImageError, PatchseekError, StoreError
 from ..images import Picture
 from ..store import Image
 from ._answers import Answers
@@ -21,11 +22,11 @@ from ._jobs import Jobs
 from ._lru import BoundedCache
 from ._metrics import Metrics
 from ._queries import Content, Queries, Query
-from ._queue import WorkQueue
+from ._queue import Busy, WorkQueue
 from ._responses import status_of, told
 from ._settings import ServerSettings
 from ._thumbnails import Thumbnails
-from ._uploads import write_upload
+from ._uploads import NothingAdded, Refusal, write_upload
 
 _log = logging.getLogger(__name__)
 _QUERY_BYTES = 256 << 20
@@ -117,6 +118,34 @@ class Services:
 
         await self.decodes.run(check_and_write)
         return name
+
+    async def keep_uploads(self, files: Sequence[UploadFile]) -> tuple[list[str], list[Refusal]]:
+        """The names of those that `keep_upload` kept, and why it kept the others not.
+
+        Where it kept none, raises NothingAdded, or what is the server's own trouble.
+        """
+        self.jobs.require_room()
+        names: list[str] = []
+        refused: list[Refusal] = []
+        trouble: PatchseekError | None = None
+        for file in files:
+            try:
+                names.append(await self.keep_upload(file))
+            except (StoreError, Busy):  # they stand in the way of all
+                if not names:
+                    raise
+                rest = files[len(names) + len(refused) :]
+                refused += [Refusal(shown_name(each), "the server cannot take it now") for each in rest]
+                break
+            except PatchseekError as error:
+                refused.append(Refusal(shown_name(file), self._reason(error)))
+                trouble = trouble if isinstance(error, ImageError) else error
+        if not names:
+            raise trouble or NothingAdded(refused)
+        return names, refused
+
+    def _reason(self, error: PatchseekError) -> str:
+        return self.discreet(error.reason if isinstance(error, ImageError) else str(error))
 
     def member(self, image_id: int, asker: Asker) -> tuple[str, Picture]:
         """Name and pixels of a picture of the collection. Raises HTTPException 404, ImageError, Gone."""

@@ -152,6 +152,14 @@ class CollectionShape(BaseModel):
     limits: dict[str, float]
 
 
+class PlacesShape(BaseModel):
+    """What a search may be limited to. n_folders: how many there are; a server lists some hundreds."""
+
+    folders: list[str]
+    n_folders: int
+    tags: list[str]
+
+
 class JobShape(BaseModel):
     """A change to the collection and how far it has come."""
 
@@ -166,7 +174,7 @@ class JobShape(BaseModel):
     doing_seconds: float
     error: str | None
     report: dict[str, int] | None
-    failures: list[FailureShape]
+    failures: list[FailureShape] = Field(description="pictures sent that cannot be added, then the first that failed")
 
 
 class ResultRef(BaseModel):

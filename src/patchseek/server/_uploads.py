@@ -2,14 +2,42 @@
 
 import hashlib
 import unicodedata
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from ..errors import PatchseekError
 from ..images import EXTENSIONS
 from ..store import Image, Store, split_page
+from ._responses import told
 
 FOLDER = "uploads"
 _LONGEST = 100  # bytes of a name; file systems take 255
+
+
+@dataclass(frozen=True)
+class Refusal:
+    """A picture that was sent and is not added."""
+
+    image: str
+    # what its sender calls it
+    reason: str
+
+    def record(self) -> dict[str, str]:
+        """As a JSON object."""
+        return {name: told(text) for name, text in asdict(self).items()}
+
+
+class NothingAdded(PatchseekError):
+    """Of the pictures that were sent, not one can be added."""
+
+    def __init__(self, refused: Sequence[Refusal]) -> None:
+        first = "; ".join(f"{refusal.image}: {refusal.reason}" for refusal in refused[:3])
+        more = f"; and {len(refused) - 3} more" if len(refused) > 3 else ""
+        super().__init__(
+            first if len(refused) == 1 else f"none of the {len(refused)} files can be added: {first}{more}"
+        )
+        self.refused = refused
 
 
 def safe_name(name: str, content: bytes) -> str:

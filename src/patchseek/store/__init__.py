@@ -17,6 +17,7 @@ from ._exclusions import all_exclusions, exclusions, remember_exclusions
 from ._features import REGIONS, Half, save_features
 from ._files import hash_file, require_space, write_part
 from ._lock import take_lock
+from ._places import folders_in
 from ._points import POINTS, Codes, save_points
 from ._records import (
     ANEW,
@@ -60,6 +61,7 @@ __all__ = [
     "all_exclusions",
     "back_up",
     "exclusions",
+    "folders_in",
     "hash_file",
     "may_have_pages",
     "page_path",

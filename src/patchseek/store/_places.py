@@ -7,7 +7,7 @@ once for all that was named.
 import sqlite3
 from collections.abc import Iterator, Sequence
 from itertools import pairwise
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 import numpy as np
 from numpy.typing import NDArray
@@ -44,6 +44,23 @@ def ids_in(db: sqlite3.Connection, store: Store, places: Sequence[str]) -> Ids:
         is_exception = not found and sought[place].is_exception
         ids = np.setdiff1d(ids, here) if is_exception else np.union1d(ids, here)
     return ids
+
+
+def folders_in(store: Store) -> list[str]:
+    """The folders that pictures lie in, and those around them, as `ids_in` takes them: each once, sorted.
+
+    They are seen from what was indexed. Of several roots on this machine, they themselves are among them.
+    """
+    folder = "rtrim(path, replace(path, '/', ''))"  # up to the last slash
+    query = f"SELECT DISTINCT {folder} FROM image WHERE NOT removed AND instr(path, '/')"
+    with store.catalogue.reading() as db:
+        inner = [row[0].rstrip("/") for row in db.execute(query)]
+        ids = db.execute("SELECT DISTINCT root FROM image WHERE NOT removed").fetchall()
+        roots = [store.root_of(db.execute("SELECT path FROM root WHERE id = ?", each).fetchone()[0]) for each in ids]
+    found = {f"{root}" for root in roots if len(roots) > 1 and isinstance(root, Path)}
+    for path in inner:
+        found |= {path} if "://" in path else {path, *(f"{parent}" for parent in PurePosixPath(path).parents)}
+    return sorted(found - {"", ".", "/"})
 
 
 def _named(db: sqlite3.Connection, roots: Roots, place: str) -> list[int]:

@@ -28,6 +28,15 @@ function without(said, ...names) {
   return said;
 }
 
+let isClosing = false;
+
+// Whether the browser tells of an address that nobody went to.
+export function isOwn() {
+  const was = isClosing;
+  isClosing = false;
+  return was;
+}
+
 const question = () => String(without(here(), OPEN, TOKEN));
 
 // The question is asked: Back leads to the one before.
@@ -44,9 +53,12 @@ export function open(imageId) {
   history[isOpen ? "replaceState" : "pushState"]({ isOpened: true }, "", address(said));
 }
 
-// The view was closed.
+// The view was closed. What the browser says of going back is then no question.
 export function close() {
-  if (history.state?.isOpened) history.back();
+  if (history.state?.isOpened) {
+    isClosing = true;
+    history.back();
+  }
   else if (here().has(OPEN)) history.replaceState({}, "", address(without(here(), OPEN)));
 }
 

@@ -4,25 +4,27 @@
 export const ROOT = new URL("..", import.meta.url).pathname;
 
 export class Problem extends Error {
-  constructor(message, status) {
+  // failures: {image, reason} of files that were sent in vain, where the server tells them.
+  constructor(message, status, failures) {
     super(message);
-    this.status = status;
+    Object.assign(this, { status, failures });
   }
 }
 
 const pause = (seconds) => new Promise((resolve) => setTimeout(resolve, 1000 * seconds));
 
 // The answer to a request; `form` (FormData) or `json` is sent with it. A busy server is asked again a few times.
-async function ask(path, { method = "GET", form, json, accept, signal } = {}) {
+// heard: is told how much of the form is sent, 0 to 1.
+async function ask(path, { method = "GET", form, json, accept, signal, heard } = {}) {
   for (let attempt = 0; ; attempt++) {
     let answer;
     try {
-      answer = await fetch(path, {
+      answer = await (heard ? send(path, form, signal, heard) : fetch(path, {
         method,
         signal,
         body: form ?? (json && JSON.stringify(json)),
         headers: { ...(json && { "content-type": "application/json" }), ...(accept && { accept }) },
-      });
+      }));
     } catch (error) {
       if (error.name === "AbortError") throw error;
       throw new Problem("The server does not answer. Is it still running?", 0);
@@ -32,16 +34,36 @@ async function ask(path, { method = "GET", form, json, accept, signal } = {}) {
       await pause(Number(answer.headers.get("retry-after")) || 1);
       continue;
     }
-    throw new Problem(await words(answer), answer.status);
+    throw await refusal(answer);
   }
 }
 
-async function words(answer) {
-  if (answer.status === 401) return "This server needs its token: open the whole address that it printed at its start.";
+// The answer to a form, as `fetch` gives it, which does not tell how much has been sent.
+function send(path, form, signal, heard) {
+  return new Promise((resolve, reject) => {
+    const request = new XMLHttpRequest();
+    const { upload } = request;
+    request.open("POST", path);
+    upload.addEventListener("progress", ({ loaded, total }) => heard(total ? loaded / total : 0));
+    request.addEventListener("load", () => {
+      const { status, statusText, response } = request;
+      resolve(new Response(response, { status, statusText, headers: { "retry-after": request.getResponseHeader("retry-after") ?? "" } }));
+    });
+    request.addEventListener("error", () => reject(new TypeError("no answer")));
+    request.addEventListener("abort", () => reject(new DOMException("given up", "AbortError")));
+    signal?.addEventListener("abort", () => request.abort());
+    if (signal?.aborted) reject(signal.reason);
+    else request.send(form);
+  });
+}
+
+async function refusal(answer) {
+  if (answer.status === 401) return new Problem("This server needs its token: open the whole address that it printed at its start.", 401);
   try {
-    return sentence((await answer.json()).detail);
+    const { detail, failures } = await answer.json();
+    return new Problem(sentence(detail), answer.status, failures);
   } catch {
-    return `The server answered ${answer.status} ${answer.statusText}.`;
+    return new Problem(`The server answered ${answer.status} ${answer.statusText}.`, answer.status);
   }
 }
 
@@ -50,6 +72,7 @@ const sentence = (words) => (/^[a-z]+ /.test(words) ? words.charAt(0).toUpperCas
 
 const json = async (path, options) => (await ask(path, options)).json();
 
+export const places = () => json(`${ROOT}api/places`);
 export const collection = () => json(`${ROOT}api/collection`);
 export const images = (skip, limit, name = "") =>
   json(`${ROOT}api/images?${new URLSearchParams({ skip, limit, name })}`);
@@ -68,16 +91,16 @@ export const sheet = async (body) => (await ask(`${ROOT}api/sheet`, { method: "P
 export const exported = async (body) => (await ask(`${ROOT}api/export`, { method: "POST", json: body })).blob();
 export const judgements = async (body) => (await ask(`${ROOT}api/judgements`, { method: "POST", json: body })).blob();
 
-export function sendQuery(file, signal) {
+export function sendQuery(file, signal, heard) {
   const form = new FormData();
   form.append("image", file, file.name || "pasted picture");
-  return json(`${ROOT}api/queries`, { method: "POST", form, signal });
+  return json(`${ROOT}api/queries`, { method: "POST", form, signal, heard });
 }
 
-export function addImages(files) {
+export function addImages(files, options) {
   const form = new FormData();
   for (const file of files) form.append("image", file, file.name);
-  return json(`${ROOT}api/images`, { method: "POST", form });
+  return json(`${ROOT}api/images`, { method: "POST", form, ...options });
 }
 
 // Queries in the order in which an answer has them: those that were sent first, then those of the collection.

@@ -30,11 +30,11 @@ export async function ask({ isKept = false } = {}) {
     await whenFree(mine.signal); // nothing moves beneath the pointer
     if (running !== mine) return;
     take(answer, question, true);
-    fine();
+    fine("search");
   } catch (error) {
     if (error.name === "AbortError" || running !== mine) return;
     clearResults();
-    problem(error, () => ask({ isKept: true }));
+    problem(error, () => ask({ isKept: true }), "search");
   } finally {
     if (running === mine) {
       $("answers").setAttribute("aria-busy", "false");
@@ -92,7 +92,7 @@ export async function more() {
     $("more").hidden = results.length < PAGE || state.results.length >= answer.collection.images;
   } catch (error) {
     if (error.name === "AbortError") return; // another question is under way
-    problem(error);
+    problem(error, more);
     $("more").hidden = false;
   } finally {
     loadingMore = false;

@@ -3,6 +3,8 @@
 import * as api from "./api.js";
 import { Boxer } from "./boxer.js";
 import { $, el, number, problem, say } from "./dom.js";
+import { onEasel } from "./easel.js";
+import { sending } from "./sending.js";
 import { current, features, state } from "./state.js";
 
 const SETTLE_MS = 200;
@@ -14,23 +16,25 @@ let changed = () => {};
 // Search with files that were dropped, pasted or chosen; several where the server takes several.
 export async function searchFiles(files, add = false) {
   const chosen = [...files].slice(0, features().several_queries ? 5 : 1);
+  let adds = add;
   for (const file of chosen) {
     const limit = state.collection.limits.upload_bytes;
     if (file.size > limit * 0.999) {
       problem(`${file.name} is ${number(file.size / 2 ** 20)} MB; this server takes pictures up to ${number(limit / 2 ** 20)} MB.`);
-      return;
+      continue;
     }
     document.body.classList.add("busy");
     say(`Sending ${file.name}`);
     try {
-      const sent = await api.sendQuery(file);
+      const sent = await api.sendQuery(file, null, sending(file.name));
       const query = { ...sent, name: file.name || "pasted picture", file, src: api.queryPicture(sent.query_id), box: null };
-      setQuery(query, add || file !== chosen[0]);
+      setQuery(query, adds);
+      adds = true;
     } catch (error) {
-      problem(error);
-      return;
+      problem(error, () => searchFiles([file], adds));
     } finally {
       document.body.classList.remove("busy");
+      sending(null);
     }
   }
 }
@@ -66,7 +70,7 @@ export function showQuery() {
       timer = setTimeout(changed, SETTLE_MS);
     },
   });
-  $("stage").replaceChildren(boxer.stage);
+  $("stage").replaceChildren(onEasel(boxer));
   showNumbers(query.box);
   showStrip();
 }

@@ -1,8 +1,10 @@
-// The collection page: what it holds, what failed and why, adding folders and pictures with live progress.
+// The collection page: what it holds, what failed and why, its pictures, and the ways to add some.
 
+import { addFiles, isPicture } from "./adding.js";
 import * as api from "./api.js";
 import { choice, endless } from "./cards.js";
-import { $, count, el, number, problem, say } from "./dom.js";
+import { $, count, el, number, problem } from "./dom.js";
+import { dropped } from "./dropped.js";
 import { follow, isUnderWay, start } from "./jobs.js";
 
 const PAGE = 60;
@@ -11,13 +13,13 @@ let choose = () => {};
 let shownName = "";
 let n = 0;
 let loading = false;
-let limit = Infinity; // bytes of one request
 
 // ---- what it is
 
 export async function showCollection() {
   const found = await api.collection();
-  limit = 0.98 * found.limits.upload_bytes;
+  $("add-here").hidden = found.images > 0;
+  $("filter").hidden = found.images === 0;
   $("collection-words").textContent =
     `${count(found.images, "picture")} · ${number(found.bytes / 1e6)} MB · ${found.encoder} on ${found.runs_on} · ${found.index} search` +
     (found.path ? ` · ${found.path}` : "");
@@ -55,6 +57,9 @@ async function list(again = false) {
   }
 }
 
+const listMore = () => list().catch((error) => problem(error, listMore));
+const listAgain = () => list(true).catch((error) => problem(error, listAgain));
+
 function remover(picture) {
   const button = el("button", { type: "button", class: "quiet icon small-icon", "aria-label": `Remove ${picture.image} from the collection`, text: "×" });
   let isAsked = false;
@@ -77,43 +82,41 @@ function remover(picture) {
 
 const begin = (request) => start(request, $("jobs"), showCollection);
 
-// Send pictures, as many at a time as the server takes.
-async function addFiles(files) {
-  for (const file of files.filter((file) => file.size > limit)) {
-    problem(`${file.name} is larger than the ${number(limit / 2 ** 20)} MB that this server takes; it is left out.`);
-  }
-  let group = [];
-  let bytes = 0;
-  const send = () => group.length && begin(() => api.addImages(group));
-  for (const file of files.filter((file) => file.size <= limit)) {
-    if (bytes + file.size > limit || group.length === 200) {
-      await send();
-      [group, bytes] = [[], 0];
-    }
-    group.push(file);
-    bytes += file.size;
-  }
-  say(`Sending ${count(files.length, "picture")}`);
-  await send();
+// Add what was dropped: pictures, and those in folders.
+export async function addDropped(transfer) {
+  const { files, ...others } = await dropped(transfer, isPicture);
+  await addFiles(files, showCollection, others);
+}
+
+// Those of a chosen folder that are pictures.
+function addFolder(files) {
+  const wanted = files.filter((file) => !file.name.startsWith(".") && isPicture(file));
+  return addFiles(wanted, showCollection, { nPassed: files.length - wanted.length });
+}
+
+// Have buttons choose files of an input, to be added.
+function chooses(input, buttons, add) {
+  for (const button of buttons) $(button).addEventListener("click", () => input.click());
+  input.addEventListener("change", () => {
+    const files = [...input.files];
+    input.value = "";
+    add(files);
+  });
 }
 
 // choose: what happens with a picture that is clicked.
 export function startCollection(chosen) {
   choose = chosen;
-  endless($("more-pictures"), () => list().catch(problem));
+  endless($("more-pictures"), listMore);
   let timer = 0;
   $("filter").addEventListener("submit", (event) => event.preventDefault());
   $("filter-name").addEventListener("input", () => {
     clearTimeout(timer);
     timer = setTimeout(() => {
       shownName = $("filter-name").value;
-      list(true).catch(problem);
+      listAgain();
     }, 200);
   });
-  $("add-pictures").addEventListener("click", () => $("add-files").click());
-  $("add-files").addEventListener("change", async () => {
-    const files = [...$("add-files").files];
-    $("add-files").value = "";
-    await addFiles(files);
-  });
+  chooses($("add-files"), ["add-pictures", "add-here-pictures"], (files) => addFiles(files, showCollection));
+  chooses($("add-folder-files"), ["add-folder", "add-here-folder"], addFolder);
 }

@@ -1,5 +1,7 @@
 // Small helpers for the document. Text goes in as text: nothing here, or anywhere, parses a string as HTML.
 
+export { fine, problem } from "./problems.js";
+
 export const $ = (id) => document.getElementById(id);
 
 // An element with properties (class, text, on: {click}, data: {}, style: {}, other attributes) and children.
@@ -26,24 +28,9 @@ export function svg(tag, attributes, ...children) {
   return node;
 }
 
-// Say something to a screen reader; with `problem` everybody sees it, until the next thing works.
+// Say something to a screen reader; with `problem` everybody sees it.
 export function say(text) {
   $("status").textContent = text;
-}
-
-let hiding = 0;
-
-export function problem(error) {
-  const text = typeof error === "string" ? error : error.message;
-  const place = $("problem");
-  place.textContent = text;
-  place.hidden = false;
-  clearTimeout(hiding);
-  hiding = setTimeout(fine, 15000);
-}
-
-export function fine() {
-  $("problem").hidden = true;
 }
 
 // Hand a file to the person.

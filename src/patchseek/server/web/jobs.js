@@ -1,9 +1,10 @@
 // Work in progress: a row for each job, with how far it has come, wherever it is shown.
 
 import * as api from "./api.js";
-import { count, el, number, problem, say } from "./dom.js";
+import { count, number, problem, say } from "./dom.js";
+import { progressRow } from "./progress.js";
 
-const watched = new Map();
+const watched = new Map(); // place and job -> its end
 
 export const isUnderWay = ({ state }) => ["waiting", "running"].includes(state);
 
@@ -12,43 +13,39 @@ export async function start(request, place, over) {
   try {
     follow(await request(), place, over);
   } catch (error) {
-    problem(error);
+    problem(error, () => start(request, place, over));
   }
 }
 
 // Show a job in a place until it is hidden there; `over` is called when a part of it has ended, and at its end.
+// Returns a promise that is kept when it has ended.
 export function follow(job, place, over) {
   const key = `${place.id} ${job.job_id}`;
-  if (watched.has(key)) return;
-  const bar = el("progress", { max: "1", value: "0", "aria-label": `Progress of ${job.title}` });
-  const words = el("span", { class: "muted small" });
-  const cancel = el("button", { type: "button", text: "Cancel", on: { click: () => api.cancelJob(job.job_id).catch(problem) } });
-  const close = el("button", { type: "button", class: "quiet icon", "aria-label": `Hide ${job.title}`, text: "×", hidden: true });
-  const row = el("div", { class: "job" }, el("div", { class: "job-words" }, el("strong", { text: job.title }), words), bar, cancel, close);
-  close.addEventListener("click", () => row.remove());
-  place.prepend(row);
+  if (!watched.has(key)) watched.set(key, new Promise((ended) => watch(job, place, over, () => (watched.delete(key), ended()))));
+  return watched.get(key);
+}
+
+function watch(job, place, over, ended) {
+  const cancel = () => api.cancelJob(job.job_id).catch((error) => problem(error, cancel));
+  const row = progressRow(place, job.title, cancel);
+  const refresh = () => over().catch((error) => problem(error, refresh));
   let isOver = false;
   let doing = "";
   const heard = (record) => {
     if (isOver) return;
-    if (doing && record.doing !== doing) over().catch(problem); // what is there by now can be used
+    if (doing && record.doing !== doing) refresh(); // what is there by now can be used
     doing = record.doing;
-    row.dataset.state = record.state;
-    if (record.state === "running" && !record.total) bar.removeAttribute("value"); // nobody knows how much there is
-    else {
-      bar.max = record.total || 1;
-      bar.value = record.state === "done" ? bar.max : record.done;
-    }
-    words.textContent = sentence(record);
+    const done = record.state === "done" ? 1 : record.done / (record.total || 1);
+    row.show(record.state === "running" && !record.total ? null : done, sentence(record), record.state);
     isOver = !isUnderWay(record);
     if (!isOver) return;
-    cancel.hidden = true;
-    close.hidden = false;
-    watched.delete(key);
+    row.end();
+    if (record.kind === "upload") row.list(record.failures); // those of a folder are listed with the collection
     say(`${record.title}: ${sentence(record)}`);
-    over().catch(problem);
+    refresh();
+    ended();
   };
-  watched.set(key, api.watchJob(job.job_id, heard));
+  api.watchJob(job.job_id, heard);
   heard(job);
 }
 

@@ -135,7 +135,7 @@ async function save() {
     $("saved").hidden = false;
     say(`Saved ${count(body.length, "object")}`);
   } catch (error) {
-    problem(error);
+    problem(error, save);
   }
 }
 

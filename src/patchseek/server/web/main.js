@@ -1,8 +1,10 @@
 // Opens the pages and wires what belongs to all of them: addresses, colours, dropping and pasting.
 
 import * as api from "./api.js";
-import { showCollection, startCollection } from "./collection.js";
+import { startArriving } from "./arrive.js";
+import { addDropped, showCollection, startCollection } from "./collection.js";
 import { $, problem } from "./dom.js";
+import { startEasel } from "./easel.js";
 import { judgeSearch, startJudging } from "./judge.js";
 import { searchFiles, searchPicture } from "./asked.js";
 import { follow, showStart, startSearch } from "./search.js";
@@ -20,8 +22,8 @@ function showPage() {
   }
   document.title = `${PAGES[name]} · patchseek`;
   window.scrollTo(0, 0);
-  if (name === "collection") showCollection().catch(problem);
-  if (name === "search") showStart().catch(problem);
+  const show = () => ({ collection: showCollection, search: showStart })[name]?.().catch((error) => problem(error, show));
+  show();
 }
 
 // ---- light and dark: as the system says, until the button says otherwise
@@ -54,7 +56,7 @@ function remember(colours) {
   }
 }
 
-// ---- a picture may be dropped anywhere and pasted at any time
+// ---- a picture may be dropped anywhere and pasted at any time: to search with it; on the collection's page, to add it
 
 function startDropping() {
   const hasFiles = (event) => [...(event.dataTransfer?.types ?? [])].includes("Files");
@@ -71,7 +73,8 @@ function startDropping() {
     event.preventDefault();
     depth = 0;
     mark(0);
-    search(event.dataTransfer.files);
+    if ($("collection").hidden) search(event.dataTransfer.files);
+    else addDropped(event.dataTransfer);
   });
   addEventListener("paste", (event) => {
     if (event.clipboardData.files.length) search(event.clipboardData.files);
@@ -84,6 +87,8 @@ function search(files) {
 }
 
 startColours();
+startEasel();
+startArriving();
 startViewer();
 startJudging();
 startCollection((picture) => searchPicture(picture));
@@ -99,5 +104,5 @@ try {
   await follow();
   document.body.dataset.ready = "true";
 } catch (error) {
-  problem(error);
+  problem(error, () => location.reload());
 }

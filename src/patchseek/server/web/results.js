@@ -1,12 +1,13 @@
 // What was found, at the right: a wall of cards that does not move beneath the pointer, the sure ones first.
 
 import { open as openAddress } from "./address.js";
+import { arrive } from "./arrive.js";
 import { excludePicture, searchPicture } from "./asked.js";
 import { resultCard } from "./cards.js";
 import { $, count, el } from "./dom.js";
 import { more } from "./ask.js";
 import { pruneSelection, select } from "./selection.js";
-import { doubtful, features, state } from "./state.js";
+import { current, doubtful, features, state } from "./state.js";
 import { openViewer } from "./viewer.js";
 import { showLimits } from "./where.js";
 
@@ -53,6 +54,7 @@ export function showResults(seconds) {
   $("verdict").textContent = "Probably not here. These are the pictures that come nearest.";
   pruneSelection();
   draw();
+  arrive(seconds, Boolean(current()?.box ?? $("text").value));
 }
 
 // A question without an answer leaves none of the one before standing.

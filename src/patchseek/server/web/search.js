@@ -23,7 +23,7 @@ export async function showStart() {
     ? "Pictures of this collection. Choose one to find what else shows the same thing."
     : "";
   const isOffered = await showOffer(showStart);
-  if (!total && !isOffered) $("start-words").textContent = "This collection has no pictures yet. Add some on the Collection page.";
+  $("start-empty").hidden = total > 0 || isOffered;
 }
 
 function beginAgain() {
@@ -46,11 +46,12 @@ function startAgain() {
 
 // Ask what the address asks, unless that is what is shown; open the find that it names, or close the view.
 export async function follow() {
+  if (address.isOwn()) return;
   try {
     if (!address.isShown()) await askAddress();
     show(address.opened());
   } catch (error) {
-    problem(error);
+    problem(error, follow);
   }
 }
 

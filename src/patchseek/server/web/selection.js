@@ -46,7 +46,7 @@ async function save(event) {
   try {
     await exportResults(form, selectedOrAll(), state.answer, current());
   } catch (error) {
-    problem(error);
+    problem(error, () => save(event));
   }
 }
 

@@ -1,6 +1,7 @@
 // Which pictures may answer: of a folder or pattern, with a tag, changed between two days. What is set stands as chips.
 
-import { $, el } from "./dom.js";
+import * as api from "./api.js";
+import { $, el, problem } from "./dom.js";
 
 // field of a search: id of the input
 export const FIELDS = { under: "under", tags: "tag", since: "since", until: "until" };
@@ -37,6 +38,12 @@ export function showLimits() {
 export function startWhere(collection, onChange) {
   changed = onChange;
   $("where").hidden = !Object.keys(FIELDS).every((name) => collection.features[name]);
-  $("tags").replaceChildren(...collection.tags.map((tag) => el("option", { value: tag })));
   $("where").addEventListener("change", changed);
+  $("where").addEventListener("toggle", () => $("where").open && offer().catch(problem));
+}
+
+// Folders and tags to pick from, as they are now.
+async function offer() {
+  const { folders, tags } = await api.places();
+  for (const [id, values] of [["places", folders], ["tags", tags]]) $(id).replaceChildren(...values.map((value) => el("option", { value })));
 }
