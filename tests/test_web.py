@@ -584,7 +584,9 @@ def test_options_appear_when_the_server_offers_them_and_travel_with_the_search(o
         result["refined"] = "refine" not in sent[-1]
         result |= {"box": [10, 10, 200, 200], "boxes": [{"box": [10, 10, 200, 200]}, {"box": [300, 300, 90, 90]}]}
         result |= {"bbox_format": "xywh_px", "width": 800, "height": 600}
-        route.fulfill(json={"query": {}, "collection": {"images": 10, "doubtful_below": 0.3}, "results": [result]})
+        several = {"queries": [{}] * sent[-1].count('name="query_id"')}
+        collection = {"images": 10, "doubtful_below": 0.3}
+        route.fulfill(json={"query": {}, **several, "collection": collection, "results": [result]})
 
     page.route("**/api/collection", offer)
     page.route("**/api/search", answer)

@@ -26,8 +26,8 @@ export async function ask({ isKept = false } = {}) {
   if (!isKept) showAddress();
   try {
     const answer = await send({ ...asked, top: PAGE, skip: 0 }, mine.signal, (line) => running === mine && heard(line, question));
-    if (isHeld()) $("progress").textContent = "· settled, shown when you leave these results";
-    await whenFree(mine.signal); // nothing moves beneath the pointer
+    if (isHeld(question.began)) $("progress").textContent = "· settled, shown when you leave these results";
+    await whenFree(question.began, mine.signal); // nothing moves beneath the pointer
     if (running !== mine) return;
     take(answer, question, true);
     fine("search");
@@ -45,7 +45,7 @@ export async function ask({ isKept = false } = {}) {
 }
 
 function heard({ answer, is_final, progress }, question) {
-  if (answer && !is_final && !isHeld()) take(answer, question, false);
+  if (answer && !is_final && !isHeld(question.began)) take(answer, question, false);
   if (progress?.total) $("progress").textContent = `· ${progress.doing}: ${progress.done} of ${progress.total}`;
 }
 

@@ -15,17 +15,24 @@ const NEAREST = 8; // shown though none is sure
 
 // ---- when cards may move
 
-// Whether somebody points at a card or looks at one.
-export function isHeld() {
-  const isPointed = matchMedia("(hover: hover)").matches && $("results").matches(":hover");
-  return isPointed && state.results.length > 0 ? true : $("viewer").open;
+let pointed = -Infinity; // when the pointer last moved over the cards; one that only lies there does not count
+
+export function startResults() {
+  $("results").addEventListener("pointermove", (event) => {
+    if (event.pointerType === "mouse") pointed = performance.now();
+  });
+}
+
+// Whether somebody has pointed at cards since a moment, and still does, or looks at one.
+export function isHeld(since) {
+  return $("viewer").open || (pointed > since && $("results").matches(":hover"));
 }
 
 // Resolves when nobody does; at once where cards may move.
-export function whenFree(signal) {
+export function whenFree(since, signal) {
   return new Promise((resolve) => {
     const look = () => {
-      if (isHeld() && !signal.aborted) return;
+      if (isHeld(since) && !signal.aborted) return;
       $("results").removeEventListener("pointerleave", look);
       $("viewer").removeEventListener("close", look);
       resolve();

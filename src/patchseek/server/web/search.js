@@ -8,7 +8,7 @@ import { choice, endless } from "./cards.js";
 import { $, problem } from "./dom.js";
 import { showOffer } from "./offer.js";
 import { startOptions } from "./options.js";
-import { openResult, returnTo } from "./results.js";
+import { openResult, returnTo, startResults } from "./results.js";
 import { startSelection } from "./selection.js";
 import { features, state } from "./state.js";
 import { startWhere } from "./where.js";
@@ -79,6 +79,7 @@ export function startSearch(collection) {
   startOptions(() => ask());
   startWhere(collection, () => ask());
   startSelection();
+  startResults();
   let adding = false;
   const choose = (add) => () => {
     adding = add;
