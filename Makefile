@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 
-.PHONY: demo test test-quick test-milvus check format bench bench-avx2 bench-million bench-milvus clean
+.PHONY: demo test test-quick test-minimum test-milvus check format bench bench-avx2 bench-million bench-milvus clean
 
 demo: $(VENV)/.demo
 	$(BIN)/python demo/run.py
@@ -21,6 +21,10 @@ test: $(VENV)/.dev
 # What is quick, for the time between.
 test-quick: $(VENV)/.dev
 	$(PYTEST) -m "not slow and not server"
+
+# The core's tests with the lowest versions that pyproject.toml allows. Some of them: make test-minimum TESTS=tests/test_cli.py
+test-minimum: .venv-minimum/.ready
+	$(FRUGAL) .venv-minimum/bin/python -m pytest -n 2 --dist loadscope --no-loadscope-reorder --core $(TESTS)
 
 # The contract of indexes over a real Milvus server, three minutes. `make test` has it over Milvus Lite.
 test-milvus: $(VENV)/.dev .venv-milvus/.ready
@@ -74,7 +78,7 @@ bench-milvus: $(VENV)/.dev .venv-milvus/.ready
 	$(BIN)/python benchmarks/milvus.py
 
 clean:
-	rm -rf $(VENV) .venv-milvus build dist
+	rm -rf $(VENV) .venv-minimum .venv-milvus build dist
 
 $(VENV)/bin/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "patchseek needs Python 3.11 or later; name one with: make PYTHON=python3.12" >&2; exit 1; }
@@ -86,12 +90,19 @@ $(VENV)/.demo: $(VENV)/bin/python pyproject.toml
 	touch $@
 
 $(VENV)/.dev: $(VENV)/bin/python pyproject.toml
-	$(PIP) install --quiet --editable '.[onnx,parquet,heic,plots,openclip,int8,demo,server,ray,milvus,postgres,mcp]' --group dev --group export --group web
+	$(PIP) install --quiet --editable '.[all]' --group dev --group export --group web
 	tools/get_chromium.sh
 	touch $@
 
 $(VENV)/.bench: $(VENV)/.dev
 	$(PIP) install --quiet --group bench
+	touch $@
+
+.venv-minimum/.ready: pyproject.toml tools/minimum_versions.py
+	$(PYTHON) -m venv .venv-minimum
+	.venv-minimum/bin/python -m pip --disable-pip-version-check install --quiet --upgrade pip
+	.venv-minimum/bin/python tools/minimum_versions.py > .venv-minimum/constraints.txt
+	.venv-minimum/bin/python -m pip --disable-pip-version-check install --quiet --editable . --group test --constraint .venv-minimum/constraints.txt
 	touch $@
 
 # The last Milvus server that came as a Python package; it needs setuptools of its time, so it has an environment of its own.

@@ -3,6 +3,7 @@
 import gc
 import hashlib
 import os
+import re
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -38,6 +39,7 @@ SLOW = (
     "test_web_drawing",
     "test_web_adding",
     "test_encoder_embedded",
+    "test_encoder_export",
     "test_copies",
     "test_operations",
 )
@@ -46,9 +48,37 @@ SLOW = (
 In this order: a cluster and a browser take a gigabyte each, and should not run at once."""
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--core", action="store_true", help="leave out tests that are marked extra: the core is enough")
+
+
+def needs_more(file: Path) -> bool:
+    """Whether a whole file of tests says that it needs more than the core."""
+    return bool(re.search(r"^pytestmark = .*\bextra\(", file.read_text(), re.MULTILINE))
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """With --core, such a file is not even imported."""
+    is_out = config.getoption("--core") and collection_path.suffix == ".py" and needs_more(collection_path)
+    return True if is_out else None
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    """With --core, say which tests are none of it: several processes do not tell how many they left out."""
+    if config.getoption("--core"):
+        named = [file for file in sorted(Path(__file__).parent.glob("test_*.py")) if "mark.extra(" in file.read_text()]
+        wholly, partly = ([file.stem for file in named if needs_more(file) == all_of_it] for all_of_it in (True, False))
+        terminalreporter.section("left out by --core: what needs more than the core")
+        terminalreporter.write_line(f"all of {' '.join(wholly)}")
+        terminalreporter.write_line(f"some of {' '.join(partly)}")
+
+
 @pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Sort and mark the slow ones."""
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave out what is not asked for; sort and mark the slow ones."""
+    if config.getoption("--core"):
+        config.hook.pytest_deselected(items=[item for item in items if item.get_closest_marker("extra")])
+        items[:] = [item for item in items if not item.get_closest_marker("extra")]
     items.sort(key=lambda item: SLOW.index(item.path.stem) if item.path.stem in SLOW else len(SLOW))
     for item in items:
         if item.path.stem in SLOW:

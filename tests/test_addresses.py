@@ -26,6 +26,8 @@ from .test_distributed_sources import add_here, make_tar
 from .test_distributed_sources import serve as serve
 from .test_distributed_sources import start_server as start_server
 
+pytestmark = pytest.mark.extra("ray")
+
 UNKNOWN = FileState(0, 0)
 
 

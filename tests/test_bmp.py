@@ -1,11 +1,9 @@
-"""BMP in runs, beside what Pillow's own decoder makes of it and what the format says."""
+"""BMP in runs, beside what the format says: Pillow before 13 loses its place behind runs of an odd length."""
 
 import struct
-from io import BytesIO
 
 import numpy as np
 import pytest
-from PIL import Image
 
 from patchseek.errors import ImageError
 from patchseek.images import read
@@ -46,24 +44,26 @@ def test_four_bits_are_taken_in_turn() -> None:
 
 
 @pytest.mark.parametrize("kind", [RLE8, RLE4])
-def test_runs_of_all_kinds_are_what_pillow_makes_of_them(kind: int) -> None:
+def test_runs_of_all_kinds_are_what_they_say(kind: int) -> None:
     for seed in range(40):
         chance, width, height = np.random.default_rng(seed), 23, 9
-        data = b""
-        for _ in range(height):
+        data, expected = b"", np.zeros((height, width), int)
+        for row in range(height):
             left = width
             while left:
                 n, value = int(chance.integers(1, left + 1)), int(chance.integers(0, 256))
                 if n >= 3 and chance.random() < 0.4:
-                    n_bytes = (n + 1) // 2 if kind == RLE4 else n
-                    data += bytes((0, n)) + chance.bytes(n_bytes) + bytes(n_bytes % 2)
+                    stored = chance.bytes((n + 1) // 2 if kind == RLE4 else n)
+                    data += bytes((0, n)) + stored + bytes(len(stored) % 2)
                 else:
+                    stored = bytes((value,)) * n
                     data += bytes((n, value))
+                colours = [half for byte in stored for half in divmod(byte, 16)] if kind == RLE4 else list(stored)
+                expected[-1 - row, width - left :][:n] = colours[:n]  # the first row is the lowest
                 left -= n
             data += b"\0\0"
-        content = bmp(width, height, kind, data + b"\0\1")
-        with Image.open(BytesIO(content)) as image:
-            np.testing.assert_array_equal(read(content).pixels, np.asarray(image.convert("RGB")))
+        pixels = read(bmp(width, height, kind, data + b"\0\1")).pixels
+        np.testing.assert_array_equal(pixels, PALETTE[expected])
 
 
 def test_a_picture_that_is_ended_early_has_its_first_colour_in_the_rest() -> None:

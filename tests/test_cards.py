@@ -22,6 +22,8 @@ from .contract_encoder import check_encoder, cosines
 from .test_encoder_timm import PLAIN, patches_for, random_model
 from .test_patches import picture_of
 
+pytestmark = pytest.mark.extra("timm")
+
 
 @pytest.fixture(scope="module")
 def weights(tmp_path_factory):

@@ -20,6 +20,8 @@ from .test_encoder_openclip import patches as clip_patches
 from .test_encoder_openclip import tiny  # noqa: F401  a fixture
 from .test_encoder_timm import PLAIN, patches_for, random_model
 
+pytestmark = pytest.mark.extra("timm")
+
 
 @pytest.fixture(scope="module")
 def own():

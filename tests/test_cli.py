@@ -8,11 +8,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-import pyarrow.parquet
 import pytest
-import safetensors.torch
-import timm
-import torch
 from PIL import Image
 
 from patchseek.cli._search import show
@@ -93,9 +89,16 @@ def test_a_pipe_gets_tab_separated_values(home):
     assert len(lines) == 9
 
 
-def test_results_are_saved_as_parquet_and_as_a_picture(home):
-    run(home, "search", "photo.png", "--parquet", "found.parquet", "--save", "found.png")
+@pytest.mark.extra("parquet")
+def test_results_are_saved_as_parquet(home):
+    import pyarrow.parquet
+
+    run(home, "search", "photo.png", "--parquet", "found.parquet")
     assert pyarrow.parquet.read_table(home / "found.parquet").num_rows == 8
+
+
+def test_results_are_saved_as_a_picture(home):
+    run(home, "search", "photo.png", "--save", "found.png")
     with Image.open(home / "found.png") as sheet:
         assert sheet.width > 500
 
@@ -180,7 +183,12 @@ def test_bad_input_gets_one_clear_line_and_changes_nothing(home, arguments, code
     assert json.loads(run(home, "info", "--json", "-c", "pictures").stdout) == before
 
 
+@pytest.mark.extra("timm")
 def test_another_model_is_fed_and_run_as_asked(home):
+    import safetensors.torch
+    import timm
+    import torch
+
     torch.manual_seed(0)
     state = timm.create_model("test_vit.r160_in1k", pretrained=False).state_dict()
     safetensors.torch.save_file(state, home / "weights.safetensors")

@@ -57,7 +57,7 @@ def test_a_file_is_written_beside_what_is_printed(home, tmp_path):
     [
         (["--output", "x.json"], "is the file or folder of a --format"),
         (["--format", "yolo"], "--format yolo is a folder: name it by --output"),
-        (["--format", "parquet"], "--format parquet is a file"),
+        pytest.param(["--format", "parquet"], "--format parquet is a file", marks=pytest.mark.extra("parquet")),
         (["--format", "coco", "--json"], "both write to standard output"),
         (["--format", "crops", "--output", "x", "--server", "http://127.0.0.1:1"], "looks at the pictures"),
         (["--format", "nonsense"], "is not one of"),

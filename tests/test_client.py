@@ -269,6 +269,7 @@ def test_the_token_of_an_address_goes_before_that_of_the_environment(tmp_path, m
 # ---- pictures at a URL
 
 
+@pytest.mark.extra("ray")
 def test_a_server_tells_no_password_of_the_urls_of_its_pictures(server_collection, tmp_path):
     stream = BytesIO()
     blot(77).save(stream, "PNG")

@@ -15,8 +15,6 @@ from patchseek.boxes import from_pixels, iou
 from patchseek.confidence import DOUBTFUL
 from patchseek.rank import evidence_of
 
-pytest.importorskip("skimage", reason="the scenes are made of scikit-image's photographs: the extra demo")
-
 SCRIPT = Path(__file__).parent.parent / "demo" / "make_pictures.py"
 N_SCENES = 10
 

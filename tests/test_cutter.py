@@ -23,6 +23,8 @@ from .contract_encoder import cosines
 from .test_encoder_timm import PLAIN, random_model
 from .test_patches import picture_of
 
+pytestmark = pytest.mark.extra("timm")
+
 DEVICES = ["cpu", "cuda"] if torch.cuda.is_available() else ["cpu"]
 BOXES = np.array([(0, 0, 1, 1), (0.1, 0.2, 0.35, 0.9), (0.5, 0.5, 0.502, 0.503), (0.71, 0.02, 1, 0.4), (0, 0.9, 1, 1)])
 

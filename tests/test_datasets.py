@@ -5,7 +5,9 @@ import io
 import json
 import pickle
 
+import numpy as np
 import pytest
+import scipy.io
 from PIL import Image
 
 from patchseek.datasets import clamp, corners, open_dataset, write_schema
@@ -484,17 +486,15 @@ def test_instre_without_box_files_knows_no_boxes_in_the_gallery(instre):
 
 @pytest.mark.parametrize("compressed", [False, True])
 def test_a_matlab_file_is_read_like_its_json_twin(oxford, compressed):
-    scipy_io = pytest.importorskip("scipy.io")
-    numpy = pytest.importorskip("numpy")
     kind = [("bbx", "O"), ("easy", "O"), ("hard", "O"), ("junk", "O")]
-    gnd = numpy.zeros((1, 2), kind)
+    gnd = np.zeros((1, 2), kind)
     for i, entry in enumerate(GND["gnd"]):
-        gnd[0, i] = (entry["bbx"], *[numpy.array([entry[k]], float) + 1 for k in ("easy", "hard", "junk")])
-    content = {"gnd": gnd} | {k: numpy.array([GND[k]], object) for k in ("imlist", "qimlist")}
+        gnd[0, i] = (entry["bbx"], *[np.array([entry[k]], float) + 1 for k in ("easy", "hard", "junk")])
+    content = {"gnd": gnd} | {k: np.array([GND[k]], object) for k in ("imlist", "qimlist")}
     (oxford / "gnd_roxford5k.json").write_text(json.dumps(GND))
     expected = open_dataset(f"roxford5k:{oxford}")
     (oxford / "gnd_roxford5k.json").unlink()
-    scipy_io.savemat(oxford / "gnd_roxford5k.mat", content, do_compression=compressed)
+    scipy.io.savemat(oxford / "gnd_roxford5k.mat", content, do_compression=compressed)
     data = open_dataset(f"roxford5k:{oxford}")
     assert (data.queries, data.gallery) == (expected.queries, expected.gallery)
     for query in data.queries:
@@ -502,15 +502,13 @@ def test_a_matlab_file_is_read_like_its_json_twin(oxford, compressed):
 
 
 def test_values_of_a_matlab_file():
-    scipy_io = pytest.importorskip("scipy.io")
-    numpy = pytest.importorskip("numpy")
     values = {
-        "numbers": numpy.array([[1, 2, 3]], numpy.uint16), "text": "Žluť", "empty": numpy.zeros((0, 0)),
-        "columns": numpy.array([[1.5, 3], [2, 4]]), "cell": numpy.array([["a", numpy.array([[7]])]], object),
+        "numbers": np.array([[1, 2, 3]], np.uint16), "text": "Žluť", "empty": np.zeros((0, 0)),
+        "columns": np.array([[1.5, 3], [2, 4]]), "cell": np.array([["a", np.array([[7]])]], object),
         "one": {"x": 5.0, "name": "b"},
     }  # fmt: skip
     file = io.BytesIO()
-    scipy_io.savemat(file, values)
+    scipy.io.savemat(file, values)
     assert read_mat(file.getvalue(), "x.mat") == {
         "numbers": [1, 2, 3], "text": "Žluť", "empty": [], "columns": [1.5, 2, 3, 4], "cell": ["a", [7]],
         "one": [{"x": [5.0], "name": "b"}],
@@ -518,10 +516,8 @@ def test_values_of_a_matlab_file():
 
 
 def test_a_broken_matlab_file_is_an_error():
-    scipy_io = pytest.importorskip("scipy.io")
-    numpy = pytest.importorskip("numpy")
     file = io.BytesIO()
-    scipy_io.savemat(file, {"cell": numpy.array([["a", "b"]], object), "n": 3.0})
+    scipy.io.savemat(file, {"cell": np.array([["a", "b"]], object), "n": 3.0})
     whole = file.getvalue()
     for cut in (0, 60, *range(140, len(whole) - 8, 16)):
         try:

@@ -11,8 +11,6 @@ import numpy as np
 import pytest
 from PIL import Image, ImageDraw
 
-pytest.importorskip("skimage", reason="the demo needs scikit-image: pip install '.[demo]'")
-
 SCRIPT = Path(__file__).parent.parent / "demo" / "make_pictures.py"
 
 

@@ -10,6 +10,8 @@ from patchseek.indexes._device import DeviceIndex
 
 from .test_indexes import assert_brute_force, make_snapshot, unit
 
+pytestmark = pytest.mark.extra("timm")
+
 DEVICES = ["cpu", "cuda"] if torch.cuda.is_available() else ["cpu"]
 
 

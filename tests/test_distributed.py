@@ -12,8 +12,6 @@ from functools import partial
 from pathlib import Path
 
 import numpy as np
-import pyarrow
-import pyarrow.parquet
 import pytest
 from PIL import Image
 
@@ -30,6 +28,8 @@ from patchseek.regions import Pyramid
 from patchseek.store import Settings, Store
 
 from .conftest import LIMIT, TinyEncoder, blot, wait_for
+
+pytestmark = pytest.mark.extra("ray")
 
 os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
 PYRAMID = Pyramid.up_to(1)
@@ -274,6 +274,8 @@ def make_source(folder, tmp_path, kind):
         (tmp_path / "list.csv").write_text("path,note\n" + "".join(f"pictures/{name},x\n" for name in names))
         return str(tmp_path / "list.csv"), {}
     if kind == "parquet":
+        import pyarrow.parquet
+
         table = pyarrow.table({"url": [f"file://{folder / name}" for name in names]})
         pyarrow.parquet.write_table(table, tmp_path / "list.parquet")
         return str(tmp_path / "list.parquet"), {}

@@ -18,7 +18,7 @@ from .conftest import TinyEncoder
 from .test_distributed import PYRAMID
 
 NAMES = ["Fotos [alt]/a.png", "Fotos a/b.png", "image[1].png", "image1.png", "raw/c.png", "sub/raw/d.png"]
-KINDS = ["folder", "url", "tar", "list"]
+KINDS = ["folder", pytest.param("url", marks=pytest.mark.extra("ray")), "tar", "list"]
 
 
 @pytest.fixture
@@ -128,6 +128,7 @@ def test_a_damaged_tar_keeps_what_stands_before_the_damage_and_is_not_left_out(c
     assert [path for _, _, path in collection.store.paths()] == ["x.tar/b.png"]
 
 
+@pytest.mark.extra("ray")
 def test_a_source_of_which_nothing_is_left_is_an_error(collection, make_folder):
     folder = make_folder("a.png")
     (folder / "list.csv").write_text("path\na.png\n")

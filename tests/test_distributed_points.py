@@ -28,7 +28,7 @@ def collection(tmp_path):
     return Collection(Store.create(tmp_path / "collection", SETTINGS), TinyEncoder())
 
 
-@pytest.fixture(params=["folder", "url"])
+@pytest.fixture(params=["folder", pytest.param("url", marks=pytest.mark.extra("ray"))])
 def place(request, collection, tmp_path):
     """Where finished shards lie."""
     return str(collection.path / "staging") if request.param == "folder" else f"file://{tmp_path}/shared"

@@ -25,6 +25,8 @@ from .conftest import LIMIT, TinyEncoder, blot
 from .test_distributed import PYRAMID, local_vectors, vectors
 from .test_pages import scan
 
+URLS = pytest.mark.extra("ray")
+
 
 @pytest.fixture
 def collection(tmp_path):
@@ -196,6 +198,7 @@ def test_a_damaged_tar_keeps_what_stands_before_the_damage(collection, make_fold
     assert len(collection) == 4
 
 
+@URLS
 def test_a_list_names_files_and_urls(collection, make_folder, tmp_path, serve):
     folder = numbered(make_folder, 6)
     url = serve(folder)
@@ -216,6 +219,7 @@ def test_a_list_names_files_and_urls(collection, make_folder, tmp_path, serve):
     assert (again.added, again.unchanged, again.removed, len(again.failed)) == (1, 4, 1, 2)
 
 
+@URLS
 def test_a_tar_at_a_url_and_a_staging_place_at_one(collection, make_folder, tmp_path, serve):
     folder = make_folder("a.png", "b.png")
     make_tar(tmp_path / "x.tar", folder, ["a.png", "b.png"])
@@ -228,6 +232,7 @@ def test_a_tar_at_a_url_and_a_staging_place_at_one(collection, make_folder, tmp_
     assert collection.store.problems() == []
 
 
+@URLS
 def test_an_fsspec_store_is_listed_with_sizes_and_times(make_folder):
     import fsspec
 
@@ -243,6 +248,7 @@ def test_an_fsspec_store_is_listed_with_sizes_and_times(make_folder):
     assert began - 1 < entry.state.mtime_ns / 1e9 < time.time() + 1
 
 
+@URLS
 def test_a_url_that_is_slow_or_too_large_is_a_failed_picture(collection, make_folder, tmp_path, serve, monkeypatch):
     folder = numbered(make_folder, 1)
     (tmp_path / "list.csv").write_text(f"url\n{serve(folder)}/000.png\n")
@@ -283,12 +289,12 @@ def test_a_bad_list_is_an_error_that_names_the_line(collection, tmp_path, conten
     ("source", "complaint"),
     [
         ("nowhere", "not a folder"),
-        ("file:///nowhere", r"no pictures found|cannot be read"),
-        ("nope://bucket/pictures", r"cannot be read \(.*[Pp]rotocol"),
+        pytest.param("file:///nowhere", r"no pictures found|cannot be read", marks=URLS),
+        pytest.param("nope://bucket/pictures", r"cannot be read \(.*[Pp]rotocol", marks=URLS),
         ("nowhere.tar", "cannot be read"),
         ("nowhere-{000..003}.tar", r"nowhere-000\.tar: cannot be read"),
         ("nowhere-*.tar", "no such tar"),
-        ("list.parquet", "cannot be read as Parquet"),
+        pytest.param("list.parquet", "cannot be read as Parquet", marks=pytest.mark.extra("parquet")),
         ("notes.txt", r"a source is a folder, a \.tar, \.csv or \.parquet file"),
     ],
 )
@@ -413,6 +419,7 @@ def test_what_a_list_no_longer_names_is_set_aside_and_comes_back_by_name(collect
     assert (report.unchanged, report.returned, report.added) == (1, 4, 0)
 
 
+@URLS
 def test_a_picture_that_cannot_be_had_for_now_is_tried_again(collection, make_folder, monkeypatch):
     folder = numbered(make_folder, 2)
     real = _work.fetch
@@ -429,6 +436,7 @@ def test_a_picture_that_cannot_be_had_for_now_is_tried_again(collection, make_fo
     assert collection.store.failures() == []
 
 
+@URLS
 def test_a_url_of_which_too_much_is_gone_is_missed(collection, make_folder):
     folder = numbered(make_folder, 6)
     (folder / "notes.txt").write_text("no picture")

@@ -12,6 +12,8 @@ from patchseek.errors import EncoderError
 
 from .contract_encoder import check_encoder, cosines
 
+pytestmark = pytest.mark.extra("export")
+
 helper = onnx.helper
 SIDE = 8
 

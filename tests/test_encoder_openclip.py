@@ -16,6 +16,8 @@ from patchseek.regions import Pyramid
 from .conftest import blot
 from .contract_encoder import check_encoder, cosines
 
+pytestmark = pytest.mark.extra("openclip")
+
 TOWERS = {
     "embed_dim": 32,
     "vision_cfg": {"image_size": 64, "layers": 2, "width": 64, "head_width": 32, "patch_size": 16},

@@ -24,6 +24,8 @@ from patchseek.regions import Pyramid
 
 from .contract_encoder import check_encoder, cosines
 
+pytestmark = pytest.mark.extra("timm")
+
 PLAIN = "test_vit.r160_in1k"
 # timm's own for tests: 64 numbers, 160 px, 100 cells, a class token, 1000 classes, 0.5 for mean and std, crop 0.95
 TINY = "vit_tiny_patch16_224.augreg_in21k_ft_in1k"

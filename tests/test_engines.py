@@ -82,13 +82,17 @@ def test_training_features_fewer_than_the_numbers_that_opq_rotates_are_refused()
 
 @pytest.mark.parametrize(
     ("engine", "reason"),
-    [("HNSW1", "it crashes (SIGSEGV)"), ("HNSW0", "it crashes (SIGABRT): Faiss assertion"), ("LSQ0x8", "it crashes")],
+    [
+        ("HNSW1", r"\(SIGSEGV\)"),
+        ("HNSW0", r"\(SIGABRT\): Faiss assertion|\(SIGSEGV\)$"),  # FAISS before 1.15 does not say why
+        ("LSQ0x8", ""),
+    ],
 )
 def test_what_nobody_knew_to_crash_ends_only_the_process_that_tries_it(engine, reason, snapshot, monkeypatch):
     monkeypatch.setattr(Recipe, "check", lambda *_: None)
-    with pytest.raises(EngineError) as caught:
+    told = f"FAISS cannot build '{engine}' from 300 features of 64 numbers: it crashes"
+    with pytest.raises(EngineError, match=f"{told} (?:{reason})"):
         open_index(engine, snapshot)
-    assert f"FAISS cannot build {engine!r} from 300 features of 64 numbers: {reason}" in str(caught.value)
 
 
 def test_what_nobody_knew_to_hang_is_ended_after_some_computing(snapshot, monkeypatch):

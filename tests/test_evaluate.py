@@ -203,6 +203,7 @@ def test_distractors_are_streamed_from_tars_and_counted_in_the_name(dataset, tin
     assert few["dataset"]["n_gallery"] == 12
 
 
+@pytest.mark.extra("plots")
 def test_a_report_has_tables_plots_and_numbers(dataset, tiny, tmp_path):
     results = run(dataset, tiny, tmp_path)[-1]
     text = write_report(tmp_path / "out", dataset, {"L1": results}, {"L1": ev.score(results, dataset)})

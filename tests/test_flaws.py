@@ -41,6 +41,7 @@ from .test_distributed_sources import add_here, finish_one_shard
 from .test_indexes import make_snapshot, unit
 
 PYRAMID = Pyramid.up_to(1)
+ON_TORCH = pytest.param("exact;device=cpu", marks=pytest.mark.extra("timm"))
 WRONG = {
     "NaN": np.nan,
     "infinity": np.inf,
@@ -347,7 +348,7 @@ def test_queries_that_cancel_each_other_are_an_error():
             join(wanted, unwanted)
 
 
-@pytest.mark.parametrize("engine", ["exact", "exact;device=cpu", "Flat"])
+@pytest.mark.parametrize("engine", ["exact", ON_TORCH, "Flat"])
 @pytest.mark.parametrize("n_queries", [1, 30])
 @each_wrong
 def test_engines_are_not_asked_for_what_is_no_number(engine, n_queries, kind):
@@ -494,7 +495,7 @@ def test_what_was_removed_is_no_problem(collection, folder):
     assert collection.search(folder / "3.png", refine=0)[0].image.path == "3.png"
 
 
-ENGINES = ["exact", "exact;device=cpu", "Flat", "SQfp16", "IVF4,Flat", "PQ4x4", "PQ4x4;rerank=300"]
+ENGINES = ["exact", ON_TORCH, "Flat", "SQfp16", "IVF4,Flat", "PQ4x4", "PQ4x4;rerank=300"]
 
 
 @pytest.mark.parametrize("engine", ENGINES)

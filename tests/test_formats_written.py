@@ -6,6 +6,7 @@ import io
 import json
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 from urllib.parse import unquote
 from xml.etree import ElementTree as Tree
 
@@ -13,8 +14,6 @@ import numpy as np
 import pytest
 from PIL import Image as PillowImage
 from PIL import ImageOps
-from pyarrow import parquet
-from pycocotools.coco import COCO
 
 from patchseek import formats
 from patchseek.cli import _formats as options
@@ -31,6 +30,11 @@ FOUND = {"a.jpg": (3, 5, 20, 11), "b ö.png": (0, 0, 64, 48), "sub/c.png": (61, 
 BAG = ".//{http://www.w3.org/1999/02/22-rdf-syntax-ns#}Bag/*"
 MWG = "{http://www.metadataworkinggroup.com/schemas/regions/}"
 AREA = "{http://ns.adobe.com/xmp/sType/Area#}"
+
+
+def with_its_library(name: str) -> Any:
+    """A format as a parameter of a test: only one of them needs an extra."""
+    return pytest.param(name, marks=pytest.mark.extra("parquet")) if name == "parquet" else name
 
 
 def stored_image(root: Path, number: int, name: str) -> Image:
@@ -92,7 +96,7 @@ def test_the_command_line_knows_every_format():
     assert tuple(formats.FORMATS) == options.FORMATS
 
 
-@pytest.mark.parametrize("name", formats.FORMATS)
+@pytest.mark.parametrize("name", [with_its_library(name) for name in formats.FORMATS])
 def test_every_format_says_who_made_it(name, answer, tmp_path):
     content, suffix, media_type, problems = formats.as_bytes(name, answer)
     assert problems == [] and media_type
@@ -106,6 +110,8 @@ def test_every_format_says_who_made_it(name, answer, tmp_path):
             else content
         )
     if name == "parquet":
+        from pyarrow import parquet
+
         content = repr(parquet.read_schema(io.BytesIO(content)).metadata).encode()
     for value in MAKER.values():
         assert value.encode() in content, value
@@ -130,7 +136,10 @@ def test_json_and_csv_are_what_they_were_and_a_file_has_columns_more(answer, tmp
     assert [{k: line[k] for k in answer.results[0]} for line in lines[:2]] == list(answer.results[:2])
 
 
+@pytest.mark.extra("dev")
 def test_coco_is_read_by_pycocotools(answer, tmp_path, capsys):
+    from pycocotools.coco import COCO
+
     formats.write("coco", answer, tmp_path / "coco.json")
     coco = COCO(str(tmp_path / "coco.json"))
     read = {
@@ -155,6 +164,7 @@ def supervision():
     return supervision
 
 
+@pytest.mark.extra("dev")
 @pytest.mark.parametrize("name", ["coco", "yolo", "voc"])
 def test_supervision_reads_the_same_pixels(name, answer, pictures, tmp_path, supervision):
     target = tmp_path / ("found.json" if name == "coco" else "found")

@@ -2,10 +2,11 @@
 
 import dataclasses
 import json
+from importlib import import_module
+from importlib.util import find_spec
 
 import numpy as np
 import pytest
-import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -14,7 +15,8 @@ from patchseek.indexes import _exact, open_index
 from patchseek.indexes._best import best_columns
 from patchseek.store import Snapshot
 
-DEVICE = f"exact;device={'cuda' if torch.cuda.is_available() else 'cpu'}"
+GPU = find_spec("torch") and import_module("torch").cuda.is_available()
+DEVICE = pytest.param(f"exact;device={'cuda' if GPU else 'cpu'}", marks=pytest.mark.extra("timm"))
 FAITHFUL = ["exact", DEVICE, "Flat", "IVF4,Flat;nprobe=4"]
 COMPRESSED = ["SQfp16", "SQ8", "PQ8", "IVF4,PQ8", "OPQ8_16,IVF4,PQ8", "HNSW16,Flat"]
 

@@ -12,6 +12,8 @@ from .conftest import TinyEncoder
 from .test_distributed import PYRAMID
 from .test_distributed_sources import add_here
 
+pytestmark = pytest.mark.extra("parquet")
+
 
 @pytest.fixture
 def collection(tmp_path):

@@ -21,6 +21,8 @@ from patchseek.encoders._spec import SHORT_NAMES
 
 from .conftest import blot
 
+pytestmark = pytest.mark.extra("timm")
+
 ROOT = Path(__file__).parent.parent
 WEIGHTS = "timm:vit_tiny_patch16_224"
 

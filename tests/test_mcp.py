@@ -22,6 +22,8 @@ from patchseek.mcp._tools import told
 
 from .conftest import blot
 
+pytestmark = pytest.mark.extra("mcp")
+
 PROGRAM = "from patchseek.cli._mcp import main; main()"
 
 

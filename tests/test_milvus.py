@@ -19,6 +19,8 @@ from patchseek.indexes._owner import owner_of
 from .contract_milvus import MilvusContract, check, sent  # noqa: F401  a fixture
 from .test_indexes import make_snapshot, unit
 
+pytestmark = pytest.mark.extra("milvus")
+
 
 @pytest.fixture
 def place(tmp_path):

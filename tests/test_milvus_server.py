@@ -23,7 +23,7 @@ from .test_indexes import assert_brute_force, make_snapshot, unit
 
 ROOT = Path(__file__).parent.parent
 PYTHON = ROOT / ".venv-milvus" / "bin" / "python"
-pytestmark = pytest.mark.server
+pytestmark = [pytest.mark.extra("milvus"), pytest.mark.server]
 
 
 def start(folder):

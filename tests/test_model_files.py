@@ -20,6 +20,8 @@ from patchseek.errors import EncoderError, StoreMismatch
 from patchseek.regions import Pyramid
 from patchseek.store import Settings
 
+pytestmark = pytest.mark.extra("export")
+
 SIDE = 8
 FIRST, SECOND = "model.onnx.data", "parts/b/second.bin"
 

@@ -14,9 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pandas
 import pytest
-import supervision
 from PIL import Image
 
 import patchseek as ps
@@ -124,7 +122,10 @@ def test_what_is_shown_is_bounded(found, tmp_path):
     assert ps.Matches()._repr_html_() == "<p>nothing found</p>"
 
 
+@pytest.mark.extra("dev")
 def test_matches_become_a_table_with_the_columns_of_the_csv(found):
+    import pandas
+
     table = found.to_pandas()
     assert isinstance(table, pandas.DataFrame)
     assert list(table) == COLUMNS
@@ -138,7 +139,10 @@ def test_matches_become_a_table_with_the_columns_of_the_csv(found):
     assert list(ps.Matches().to_pandas()) == list(table)
 
 
+@pytest.mark.extra("dev")
 def test_matches_become_detections_that_a_dataset_takes(found, tmp_path):
+    import supervision
+
     sure = ps.Matches(replace(match, confidence=0.75) for match in found)
     sure[0] = replace(sure[0], boxes=(FoundBox((0.25, 0.25, 0.75, 0.75), 0.9), FoundBox((0.0, 0.0, 0.5, 0.5), 0.8)))
     detections = sure.to_supervision()
@@ -167,6 +171,7 @@ def test_without_the_library_one_line_says_what_to_install(found, monkeypatch, l
     assert str(raised.value) == f"{library} is not installed; install it with: pip install {library}"
 
 
+@pytest.mark.extra("dev")
 def test_the_notebook_runs_and_finds_what_it_shows(monkeypatch, tmp_path):
     """Its cells in order, in one namespace; the value of a cell's last line is what a notebook shows."""
     monkeypatch.chdir(tmp_path)

@@ -39,6 +39,7 @@ def test_a_backup_is_restored_elsewhere_and_searched(home):
     assert "already there" in run(home, "restore", "copy.tar", "again", code=2).stderr
 
 
+@pytest.mark.extra("milvus")
 def test_the_engine_is_changed_where_the_pictures_are_gone(home):
     shutil.copytree(home / "pictures" / ".patchseek", home / "alone")
     done = run(home, "use-index", "SQ8", "-c", "alone")

@@ -219,6 +219,7 @@ def test_json_says_why_where_it_is_asked(here):
         assert math.dist(in_scene((x - CUP[0]) / CUP[2], (y - CUP[1]) / CUP[3]), (u, v)) < 20
 
 
+@pytest.mark.extra("parquet")
 def test_why_without_a_picture_or_json_is_refused_before_the_search(here):
     for form in ([], ["--csv"], ["--parquet", "found.parquet"]):
         done = search(here, *ASKED, "--why", *form)

@@ -123,6 +123,7 @@ def test_positives_without_values_cannot_be_sorted(rankings, values):
         split(rankings, values)
 
 
+@pytest.mark.extra("plots")
 def test_figures_are_png_files_of_one_size_whatever_their_labels(tmp_path):
     levels = {f"L{n}": {"mAP": 0.2 * n, "LocScore(gate, 0.4)": 0.1 * n} for n in range(4)}
     precision_recall({HOSTILE: [ranking("axb", "ab")], "_b": [ranking("xa", "a")]}, tmp_path / "recall.png")
@@ -133,6 +134,7 @@ def test_figures_are_png_files_of_one_size_whatever_their_labels(tmp_path):
     assert len(list(tmp_path.iterdir())) == 3
 
 
+@pytest.mark.extra("plots")
 def test_the_same_figure_is_the_same_file_and_needs_no_pyplot(tmp_path):
     for name in "ab":
         metrics_by_level({"L0": {"mAP": 0.5}}, tmp_path / name)
@@ -140,6 +142,7 @@ def test_the_same_figure_is_the_same_file_and_needs_no_pyplot(tmp_path):
     assert "matplotlib.pyplot" not in sys.modules
 
 
+@pytest.mark.extra("plots")
 def test_figures_refuse_what_does_not_fit_and_name_what_is_missing(tmp_path, monkeypatch):
     with pytest.raises(PatchseekError, match="at least one level"):
         metrics_by_level({}, tmp_path / "a.png")

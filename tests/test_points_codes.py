@@ -204,6 +204,7 @@ def test_its_manifest_names_the_bytes_that_ship_and_their_source():
     assert hashlib.sha256(photographs).hexdigest() == MANIFEST["source"]["sha256"]
 
 
+@pytest.mark.extra("onnx")
 def test_the_codebook_that_ships_is_what_the_tool_writes(tmp_path):
     """Another processor rounds otherwise, and its axes and levels differ by as little."""
     spec = importlib.util.spec_from_file_location("export_codebook", TOOL)

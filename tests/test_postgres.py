@@ -27,6 +27,8 @@ from .conftest import blot, wait_for
 from .postgres import Server
 from .test_indexes import assert_brute_force, make_snapshot, unit
 
+pytestmark = pytest.mark.extra("postgres")
+
 FORCED = "options=-c%20enable_seqscan%3Doff"  # so few rows are read sooner than looked up
 KINDS = ["", f"&{FORCED};type=HNSW;ef=1000", f"&{FORCED};type=IVFFLAT;lists=4;probes=4"]
 each_kind = pytest.mark.parametrize("kind", KINDS, ids=["FLAT", "HNSW", "IVFFLAT"])

@@ -22,6 +22,8 @@ from .conftest import wait_for
 from .test_indexes import make_snapshot
 from .test_postgres import FORCED, check, part, server, started, written  # noqa: F401  fixtures
 
+pytestmark = pytest.mark.extra("postgres")
+
 SOME = "image IN (100, 117, 118, 159)"
 FAULTS = {
     "emptied": ["TRUNCATE {t}"],

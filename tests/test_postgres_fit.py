@@ -7,6 +7,8 @@ from patchseek.indexes import Refit, _outgrown, open_index, try_engine
 from .test_outgrown import blanks, recall, scenes, snapshot_of
 from .test_postgres import FORCED, server, started  # noqa: F401  fixtures
 
+pytestmark = pytest.mark.extra("postgres")
+
 
 @pytest.fixture
 def clusters(server, tmp_path):  # noqa: F811

@@ -21,6 +21,8 @@ from patchseek.server._health import Health
 from .conftest import TinyEncoder, blot
 from .test_postgres import server, started  # noqa: F401  fixtures
 
+pytestmark = pytest.mark.extra("postgres")
+
 NAMES = [f"{i}.png" for i in range(1, 13)]
 
 

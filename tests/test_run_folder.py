@@ -90,6 +90,7 @@ def test_the_same_annotations_of_other_pictures_are_another_run(home, evaluate):
     assert contents(home / "eval") != before
 
 
+@pytest.mark.extra("plots")
 def test_a_run_leaves_its_files_and_says_what_it_was_of(home, evaluate):
     evaluate("set")
     assert listed(home / "eval") == ALWAYS | results(0, 1, 2, 3)
@@ -122,6 +123,7 @@ def test_another_run_into_the_same_folder_is_refused_and_nothing_changes(home, e
     assert contents(home / "eval") == before
 
 
+@pytest.mark.extra("plots")
 def test_told_so_it_removes_the_files_of_the_other_run_and_no_other(home, evaluate):
     evaluate("set", "--similarities")
     for name in ("notes.txt", "results.json", "my-levels.png", "results-L0-best.json"):
@@ -134,6 +136,7 @@ def test_told_so_it_removes_the_files_of_the_other_run_and_no_other(home, evalua
     assert (home / "eval" / "results.json").read_text() == "mine"
 
 
+@pytest.mark.extra("plots")
 def test_the_same_run_may_be_started_again(home, evaluate):
     evaluate("set", "--similarities", "--level", "1")
     assert "similarities-L1-5-distractors.json" in listed(home / "eval")
@@ -169,6 +172,7 @@ def test_a_run_that_fails_before_its_first_result_removes_nothing(home, evaluate
     assert not (home / "new").exists()
 
 
+@pytest.mark.extra("plots")
 def test_a_folder_of_an_earlier_version_is_refused_or_emptied(home, evaluate):
     evaluate("set")
     (home / "eval" / "evaluation.json").unlink()
@@ -189,6 +193,7 @@ def test_a_record_that_is_another_programs_is_never_touched(home, evaluate):
     assert contents(home / "eval") == {"evaluation.json": b'["mine"]'}
 
 
+@pytest.mark.extra("plots")
 def test_a_folder_with_other_things_in_it_may_be_used(home, evaluate):
     evaluate("set", "--out", ".", "--level", "0")
     assert listed(home) == {"set", "other", "cache"} | ALWAYS | results(0)

@@ -20,6 +20,8 @@ from patchseek.server import ServerSettings, create_app
 
 from .conftest import TinyEncoder, blot
 
+pytestmark = pytest.mark.extra("web")
+
 CHECKS = [
     not_a_server_error,
     status_code_conformance,

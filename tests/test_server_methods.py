@@ -208,7 +208,8 @@ def test_folders_in_the_name_of_a_file_are_a_name(port, server_collection, name)
         ("/api/queries", form(image=[("a.png", png(1)), ("b.png", png(2))])[0], KIND, "one picture a request, found 2"),
         ("/api/queries", form(image=("a.png", b""))[0], KIND, "a.png: empty"),
         ("/api/images", form(image=[("a.png", b"a"), ("b.png", b"")])[0], KIND, "b.png: empty"),
-        ("/api/queries", form(image=("", b""))[0], KIND, "no such file in the form"),
+        # of earlier releases of FastAPI, what has no name is a file all the same
+        ("/api/queries", form(image=("", b""))[0], KIND, "no such file in the form|picture: empty"),
         ("/api/queries", b"", KIND, "no such file in the form"),
         ("/api/queries", form(picture=("a.png", png()))[0], KIND, "no such file in the form"),
         ("/api/queries", png(), "image/png", "multipart/form-data"),
@@ -228,7 +229,7 @@ def test_folders_in_the_name_of_a_file_are_a_name(port, server_collection, name)
     ],
 )
 def test_a_form_that_is_none_gets_a_sentence(port, path, body, kind, words):
-    assert words in detail(exchange(port, post(path, body, kind)))
+    assert re.search(words, detail(exchange(port, post(path, body, kind))))
 
 
 def test_whoever_is_refused_before_the_body_is_read_hears_why(server_collection):

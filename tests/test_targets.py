@@ -137,6 +137,7 @@ def test_parquet_without_its_library_is_said_before_the_work(tmp_path, monkeypat
         cli.main(["search", "no.png", "--parquet", "found.parquet"], standalone_mode=False)
 
 
+@pytest.mark.extra("parquet")
 def test_results_are_printed_though_what_should_hold_them_turns_out_to_be_full(home):
     (home / "full.png").symlink_to("/dev/full")
     (home / "full.parquet").symlink_to("/dev/full")
@@ -148,6 +149,7 @@ def test_results_are_printed_though_what_should_hold_them_turns_out_to_be_full(h
     assert "full.png: the picture could not be written" in lines[0]
 
 
+@pytest.mark.extra("parquet")
 def test_one_file_that_cannot_be_written_does_not_keep_the_other(home):
     (home / "full2.parquet").symlink_to("/dev/full")
     done = run(home, "search", "pictures/1.png", "--save", "found.png", "--parquet", "full2.parquet", code=1)

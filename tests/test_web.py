@@ -38,6 +38,8 @@ from .browser import (
 )
 from .proxy import free_port, serving
 
+pytestmark = pytest.mark.extra("web")
+
 ROOT = Path(__file__).parent.parent
 SCREENS = ROOT / "build" / "screens"
 SHOWN = """[...document.images].every((image) => {

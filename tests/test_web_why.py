@@ -10,6 +10,8 @@ from axe_playwright_python.sync_playwright import Axe
 from .browser import answered, draw_box, settle, until
 from .test_web import CUP_BOX, SCREENS, SHOWN, address, chromium, home, open_page  # noqa: F401  fixtures
 
+pytestmark = pytest.mark.extra("web")
+
 TURNED = [[200, 100], [500, 200], [400, 500], [100, 400]]
 """A square on its corner, in a picture of 800 x 600."""
 

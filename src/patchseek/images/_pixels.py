@@ -49,6 +49,9 @@ def decoded_bytes(size: tuple[int, int], factor: int, beside: int) -> int:
 def row_bands(image: Image.Image) -> Iterator[Image.Image]:
     """A loaded image in bands of rows, as every step from one mode to another, or to an array, takes a copy."""
     step = max(1, _BAND_PIXELS // image.width)
+    if step >= image.height:
+        yield image  # crop() of Pillow before 13 heeds Pillow's global limit
+        return
     for top in range(0, image.height, step):
         yield image.crop((0, top, image.width, min(top + step, image.height)))
 
