@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 
-from .browser import answered, draw_box, settle, until
+from .browser import answered, draw_box, settle, until, whole
 from .test_web import CUP_BOX, SCREENS, SHOWN, address, chromium, home, open_page  # noqa: F401  fixtures
 
 pytestmark = pytest.mark.extra("web")
@@ -49,7 +49,7 @@ def altered(page, change):
     """From now on, answers of searches are what `change` makes of them."""
 
     def answer(route):
-        found = route.fetch().json()
+        found = whole(route)
         change(found)
         route.fulfill(json=found)
 
@@ -225,7 +225,7 @@ def test_without_kept_points_nobody_is_asked_why(open_page, home):  # noqa: F811
     sent = []
 
     def offer(route):
-        found = route.fetch().json()
+        found = whole(route)
         assert found["features"].pop("why")
         route.fulfill(json=found)
 

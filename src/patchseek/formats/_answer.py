@@ -29,6 +29,8 @@ class Answer:
     # stands before the names of pictures in formats that link to them
     is_many: bool = False
     # whether it answers many queries, each result with the id of its own under "query"
+    extra: tuple[str, ...] = ()
+    # names of what else results have, as further columns of rows
     is_file: bool = False
     # whether rows are for a file, and say themselves what MAKER is
 

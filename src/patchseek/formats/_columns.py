@@ -17,7 +17,7 @@ def columns(answer: Answer) -> tuple[str, ...]:
     """COLUMNS, before them whose results they are where many were asked for, after them what else a file says."""
     first = ("query", "label") if answer.is_many else ()
     hashes = ("sha256",) if any("sha256" in result for result in answer.results) else ()
-    return first + COLUMNS + hashes + (MAKER if answer.is_file else ())
+    return first + COLUMNS + hashes + answer.extra + (MAKER if answer.is_file else ())
 
 
 def flat(result: Mapping[str, Any]) -> dict[str, Any]:

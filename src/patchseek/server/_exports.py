@@ -1,6 +1,5 @@
 """Results as files of `formats`: of a search just made, or of what a page shows. Answers bytes, keeps nothing."""
 
-from collections.abc import Sequence
 from typing import Any
 
 from starlette.responses import Response
@@ -11,8 +10,13 @@ from ..errors import MissingExtra, QueryError
 from ..formats import FORMATS, OBJECT, Answer, as_bytes, require_format
 from ..records import collection_record
 from ._responses import told
-from ._shapes import FoundRef
+from ..store import Image
+from ._shapes import AskedRef, ExportRequest, FoundRef
 
+EXTRA = ("copy", "verdict", "query_image", "query_box", "limits")
+"""What rows say beside a box, where it is known what was searched with: which copy of its picture, from 1; yes, no or
+unsure; the picture searched with and x y w h in its pixels; which pictures might answer."""
+_ROWS = ("csv", "jsonl", "parquet")
 MEDIA = ("application/octet-stream", "application/zip", "text/csv", "application/x-ndjson", "application/xml")
 BINARY: dict[int | str, dict[str, Any]] = {
     200: {"content": {media: {"schema": {"type": "string", "format": "binary"}} for media in MEDIA}}
@@ -36,23 +40,43 @@ def exported(name: str, found: dict[str, Any], collection: Collection, label: st
     ids = sorted({result["image_id"] for result in results})
     images = {image.id: image for image in collection.store.images(ids) if image}
     queries = found.get("queries") or [found["query"]]
-    answer = Answer(queries, found["collection"], results, label or OBJECT, images, base)
+    extra = tuple(name for name in EXTRA if name in (results or [{}])[0])
+    answer = Answer(queries, found["collection"], results, label or OBJECT, images, base, extra=extra)
     content, suffix, media, problems = as_bytes(name, answer)
     headers = {"content-disposition": f'attachment; filename="patchseek-{name}{suffix}"'}
     headers |= {"x-left-out": str(len(problems))} if problems else {}
     return Response(content, media_type=media if media in MEDIA else MEDIA[0], headers=headers)
 
 
-def shown_answer(collection: Collection, shown: Sequence[FoundRef], path: str) -> dict[str, Any]:
+def shown_answer(collection: Collection, asked: ExportRequest, path: str) -> dict[str, Any]:
     """What a page shows, as an answer. path: of the collection, as told. Raises BoxError; what is gone is left out."""
-    images = collection.store.images([each.image_id for each in shown])
-    results = []
-    for rank, (each, image) in enumerate(zip(shown, images, strict=True), 1):
-        if image is None:
-            continue
-        box = to_pixels(from_pixels(each.box, image.width, image.height), image.width, image.height)
-        result: dict[str, Any] = {"rank": rank, "image": told(image.path), "image_id": image.id}
-        result |= {"score": each.score or 0.0, "confidence": each.confidence, "box": list(box)}
-        result |= {"bbox_format": BBOX_FORMAT, "width": image.width, "height": image.height}
-        results.append(result | ({"outline": [list(corner) for corner in each.outline]} if each.outline else {}))
+    images = collection.store.images([each.image_id for each in asked.results])
+    results: list[dict[str, Any]] = []
+    for rank, (each, image) in enumerate(zip(asked.results, images, strict=True), 1):
+        if image is not None:
+            places = _places(each, image)
+            first = {"rank": rank, "image": told(image.path), "image_id": image.id, **places[0]}
+            first |= {"confidence": each.confidence, "bbox_format": BBOX_FORMAT}
+            first |= {"width": image.width, "height": image.height}
+            if asked.query and asked.format in _ROWS:
+                results += [first | place | _beside(asked.query, each, n) for n, place in enumerate(places, 1)]
+            else:
+                results.append(first | ({"boxes": places} if each.boxes else {}))
     return {"query": {}, "collection": collection_record(collection) | {"path": path}, "results": results}
+
+
+def _places(shown: FoundRef, image: Image) -> list[dict[str, Any]]:
+    """Every place of a result, the first one first: its box in whole pixels, score, and outline where known."""
+    places = []
+    for each in shown.boxes or [shown]:
+        box = to_pixels(from_pixels(each.box, image.width, image.height), image.width, image.height)
+        outline = {"outline": [list(corner) for corner in each.outline]} if each.outline else {}
+        places.append({"box": list(box), "score": each.score or 0.0, **outline})
+    return places
+
+
+def _beside(query: AskedRef, shown: FoundRef, copy: int) -> dict[str, Any]:
+    """What EXTRA names, of one box."""
+    box = "" if query.box is None else " ".join(f"{number:.10g}" for number in query.box)
+    values = (copy, shown.verdict or "", query.image, box, query.limits)
+    return dict(zip(EXTRA, values, strict=True))

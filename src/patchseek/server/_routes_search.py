@@ -132,7 +132,7 @@ def search_routes(services: Services) -> APIRouter:
 
         def run() -> Response:
             collection = services.collection
-            found = shown_answer(collection, asked.results, services.discreet(str(collection.path)))
+            found = shown_answer(collection, asked, services.discreet(str(collection.path)))
             return exported(asked.format, found, collection, asked.label, asked.base)
 
         return await services.searches.run_for(asker, run)

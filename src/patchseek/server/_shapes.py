@@ -187,17 +187,38 @@ class ResultRef(BaseModel):
     outline: Quadrilateral | None = None
 
 
-class FoundRef(ResultRef):
-    """A result to be written into a file."""
+class CopyRef(BaseModel):
+    """A further place of the object in a picture."""
 
-    confidence: Annotated[float, Field(ge=0, le=1)] | None = None
+    box: Xywh
+    score: _Number | None = None
+    outline: Quadrilateral | None = None
+
+
+class FoundRef(ResultRef):
+    """A result to be written into a file. boxes: all places, the first one included, where there are several."""
+
+    boxes: Annotated[list[CopyRef], Field(max_length=1000)] = []
+    verdict: Annotated[str, Field(max_length=20)] | None = None
+
+
+class AskedRef(BaseModel):
+    """What was searched with, as rows repeat it."""
+
+    image: Annotated[str, Field(max_length=1000)]
+    box: Xywh | None = None
+    limits: Annotated[str, Field(max_length=2000, description="which pictures might answer, in words")] = ""
 
 
 class ExportRequest(BaseModel):
-    """What goes into a file, and in which format: one of those of `patchseek search --format`."""
+    """What goes into a file, and in which format: one of those of `patchseek search --format`.
+
+    query: with it, csv, jsonl and parquet have a row for every box, with the query and the verdict.
+    """
 
     format: Annotated[str, Field(max_length=40)]
     results: Annotated[list[FoundRef], Field(max_length=1000)]
+    query: AskedRef | None = None
     label: Annotated[str, Field(min_length=1, max_length=200)] | None = None
     base: Annotated[str, Field(max_length=500)] = ""
 

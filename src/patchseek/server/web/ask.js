@@ -5,6 +5,7 @@ import * as api from "./api.js";
 import { $, count, fine, problem, say } from "./dom.js";
 import { addResults, clearResults, isHeld, showResults, whenFree } from "./results.js";
 import { options } from "./options.js";
+import { note } from "./queue.js";
 import { state } from "./state.js";
 
 const PAGE = 24;
@@ -30,6 +31,7 @@ export async function ask({ isKept = false } = {}) {
     await whenFree(question.began, mine.signal); // nothing moves beneath the pointer
     if (running !== mine) return;
     take(answer, question, true);
+    note(state.queries[0], answer);
     fine("search");
   } catch (error) {
     if (error.name === "AbortError" || running !== mine) return;

@@ -4,6 +4,7 @@ import * as api from "./api.js";
 import { Boxer } from "./boxer.js";
 import { $, el, number, problem, say } from "./dom.js";
 import { onEasel } from "./easel.js";
+import { isQueued, leaveQueue, meaning, queueUp } from "./queue.js";
 import { sending } from "./sending.js";
 import { current, features, state } from "./state.js";
 
@@ -13,29 +14,39 @@ let boxer = null;
 let timer = 0;
 let changed = () => {};
 
-// Search with files that were dropped, pasted or chosen; several where the server takes several.
+const MOST = 5; // pictures of one object
+
+// Search with files that were dropped, pasted or chosen. Several are pictures of one object, or objects by themselves.
 export async function searchFiles(files, add = false) {
-  const chosen = [...files].slice(0, features().several_queries ? 5 : 1);
+  const chosen = [...files];
+  const means = add ? "one" : await meaning(chosen);
+  if (means === "separate") queueUp(chosen, send);
+  if (means !== "one") return;
   let adds = add;
-  for (const file of chosen) {
-    const limit = state.collection.limits.upload_bytes;
-    if (file.size > limit * 0.999) {
-      problem(`${file.name} is ${number(file.size / 2 ** 20)} MB; this server takes pictures up to ${number(limit / 2 ** 20)} MB.`);
-      continue;
-    }
-    document.body.classList.add("busy");
-    say(`Sending ${file.name}`);
+  for (const file of chosen.slice(0, features().several_queries ? MOST : 1)) {
     try {
-      const sent = await api.sendQuery(file, null, sending(file.name));
-      const query = { ...sent, name: file.name || "pasted picture", file, src: api.queryPicture(sent.query_id), box: null };
-      setQuery(query, adds);
+      setQuery(await send(file), adds);
       adds = true;
     } catch (error) {
-      problem(error, () => searchFiles([file], adds));
-    } finally {
-      document.body.classList.remove("busy");
-      sending(null);
+      problem(error, error.status === undefined ? null : () => searchFiles([file], adds));
     }
+  }
+}
+
+// A file becomes a query: the server keeps its picture. Raises Problem, an Error for what it would not take.
+async function send(file) {
+  const limit = state.collection.limits.upload_bytes;
+  if (file.size > limit * 0.999) {
+    throw new Error(`${file.name} is ${number(file.size / 2 ** 20)} MB; this server takes pictures up to ${number(limit / 2 ** 20)} MB.`);
+  }
+  document.body.classList.add("busy");
+  say(`Sending ${file.name}`);
+  try {
+    const sent = await api.sendQuery(file, null, sending(file.name));
+    return { ...sent, name: file.name || "pasted picture", file, src: api.queryPicture(sent.query_id), box: null };
+  } finally {
+    document.body.classList.remove("busy");
+    sending(null);
   }
 }
 
@@ -50,6 +61,14 @@ export function setQuery(query, add = false) {
   if (add && features().several_queries) state.queries.push(query);
   else [state.queries, state.exclude, state.isUnfolded] = [[query], [], false];
   state.active = state.queries.length - 1;
+  if (!isQueued(query)) leaveQueue();
+  showQuery();
+  changed();
+}
+
+// Look for these pictures, without those that are not meant.
+export function showQueries(queries, exclude) {
+  [state.queries, state.exclude, state.active, state.isUnfolded] = [queries, exclude, 0, false];
   showQuery();
   changed();
 }
@@ -127,6 +146,7 @@ export function excludePicture(picture) {
 export function clearQueries() {
   clearTimeout(timer);
   [state.queries, state.exclude] = [[], []];
+  leaveQueue();
   showQuery();
 }
 

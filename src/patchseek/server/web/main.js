@@ -9,6 +9,7 @@ import { judgeSearch, startJudging } from "./judge.js";
 import { searchFiles, searchPicture } from "./asked.js";
 import { follow, showStart, startSearch } from "./search.js";
 import { state } from "./state.js";
+import { startMenus } from "./menus.js";
 import { startViewer } from "./viewer.js";
 
 const PAGES = { search: "Search", collection: "Collection", judge: "How good is it here?" };
@@ -68,8 +69,15 @@ function startDropping() {
   addEventListener("dragenter", (event) => hasFiles(event) && mark(1));
   addEventListener("dragleave", (event) => hasFiles(event) && mark(-1));
   addEventListener("dragover", (event) => hasFiles(event) && event.preventDefault());
+  const isAddress = (event) => [...(event.dataTransfer?.types ?? [])].includes("text/uri-list");
+  addEventListener("dragover", (event) => isAddress(event) && event.preventDefault());
   addEventListener("drop", (event) => {
-    if (!hasFiles(event)) return;
+    if (!hasFiles(event)) {
+      if (!isAddress(event)) return;
+      event.preventDefault();
+      problem("That is the address of a picture, not the picture: this page fetches nothing from elsewhere. Save the picture and drop its file, or copy it and paste it here.");
+      return;
+    }
     event.preventDefault();
     depth = 0;
     mark(0);
@@ -87,6 +95,7 @@ function search(files) {
 }
 
 startColours();
+startMenus();
 startEasel();
 startArriving();
 startViewer();

@@ -85,7 +85,7 @@ export function startSearch(collection) {
     adding = add;
     $("file").click();
   };
-  $("file").multiple = Boolean(features().several_queries);
+  $("file").multiple = true;
   $("choose-file").addEventListener("click", choose(false));
   $("another").addEventListener("click", choose(true));
   $("file").addEventListener("change", async () => {

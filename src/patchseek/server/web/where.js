@@ -20,6 +20,9 @@ export function limit(name, value) {
   $(FIELDS[name]).value = value;
 }
 
+// Those that are set, for people.
+export const limitsInWords = () => Object.entries(where()).map(([name, value]) => `${WORDS[name]} ${value}`).join(", ");
+
 // Show those that are set, each with a cross. Returns whether there are any.
 export function showLimits() {
   const said = Object.entries(where());
