@@ -1,4 +1,4 @@
-"""The page while an answer comes, and after: at once, settled once, held for a pointer; folds, limits, addresses, a list.
+"""The page while an answer comes, and after: settled once, held for a pointer; folds, limits, addresses, a list.
 
 Where it matters when a line of an answer comes, the test itself tells the lines.
 """

@@ -1,5 +1,6 @@
 """Results as files of `formats`: of a search just made, or of what a page shows. Answers bytes, keeps nothing."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from starlette.responses import Response
@@ -11,7 +12,7 @@ from ..formats import FORMATS, OBJECT, Answer, as_bytes, require_format
 from ..records import collection_record
 from ._responses import told
 from ..store import Image
-from ._shapes import AskedRef, ExportRequest, FoundRef
+from ._shapes import AskedRef, CopyRef, ExportRequest, FoundRef
 
 EXTRA = ("copy", "verdict", "query_image", "query_box", "limits")
 """What rows say beside a box, where it is known what was searched with: which copy of its picture, from 1; yes, no or
@@ -68,7 +69,8 @@ def shown_answer(collection: Collection, asked: ExportRequest, path: str) -> dic
 def _places(shown: FoundRef, image: Image) -> list[dict[str, Any]]:
     """Every place of a result, the first one first: its box in whole pixels, score, and outline where known."""
     places = []
-    for each in shown.boxes or [shown]:
+    found: Sequence[CopyRef | FoundRef] = shown.boxes or [shown]
+    for each in found:
         box = to_pixels(from_pixels(each.box, image.width, image.height), image.width, image.height)
         outline = {"outline": [list(corner) for corner in each.outline]} if each.outline else {}
         places.append({"box": list(box), "score": each.score or 0.0, **outline})

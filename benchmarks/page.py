@@ -1,0 +1,160 @@
+"""The page in a real browser: how soon the first result is seen, and how long the whole answer takes.
+
+    python benchmarks/page.py [--data FOLDER] [--pictures 1000] [--rounds 3]
+
+A collection of so many pictures: those of both annotated sets, and copies cut by a twentieth till there are enough. The
+queries are the first ten of the photographs, chosen in the browser one after the other; then a box is drawn on each.
+"first seen": from the end of the upload to the moment the first result's picture is drawn; for a box, from letting go
+of it. "all": to the settled answer. "search": Collection.search in the server's place, the same query, in turns.
+"redraws": six boxes drawn a third of a second apart, to the settled answer of the last, beside one box alone. Needs
+`make bench` and a Chromium (PATCHSEEK_CHROMIUM, or one that is installed). Writes results/CLASS/page.json.
+"""
+
+import json
+import os
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from argparse import ArgumentParser
+from pathlib import Path
+from typing import Any
+
+from PIL import Image
+from playwright.sync_api import Page, sync_playwright
+from turns import machine, parse_with_data, write
+
+from patchseek import Collection
+from patchseek.images import EXTENSIONS
+
+NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+BOX = (0.25, 0.25, 0.5, 0.5)
+"""Drawn on every query, in shares."""
+CLOCK = """
+window.times = {};
+new MutationObserver(() => {
+    const image = document.querySelector("#results .cell img");
+    const busy = document.getElementById("answers").getAttribute("aria-busy");
+    if (busy === "true" && !window.times.asked) [window.times.asked, window.seen] = [performance.now(), image];
+    if (window.times.asked && image && image !== window.seen) {
+        window.seen = image;
+        image.decode().then(() => requestAnimationFrame(() => { window.times.first ??= performance.now(); }));
+    }
+    if (busy === "false" && window.times.asked) window.times.settled = performance.now();
+}).observe(document.getElementById("answers"), { subtree: true, childList: true, attributes: true });
+"""
+"""When a search begins (the upload has ended then), when its first picture is drawn, when its answer is settled."""
+
+
+def gather(data: Path, home: Path, n: int) -> Path:
+    """A folder of n pictures."""
+    folder = home / "pictures"
+    folder.mkdir()
+    found = [p for name in ("dev-set", "composite-set") for p in sorted((data / name / "images").iterdir())]
+    found = [path for path in found if path.suffix.lower() in EXTENSIONS]
+    for i in range(n):
+        path = found[i % len(found)]
+        target = folder / f"{i:05}-{path.name}"
+        if i < len(found):
+            shutil.copy(path, target)
+        else:
+            with Image.open(path) as picture:
+                w, h = picture.size
+                picture.convert("RGB").crop((w // 20, h // 20, w, h)).save(target.with_suffix(".jpg"), quality=88)
+    return folder
+
+
+def times(page: Page) -> dict[str, float]:
+    """Seconds from the moment a search begins, once its answer is settled; the next search is timed anew then."""
+    while not page.evaluate("Boolean(window.times.settled && window.times.first)"):
+        page.wait_for_timeout(20)
+    at = page.evaluate("(() => { const at = window.times; window.times = {}; return at; })()")
+    return {"first": (at["first"] - at["asked"]) / 1000, "all": (at["settled"] - at["asked"]) / 1000}
+
+
+def draw(page: Page, shrink: float = 0.0) -> None:
+    """Draw BOX, a little smaller at will, with the mouse."""
+    rect = page.locator("#stage .boxer").bounding_box()
+    assert rect
+    x, y, w, h = BOX
+    corners = [(x + shrink, y + shrink), (x + w, y + h)]
+    at = [(rect["x"] + px * rect["width"], rect["y"] + py * rect["height"]) for px, py in corners]
+    page.mouse.move(*at[0])
+    page.mouse.down()
+    page.mouse.move((at[0][0] + at[1][0]) / 2, (at[0][1] + at[1][1]) / 2)
+    page.mouse.move(*at[1])
+    page.mouse.up()
+
+
+def settled(page: Page) -> float:
+    """Seconds until the answer is settled."""
+    began = time.perf_counter()
+    times(page)
+    return time.perf_counter() - began
+
+
+def measure(page: Page, collection: Collection, queries: list[Path], rounds: int) -> dict[str, Any]:
+    """Medians in seconds, and ratios."""
+    seen: dict[str, list[float]] = {"first": [], "all": [], "first of a box": [], "all of a box": []}
+    seen |= {"search": [], "search of a box": [], "one": [], "six": []}
+    for _ in range(rounds):
+        for query in queries:
+            page.locator("#new").click() if page.locator("#new").is_visible() else None
+            page.evaluate("(() => { window.times = {}; })()")
+            page.set_input_files("#file", str(query))
+            for name, value in times(page).items():
+                seen[name].append(value)
+            draw(page)
+            for name, value in times(page).items():
+                seen[f"{name} of a box"].append(value)
+            for box, name in ((None, "search"), (BOX, "search of a box")):
+                began = time.perf_counter()
+                collection.search(query, box=box, top=24)
+                seen[name].append(time.perf_counter() - began)
+        draw(page)
+        seen["one"].append(settled(page))
+        for i in range(6):
+            draw(page, 0.01 * (i + 1))
+            page.wait_for_timeout(330)
+        seen["six"].append(settled(page))
+    median = {name: round(statistics.median(values), 3) for name, values in seen.items()}
+    return {
+        "seconds": median,
+        "all, of search": round(median["all"] / median["search"], 2),
+        "all of a box, of search": round(median["all of a box"] / median["search of a box"], 2),
+        "after six redraws, of one": round(median["six"] / median["one"], 2),
+    }
+
+
+def main() -> None:
+    """Measure, write, print."""
+    parser = ArgumentParser(description=__doc__)
+    parser.add_argument("--pictures", type=int, default=1000)
+    parser.add_argument("--rounds", type=int, default=3)
+    asked = parse_with_data(parser)
+    program = os.environ.get("PATCHSEEK_CHROMIUM") or next(filter(None, map(shutil.which, NAMES)))
+    entries = json.loads((Path(asked.data) / "dev-set" / "query.json").read_text())[:10]
+    queries = [Path(asked.data) / "dev-set" / entry["image"] for entry in entries]
+    with tempfile.TemporaryDirectory() as name, sync_playwright() as playwright:
+        home = Path(name)
+        collection = Collection.open(home / "c", create=True)
+        collection.add(gather(Path(asked.data), home, asked.pictures))
+        command = [sys.executable, "-m", "patchseek", "serve", str(home / "c"), "--port", "0"]
+        server = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+        assert server.stdout
+        browser = playwright.chromium.launch(executable_path=program, args=["--no-sandbox"])
+        page = browser.new_page(viewport={"width": 1440, "height": 900})
+        page.goto(server.stdout.readline().strip())
+        page.wait_for_selector("body[data-ready]")
+        page.evaluate(f"(() => {{ {CLOCK} }})()")
+        figures = measure(page, collection, queries, asked.rounds)
+        browser.close()
+        server.terminate()
+        server.wait(20)
+    write("page", {"machine": machine(), "pictures": asked.pictures, **figures})
+
+
+if __name__ == "__main__":
+    main()
