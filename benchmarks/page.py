@@ -40,7 +40,8 @@ new MutationObserver(() => {
     if (busy === "true" && !window.times.asked) [window.times.asked, window.seen] = [performance.now(), image];
     if (window.times.asked && image && image !== window.seen) {
         window.seen = image;
-        image.decode().then(() => requestAnimationFrame(() => { window.times.first ??= performance.now(); }));
+        const mine = window.times;
+        image.decode().then(() => requestAnimationFrame(() => { mine.first ??= performance.now(); }));
     }
     if (busy === "false" && window.times.asked) window.times.settled = performance.now();
 }).observe(document.getElementById("answers"), { subtree: true, childList: true, attributes: true });

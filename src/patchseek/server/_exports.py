@@ -10,8 +10,8 @@ from ..collection import Collection
 from ..errors import MissingExtra, QueryError
 from ..formats import FORMATS, OBJECT, Answer, as_bytes, require_format
 from ..records import collection_record
-from ._responses import told
 from ..store import Image
+from ._responses import told
 from ._shapes import AskedRef, CopyRef, ExportRequest, FoundRef
 
 EXTRA = ("copy", "verdict", "query_image", "query_box", "limits")
