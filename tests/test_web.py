@@ -508,7 +508,7 @@ def test_results_are_exported_in_every_form(open_page, home):
         result.pop("partners", None)
     assert json.loads(save("json"))["results"] == chosen
     rows = save("csv").decode().splitlines()
-    assert rows[0] == "rank,image,image_id,score,confidence,x,y,w,h,bbox_format,width,height"
+    assert rows[0].startswith("rank,image,image_id,score,confidence,x,y,w,h,bbox_format,width,height,copy,verdict,")
     shown = [(row.split(",")[1], row.split(",")[4]) for row in rows[1:]]
     assert shown == [(result["image"], str(result["confidence"]).removesuffix(".0")) for result in chosen]
     detections = json.loads(save("coco-results"))
