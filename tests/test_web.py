@@ -509,8 +509,8 @@ def test_results_are_exported_in_every_form(open_page, home):
     assert json.loads(save("json"))["results"] == chosen
     rows = save("csv").decode().splitlines()
     assert rows[0].startswith("rank,image,image_id,score,confidence,x,y,w,h,bbox_format,width,height,copy,verdict,")
-    shown = [(row.split(",")[1], row.split(",")[4]) for row in rows[1:]]
-    assert shown == [(result["image"], str(result["confidence"]).removesuffix(".0")) for result in chosen]
+    shown = [(int(row.split(",")[0]), row.split(",")[1], float(row.split(",")[4])) for row in rows[1:]]
+    assert shown == [(result["rank"], result["image"], result["confidence"]) for result in chosen]
     detections = json.loads(save("coco-results"))
     assert [(d["image_id"], d["bbox"], d["score"]) for d in detections] == [
         (r["image_id"], r["box"], r["score"]) for r in chosen

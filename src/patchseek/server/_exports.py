@@ -56,7 +56,7 @@ def shown_answer(collection: Collection, asked: ExportRequest, path: str) -> dic
     for rank, (each, image) in enumerate(zip(asked.results, images, strict=True), 1):
         if image is not None:
             places = _places(each, image)
-            first = {"rank": rank, "image": told(image.path), "image_id": image.id, **places[0]}
+            first = {"rank": each.rank or rank, "image": told(image.path), "image_id": image.id, **places[0]}
             first |= {"confidence": each.confidence, "bbox_format": BBOX_FORMAT}
             first |= {"width": image.width, "height": image.height}
             if asked.query and asked.format in _ROWS:

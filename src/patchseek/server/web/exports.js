@@ -33,7 +33,7 @@ function fileOf(query, what) {
   return `${name.replace(/[^\p{L}\p{N}._-]+/gu, "-").slice(0, 80) || "patchseek"}-${what}`;
 }
 
-const part = ({ image_id, box, score, confidence, outline, boxes, verdict }) => ({ image_id, box, score, confidence, outline, boxes, verdict });
+const part = ({ rank, image_id, box, score, confidence, outline, boxes, verdict }) => ({ rank, image_id, box, score, confidence, outline, boxes, verdict });
 
 // form: json, sheet or one of FORMATS. query: what was searched with, null for words alone.
 export async function exportResults(form, results, answer, query) {
