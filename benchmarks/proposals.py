@@ -5,7 +5,8 @@
 FOLDER (by default $PATCHSEEK_DATA) holds the sets. Pictures are the queries that have a box, and those of the gallery
 that hold an object whose box is known (of several objects, any one counts: somebody may mean it). A share is that of
 pictures in which one of at most three boxes reaches an IoU of 0.5 (0.7) with it; "first" are those where the first
-does. Milliseconds are those of a picture that is decoded, on this machine. Writes results/CLASS/proposals.json.
+does. Milliseconds are those of a picture that is decoded, on this machine, both kinds of cells always included. Writes
+results/CLASS/proposals.json.
 """
 
 import argparse

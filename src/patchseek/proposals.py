@@ -28,7 +28,7 @@ _LOOK = Feed(64)  # pixels a side at which colours are looked at
 _SIDE = 28  # cells a side at which maps are cut into parts: half a fine cell of the embedded encoder
 _LEVELS = tuple(level / 10 for level in range(2, 9))  # of the way from the least to the greatest difference
 _SMALLEST, _LARGEST = 0.01, 0.9  # shares of the picture: of less little is seen, and more is the whole of it
-_MAX_IOU = 0.6  # boxes that overlap more are one
+_MAX_IOU = 0.5  # boxes that overlap more are one: of a box around a smaller one, half is left to be pressed
 _FLAT = 0.1  # greatest minus least cosine distance, below which cells are of one kind all over
 _EVEN = 16  # of 255: a picture whose colours differ by no more shows nothing, whatever a network makes of its edges
 
