@@ -51,6 +51,7 @@ bench: $(VENV)/.bench
 	$(BIN)/python benchmarks/copies.py
 	$(BIN)/python benchmarks/refined.py
 	$(BIN)/python benchmarks/queries.py
+	$(BIN)/python benchmarks/proposals.py
 	$(BIN)/python benchmarks/search.py
 	$(BIN)/python benchmarks/indexes.py
 	$(BIN)/python benchmarks/encode.py

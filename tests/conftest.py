@@ -38,6 +38,7 @@ SLOW = (
     "test_web_why",
     "test_web_drawing",
     "test_web_adding",
+    "test_web_proposals",
     "test_encoder_embedded",
     "test_encoder_export",
     "test_copies",

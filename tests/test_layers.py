@@ -10,7 +10,7 @@ import pytest
 
 import patchseek
 
-PIXELS = ["errors", "boxes", "regions", "images", "foreground", "patches", "lays", "encoders"]
+PIXELS = ["errors", "boxes", "regions", "images", "foreground", "patches", "lays", "encoders", "proposals"]
 KEPT = ["points", "patterns", "store", "originals", "encode"]
 ANSWERS = ["indexes", "search", "matches", "rerank", "rank", "confidence", "answers", "queries", "many", "collection"]
 FIGURES = ["formats", "datasets", "metrics", "breakdowns", "evaluate", "compression"]

@@ -78,6 +78,15 @@ class QueryShape(BaseModel):
     text: str | None = None
 
 
+class ProposalsShape(BaseModel):
+    """Boxes that somebody may mean in a picture, the likeliest first."""
+
+    boxes: list[tuple[int, int, int, int]] = Field(description="x y w h in pixels of the upright picture, at most 3")
+    bbox_format: str
+    width: int
+    height: int
+
+
 class SearchAnswer(BaseModel):
     """The JSON of `patchseek search --json`."""
 

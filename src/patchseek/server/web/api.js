@@ -81,6 +81,8 @@ export const thumbnail = (id, large = false) => `${ROOT}api/images/${id}/thumbna
 export const picture = (id) => `${ROOT}api/images/${id}/picture`;
 export const query = (id) => json(`${ROOT}api/queries/${encodeURIComponent(id)}`);
 export const queryPicture = (id) => `${ROOT}api/queries/${encodeURIComponent(id)}/picture`;
+export const proposals = ({ query_id, image_id }) =>
+  json(`${ROOT}api/${query_id ? `queries/${encodeURIComponent(query_id)}` : `images/${image_id}`}/proposals`);
 export const reveal = (id) => ask(`${ROOT}api/images/${id}/reveal`, { method: "POST" });
 export const removeImage = (id) => json(`${ROOT}api/images/${id}`, { method: "DELETE" });
 export const jobs = () => json(`${ROOT}api/jobs`);

@@ -4,6 +4,7 @@ import * as api from "./api.js";
 import { Boxer } from "./boxer.js";
 import { $, el, number, problem, say } from "./dom.js";
 import { onEasel } from "./easel.js";
+import { propose } from "./proposals.js";
 import { isQueued, leaveQueue, meaning, queueUp } from "./queue.js";
 import { sending } from "./sending.js";
 import { current, features, state } from "./state.js";
@@ -90,6 +91,7 @@ export function showQuery() {
     },
   });
   $("stage").replaceChildren(onEasel(boxer));
+  propose(boxer, query);
   showNumbers(query.box);
   showStrip();
 }

@@ -35,6 +35,7 @@ export class Boxer {
     this.stage.addEventListener("keydown", (event) => this.#key(event));
     new ResizeObserver(() => this.#fitHandles()).observe(this.stage);
     new MutationObserver(() => this.#fitHandles()).observe(this.stage, { attributeFilter: ["style"] }); // zoomed
+    this.onTap = () => {}; // told what was pressed and let go of without a drag
     this.letGo = () => {}; // of a drag under way, as if it had not begun
     this.#show(this.#asShares(box));
     this.history = new History(this.shares);
@@ -88,6 +89,11 @@ export class Boxer {
   #settle(shares, kind = "") {
     this.#change(shares, kind);
     this.onSettle(this.pixels);
+  }
+
+  // A box x y w h in pixels of the picture, as if it had been drawn.
+  take(box) {
+    this.#settle(this.#asShares(box), "given");
   }
 
   clear() {
@@ -170,7 +176,7 @@ export class Boxer {
       this.letGo = () => {};
       this.stage.removeEventListener("pointermove", move);
       for (const type of ["pointerup", "pointercancel"]) this.stage.removeEventListener(type, end);
-      if (!isMoved) return;
+      if (!isMoved) return now?.type === "pointerup" ? this.onTap(event.target) : undefined;
       const isLine = isNew && this.#onScreen().some(({ box }) => box < far); // nobody means a box as thin as that
       if (now?.type !== "pointerup" || isLine) this.#show(before);
       else this.#settle(this.shares);
