@@ -12,7 +12,19 @@ import patchseek
 
 PIXELS = ["errors", "boxes", "regions", "images", "foreground", "patches", "lays", "encoders", "proposals"]
 KEPT = ["points", "patterns", "store", "originals", "encode"]
-ANSWERS = ["indexes", "search", "matches", "rerank", "rank", "confidence", "answers", "queries", "many", "collection"]
+ANSWERS = [
+    "indexes",
+    "search",
+    "matches",
+    "rerank",
+    "rank",
+    "confidence",
+    "answers",
+    "queries",
+    "many",
+    "collection",
+    "judgements",
+]
 FIGURES = ["formats", "datasets", "metrics", "breakdowns", "evaluate", "compression"]
 EDGES = ["draw", "report", "plan", "records", "distributed", "server", "mcp", "cli"]
 PARTS = PIXELS + KEPT + ANSWERS + FIGURES + EDGES

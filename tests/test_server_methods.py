@@ -114,6 +114,8 @@ def test_a_method_that_a_path_does_not_know_is_405_and_all_that_it_knows_are_nam
     known |= {path: {"GET"} for path in ("/", "/docs", "/openapi.json", "/favicon.ico", "/web/main.js")}
     assert known["/api/images/{image_id}"] == {"GET", "DELETE"}
     for path, methods in known.items():
+        if method in methods:
+            continue
         answer = exchange(port, get(re.sub(r"{\w+}", "1", path), method=method))
         assert answer[0] == 405, path
         assert set(answer[1]["allow"].split(", ")) == methods | ({"HEAD"} if "GET" in methods else set()), path

@@ -555,7 +555,7 @@ def test_marked_results_give_precision_and_a_set_that_eval_reads(open_page, home
     page.locator("#judge-these").click()
     page.locator("#judged button").first.focus()
     for result in answer["results"][:5]:
-        page.keyboard.press("r" if result["image"] in truth else "w")
+        page.keyboard.press("y" if result["image"] in truth else "n")
     assert page.locator('.figure[data-k="5"] strong').inner_text() == "60 %"
     assert page.locator('.figure[data-k="10"] strong').inner_text() == "\N{EN DASH}"
     page.screenshot(path=SCREENS / "judge.png")

@@ -1,6 +1,7 @@
 """Query, collection and matches as JSON objects, the same at every edge. Boxes are x y w h pixels; prints nothing."""
 
 from collections.abc import Sequence
+from datetime import UTC, datetime
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,7 @@ from .collection import Collection
 from .confidence import DOUBTFUL
 from .images import Picture
 from .search import Match, PartnerPoints
+from .store import Judgement
 
 
 def match_record(
@@ -99,3 +101,18 @@ def collection_record(collection: Collection) -> dict[str, Any]:
         "doubtful_below": DOUBTFUL,
     }
     return record | ({"outgrown": collection.outgrown} if collection.outgrown else {})
+
+
+def judgement_record(said: Judgement) -> dict[str, Any]:
+    """What somebody said of a find, as a JSON object. "at" is ISO 8601, in UTC."""
+    return {
+        "verdict": said.verdict,
+        "box": list(to_pixels(said.box, said.width, said.height)),
+        "bbox_format": BBOX_FORMAT,
+        "width": said.width,
+        "height": said.height,
+        "sha256": said.sha256,
+        "page": said.page,
+        "at": datetime.fromtimestamp(said.at, UTC).isoformat(timespec="milliseconds"),
+        "who": said.who,
+    }

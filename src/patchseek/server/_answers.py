@@ -3,19 +3,22 @@
 The one place that calls Collection.search.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 from .._progress import OnProgress, unheard
+from ..boxes import to_pixels
 from ..collection import Collection
 from ..encoders import TextEncoder
 from ..errors import QueryError
 from ..images import Picture
+from ..judgements import View, query_key
 from ..queries import asked_box
 from ..records import collection_record, match_record, query_record
 from ..rerank import OnStep
 from ..search import Match
+from ..store import Content, Judgement
 from ._lru import BoundedCache
 from ._responses import told
 
@@ -62,6 +65,8 @@ class QueryPicture:
     # ("query_id", "...") or ("image_id", 7), by which it can be named again: two of the same have the same pixels
     sha256: str | None = None
     # of its file, where that is known
+    page: int = 1
+    # of that file
 
 
 @dataclass(frozen=True)
@@ -103,18 +108,26 @@ class Found:
     collection: dict[str, Any]
     n_asked: int
     # matches that there would be, were there enough pictures
+    query_key: str | None
+    # see judgements.query_key
 
-    def page(self, request: SearchRequest) -> dict[str, Any]:
-        """The ranked pictures that were asked for, with their boxes: {"query", "collection", "results"}."""
+    def page(self, request: SearchRequest, judged: Mapping[Content, Judgement]) -> dict[str, Any]:
+        """The ranked pictures that were asked for, with their boxes: {"query", "collection", "results"}.
+
+        judged: what stands of the query's judgements.
+        """
         why = self.queries if request.why else ()
         matches = self.matches[request.skip : request.skip + request.top]
         results = [match_record(rank, match, why) for rank, match in enumerate(matches, request.skip + 1)]
         asked = {query.sha256 for query in request.queries}
         for result, match in zip(results, matches, strict=True):
             result |= {"image": told(result["image"])} | ({"is_query": True} if match.image.sha256 in asked else {})
+            if said := judged.get((match.image.sha256, match.image.page)):
+                result |= {"verdict": said.verdict, "judged_box": list(to_pixels(said.box, said.width, said.height))}
         return {
             "query": dict(self.queries[0]) if self.queries else {"text": self.text},
             **({"queries": list(self.queries)} if len(self.queries) > 1 else {}),
+            **({"query_key": self.query_key} if self.query_key else {}),
             "collection": dict(self.collection),
             "results": results,
         }
@@ -157,7 +170,8 @@ class Answers:
 
         def found(matches: Sequence[Match]) -> Found:
             records[:] = records or [_record(query) for query in request.queries]
-            return Found(matches, records, request.text, collection_record(collection), n)
+            key = _query_key(request, records)
+            return Found(matches, records, request.text, collection_record(collection), n, key)
 
         matches = collection.search(
             _one_or_all([query.picture for query in request.queries]),
@@ -179,6 +193,16 @@ def _key(collection: Collection, request: SearchRequest) -> Any:
     refused = tuple(query.ref for query in request.exclude)
     rest = replace(request, queries=(), exclude=(), skip=0, top=0, why=False)
     return collection.store.catalogue.state(), collection.index, asked, refused, rest
+
+
+def _query_key(request: SearchRequest, records: Sequence[dict[str, Any]]) -> str | None:
+    """What the query is known by; records: its pictures, as query_record has them. None where a file is not known."""
+    views = [
+        View(query.sha256, query.page, tuple(record["box"] or (0, 0, record["width"], record["height"])))
+        for query, record in zip(request.queries, records, strict=True)
+        if query.sha256 is not None
+    ]
+    return query_key(views, request.text) if len(views) == len(request.queries) else None
 
 
 def _options(request: SearchRequest, known: frozenset[str]) -> dict[str, Any]:

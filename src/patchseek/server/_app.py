@@ -23,6 +23,7 @@ from ._queue import Busy
 from ._responses import PROBLEMS, Prometheus, status_of
 from ._routes_images import image_routes
 from ._routes_jobs import job_routes
+from ._routes_judge import judge_routes
 from ._routes_proposals import proposal_routes
 from ._routes_search import search_routes
 from ._services import Services
@@ -55,7 +56,7 @@ def build(collection: Collection, settings: ServerSettings) -> FastAPI:
         lifespan=lifespan,
     )
     app.state.services = services
-    for routes in (search_routes, proposal_routes, image_routes, job_routes):
+    for routes in (search_routes, judge_routes, proposal_routes, image_routes, job_routes):
         app.include_router(routes(services))
     _add_pages(app, services)
     _add_errors(app, services)

@@ -9,10 +9,10 @@ from pydantic import StringConstraints
 
 from .._progress import OnProgress, unheard
 from .._words import counted
-from ..errors import BoxError
 from ..images import Picture
 from ._answers import Found, QueryPicture, SearchRequest
 from ._askers import Asker
+from ._boxes import Box, parse_box
 from ._exports import BINARY, check, exported, shown_answer
 from ._lines import OnPage, Page, in_lines, wants_lines
 from ._queries import Query
@@ -22,7 +22,6 @@ from ._shapes import MOST_ID, ExportRequest, JudgedSet, QueryRef, QueryShape, Re
 from ._sheets import Judged, Shown, judged_set, sheet
 from ._thumbnails import to_jpeg
 
-Box = tuple[float, float, float, float]
 Word = Annotated[str, StringConstraints(max_length=1000)]
 Id = Annotated[int, Form(ge=1, le=MOST_ID)]
 
@@ -75,7 +74,7 @@ def search_routes(services: Services) -> APIRouter:
         if not services.settings.is_local and any(place.lstrip("!").startswith(("/", "~")) for place in under):
             raise HTTPException(422, "under: folders are named as they are seen from the indexed one")
         check(format)
-        boxes = [_parse_box(text) for text in box]
+        boxes = [parse_box(text) for text in box]
         asker = Asker(request)
         sent = [await services.receive(file, asker) for file in image]
         sent += [services.query(key) for key in query_id]
@@ -85,7 +84,8 @@ def search_routes(services: Services) -> APIRouter:
 
         def member(key: int) -> QueryPicture:
             name, picture = services.member(key, asker)
-            return QueryPicture(name, picture, None, (("image_id", key),), services.image(key).sha256)
+            image = services.image(key)
+            return QueryPicture(name, picture, None, (("image_id", key),), image.sha256, image.page)
 
         def run(on_progress: OnProgress = unheard, on_page: OnPage | None = None) -> Page:
             asked = SearchRequest(
@@ -108,7 +108,8 @@ def search_routes(services: Services) -> APIRouter:
             )
 
             def page(found: Found) -> Page:
-                told = found.page(asked)
+                judged = services.judgements.standing(found.query_key) if found.query_key else {}
+                told = found.page(asked, judged)
                 told["collection"]["path"] = services.discreet(told["collection"]["path"])
                 return told
 
@@ -198,17 +199,6 @@ def search_routes(services: Services) -> APIRouter:
 def _told(query: Query) -> dict[str, Any]:
     picture = query.picture
     return {"query_id": query.id, "image": query.name, "width": picture.width, "height": picture.height}
-
-
-def _parse_box(text: str) -> Box | None:
-    """Four numbers, None for an empty text. Raises BoxError."""
-    if not text.strip():
-        return None
-    try:
-        x, y, w, h = (float(number) for number in text.split(","))
-    except ValueError as error:
-        raise BoxError(f"{text[:100]!r}: a box is four numbers x,y,w,h") from error
-    return x, y, w, h
 
 
 def _with_boxes(queries: list[QueryPicture], boxes: list[Box | None]) -> tuple[QueryPicture, ...]:

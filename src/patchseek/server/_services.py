@@ -12,6 +12,7 @@ from fastapi import HTTPException, UploadFile
 from ..collection import Collection
 from ..errors import ImageError, PatchseekError, StoreError
 from ..images import Picture
+from ..judgements import Judgements
 from ..store import Image
 from ._answers import Answers
 from ._askers import Asker
@@ -51,6 +52,7 @@ class Services:
         self.decoder = Decoder(2, settings.max_pixels, settings.decode_seconds)
         self.queries = Queries(_QUERY_BYTES)
         self.answers = Answers()
+        self.judgements = Judgements(self.collection)
         self._members: BoundedCache[tuple[str, int], Picture] = BoundedCache(_MEMBER_BYTES)
         self.thumbnails = Thumbnails()
         self.jobs = Jobs(self.discreet)

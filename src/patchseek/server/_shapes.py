@@ -1,6 +1,6 @@
 """The JSON objects of the API as types, for its OpenAPI document. Results may grow fields that older clients skip."""
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -11,6 +11,11 @@ ImageId = Annotated[int, Field(ge=1, le=MOST_ID, description="a picture of the c
 _Number = Annotated[float, Field(allow_inf_nan=False, ge=-1e9, le=1e9)]
 Xywh = Annotated[
     tuple[_Number, _Number, _Number, _Number], Field(description="x y w h in pixels of the upright picture")
+]
+
+Verdict = Literal["yes", "no", "unsure"]
+QueryKey = Annotated[
+    str, Field(pattern="^[0-9a-f]{64}$", description="what a query is known by: the same box of the same picture")
 ]
 
 _Corner = tuple[_Number, _Number]
@@ -62,6 +67,8 @@ class Result(BaseModel):
     boxes: list[Copy] | None = None
     partners: Partners | None = None
     is_query: bool | None = Field(None, description="there, and true, where its file is one that was searched with")
+    verdict: Verdict | None = Field(None, description="there where somebody has judged it for this query")
+    judged_box: list[int] | None = Field(None, description="x y w h in pixels of the place that was judged")
 
 
 class QueryShape(BaseModel):
@@ -93,6 +100,7 @@ class SearchAnswer(BaseModel):
     model_config = ConfigDict(extra="allow")
 
     query: QueryShape
+    query_key: QueryKey | None = None
     collection: dict[str, Any]
     results: list[Result]
 
@@ -261,3 +269,41 @@ class JudgedSet(BaseModel):
     """Judged objects, to be saved for `patchseek eval`."""
 
     objects: Annotated[list[JudgedShape], Field(min_length=1, max_length=200)]
+
+
+class Judging(BaseModel):
+    """What somebody says of a find. The query: query_key of its answer, or else its pictures and words."""
+
+    query_key: QueryKey | None = None
+    queries: Annotated[list[QueryRef], Field(max_length=10)] = []
+    text: Annotated[str | None, Field(max_length=500)] = None
+    image_id: ImageId
+    box: Xywh
+    verdict: Verdict | None = Field(description="null: what was said before is taken back")
+
+
+class JudgementShape(BaseModel):
+    """What somebody said of a find."""
+
+    verdict: Verdict | None
+    box: list[int] = Field(description="x y w h in pixels of the place judged")
+    bbox_format: str
+    width: int
+    height: int
+    sha256: str = Field(description="of the file of the picture judged")
+    page: int
+    at: str = Field(description="when, in UTC")
+    who: str
+
+
+class ListedJudgement(JudgementShape):
+    """The same, and of which pictures. Of copies there are several, of one that is gone none."""
+
+    image_ids: list[int]
+
+
+class JudgementList(BaseModel):
+    """What was said of a query's finds."""
+
+    query_key: QueryKey
+    judgements: list[ListedJudgement]

@@ -112,22 +112,42 @@ class Client:
         answer: dict[str, Any] = self._ask("/api/collection")
         return answer
 
+    def judge(self, query_key: str, image_id: int, verdict: str | None, box: Sequence[float]) -> dict[str, Any]:
+        """Say whether what was looked for is at a place of a picture: "yes", "no" or "unsure"; None takes it back.
+
+        query_key: of a search's answer. box: x y w h in pixels of the upright picture. Returns what is kept now.
+        """
+        said = {"query_key": query_key, "image_id": image_id, "verdict": verdict, "box": list(box)}
+        kept: dict[str, Any] = self._ask("/api/judgements", said=said)
+        return kept
+
+    def judgements(self, query_key: str, *, history: bool = False) -> list[dict[str, Any]]:
+        """What stands of what was said of a query's finds; with the history all that was ever said."""
+        asked = urllib.parse.urlencode({"query_key": query_key, "history": str(history).lower()})
+        found: list[dict[str, Any]] = self._ask(f"/api/judgements?{asked}")["judgements"]
+        return found
+
     def _ask(
         self,
         path: str,
         fields: Sequence[tuple[str, str | Path | bytes]] = (),
         kind: str = "application/json",
         read: Callable[[Any], Any] = json.load,
+        said: dict[str, Any] | None = None,
     ) -> Any:
+        """said: is sent as it is, to be kept."""
         headers = {"Accept": kind}
         if self.token:
             headers["Authorization"] = f"Bearer {self.token}"
-        body = None
-        if fields:
+        body, method = None, None
+        if said is not None:
+            headers["Content-Type"] = "application/json"
+            body, method = json.dumps(said).encode(), "PUT"
+        elif fields:
             boundary = secrets.token_hex(16)
             headers["Content-Type"] = f"multipart/form-data; boundary={boundary}"
             body = b"".join(_part(boundary, name, value) for name, value in fields) + f"--{boundary}--\r\n".encode()
-        request = urllib.request.Request(self.url + path, body, headers)
+        request = urllib.request.Request(self.url + path, body, headers, method=method)
         try:
             with self._opener.open(request, timeout=self.timeout) as answer:
                 return read(answer)

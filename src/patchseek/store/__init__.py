@@ -16,6 +16,7 @@ from ._choice import Choice, Moment, same_tags
 from ._exclusions import all_exclusions, exclusions, remember_exclusions
 from ._features import REGIONS, Half, save_features
 from ._files import hash_file, require_space, write_part
+from ._judgements import Content, Judgement, add_judgement, ids_of, judgements_of
 from ._lock import take_lock
 from ._places import folders_in
 from ._points import POINTS, Codes, save_points
@@ -44,10 +45,12 @@ __all__ = [
     "REGIONS",
     "Choice",
     "Codes",
+    "Content",
     "Failure",
     "FileState",
     "Half",
     "Image",
+    "Judgement",
     "KnownFile",
     "Moment",
     "Move",
@@ -58,11 +61,14 @@ __all__ = [
     "Store",
     "Words",
     "Writer",
+    "add_judgement",
     "all_exclusions",
     "back_up",
     "exclusions",
     "folders_in",
     "hash_file",
+    "ids_of",
+    "judgements_of",
     "may_have_pages",
     "page_path",
     "remember_exclusions",

@@ -6,8 +6,8 @@ are SQLite's own, with a rollback journal and full synchronisation: a commit tha
 
 import logging
 import sqlite3
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from ..errors import StoreDamaged, StoreError, StoreLocked
@@ -23,11 +23,20 @@ COMMIT_SECONDS = 30.0
 """How long to put in what has been made: longer, since a copy of a large catalogue is one long reading."""
 
 
+State = tuple[int, ...]
+"""See Catalogue.state."""
+
+
 class Catalogue:
-    """One SQLite file. Reads work while another process writes; writes are made by the holder of the write lock."""
+    """One SQLite file. Reads work while another process writes.
+
+    Writes are made by the holder of the write lock, but for notes (see `noting`), which anybody may make at any time.
+    """
 
     def __init__(self, path: Path) -> None:
         self.path = path
+        self._noted: tuple[State, State] | None = None
+        # the state that the latest note led to, and the one before it and others
 
     def create(self) -> None:
         """Make the tables in a new file, all or nothing."""
@@ -86,11 +95,17 @@ class Catalogue:
             db.close()
 
     @contextmanager
-    def writing(self, *, create: bool = False, rebuild: bool = False) -> Iterator[sqlite3.Connection]:
+    def writing(
+        self,
+        *,
+        create: bool = False,
+        rebuild: bool = False,
+        then: Callable[[sqlite3.Connection], None] = lambda _: None,
+    ) -> Iterator[sqlite3.Connection]:
         """A connection inside one transaction, committed when the block ends well and rolled back when it does not.
 
-        rebuild: let a table that others refer to be replaced by another one of that name. Raises StoreLocked,
-        StoreDamaged, StoreError; then nothing has changed.
+        rebuild: let a table that others refer to be replaced by another one of that name. then: called with the
+        connection once that is committed. Raises StoreLocked, StoreDamaged, StoreError; then nothing has changed.
         """
         db = None
         try:
@@ -98,6 +113,7 @@ class Catalogue:
             db = self._connect("rwc" if create else "rw", *keys, "BEGIN IMMEDIATE")
             yield db
             self._patiently(db, "COMMIT", COMMIT_SECONDS)
+            then(db)
         except sqlite3.OperationalError as error:
             if _is_locked(error):
                 raise self._locked() from error
@@ -112,11 +128,37 @@ class Catalogue:
             if db is not None:
                 db.close()  # an open transaction is rolled back
 
-    def state(self) -> tuple[int, ...]:
+    @contextmanager
+    def noting(self, table: str) -> Iterator[sqlite3.Connection]:
+        """As `writing`, to put rows into one of LATER_TABLES that no search depends on, without the write lock.
+
+        The table is made where it is not there yet. `state` stays what it was: what is open needs no second opening.
+        Whether anybody else has changed the catalogue meanwhile, SQLite says (`PRAGMA data_version`).
+        """
+        before: State = ()
+        version = 0
+
+        def note(db: sqlite3.Connection) -> None:
+            after = self._status()
+            with suppress(sqlite3.OperationalError):  # another program holds it, and may have changed it
+                if _version(db) == version:  # no commit but this one, up to now: `after` is its work alone
+                    self._noted = after, before
+
+        with self.writing(then=note) as db:
+            db.execute(_later_table(table))
+            before, version = self.state(), _version(db)
+            yield db
+
+    def state(self) -> State:
         """What is another once the catalogue has been changed, or another one put in its place. Raises StoreError.
 
-        The file is not opened: to close it again would take SQLite's locks off it.
+        But for what `noting` has put in.
         """
+        found, noted = self._status(), self._noted
+        return noted[1] if noted and noted[0] == found else found
+
+    def _status(self) -> State:
+        """The file is not opened: to close it again would take SQLite's locks off it."""
         try:
             status = self.path.stat()
         except OSError as error:
@@ -142,7 +184,7 @@ class Catalogue:
                 for column in columns:
                     db.execute(f"ALTER TABLE image ADD COLUMN {column} INTEGER")
                 for table in tables:
-                    db.execute(f"CREATE TABLE {table} ({LATER_TABLES[table]}) WITHOUT ROWID")
+                    db.execute(_later_table(table))
 
     def get(self, key: str) -> str | None:
         """The setting under a key, None where there is none."""
@@ -170,6 +212,16 @@ def _execute_all(db: sqlite3.Connection, script: str) -> None:
     """Each statement of a script, inside the transaction that is open."""
     for statement in script.split(";")[:-1]:
         db.execute(statement)
+
+
+def _later_table(name: str) -> str:
+    """The statement that makes one of LATER_TABLES, unless somebody else has meanwhile."""
+    return f"CREATE TABLE IF NOT EXISTS {name} ({LATER_TABLES[name]}) WITHOUT ROWID"
+
+
+def _version(db: sqlite3.Connection) -> int:
+    """Another number once anybody but this connection has changed the catalogue."""
+    return int(db.execute("PRAGMA data_version").fetchone()[0])
 
 
 def _columns(db: sqlite3.Connection) -> set[str]:

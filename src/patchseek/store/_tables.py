@@ -50,9 +50,13 @@ LATER_TABLES = {
     "aside": "image INTEGER PRIMARY KEY, since REAL NOT NULL",
     "failure_note": "root INTEGER, path TEXT, ctime_ns INTEGER, passing INTEGER NOT NULL, PRIMARY KEY (root, path)",
     "taken_out": "root INTEGER, path TEXT, PRIMARY KEY (root, path)",
+    "judgement": "query TEXT, number INTEGER, sha256 TEXT NOT NULL, page INTEGER NOT NULL, width INTEGER NOT NULL, "
+    "height INTEGER NOT NULL, x0 REAL NOT NULL, y0 REAL NOT NULL, x1 REAL NOT NULL, y1 REAL NOT NULL, verdict TEXT, "
+    "at REAL NOT NULL, who TEXT NOT NULL, PRIMARY KEY (query, number)",
 }
 """Tables that the first writer makes. An older patchseek does not look at those that it does not know.
 
 aside: pictures that are removed but kept, and since when (seconds since 1970). failure_note: for what `failure` has no
 room. taken_out: files of which somebody took all pictures out, so that they do not come in again by themselves.
+judgement: see store.Judgement; those of a query are numbered. It refers to no row of `image`: these come and go.
 """

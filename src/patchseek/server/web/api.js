@@ -15,13 +15,14 @@ const pause = (seconds) => new Promise((resolve) => setTimeout(resolve, 1000 * s
 
 // The answer to a request; `form` (FormData) or `json` is sent with it. A busy server is asked again a few times.
 // heard: is told how much of the form is sent, 0 to 1.
-async function ask(path, { method = "GET", form, json, accept, signal, heard } = {}) {
+async function ask(path, { method = "GET", form, json, accept, signal, keepalive = false, heard } = {}) {
   for (let attempt = 0; ; attempt++) {
     let answer;
     try {
       answer = await (heard ? send(path, form, signal, heard) : fetch(path, {
         method,
         signal,
+        keepalive,
         body: form ?? (json && JSON.stringify(json)),
         headers: { ...(json && { "content-type": "application/json" }), ...(accept && { accept }) },
       }));
@@ -91,6 +92,8 @@ export const folder = (id) => json(`${ROOT}api/folders/${id}`);
 export const indexFolder = (id) => json(`${ROOT}api/folders/${id}/index`, { method: "POST" });
 export const sheet = async (body) => (await ask(`${ROOT}api/sheet`, { method: "POST", json: body })).blob();
 export const exported = async (body) => (await ask(`${ROOT}api/export`, { method: "POST", json: body })).blob();
+// Keep what was said of a find: {query_key, image_id, verdict, box}. It is sent though the page is closed meanwhile.
+export const judge = (body) => json(`${ROOT}api/judgements`, { method: "PUT", json: body, keepalive: true });
 export const judgements = async (body) => (await ask(`${ROOT}api/judgements`, { method: "POST", json: body })).blob();
 
 export function sendQuery(file, signal, heard) {

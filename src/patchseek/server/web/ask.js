@@ -7,11 +7,12 @@ import { addResults, clearResults, isHeld, showResults, whenFree } from "./resul
 import { options } from "./options.js";
 import { note } from "./queue.js";
 import { state } from "./state.js";
+import { recall } from "./verdicts.js";
 
 const PAGE = 24;
 
 let running = null;
-let loadingMore = false;
+let loading = null; // a promise of the page that is being fetched
 
 // Ask anew, and forget the question that may still be under way. isKept: the address already says so.
 export async function ask({ isKept = false } = {}) {
@@ -57,7 +58,7 @@ function take(answer, { queries, began }, isSettled) {
   state.answer = answer;
   state.isSettled = isSettled;
   state.asked = queries.map((query, i) => asAsked(query, (answer.queries ?? [answer.query])[i]));
-  state.results = answer.results;
+  state.results = recall(answer.query_key, answer.results);
   showResults((performance.now() - began) / 1000);
   const best = state.results[0];
   const said = best ? `${count(state.results.length, "result")}${isSettled ? `. Best: ${best.image}` : ", refining"}` : "No results";
@@ -82,22 +83,23 @@ async function send(fields, signal, heard) {
   }
 }
 
-// The next page of the answer.
-export async function more() {
-  if (loadingMore || !state.answer || !state.isSettled) return;
-  loadingMore = true;
+// The next page of the answer; resolves when it is there.
+export function more() {
+  if (!state.answer || !state.isSettled) return loading;
+  return (loading ??= addPage().finally(() => (loading = null)));
+}
+
+async function addPage() {
   const answer = state.answer;
   try {
     const { results } = await send({ ...options(), top: PAGE, skip: state.results.length }, running.signal);
     if (state.answer !== answer) return; // another question has been asked meanwhile
-    addResults(results);
+    addResults(recall(answer.query_key, results));
     $("more").hidden = results.length < PAGE || state.results.length >= answer.collection.images;
   } catch (error) {
     if (error.name === "AbortError") return; // another question is under way
     problem(error, more);
     $("more").hidden = false;
-  } finally {
-    loadingMore = false;
   }
 }
 

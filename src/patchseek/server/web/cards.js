@@ -2,6 +2,7 @@
 
 import * as api from "./api.js";
 import { el, overlays } from "./dom.js";
+import { asJudged, stamp } from "./stamps.js";
 
 // The picture with its marks, large enough for the wall.
 export function framed(picture, marks, large = true) {
@@ -51,11 +52,12 @@ export function resultCard(result, { open, select, selected, doubtful }) {
   const facts = result.changed ? "changed: index again" : surety;
   const name = `${result.rank}. ${result.image}, ${sure === null ? `score ${surety}` : surety}${result.is_query ? ", searched with" : ""}`;
   const isUnsure = sure !== null && sure < doubtful;
-  const marks = overlays(result);
+  const marks = overlays(asJudged(result));
   for (const mark of marks) mark.classList.toggle("unsure", isUnsure);
   return cell(
     result,
     el("button", { class: "tile", type: "button", on: { click: () => open(result) }, "aria-label": `Open ${name}` }, framed(result, marks)),
+    stamp(result),
     el(
       "label",
       { class: "pick" },

@@ -1,49 +1,68 @@
-// "How good is it here?": mark results right or wrong, see precision at k, save the set for `patchseek eval`.
+// "How good is it here?": the verdicts of several searches, precision at k, and the set of them for `patchseek eval`.
 
 import * as api from "./api.js";
+import { searchPicture } from "./asked.js";
 import { cell, fileName, framed } from "./cards.js";
 import { $, count, download, el, overlays, problem, say } from "./dom.js";
+import { onKeys } from "./keys.js";
+import { asJudged, restamp, stamp } from "./stamps.js";
+import { features } from "./state.js";
+import { judge, onVerdict, recall } from "./verdicts.js";
+import { openViewer, seen } from "./viewer.js";
 
-const SHOWN = 20;
 const KS = [1, 5, 10];
+const WORDS = { yes: "Yes", no: "No", unsure: "Unsure" };
 
-// {name, query, results, marks: Map image_id -> true (right) or false (wrong)}
+// {name, query, key, asked, results}; a verdict is the result's own
 const objects = [];
 let active = null;
 
-// Right among the first k, as a share of k; null until all of them are judged. Fewer than k results count as k do.
-export function precision({ results, marks }, k) {
-  const first = results.slice(0, k).map((result) => marks.get(result.image_id));
-  if (!first.length || first.includes(undefined)) return null;
-  return first.filter(Boolean).length / first.length;
+// Right among the first k that are not left open, as a share of k; null until something was said of all of them. Fewer
+// than k results count as k do.
+export function precision({ results }, k) {
+  const first = results.filter(({ verdict }) => verdict !== "unsure").slice(0, k);
+  if (!first.length || first.some(({ verdict }) => !verdict)) return null;
+  return first.filter(({ verdict }) => verdict === "yes").length / first.length;
 }
 
 const percent = (share) => (share === null ? "–" : `${Math.round(100 * share)} %`);
 
-// Take over a search: its query and first results.
-export function judgeSearch({ queries, answer, results }) {
+// Take over a search: its query, and all results that are shown.
+export function judgeSearch({ queries, answer, asked, results }) {
   if (!answer) return;
-  const query = queries[0];
-  const taken = new Set(objects.map((object) => object.name));
-  const base = fileName(query.name).replace(/\.[^.]*$/, "") || "object";
-  let name = base;
-  for (let i = 2; taken.has(name); i++) name = `${base} ${i}`;
-  active = { name, query: { ...query }, results: results.slice(0, SHOWN), marks: new Map() };
-  objects.push(active);
+  const known = objects.find(({ key }) => key === answer.query_key);
+  active = known ?? { name: freeName(queries[0].name), query: { ...queries[0] }, key: answer.query_key };
+  Object.assign(active, { asked, results: [...results] });
+  if (!known) objects.push(active);
+  addEventListener("hashchange", () => (itemToJudge()?.querySelector(".marks button") ?? $("judging-title")).focus(), { once: true });
   location.hash = "#judge";
   show();
-  $("judging-title").focus();
 }
+
+function freeName(file) {
+  const taken = new Set(objects.map((object) => object.name));
+  const base = fileName(file).replace(/\.[^.]*$/, "") || "object";
+  let name = base;
+  for (let i = 2; taken.has(name); i++) name = `${base} ${i}`;
+  return name;
+}
+
+const hasRight = () => objects.some(({ results }) => results.some(({ verdict }) => verdict === "yes"));
 
 function show() {
   $("judge-empty").hidden = objects.length > 0;
-  $("save-set").disabled = !objects.some((object) => [...object.marks.values()].some(Boolean));
+  for (const { key, results } of objects) recall(key, results);
+  $("save-set").disabled = !hasRight();
   $("objects").replaceChildren(...objects.map(objectCard));
   $("judging").hidden = !active;
   showSummary();
   if (!active) return;
-  $("judging-title").textContent = `Which of these show “${active.name}”?`;
+  showTitle();
   $("judged").replaceChildren(...active.results.map(judgedCard));
+}
+
+function showTitle() {
+  $("judging-title").textContent = `Which of these show “${active.name}”?`;
 }
 
 function showSummary() {
@@ -65,15 +84,15 @@ function objectCard(object) {
   const { query } = object;
   const name = el("input", { type: "text", value: object.name, maxlength: "100", "aria-label": "Name of the object", required: true });
   name.addEventListener("change", () => {
-    object.name = name.value.trim() || object.name;
-    show();
+    name.value = object.name = name.value.trim() || object.name;
+    showTitle(); // no more than that: a click may be under way
   });
   return el(
     "li",
     { class: `object${object === active ? " active" : ""}` },
     el("img", { src: query.image_id ? api.thumbnail(query.image_id) : query.src, alt: "" }),
-    el("div", { class: "object-words" }, name, el("span", { class: "muted small", text: `${object.marks.size} of ${object.results.length} marked · ${figures}` })),
-    el("button", { type: "button", text: "Mark", "aria-pressed": String(object === active), "aria-label": `Mark the results of ${object.name}`, on: { click: () => { active = object; show(); } } }),
+    el("div", { class: "object-words" }, name, el("span", { class: "muted small", text: `${object.results.filter(({ verdict }) => verdict).length} of ${object.results.length} judged · ${figures}` })),
+    el("button", { type: "button", text: "Judge", "aria-pressed": String(object === active), "aria-label": `Judge the results of ${object.name}`, on: { click: () => { active = object; show(); } } }),
     el("button", { type: "button", class: "quiet icon", text: "×", "aria-label": `Forget ${object.name}`, on: { click: () => forget(object) } }),
   );
 }
@@ -84,41 +103,71 @@ function forget(object) {
   show();
 }
 
+// ---- the results of one of them
+
 function judgedCard(result) {
-  const item = cell(result, el("span", { class: "tile" }, framed(result, overlays(result))));
-  const button = (isRight, text) =>
-    el("button", { type: "button", class: isRight ? "right" : "wrong", text, "aria-label": `${text}: result ${result.rank}, ${result.image}`, on: { click: () => mark(result, isRight, item) } });
-  item.append(el("div", { class: "caption" }, el("span", { class: "rank", text: String(result.rank) }), el("span", { class: "row marks" }, button(true, "Right"), button(false, "Wrong"))));
-  item.addEventListener("keydown", (event) => {
-    const isRight = { r: true, w: false }[event.key.toLowerCase()];
-    if (isRight === undefined || event.ctrlKey || event.metaKey || event.altKey) return;
-    mark(result, isRight, item);
-    item.nextElementSibling?.querySelector("button")?.focus();
-  });
-  showMark(result, item);
+  const name = `result ${result.rank}, ${result.image}`;
+  const open = el("button", { class: "tile", type: "button", "aria-label": `Open ${name}`, on: { click: () => openJudged(result) } }, framed(result, overlays(asJudged(result))));
+  const button = (verdict) =>
+    el("button", { type: "button", text: WORDS[verdict], data: { verdict }, "aria-label": `${WORDS[verdict]}: ${name}`, on: { click: () => mark(result, result.verdict === verdict ? null : verdict) } });
+  const item = cell(result, open, stamp(result), el("div", { class: "caption" }, el("span", { class: "rank", text: String(result.rank) }), el("span", { class: "row marks" }, ...Object.keys(WORDS).map(button))));
+  showMark(item, result);
   return item;
 }
 
-function mark(result, isRight, item) {
-  const { marks } = active;
-  if (marks.get(result.image_id) === isRight) marks.delete(result.image_id);
-  else marks.set(result.image_id, isRight);
-  showMark(result, item);
+function mark(result, verdict) {
+  judge(active.key, result, verdict, result.judged_box ?? result.box);
+  say(`Result ${result.rank} ${verdict ? `judged ${verdict}` : "taken back"}`);
+}
+
+function showMark(item, { verdict }) {
+  item.dataset.verdict = verdict ?? "";
+  for (const button of item.querySelectorAll(".marks button")) button.setAttribute("aria-pressed", String(button.dataset.verdict === verdict));
+}
+
+// Where the focus is, or else the first one of which nothing was said.
+function itemToJudge() {
+  const items = [...$("judged").children];
+  return document.activeElement?.closest("#judged .cell") ?? items.find((item) => !item.dataset.verdict) ?? null;
+}
+
+function judgeNext(verdict) {
+  const item = itemToJudge();
+  const result = active.results.find(({ image_id }) => image_id === Number(item?.dataset.imageId));
+  if (!result) return;
+  mark(result, verdict);
+  (item.nextElementSibling ?? item).querySelector(`.marks [data-verdict="${verdict}"]`).focus();
+}
+
+function keys() {
+  const isAt = active && !$("judge").hidden && !$("viewer").open && document.activeElement?.closest("#judging");
+  return isAt ? { y: () => judgeNext("yes"), n: () => judgeNext("no"), u: () => judgeNext("unsure") } : null;
+}
+
+function openJudged(result) {
+  const { key, asked, results } = active;
+  const tools = { features: { ...features(), exclude: false }, asked, queryKey: key, hasMore: () => false, nSure: () => results.length, searchRegion: searchPicture };
+  openViewer(results, results.indexOf(result), tools, true);
+}
+
+// Something was said, here or in the full view.
+function showVerdict({ query_key, image_id }) {
+  if (!image_id || !objects.length) return;
+  for (const { key, results } of objects) if (key === query_key) recall(key, results);
   showSummary();
   $("objects").replaceChildren(...objects.map(objectCard));
-  $("save-set").disabled = !objects.some((object) => [...object.marks.values()].some(Boolean));
-  say(`Result ${result.rank} marked ${isRight ? "right" : "wrong"}`);
+  $("save-set").disabled = !hasRight();
+  const item = active?.key === query_key ? $("judged").querySelector(`[data-image-id="${image_id}"]`) : null;
+  const result = active?.results.find((one) => one.image_id === image_id);
+  if (!item || !result) return;
+  restamp(item, result);
+  showMark(item, result);
 }
 
-function showMark(result, item) {
-  const isRight = active.marks.get(result.image_id);
-  item.dataset.mark = isRight === undefined ? "" : isRight ? "right" : "wrong";
-  item.querySelector(".right").setAttribute("aria-pressed", String(isRight === true));
-  item.querySelector(".wrong").setAttribute("aria-pressed", String(isRight === false));
-}
+// ---- as a set
 
 async function save() {
-  const named = objects.filter((object) => [...object.marks.values()].some(Boolean));
+  const named = objects.filter(({ results }) => results.some(({ verdict }) => verdict === "yes"));
   const refs = async ({ query }) => {
     if (query.file) query.query_id = (await api.sendQuery(query.file)).query_id; // it may have been forgotten meanwhile
     return { query_id: query.query_id ?? null, image_id: query.image_id ?? null, box: query.box };
@@ -126,9 +175,9 @@ async function save() {
   try {
     const body = [];
     for (const object of named) {
-      const { name, results, marks } = object;
-      const right = results.filter((result) => marks.get(result.image_id)).map(({ image_id, box }) => ({ image_id, box }));
-      const unsure = results.filter((result) => !marks.has(result.image_id)).map((result) => result.image_id);
+      const { name, results } = object;
+      const right = results.filter(({ verdict }) => verdict === "yes").map(({ image_id, box, judged_box }) => ({ image_id, box: judged_box ?? box }));
+      const unsure = results.filter(({ verdict }) => !verdict || verdict === "unsure").map((result) => result.image_id);
       body.push({ name, query: await refs(object), right, unsure });
     }
     download(await api.judgements({ objects: body }), "patchseek-set.zip");
@@ -141,5 +190,8 @@ async function save() {
 
 export function startJudging() {
   $("save-set").addEventListener("click", save);
+  onKeys(keys);
+  onVerdict(showVerdict);
+  $("viewer").addEventListener("close", () => $("judged").querySelector(`[data-image-id="${seen()}"] .tile`)?.focus());
   show();
 }

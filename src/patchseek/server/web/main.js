@@ -10,6 +10,7 @@ import { searchFiles, searchPicture } from "./asked.js";
 import { follow, showStart, startSearch } from "./search.js";
 import { state } from "./state.js";
 import { startMenus } from "./menus.js";
+import { startVerdicts } from "./verdicts.js";
 import { startViewer } from "./viewer.js";
 
 const PAGES = { search: "Search", collection: "Collection", judge: "How good is it here?" };
@@ -98,6 +99,7 @@ startColours();
 startMenus();
 startEasel();
 startArriving();
+startVerdicts();
 startViewer();
 startJudging();
 startCollection((picture) => searchPicture(picture));

@@ -1,13 +1,15 @@
 // What was found, at the right: a wall of cards that does not move beneath the pointer, the sure ones first.
 
-import { open as openAddress } from "./address.js";
+import { open as openAddress, opened } from "./address.js";
 import { arrive } from "./arrive.js";
 import { excludePicture, searchPicture } from "./asked.js";
 import { resultCard } from "./cards.js";
 import { $, count, el } from "./dom.js";
 import { more } from "./ask.js";
 import { pruneSelection, select } from "./selection.js";
+import { restamp } from "./stamps.js";
 import { current, doubtful, features, state } from "./state.js";
+import { onVerdict } from "./verdicts.js";
 import { openViewer } from "./viewer.js";
 import { showLimits } from "./where.js";
 
@@ -59,6 +61,7 @@ export function showResults(seconds) {
   // of those that were not looked at closely, many are no surer though it is there
   $("verdict").hidden = sure === null || sure >= doubtful() || !best.refined;
   $("verdict").textContent = "Probably not here. These are the pictures that come nearest.";
+  $("review-these").disabled = !state.isSettled || !best;
   pruneSelection();
   draw();
   arrive(seconds, Boolean(current()?.box ?? $("text").value));
@@ -115,20 +118,42 @@ function card(result) {
   return resultCard(result, { open: openResult, select, selected: state.selected.has(result.image_id), doubtful: doubtful() });
 }
 
-export function openResult(result) {
+// isReview: to judge it and those that follow.
+export function openResult(result, isReview = false) {
   openAddress(result.image_id);
-  openViewer(state.results, state.results.indexOf(result), {
+  const tools = {
     features: features(),
     asked: state.asked,
     searchRegion: searchPicture,
     exclude: excludePicture,
     more,
-    turned: ({ image_id }) => openAddress(image_id),
-  });
+    hasMore: () => !$("more").hidden,
+    nSure: firstDoubtful,
+    queryKey: state.answer.query_key,
+    turned: ({ image_id }) => opened() && openAddress(image_id),
+  };
+  openViewer(state.results, state.results.indexOf(result), tools, isReview);
 }
 
-// Show a card, and let the keyboard go on from there.
+// Judge the results one after another, from the first of which nobody has said anything.
+export function reviewResults() {
+  openResult(state.results.find(({ verdict }) => !verdict) ?? state.results[0], true);
+}
+
+onVerdict(({ query_key, image_id }) => {
+  if (!image_id || query_key !== state.answer?.query_key) return;
+  const result = state.results.find((one) => one.image_id === image_id);
+  const cell = $("results").querySelector(`[data-image-id="${image_id}"]`);
+  if (cell && result) restamp(cell, result);
+});
+
+// Show a card, also one that is folded, and let the keyboard go on from there.
 export function returnTo(imageId) {
+  const at = state.results.findIndex(({ image_id }) => image_id === imageId);
+  if (at >= firstDoubtful() && !state.isUnfolded) {
+    state.isUnfolded = true;
+    draw();
+  }
   const tile = $("results").querySelector(`[data-image-id="${imageId}"] .tile`);
   tile?.focus({ preventScroll: true });
   tile?.scrollIntoView({ block: "nearest" });

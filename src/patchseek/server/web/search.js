@@ -8,9 +8,10 @@ import { choice, endless } from "./cards.js";
 import { $, problem } from "./dom.js";
 import { showOffer } from "./offer.js";
 import { startOptions } from "./options.js";
-import { openResult, returnTo, startResults } from "./results.js";
+import { openResult, returnTo, reviewResults, startResults } from "./results.js";
 import { startSelection } from "./selection.js";
 import { features, state } from "./state.js";
+import { seen } from "./viewer.js";
 import { startWhere } from "./where.js";
 
 // Show some of the collection to begin with, as long as nothing has been asked.
@@ -94,10 +95,10 @@ export function startSearch(collection) {
   });
   $("new").addEventListener("click", startAgain);
   $("viewer").addEventListener("close", () => {
-    const seen = address.opened();
     address.close();
-    if (seen) returnTo(seen);
+    returnTo(seen());
   });
+  $("review-these").addEventListener("click", reviewResults);
   addEventListener("popstate", follow);
   endless($("more"), more);
 }

@@ -1,61 +1,124 @@
-// The full view of a result: zoom, pan, go on to the next, see why it was found, search a region of it.
+// The full view of a result: turn to the next, whole or beside what was asked or why it was found; search a part of it.
 
 import * as api from "./api.js";
 import { Boxer } from "./boxer.js";
 import { names } from "./cards.js";
+import { compareSheet } from "./compare.js";
 import { $, el, overlays, problem } from "./dom.js";
+import { onKeys } from "./keys.js";
+import { Lens } from "./lens.js";
+import { fetchAhead, large } from "./picture.js";
+import { beginReview, reviewKeys, showReview, startReview } from "./review.js";
+import { asJudged } from "./stamps.js";
 import { countOf, whySheet } from "./why.js";
 
-const MOST = 12; // times
+const AHEAD = 12; // results that are there before they are turned to
+const MOST = 240; // results that are fetched to know how many are sure; the server has so many at once
+const REST_MS = 300; // until the address says which find is shown
 
 let shown = null; // {results, at, tools}
-let view = { scale: 1, x: 0, y: 0 };
-let sheet = null; // the element that is zoomed
-let boxer = null;
-let isWhy = false; // what was asked stands beside the picture
-const pointers = new Map();
+let way = "whole"; // how it is shown: or "compare", or "why"
+let comparing = null; // whether what was asked is to stand beside, where somebody has said so
+let wayBack = "whole"; // how it is shown when that is over
+let boxer = null; // a box that is being drawn
+let lens = null;
+let fetching = false;
+let timer = 0;
 
 const result = () => shown.results[shown.at];
 
-export function openViewer(results, at, tools) {
+// The picture that is shown, or was last.
+export const seen = () => (shown ? result().image_id : null);
+
+// tools: see results.js. isReview: to judge them, one after another.
+export function openViewer(results, at, tools, isReview = false) {
+  if (shown?.results !== results) beginReview(tools.queryKey);
   shown = { results, at, tools };
+  way = (comparing ?? isReview) && tools.asked.length ? "compare" : "whole";
   if (!$("viewer").open) $("viewer").showModal();
+  $("viewer-stage").focus();
   show();
 }
 
-function show() {
-  const { image, image_id, width, height, rank, score, confidence, changed } = result();
-  boxer = null;
+// words: what has just been done, for who hears the page.
+function show(words = "") {
+  if (boxer) [way, boxer] = [wayBack, null];
+  const { image, verdict } = result();
   $("viewer-name").replaceChildren(...names(image));
   $("viewer-name").title = image;
-  const isKnown = confidence !== undefined && confidence !== null;
-  const surety = isKnown ? `${Math.round(100 * confidence)} % sure` : `score ${score.toFixed(3)}`;
-  const sure = changed ? "changed since it was indexed: index again" : surety;
-  const why = isWhy && isKnown ? ` · score ${score.toFixed(3)}` : "";
-  $("viewer-facts").textContent = `${rank} of ${shown.results.length} · ${sure}${why} · ${width} × ${height}`;
+  const facts = showFacts();
   const stage = $("viewer-stage");
-  sheet = isWhy ? whySheet(result(), shown.tools.asked, [stage.clientWidth, stage.clientHeight]) : pictureSheet(result());
-  stage.replaceChildren(sheet, ...(isWhy ? [el("p", { class: "why-words", text: countOf(result()) })] : []));
+  const sheet = SHEETS[way](result(), shown.tools.asked, [stage.clientWidth, stage.clientHeight]);
+  stage.replaceChildren(sheet, ...(way === "why" ? [el("p", { class: "why-words", text: countOf(result()) })] : []));
+  lens.lookAt(sheet);
   $("viewer-prev").disabled = shown.at === 0;
-  $("viewer-next").disabled = shown.at === shown.results.length - 1;
+  $("viewer-next").disabled = shown.at === shown.results.length - 1 && !shown.tools.hasMore();
   $("region").hidden = false;
   $("region-go").hidden = true;
   $("why").hidden = !canSayWhy();
-  $("why").setAttribute("aria-pressed", String(isWhy));
+  $("compare").hidden = !shown.tools.asked.length;
+  for (const each of ["why", "compare"]) $(each).setAttribute("aria-pressed", String(way === each));
   $("exclude-this").hidden = !shown.tools.features.exclude;
   $("open-folder").hidden = !shown.tools.features.open_folder;
   $("copy-path").textContent = shown.tools.features.paths ? "Copy path" : "Copy name";
-  $("viewer-status").textContent = `${image}, result ${rank}, ${sure}${isWhy ? `, ${countOf(result())}` : ""}`;
-  fit();
+  showReview();
+  $("viewer-status").textContent = `${words}${image}, ${facts}${verdict ? `, judged ${verdict}` : ""}${way === "why" ? `, ${countOf(result())}` : ""}`;
+  if (document.activeElement?.disabled || document.activeElement === document.body) stage.focus();
+  for (const next of shown.results.slice(shown.at + 1, shown.at + 3)) fetchAhead(next.image_id);
+  fetchResults();
 }
 
-function pictureSheet({ image, image_id, width, height, ...others }) {
-  const made = el(
-    "div",
-    { class: "viewer-sheet clipped", style: { aspectRatio: `${width} / ${height}` } },
-    el("img", { src: api.picture(image_id), alt: image, draggable: "false", width, height }),
-    ...overlays({ width, height, ...others }),
-  );
+// Which of how many it is, and how sure; returns both in words.
+function showFacts() {
+  const { width, height, score, confidence, changed } = result();
+  const isKnown = confidence !== undefined && confidence !== null;
+  const surety = isKnown ? `${Math.round(100 * confidence)} % sure` : `score ${score.toFixed(3)}`;
+  const sure = changed ? "changed since it was indexed: index again" : surety;
+  const why = way === "why" && isKnown ? ` · score ${score.toFixed(3)}` : "";
+  const place = `${shown.at + 1} of ${ofHowMany()}`;
+  $("viewer-facts").textContent = `${place} · ${sure}${why} · ${width} × ${height}`;
+  return `${place}, ${sure}`;
+}
+
+// Of those that are sure, as long as it is one of them; a plus where there may be more.
+function ofHowMany() {
+  const { results, at, tools } = shown;
+  const [all, sure] = [results.length, tools.nSure()];
+  const more = tools.hasMore() ? "+" : "";
+  if (at < sure && sure < all) return String(sure);
+  return `${all}${more}${at >= sure ? ", doubtful" : ""}`;
+}
+
+// Further pages of the answer, so that nobody waits at the end of one and it is known how many are sure.
+async function fetchResults() {
+  const { results, at, tools } = shown;
+  const isWanted = () => results.length - at <= AHEAD || (tools.nSure() === results.length && results.length < MOST);
+  if (fetching || !tools.hasMore() || !isWanted()) return;
+  fetching = true;
+  const before = results.length;
+  await tools.more();
+  fetching = false;
+  if (shown?.results !== results || !$("viewer").open || results.length === before) return;
+  showFacts();
+  $("viewer-next").disabled = shown.at === results.length - 1;
+  fetchResults();
+}
+
+// Who judges compares, unless somebody has said otherwise.
+function compareFromNowOn() {
+  if (comparing === null && !boxer && way === "whole" && shown.tools.asked.length) way = "compare";
+  comparing ??= true;
+}
+
+const SHEETS = {
+  whole: (found) => pictureSheet(asJudged(found)),
+  compare: (found, asked, room) => compareSheet(asJudged(found), asked, room),
+  why: whySheet,
+};
+
+function pictureSheet(found) {
+  const { width, height } = found;
+  const made = el("div", { class: "viewer-sheet clipped", style: { aspectRatio: `${width} / ${height}` } }, large(found), ...overlays(found));
   made.style.setProperty("--ratio", width / height);
   return made;
 }
@@ -63,86 +126,55 @@ function pictureSheet({ image, image_id, width, height, ...others }) {
 // Words alone have no picture that could stand beside.
 const canSayWhy = () => Boolean(shown.tools.features.why && shown.tools.asked.length);
 
-function switchWhy() {
-  if (!canSayWhy()) return;
-  isWhy = !isWhy;
+function switchWay(other) {
+  if (other === "why" ? !canSayWhy() : !shown.tools.asked.length) return;
+  boxer = null;
+  way = way === other ? "whole" : other;
+  if (other === "compare") comparing = way === other;
   show();
 }
 
-async function go(step) {
+// Returns whether there was such a result.
+async function go(step, words) {
+  const { results, tools } = shown;
   const next = shown.at + step;
-  if (next < 0) return;
-  if (next >= shown.results.length - 3) await shown.tools.more?.();
-  if (next >= shown.results.length) return;
-  shown.at = next;
-  shown.tools.turned?.(result());
-  show();
+  if (next >= results.length && tools.hasMore()) await tools.more();
+  if (next < 0 || next >= results.length || shown.results !== results) return false;
+  goTo(next, words);
+  return true;
 }
 
-// ---- zoom and pan
-
-function place() {
-  sheet.style.transform = `translate(${view.x}px, ${view.y}px) scale(${view.scale})`;
-  sheet.style.setProperty("--zoom", view.scale);
+function goTo(at, words) {
+  shown.at = at;
+  clearTimeout(timer);
+  timer = setTimeout(noteAddress, REST_MS); // browsers take no hundred addresses at once
+  show(words);
 }
 
-function fit() {
-  view = { scale: 1, x: 0, y: 0 };
-  place();
-}
-
-// Zoom by a factor around a point of the screen, which stays where it is.
-function zoom(factor, clientX, clientY) {
-  const rect = $("viewer-stage").getBoundingClientRect();
-  const scale = Math.min(MOST, Math.max(1, view.scale * factor));
-  const [px, py] = [clientX - rect.left - rect.width / 2, clientY - rect.top - rect.height / 2];
-  const ratio = scale / view.scale;
-  view = scale === 1 ? { scale, x: 0, y: 0 } : { scale, x: px - (px - view.x) * ratio, y: py - (py - view.y) * ratio };
-  place();
-}
-
-function zoomMiddle(factor) {
-  const rect = $("viewer-stage").getBoundingClientRect();
-  zoom(factor, rect.left + rect.width / 2, rect.top + rect.height / 2);
-}
-
-function press(event) {
-  if (boxer) return;
-  $("viewer-stage").setPointerCapture(event.pointerId);
-  pointers.set(event.pointerId, event);
-}
-
-function drag(event) {
-  const before = pointers.get(event.pointerId);
-  if (!before) return;
-  const others = [...pointers.values()].filter((pointer) => pointer.pointerId !== event.pointerId);
-  if (others.length === 1) {
-    const [other] = others;
-    const distance = (pointer) => Math.hypot(pointer.clientX - other.clientX, pointer.clientY - other.clientY);
-    zoom(distance(event) / Math.max(1, distance(before)), (event.clientX + other.clientX) / 2, (event.clientY + other.clientY) / 2);
-  } else if (!others.length && view.scale > 1) {
-    view.x += event.clientX - before.clientX;
-    view.y += event.clientY - before.clientY;
-    place();
-  }
-  pointers.set(event.pointerId, event);
+function noteAddress() {
+  clearTimeout(timer);
+  if (timer) shown.tools.turned?.(result());
+  timer = 0;
 }
 
 // ---- what can be done with the picture
 
-function chooseRegion() {
-  const { image_id, image, width, height, box } = result();
-  boxer = new Boxer({ src: api.picture(image_id), name: image, width, height, box, onSettle: () => {} });
+// Have a box drawn on it.
+function draw(onPicture) {
+  boxer = onPicture;
   boxer.stage.classList.add("viewer-sheet");
   $("viewer-stage").replaceChildren(boxer.stage);
-  sheet = boxer.stage;
-  if (isWhy) fit(); // another sheet, another size
-  else place();
-  isWhy = false;
-  $("why").setAttribute("aria-pressed", "false");
+  lens.lookAt(boxer.stage, way !== "whole"); // another sheet has another size
+  [wayBack, way] = [way, "whole"];
+  for (const each of ["why", "compare"]) $(each).setAttribute("aria-pressed", "false");
+  boxer.stage.focus();
+}
+
+function chooseRegion() {
+  const { image_id, image, width, height, box } = result();
+  draw(new Boxer({ src: api.picture(image_id), name: image, width, height, box, onSettle: () => {} }));
   $("region").hidden = true;
   $("region-go").hidden = false;
-  boxer.stage.focus();
 }
 
 function searchRegion() {
@@ -173,42 +205,41 @@ async function copyPath() {
   }
 }
 
-function key(event) {
-  const keys = { ArrowLeft: () => go(-1), ArrowRight: () => go(1), "+": () => zoomMiddle(1.4), "-": () => zoomMiddle(1 / 1.4), 0: fit, w: switchWhy };
-  const act = keys[event.key];
-  if (!act || event.ctrlKey || event.metaKey || event.altKey) return;
-  event.preventDefault();
-  act();
+function keys() {
+  if (!$("viewer").open) return null;
+  const own = {
+    ArrowLeft: () => go(-1), ArrowRight: () => go(1), w: () => switchWay("why"), c: () => switchWay("compare"),
+    "+": () => lens.zoom(1.4), "-": () => lens.zoom(1 / 1.4), 0: () => lens.fit(), ...reviewKeys(),
+  };
+  return boxer ? { ...own, Escape: () => show() } : own;
 }
 
 export function startViewer() {
-  const stage = $("viewer-stage");
-  stage.addEventListener("wheel", (event) => {
-    event.preventDefault();
-    zoom(Math.exp(-event.deltaY / 400), event.clientX, event.clientY);
-  }, { passive: false });
-  stage.addEventListener("pointerdown", press);
-  stage.addEventListener("pointermove", drag);
-  for (const end of ["pointerup", "pointercancel"]) stage.addEventListener(end, (event) => pointers.delete(event.pointerId));
-  stage.addEventListener("dblclick", (event) => (view.scale > 1 ? fit() : zoom(2.5, event.clientX, event.clientY)));
-  $("viewer").addEventListener("keydown", key);
-  $("zoom-in").addEventListener("click", () => zoomMiddle(1.4));
-  $("zoom-out").addEventListener("click", () => zoomMiddle(1 / 1.4));
-  $("zoom-fit").addEventListener("click", fit);
-  $("why").addEventListener("click", switchWhy);
-  $("viewer-prev").addEventListener("click", () => go(-1));
-  $("viewer-next").addEventListener("click", () => go(1));
-  $("viewer-close").addEventListener("click", () => $("viewer").close());
-  $("viewer").addEventListener("close", () => {
-    pointers.clear();
-    isWhy = false;
+  lens = new Lens($("viewer-stage"), { turn: (step) => go(step), isOff: () => Boolean(boxer) });
+  startReview({
+    result, show, go, goTo, draw, begin: compareFromNowOn, results: () => shown.results, queryKey: () => shown.tools.queryKey, isOpen: () => $("viewer").open,
   });
-  $("region").addEventListener("click", chooseRegion);
-  $("region-go").addEventListener("click", searchRegion);
-  $("copy-path").addEventListener("click", copyPath);
-  $("exclude-this").addEventListener("click", () => {
+  onKeys(keys);
+  const click = (id, act) => $(id).addEventListener("click", act);
+  click("zoom-in", () => lens.zoom(1.4));
+  click("zoom-out", () => lens.zoom(1 / 1.4));
+  click("zoom-fit", () => lens.fit());
+  click("why", () => switchWay("why"));
+  click("compare", () => switchWay("compare"));
+  click("viewer-prev", () => go(-1));
+  click("viewer-next", () => go(1));
+  click("viewer-close", () => $("viewer").close());
+  $("viewer").addEventListener("cancel", (event) => boxer && event.preventDefault());
+  $("viewer").addEventListener("close", () => {
+    noteAddress();
+    lens.letGo();
+  });
+  click("region", chooseRegion);
+  click("region-go", searchRegion);
+  click("copy-path", copyPath);
+  click("exclude-this", () => {
     shown.tools.exclude(result());
     $("viewer").close();
   });
-  $("open-folder").addEventListener("click", () => api.reveal(result().image_id).catch(problem));
+  click("open-folder", () => api.reveal(result().image_id).catch(problem));
 }

@@ -1,7 +1,7 @@
 // Why a picture was found: what was asked beside it, and lines from points of the one to the same points of the other.
 
-import * as api from "./api.js";
 import { el, overlays, svg } from "./dom.js";
+import { large } from "./picture.js";
 
 const MOST = 40; // lines; more cannot be told apart
 const LARGEST = 0.62; // of the picture's side along which both stand: what was asked beside it
@@ -48,7 +48,7 @@ export function whySheet(result, asked, room) {
     el("div", { class: "why-part", style: placed(places.asked, places.size) },
       el("img", { src: query.src, alt: `What was searched with: ${query.name}`, draggable: "false", style: crop })),
     el("div", { class: "why-part", style: placed(places.found, places.size) },
-      el("img", { src: api.picture(result.image_id), alt: result.image, draggable: "false", style: { width: "100%", height: "100%" } }),
+      large(result, { width: "100%", height: "100%" }),
       ...overlays(result)),
     partners ? lines(partners.points, [x, y, w, h], result, places) : null,
   );
