@@ -11,8 +11,8 @@ from ..errors import MissingExtra, QueryError
 from ..formats import FORMATS, OBJECT, Answer, as_bytes, require_format
 from ..records import collection_record
 from ..store import Image
+from ._requests import AskedRef, CopyRef, ExportRequest, FoundRef
 from ._responses import told
-from ._shapes import AskedRef, CopyRef, ExportRequest, FoundRef
 
 EXTRA = ("copy", "verdict", "query_image", "query_box", "limits")
 """What rows say beside a box, where it is known what was searched with: which copy of its picture, from 1; yes, no or

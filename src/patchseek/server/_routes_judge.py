@@ -8,9 +8,10 @@ from ..judgements import View, query_key
 from ..records import judgement_record
 from ._askers import Asker
 from ._boxes import parse_box
+from ._requests import Judging, QueryRef
 from ._responses import PROBLEMS
 from ._services import Services
-from ._shapes import MOST_ID, JudgementList, JudgementShape, Judging, QueryKey, QueryRef
+from ._shapes import MOST_ID, JudgementList, JudgementShape, QueryKey
 
 _PICTURES = 10
 # of one query

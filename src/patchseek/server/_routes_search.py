@@ -16,9 +16,10 @@ from ._boxes import Box, parse_box
 from ._exports import BINARY, check, exported, shown_answer
 from ._lines import OnPage, Page, in_lines, wants_lines
 from ._queries import Query
+from ._requests import ExportRequest, JudgedSet, QueryRef, ResultRef, SheetRequest
 from ._responses import PROBLEMS, Jpeg, Png, Zip
 from ._services import Services
-from ._shapes import MOST_ID, ExportRequest, JudgedSet, QueryRef, QueryShape, ResultRef, SearchAnswer, SheetRequest
+from ._shapes import MOST_ID, QueryShape, SearchAnswer
 from ._sheets import Judged, Shown, judged_set, sheet
 from ._thumbnails import to_jpeg
 
