@@ -1,4 +1,7 @@
-"""The JSON objects that the API answers with, as types for its OpenAPI document. `_requests` has those sent. Results may grow fields that older clients skip."""
+"""The JSON objects that the API answers with, as types for its OpenAPI document. `_requests` has those that are sent.
+
+Results may grow fields that older clients skip.
+"""
 
 from typing import Annotated, Any, Literal
 
