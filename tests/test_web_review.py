@@ -352,6 +352,9 @@ def test_fingers_judge_and_swipe_on_a_phone(open_query, collection):
     page.locator('#review [data-verdict="no"]').tap()
     until(page, lambda: shown(page)[1] == "2")
     page.screenshot(path=SCREENS / "phone-review.png")
+    page.locator("#take-back").tap()
+    until(page, lambda: shown(page)[1] == "1")
+    until(page, lambda: kept(collection, 40) == {})
     touch = page.context.new_cdp_session(page)
 
     def swipe(by):
@@ -360,14 +363,14 @@ def test_fingers_judge_and_swipe_on_a_phone(open_query, collection):
             touch.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": points})
 
     swipe(-120)
+    until(page, lambda: shown(page)[1] == "2")
+    swipe(-120)
     until(page, lambda: shown(page)[1] == "3")
     swipe(120)
     until(page, lambda: shown(page)[1] == "2")
     swipe(30)
+    settle(page)
     assert shown(page)[1] == "2"
-    page.locator("#take-back").tap()
-    until(page, lambda: shown(page)[1] == "1")
-    until(page, lambda: kept(collection, 40) == {})
     for button in ('#review [data-verdict="yes"]', "#take-back", "#correct-box", "#viewer-next"):
         assert page.locator(button).bounding_box()["height"] >= 40, button
 
