@@ -72,7 +72,7 @@ export function clearResults() {
   [state.answer, state.results] = [null, []];
   $("answers-title").textContent = "Nothing found";
   $("answers-words").textContent = "";
-  $("verdict").hidden = $("more").hidden = true;
+  $("verdict").hidden = $("more").hidden = $("review-these").disabled = true;
   showLimits();
   pruneSelection();
   draw();

@@ -3,14 +3,16 @@
 import * as api from "./api.js";
 import { Boxer } from "./boxer.js";
 import { names } from "./cards.js";
+import { copy } from "./clipboard.js";
 import { compareSheet } from "./compare.js";
 import { $, el, overlays, problem } from "./dom.js";
 import { onKeys } from "./keys.js";
-import { Lens } from "./lens.js";
 import { fetchAhead, large } from "./picture.js";
 import { beginReview, reviewKeys, showReview, startReview } from "./review.js";
 import { asJudged } from "./stamps.js";
+import { onSwipe } from "./swipe.js";
 import { countOf, whySheet } from "./why.js";
+import { Zoom } from "./zoom.js";
 
 const AHEAD = 12; // results that are there before they are turned to
 const MOST = 240; // results that are fetched to know how many are sure; the server has so many at once
@@ -50,7 +52,8 @@ function show(words = "") {
   const stage = $("viewer-stage");
   const sheet = SHEETS[way](result(), shown.tools.asked, [stage.clientWidth, stage.clientHeight]);
   stage.replaceChildren(sheet, ...(way === "why" ? [el("p", { class: "why-words", text: countOf(result()) })] : []));
-  lens.lookAt(sheet);
+  lens.sheet = sheet;
+  lens.fit();
   $("viewer-prev").disabled = shown.at === 0;
   $("viewer-next").disabled = shown.at === shown.results.length - 1 && !shown.tools.hasMore();
   $("region").hidden = false;
@@ -164,7 +167,9 @@ function draw(onPicture) {
   boxer = onPicture;
   boxer.stage.classList.add("viewer-sheet");
   $("viewer-stage").replaceChildren(boxer.stage);
-  lens.lookAt(boxer.stage, way !== "whole"); // another sheet has another size
+  lens.sheet = boxer.stage;
+  if (way === "whole") lens.place();
+  else lens.fit(); // another sheet has another size
   [wayBack, way] = [way, "whole"];
   for (const each of ["why", "compare"]) $(each).setAttribute("aria-pressed", "false");
   boxer.stage.focus();
@@ -184,21 +189,10 @@ function searchRegion() {
   search(picture, box);
 }
 
-// Browsers lend their clipboard to pages from this machine or over TLS; elsewhere the old way must do.
-async function copy(text) {
-  if (navigator.clipboard) return navigator.clipboard.writeText(text);
-  const area = el("textarea", { class: "sr-only", "aria-hidden": "true" });
-  area.value = text;
-  $("viewer").append(area);
-  area.select();
-  document.execCommand("copy");
-  area.remove();
-}
-
 async function copyPath() {
   try {
     const { file, image } = await api.image(result().image_id);
-    await copy(file ?? image);
+    await copy(file ?? image, $("viewer"));
     $("copy-path").textContent = "Copied";
   } catch (error) {
     problem(error);
@@ -215,7 +209,10 @@ function keys() {
 }
 
 export function startViewer() {
-  lens = new Lens($("viewer-stage"), { turn: (step) => go(step), isOff: () => Boolean(boxer) });
+  const stage = $("viewer-stage");
+  lens = new Zoom(stage, null, { pans: () => !boxer && lens.scale > 1, onPinch: () => boxer?.letGo() });
+  onSwipe(stage, (step) => go(step), () => !boxer && lens.scale === 1);
+  stage.addEventListener("dblclick", (event) => boxer || (lens.scale > 1 ? lens.fit() : lens.zoom(2.5, event.clientX, event.clientY)));
   startReview({
     result, show, go, goTo, draw, begin: compareFromNowOn, results: () => shown.results, queryKey: () => shown.tools.queryKey, isOpen: () => $("viewer").open,
   });
@@ -232,7 +229,7 @@ export function startViewer() {
   $("viewer").addEventListener("cancel", (event) => boxer && event.preventDefault());
   $("viewer").addEventListener("close", () => {
     noteAddress();
-    lens.letGo();
+    lens.pointers.clear();
   });
   click("region", chooseRegion);
   click("region-go", searchRegion);
