@@ -14,6 +14,8 @@ from .conftest import TinyEncoder, blot
 from .live import listening
 from .test_web import SCREENS, chromium  # noqa: F401  fixtures
 
+pytestmark = pytest.mark.extra("web")
+
 N_FINDS, N_QUERIES = 50, 3
 KEYS_A_QUERY = 8
 BOX = "20,20,60,60"
