@@ -351,6 +351,7 @@ def test_fingers_judge_and_swipe_on_a_phone(open_query, collection):
     assert page.evaluate("document.documentElement.scrollWidth") <= 390
     asked, found = (page.locator(".compare-pane").nth(i).bounding_box() for i in (0, 1))
     assert asked["y"] + asked["height"] < found["y"]
+    assert found["x"] >= 0 and found["x"] + found["width"] <= 390
     page.locator('#review [data-verdict="no"]').tap()
     until(page, lambda: shown(page)[1] == "2")
     page.screenshot(path=SCREENS / "phone-review.png")
