@@ -39,6 +39,9 @@ SLOW = (
     "test_web_drawing",
     "test_web_adding",
     "test_web_proposals",
+    "test_web_answers",
+    "test_web_review",
+    "test_workflows",
     "test_encoder_embedded",
     "test_encoder_export",
     "test_copies",
@@ -84,6 +87,8 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     for item in items:
         if item.path.stem in SLOW:
             item.add_marker(pytest.mark.slow)
+        if item.path.stem.startswith("test_web"):  # what a browser never answers should not hold up all others
+            item.add_marker(pytest.mark.timeout(240))
 
 
 @pytest.fixture(scope="module", autouse=True)
