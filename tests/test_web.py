@@ -295,9 +295,10 @@ def test_everything_works_by_keyboard_alone(open_page, home, truth):
 def test_a_phone_shows_it_all_and_a_finger_draws(open_page, home, truth):
     page = open_page(viewport={"width": 390, "height": 844}, has_touch=True, is_mobile=True, device_scale_factor=2)
     answered(page, lambda: page.set_input_files("#file", home / "cup.jpg"))
-    rect = page.locator("#stage .boxer").bounding_box()
     touch = page.context.new_cdp_session(page)
     page.locator(".by-finger").tap()
+    settle(page)
+    rect = page.locator("#stage .boxer").bounding_box()
 
     def at(px, py):
         return [{"x": rect["x"] + rect["width"] * px / 600, "y": rect["y"] + rect["height"] * py / 400}]

@@ -259,7 +259,8 @@ def test_what_was_asked_stands_beside_what_was_found_both_zoomed(open_query):
 
 
 def test_the_thumbnail_is_shown_at_once_and_the_next_pictures_are_there_before_the_key(open_query):
-    page, held, asked = open_query(36), [], []
+    page, held, asked, come = open_query(36), [], [], []
+    page.on("requestfinished", lambda request: come.append(1) if request.url.endswith("/picture") else None)
 
     def hold(route):
         asked.append(int(route.request.url.split("/")[-2]))
@@ -276,6 +277,7 @@ def test_the_thumbnail_is_shown_at_once_and_the_next_pictures_are_there_before_t
         route.continue_()
     until(page, "document.querySelector('.viewer-sheet img').src.endsWith('/picture')")
     until(page, "document.querySelector('.viewer-sheet img').complete")
+    until(page, lambda: len(come) == 3)
     page.unroute("**/api/images/*/picture")
     settle(page)
     page.keyboard.press("ArrowRight")
