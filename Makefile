@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 
-.PHONY: demo test test-quick test-minimum test-milvus check format bench bench-avx2 bench-million bench-milvus clean
+.PHONY: demo test test-quick test-long test-minimum test-milvus check format bench bench-avx2 bench-million bench-milvus clean
 
 demo: $(VENV)/.demo
 	$(BIN)/python demo/run.py
@@ -20,11 +20,15 @@ test: $(VENV)/.dev
 
 # What is quick, for the time between.
 test-quick: $(VENV)/.dev
-	$(PYTEST) -m "not slow and not server"
+	$(PYTEST) -m "not slow and not server and not long"
 
 # The core's tests with the lowest versions that pyproject.toml allows. Some of them: make test-minimum TESTS=tests/test_cli.py
 test-minimum: .venv-minimum/.ready
 	$(FRUGAL) .venv-minimum/bin/python -m pytest -n 2 --dist loadscope --no-loadscope-reorder --core $(TESTS)
+
+# Drawing, adding and judging in a real browser, click by click, four minutes. `make test` has the rest of the page.
+test-long: $(VENV)/.dev
+	$(PYTEST) -m long
 
 # The contract of indexes over a real Milvus server, three minutes. `make test` has it over Milvus Lite.
 test-milvus: $(VENV)/.dev .venv-milvus/.ready

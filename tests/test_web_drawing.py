@@ -12,7 +12,7 @@ from .conftest import TinyEncoder, blot
 from .live import listening
 from .test_web import SCREENS, chromium, open_page  # noqa: F401  fixtures
 
-pytestmark = pytest.mark.extra("web")
+pytestmark = [pytest.mark.extra("web"), pytest.mark.long]
 
 PHONE = {"viewport": {"width": 390, "height": 844}, "has_touch": True, "is_mobile": True, "device_scale_factor": 2}
 SIZES = {"photo": (600, 400), "wide": (6000, 700), "large": (6000, 4000)}

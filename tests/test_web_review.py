@@ -14,7 +14,7 @@ from .conftest import TinyEncoder, blot
 from .live import listening
 from .test_web import SCREENS, chromium  # noqa: F401  fixtures
 
-pytestmark = pytest.mark.extra("web")
+pytestmark = [pytest.mark.extra("web"), pytest.mark.long]
 
 N_FINDS, N_QUERIES = 50, 3
 KEYS_A_QUERY = 8
