@@ -156,6 +156,14 @@ def test_near_twins_of_what_is_refused_do_not_answer(collection, make_folder, qu
         assert not {"05.png", "copy-of-05.png"} & set(left)
 
 
+def test_what_is_not_wanted_may_be_a_file_that_is_open(collection, query, tmp_path):
+    path, box = query
+    refused = tmp_path / "pictures" / "05.png"
+    named = collection.search(path, box=box, exclude=refused, top=None)
+    with refused.open("rb") as file:
+        assert names(collection.search(path, box=box, exclude=file, top=None)) == names(named)
+
+
 def test_strangers_are_measured_as_the_query_is_after_an_exclusion():
     """Median and spread of what they score fall as far as their likeness does, kind by kind."""
     background = Background({"likeness": (0.5, 0.1), "fitting": (0.7, 0.1), "points": (0.2, 0.1)}, 100)

@@ -15,7 +15,7 @@ import numpy as np
 
 from ._home import expanded
 from ._progress import OnProgress, unheard
-from .answers import Searched, SearchOptions, answer, untold
+from .answers import Searched, SearchOptions, answer
 from .boxes import WHOLE
 from .confidence import MIN_REGIONS, Background, measure_background
 from .encode import (
@@ -269,7 +269,10 @@ class Collection:
             wanted.append(encode_words(text, self.encoder))
         if not wanted:
             raise QueryError("nothing to search for: give a picture or words")
-        unwanted = [each for each, _ in paired(exclude, None)]
+        unwanted = []
+        for each, _ in paired(exclude, None):
+            on_step()
+            unwanted.append(self.read(each))  # once: what is open in binary can be read no second time
         joined = join(wanted, [self._encode(each, None, on_step) for each in unwanted])
         on_progress(0, 0, "opening the index")
         snapshot, engine = self._open_index(index)
@@ -282,15 +285,15 @@ class Collection:
         searched = Searched(
             engine, snapshot, self.store, self.encoder, self.background, refused=refused, on_step=on_step
         )
-        told = untold if on_answer is None else lambda so_far: on_answer(Matches(so_far))
+        told = None if on_answer is None else lambda so_far: on_answer(Matches(so_far))
         return Matches(answer(joined, asked, searched, on_progress, told))
 
-    def _regions(self, pictures: Sequence[Asked], on_step: OnStep) -> Features:
+    def _regions(self, pictures: Sequence[Picture], on_step: OnStep) -> Features:
         """The features (m, R, D) of the regions of pictures."""
         found = []
         for each in pictures:
             on_step()
-            found.append(features_of_regions(self.read(each), self.store.settings, self.encoder))
+            found.append(features_of_regions(each, self.store.settings, self.encoder))
         return np.stack(found)
 
     def search_many(

@@ -67,9 +67,8 @@ def answer_many(
     Queries are always taken together in the same lots, wherever it begins, so that every score is the same.
     """
     if not options.choice.is_all:
-        chosen = np.isin(searched.snapshot.ids, options.choice.ids(searched.store))
         nothing = Choice()
-        searched = replace(searched, among=chosen)
+        searched = searched.of(options.choice)
         options = replace(options, under=nothing.under, tags=nothing.tags, since=nothing.since, until=nothing.until)
     n_hits = _depth(options, searched.snapshot.n_live)
     size = max(min(AT_ONCE, _MOST_HITS // max(n_hits * (1 + len(options.lays)), 1)), 1)
@@ -81,8 +80,7 @@ def answer_many(
 
 def _depth(options: SearchOptions, n_live: int) -> int:
     """The pictures that are asked of the index, as `answers` asks."""
-    n_wanted = options.top or n_live
-    return max(min(max(n_wanted * (3 if options.distinct else 1), options.refine, options.depth), n_live), 1)
+    return max(min(max(options.n_ranked(n_live), options.depth), n_live), 1)
 
 
 class _Lot:

@@ -3,14 +3,12 @@
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
-import numpy as np
-
 from .._progress import OnProgress, unheard
 from ..originals import has_changed
 from ..rank import Candidate, closer_looks, look_closer, rank
 from ..rerank import OnStep, Recipe
 from ..search import Match, Query
-from ..store import Image, Snapshot
+from ..store import Image
 from ._copies import may_have_copies, with_copies
 from ._near import Without, distinct, expand, less_like
 from ._options import SearchOptions as SearchOptions
@@ -26,25 +24,19 @@ _TWINS = 10
 # near-duplicates of a refused picture that may be found before others
 
 
-def untold(_: Sequence[Match]) -> None:
-    """An OnAnswer that tells nobody."""
-
-
 def answer(
     query: Query,
     options: SearchOptions,
     searched: Searched,
     on_progress: OnProgress = unheard,
-    on_answer: OnAnswer = untold,
+    on_answer: OnAnswer | None = None,
 ) -> list[Match]:
     """The matches of a query, best first, as the options say. on_progress: what is done and how far it is.
 
     on_answer: told of the answer as it is before files are opened, which takes longest, and then as it is before
     further copies are looked for. It leaves out nobody for low confidence yet, and has looked at no file's date.
     """
-    if not options.choice.is_all:
-        chosen = np.isin(searched.snapshot.ids, options.choice.ids(searched.store))
-        searched = replace(searched, among=chosen)
+    searched = searched.of(options.choice)
     if options.expand:
         first = _refined(query, options, searched, _found(query, options, searched, on_progress), on_progress)
         query = expand(query, first[: options.expand], searched.snapshot)
@@ -53,19 +45,16 @@ def answer(
         away = less_like(query, ranked, searched.snapshot)
         searched = replace(searched, background=searched.background.lowered(away))
     if options.refine:
-        on_answer([match for match, _ in _judged(ranked, replace(options, min_confidence=None), searched)])
+        if on_answer:
+            on_answer([match for match, _ in _judged(ranked, replace(options, min_confidence=None), searched)])
         ranked = _refined(query, options, searched, ranked, on_progress)
     judged = _judged(ranked, options, searched)
     matches = [match for match, _ in judged]
     if options.several:
-        on_answer(matches)
+        if on_answer:
+            on_answer(matches)
         matches = _several(query, judged, searched, on_progress)
     return [*(_checked(match, searched.on_step) for match in matches[:MAX_CHECKED]), *matches[MAX_CHECKED:]]
-
-
-def _n_ranked(options: SearchOptions, snapshot: Snapshot) -> int:
-    """How many candidates the answer is chosen from."""
-    return max((options.top or snapshot.n_live) * (3 if options.distinct else 1), options.refine)
 
 
 def _found(query: Query, options: SearchOptions, searched: Searched, on_progress: OnProgress) -> list[Candidate[Image]]:
@@ -76,7 +65,7 @@ def _found(query: Query, options: SearchOptions, searched: Searched, on_progress
     looks = closer_looks(
         searched.encoder, 0, depth=options.depth, copies=copies, on_step=searched.on_step, on_progress=on_progress
     )
-    n = _n_ranked(options, searched.snapshot)
+    n = options.n_ranked(searched.snapshot.n_live)
     if searched.refused is None:
         return rank(query, searched.view, looks, n)
     n = max([n, *(look.n for look in looks)]) + _TWINS * len(searched.refused)
@@ -99,7 +88,7 @@ def _judged(
     ranked: Sequence[Candidate[Image]], options: SearchOptions, searched: Searched
 ) -> list[tuple[Match, Candidate[Image]]]:
     """The candidates that are answered with, as matches: neither score nor confidence rises down the list."""
-    listed = in_order(ranked[: _n_ranked(options, searched.snapshot)])
+    listed = in_order(ranked[: options.n_ranked(searched.snapshot.n_live)])
     if options.distinct:
         listed = distinct(listed, searched.snapshot)
     sure = [searched.background.confidence(each.evidence) if searched.background else None for each in listed]

@@ -46,6 +46,10 @@ class SearchOptions:
         """Which pictures may answer."""
         return Choice(self.under, self.tags, self.since, self.until)
 
+    def n_ranked(self, n_live: int) -> int:
+        """How many candidates the answer is chosen from, in a collection of so many pictures that can be found."""
+        return max((self.top or n_live) * (3 if self.distinct else 1), self.refine)
+
     def __post_init__(self) -> None:
         self.choice  # noqa: B018  raises for dates that are none
         if self.top is not None and self.top < 1:

@@ -1,6 +1,6 @@
 """What is searched, and with what. Does nothing itself."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,7 +10,7 @@ from ..encoders import Encoder, Features
 from ..indexes import Index
 from ..rank import StoreView
 from ..rerank import OnStep, go_on
-from ..store import Snapshot, Store
+from ..store import Choice, Snapshot, Store
 
 
 @dataclass(frozen=True)
@@ -33,3 +33,9 @@ class Searched:
     def view(self) -> StoreView:
         """Its pictures, for `rank`."""
         return StoreView(self.index, self.snapshot, self.store, self.among)
+
+    def of(self, choice: Choice) -> "Searched":
+        """The same where only pictures of a choice may answer."""
+        if choice.is_all:
+            return self
+        return replace(self, among=np.isin(self.snapshot.ids, choice.ids(self.store)))
