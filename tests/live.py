@@ -6,7 +6,10 @@ from contextlib import contextmanager
 
 import uvicorn
 
-from .conftest import wait_for
+from patchseek import Collection
+from patchseek.server import ServerSettings, create_app
+
+from .conftest import blot, wait_for
 
 
 @contextmanager
@@ -23,6 +26,17 @@ def listening(app):
         finally:
             server.should_exit = True
             thread.join()
+
+
+@contextmanager
+def serving_tiles(home, n, encoder):
+    """The address of a server over n small pictures, whose searches take no time to speak of."""
+    for seed in range(n):
+        blot(seed).save(home / f"{seed}.png")
+    collection = Collection.open(home / "collection", encoder=encoder, points=False, create=True)
+    collection.add(home)
+    with listening(create_app(collection, ServerSettings())) as port:
+        yield f"http://127.0.0.1:{port}/"
 
 
 def connect(port, sent):

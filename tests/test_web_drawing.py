@@ -4,12 +4,9 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from PIL import Image
 
-from patchseek import Collection
-from patchseek.server import ServerSettings, create_app
-
 from .browser import answered, draw_box, note_boxes, overlap, settle, until
 from .conftest import TinyEncoder, blot
-from .live import listening
+from .live import serving_tiles
 from .test_web import SCREENS, chromium, open_page  # noqa: F401  fixtures
 
 pytestmark = [pytest.mark.extra("web"), pytest.mark.long]
@@ -38,13 +35,8 @@ def photos(tmp_path_factory):
 @pytest.fixture(scope="module")
 def address(tmp_path_factory):
     """A server over twelve small pictures, whose searches take no time to speak of."""
-    home = tmp_path_factory.mktemp("tiles")
-    for seed in range(12):
-        blot(seed).save(home / f"{seed}.png")
-    collection = Collection.open(home / "collection", encoder=TinyEncoder(), points=False, create=True)
-    collection.add(home)
-    with listening(create_app(collection, ServerSettings())) as port:
-        yield f"http://127.0.0.1:{port}/"
+    with serving_tiles(tmp_path_factory.mktemp("tiles"), 12, TinyEncoder()) as address:
+        yield address
 
 
 @pytest.fixture

@@ -4,12 +4,8 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from PIL import Image
 
-from patchseek import Collection
-from patchseek.server import ServerSettings, create_app
-
 from .browser import answered, draw_box, overlap, settle, until
-from .conftest import blot
-from .live import listening
+from .live import serving_tiles
 from .test_proposals import BLUE, RED, Mosaic, laid
 from .test_web import SCREENS, chromium, open_page  # noqa: F401  fixtures
 
@@ -31,13 +27,8 @@ def photo(tmp_path_factory):
 @pytest.fixture(scope="module")
 def address(tmp_path_factory):
     """A server over a few small pictures, whose encoder shows cells."""
-    home = tmp_path_factory.mktemp("tiles")
-    for seed in range(4):
-        blot(seed).save(home / f"{seed}.png")
-    collection = Collection.open(home / "collection", encoder=Mosaic(), points=False, create=True)
-    collection.add(home)
-    with listening(create_app(collection, ServerSettings())) as port:
-        yield f"http://127.0.0.1:{port}/"
+    with serving_tiles(tmp_path_factory.mktemp("tiles"), 4, Mosaic()) as address:
+        yield address
 
 
 def dropped(page, photo):

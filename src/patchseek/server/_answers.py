@@ -162,7 +162,8 @@ class Answers:
         kept = self._kept.get(key) if request.skip else None
         if kept is not None and (n <= len(kept.matches) or len(kept.matches) < kept.n_asked):
             return kept
-        n = n if request.several else max(n, AHEAD)  # copies are looked for in each one
+        if not (request.several or request.distinct):  # which look at each one, or compare it with all before it
+            n = max(n, AHEAD)
         options = _options(request, offered(collection))
         if not request.queries and "text" not in options:
             raise QueryError("nothing to look for: a form sends a picture (image), or names one (query_id, image_id)")

@@ -35,9 +35,9 @@ class Queries:
         self._kept: BoundedCache[str, Query] = BoundedCache(max_bytes)
         self._secret = secrets.token_bytes(32)
 
-    def id_of(self, content: bytes) -> str:
-        """The id of a file's content: the same one for the same bytes, as long as this server runs."""
-        digest = hashlib.blake2b(content, digest_size=18, key=self._secret).digest()
+    def id_of(self, sha256: str) -> str:
+        """The id of a file of this SHA-256: the same one for the same bytes, as long as this server runs."""
+        digest = hashlib.blake2b(sha256.encode(), digest_size=18, key=self._secret).digest()
         return urlsafe_b64encode(digest).decode()
 
     def keep(self, content: Content, name: str) -> Query:

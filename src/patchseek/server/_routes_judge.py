@@ -90,5 +90,5 @@ def _view(services: Services, ref: QueryRef, asker: Asker) -> View:
         return View.of(query.sha256, 1, query.picture, ref.box)
     if ref.image_id is None:
         raise HTTPException(422, "a query is named by query_id or image_id")
-    image = services.image(ref.image_id)
-    return View.of(image.sha256, image.page, services.member(ref.image_id, asker)[1], ref.box)
+    image, picture = services.member(ref.image_id, asker)
+    return View.of(image.sha256, image.page, picture, ref.box)

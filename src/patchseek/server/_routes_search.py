@@ -84,9 +84,8 @@ def search_routes(services: Services) -> APIRouter:
         ]
 
         def member(key: int) -> QueryPicture:
-            name, picture = services.member(key, asker)
-            image = services.image(key)
-            return QueryPicture(name, picture, None, (("image_id", key),), image.sha256, image.page)
+            image, picture = services.member(key, asker)
+            return QueryPicture(image.path, picture, None, (("image_id", key),), image.sha256, image.page)
 
         def run(on_progress: OnProgress = unheard, on_page: OnPage | None = None) -> Page:
             asked = SearchRequest(

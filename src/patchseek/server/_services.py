@@ -97,10 +97,11 @@ class Services:
 
         def decode() -> Content:
             content = file.file.read()
-            query_id = self.queries.id_of(content)
+            sha256 = hashlib.sha256(content).hexdigest()
+            query_id = self.queries.id_of(sha256)
             known = self.queries.get(query_id)
             picture = known.picture if known else self.decoder.decode(content, name)
-            return query_id, picture, hashlib.sha256(content).hexdigest()
+            return query_id, picture, sha256
 
         return self.queries.keep(await self.decodes.run_for(asker, decode), name)
 
@@ -149,8 +150,8 @@ class Services:
     def _reason(self, error: PatchseekError) -> str:
         return self.discreet(error.reason if isinstance(error, ImageError) else str(error))
 
-    def member(self, image_id: int, asker: Asker) -> tuple[str, Picture]:
-        """Name and pixels of a picture of the collection. Raises HTTPException 404, ImageError, Gone."""
+    def member(self, image_id: int, asker: Asker) -> tuple[Image, Picture]:
+        """A picture of the collection and its pixels. Raises HTTPException 404, ImageError, Gone."""
         asker.require()
         image = self.image(image_id)
         key = image.sha256, image.page
@@ -161,7 +162,7 @@ class Services:
             except ImageError as error:
                 raise ImageError(image.path, error.reason) from error
             self._members.put(key, picture, picture.pixels.nbytes)
-        return image.path, picture
+        return image, picture
 
     def problem_of(self, error: Exception) -> dict[str, Any]:
         """{"status", "detail"} of what went wrong while an answer was under way."""

@@ -78,9 +78,14 @@ export function clearResults() {
   draw();
 }
 
+// Further results: those that are there stay as they are, unless what is sure ends elsewhere now or is folded.
 export function addResults(results) {
+  const [before, n] = [firstDoubtful(), state.results.length];
   state.results.push(...results);
-  draw();
+  const at = firstDoubtful();
+  const isSame = at === before || (before === n && at === state.results.length);
+  if (isSame && (state.isUnfolded || at === state.results.length)) $("results").querySelector(".wall:last-child").append(...results.map(card));
+  else draw();
 }
 
 // Draw all anew; what had the focus has it still.
