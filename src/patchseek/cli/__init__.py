@@ -22,6 +22,7 @@ from ._compress import compress_command
 from ._distributed import ClusterChoice, cluster_options
 from ._encoder import EncoderChoice, encoder_options
 from ._encoders import encoders_group
+from ._exits import EXIT_INCOMPLETE
 from ._log import QUIET, hush, log_as_json, log_plainly, logs_json, say, say_crash
 from ._maintenance import compact_command, info_command, remove_command, tag_command, verify_command
 from ._operations import backup_command, restore_command, use_index_command
@@ -36,7 +37,6 @@ from ._targets import WrongUse, check_file
 if TYPE_CHECKING:
     from ..regions import Pyramid
 
-EXIT_INCOMPLETE = 3
 FAST = "embedded-fast"
 """The encoder of --fast."""
 _ERROR = "patchseek: error: "

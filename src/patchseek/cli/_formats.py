@@ -17,7 +17,6 @@ FORMATS = (
     *("json", "jsonl", "csv", "parquet", "coco", "coco-results", "yolo", "voc", "label-studio", "cvat", "fiftyone"),
     *("annotations", "xmp", "crops"),
 )  # those of formats.FORMATS, which is not imported for a --help
-EXIT_INCOMPLETE = 3
 Command = Callable[..., Any]
 
 

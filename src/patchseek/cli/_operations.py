@@ -8,6 +8,7 @@ import click
 
 from .._words import counted
 from ._collection import collection_option, open_collection
+from ._exits import EXIT_INCOMPLETE
 from ._log import say
 from ._targets import check_new
 
@@ -46,7 +47,6 @@ def restore_command(file: Path, folder: Path, pictures: Path | None) -> None:
     of the backup.
     """
     from ..collection import Collection
-    from . import EXIT_INCOMPLETE
     from ._output import print_line
     from ._progress import progress
 

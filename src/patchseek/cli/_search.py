@@ -13,7 +13,8 @@ import click
 
 from ..errors import PatchseekError
 from ._collection import collection_option, open_collection, weights_option
-from ._formats import EXIT_INCOMPLETE, check_format, format_options, write_format
+from ._exits import EXIT_INCOMPLETE, EXIT_NOTHING_FOUND
+from ._formats import check_format, format_options, write_format
 from ._log import say
 from ._numbers import FiniteRange
 from ._search_asked import STDIN, check, form_of, numbers_of, top_of
@@ -24,8 +25,6 @@ if TYPE_CHECKING:
     from ..collection import Collection
     from ..formats import Answer
     from ..images import Picture
-
-EXIT_NOTHING_FOUND = 4
 
 CHOICE = ("under", "tags", "since", "until")
 """Options that say which pictures may answer."""

@@ -13,7 +13,8 @@ import click
 
 from .._words import counted
 from ..errors import PatchseekError
-from ._formats import EXIT_INCOMPLETE, check_format, write_format
+from ._exits import EXIT_INCOMPLETE, EXIT_NOTHING_FOUND
+from ._formats import check_format, write_format
 from ._log import say
 from ._partial import Partial
 from ._search_asked import check_choice
@@ -24,7 +25,6 @@ if TYPE_CHECKING:
     from ..formats import Box, Row
     from ..many import Outcome
 
-EXIT_NOTHING_FOUND = 4
 _ONE_ALONE = ("text", "exclude", "save", "preview", "open", "why", "parquet", "expand")
 """Options of a single search."""
 

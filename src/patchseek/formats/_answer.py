@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import quote
 
+from ..errors import ImageError
 from ..store import Image
 
 OBJECT = "object"
@@ -33,6 +34,13 @@ class Answer:
     # names of what else results have, as further columns of rows
     is_file: bool = False
     # whether rows are for a file, and say themselves what MAKER is
+
+    def image(self, image_id: int, name: str) -> Image:
+        """The picture of an id, for formats that look at it. Raises ImageError, which calls it so, where it is not."""
+        found = self.images.get(image_id)
+        if found is None:
+            raise ImageError(name, "the picture is not at hand here")
+        return found
 
     @property
     def maker(self) -> dict[str, str]:

@@ -24,10 +24,8 @@ def write_crops(answer: Answer, folder: Path) -> list[str]:
     order = {str(query.get("id")): i for i, query in enumerate(answer.queries, 1)}
     problems = []
     for image_id, own in by_picture(answer).items():
-        image = answer.images.get(image_id)
         try:
-            if image is None:
-                raise ImageError(own[0].name, "the picture is not at hand here")
+            image = answer.image(image_id, own[0].name)
             pixels = open_original(image).pixels
         except ImageError as error:
             problems.append(str(error))

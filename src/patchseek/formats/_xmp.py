@@ -40,10 +40,8 @@ def write_xmp(answer: Answer, folder: Path | None) -> list[str]:
     """
     problems = []
     for image_id, own in by_picture(answer).items():
-        image = answer.images.get(image_id)
         try:
-            if image is None:
-                raise ImageError(own[0].name, "the picture is not at hand here")
+            image = answer.image(image_id, own[0].name)
             if image.page > 1:
                 raise ImageError(own[0].name, "a sidecar is of a whole file, and this is a further page")
             if has_changed(image):

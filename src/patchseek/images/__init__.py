@@ -10,6 +10,8 @@ without them.
 
 import re
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from io import SEEK_END, BytesIO
@@ -24,7 +26,7 @@ from PIL import Image
 from .._files import MAX_FILE_BYTES, open_regular, too_large
 from ..errors import ImageError, PatchseekError, is_passing
 from . import _directories
-from ._formats import opened, shortfall
+from ._formats import Source, opened, shortfall
 from ._late import has_late_notes
 from ._memory import budget
 from ._pillow import orientation_of, whole
@@ -139,18 +141,11 @@ def size_of(path: Path | str) -> tuple[int, int]:
     wrong.
     """
     label = str(path)
-    try:
-        with _stream(path, label) as file:
-            _hush_metadata_warnings()
-            found = opened(file, label, 1, MAX_PIXELS)
-            if found.hides_orientation or has_late_notes(file):
-                picture = _read(file, label, 1, MAX_PIXELS, 1)
-                return picture.width, picture.height
-            return found.size[::-1] if found.orientation in _LYING else found.size
-    except PatchseekError:
-        raise
-    except Exception as error:  # as in `read`
-        raise ImageError(label, _reason(error), is_passing(error)) from error
+    with _header(path, label) as (file, found):
+        if found.hides_orientation or has_late_notes(file):
+            picture = _read(file, label, 1, MAX_PIXELS, 1)
+            return picture.width, picture.height
+        return found.size[::-1] if found.orientation in _LYING else found.size
 
 
 def orientation_of_file(path: Path | str) -> int:
@@ -159,14 +154,20 @@ def orientation_of_file(path: Path | str) -> int:
     Pixels are decoded only where `size_of` does. Raises ImageError, whatever goes wrong.
     """
     label = str(path)
+    with _header(path, label) as (file, found):
+        if found.hides_orientation or has_late_notes(file):
+            with budget().reserved(found.memory(1), label):
+                found.decode(1)
+        return found.orientation
+
+
+@contextmanager
+def _header(path: Path | str, label: str) -> Iterator[tuple[BinaryIO, Source]]:
+    """A file and what its header says, for the block. Raises ImageError, whatever goes wrong in it."""
     try:
         with _stream(path, label) as file:
             _hush_metadata_warnings()
-            found = opened(file, label, 1, MAX_PIXELS)
-            if found.hides_orientation or has_late_notes(file):
-                with budget().reserved(found.memory(1), label):
-                    found.decode(1)
-            return found.orientation
+            yield file, opened(file, label, 1, MAX_PIXELS)
     except PatchseekError:
         raise
     except Exception as error:  # as in `read`
