@@ -27,9 +27,10 @@ const END = 12; // letters of a name that are always seen: its number and what k
 // A name that is shortened in its middle, and the folder below it.
 export function names(path) {
   const name = fileName(path);
+  const cut = name.length > 2 * END ? name.length - END : name.length;
   const folder = path.slice(0, -name.length).replace(/\/$/, "");
   return [
-    el("span", { class: "name", title: path }, el("span", { class: "head", text: name.slice(0, -END) }), el("span", { class: "tail", text: name.slice(-END) })),
+    el("span", { class: "name", title: path }, el("span", { class: "head", text: name.slice(0, cut) }), el("span", { class: "tail", text: name.slice(cut) })),
     folder ? el("span", { class: "place", title: path, text: folder }) : null,
   ].filter(Boolean);
 }
