@@ -60,6 +60,14 @@ def test_the_licence_lies_in_it_once_and_a_notice_beside_every_model(wheel):
     }
 
 
+def test_what_an_index_shows_of_the_readme_leads_nowhere_into_the_project(wheel):
+    (name,) = (name for name in wheel.namelist() if name.endswith(".dist-info/METADATA"))
+    shown = wheel.read(name).decode()
+    assert re.findall(r"\]\((?!https?:|#)[^)]*\)", shown) == []
+    assert "docs/results.png" not in shown  # a picture without its file
+    assert "`docs/points.md`" in shown and "a photo archive (`docs/workflows/photo-archive.md`)" in shown
+
+
 def test_all_is_every_extra_and_those_of_before_are_empty():
     (everything,) = EXTRAS["all"]
     before = {name for name, needs in EXTRAS.items() if not needs}
