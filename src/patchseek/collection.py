@@ -49,7 +49,7 @@ from .indexes import (
     why_outgrown,
 )
 from .lays import Lay
-from .many import Outcome, Views, answer_many
+from .many import Outcome, Question, Views, answer_many
 from .matches import Matches
 from .originals import open_original
 from .patterns import Given, plain
@@ -321,23 +321,30 @@ class Collection:
 
     def answer_many(
         self,
-        queries: Sequence[Views],
+        queries: Sequence[Views | Question],
         *,
         begin: int = 0,
+        after: int = 0,
         index: str | None = None,
         on_step: OnStep = go_on,
         **options: Any,
     ) -> Iterator[Outcome]:
         """The same with all that is known of each query. begin: the first to answer; those before are left out.
 
-        A query's answer does not depend on where it is begun.
+        A query's answer does not depend on where it is begun. after: an id; only pictures with larger ones answer, as
+        if there were no others, and are looked at by exact search.
         """
         asked = SearchOptions(**options)
         if index is not None:
             judge_parameters(index)
-        snapshot, engine = self._open_index(index)
+        if after:
+            snapshot = self.store.snapshot(after)
+            engine = open_index(EXACT, snapshot, self._indexes)
+        else:
+            snapshot, engine = self._open_index(index)
         searched = Searched(engine, snapshot, self.store, self.encoder, self.background, on_step=on_step)
-        yield from answer_many(queries, asked, searched, self.read, begin=begin)
+        questions = [each if isinstance(each, Question) else Question(each) for each in queries]
+        yield from answer_many(questions, asked, searched, self.read, begin=begin)
 
     def _encode(
         self,

@@ -43,6 +43,26 @@ class View:
         return cls(sha256, page, to_pixels(shares, picture.width, picture.height))
 
 
+def content_of(collection: Collection, asked: Asked, picture: Picture) -> Content:
+    """Which picture a query is; picture: its pixels. One that comes as such is known by these. Raises as search."""
+    if isinstance(asked, str | os.PathLike):
+        return hash_regular(expanded(asked), asked), 1
+    if isinstance(asked, bytes | bytearray | memoryview):
+        return hashlib.sha256(asked).hexdigest(), 1
+    image_id = as_id(asked)
+    if image_id is not None:
+        image = _member(collection, image_id)
+        return image.sha256, image.page
+    return hashlib.sha256(f"{picture.pixels.shape}".encode() + picture.pixels.tobytes()).hexdigest(), 1
+
+
+def _member(collection: Collection, image_id: int) -> Image:
+    image = collection.store.images([image_id])[0]
+    if image is None:
+        raise QueryError(f"the collection has no picture with id {image_id}")
+    return image
+
+
 def query_key(views: Sequence[View], text: str | None = None) -> str:
     """What a query is known by, 64 hexadecimal digits: its views, in any order, and words.
 
@@ -88,23 +108,7 @@ class Judgements:
 
     def _view(self, asked: Asked, box: Sequence[float] | None) -> View:
         picture = self._collection.read(asked)
-        image_id, page = as_id(asked), 1
-        if image_id is not None:
-            image = self._image(image_id)
-            sha256, page = image.sha256, image.page
-        elif isinstance(asked, str | os.PathLike):
-            sha256 = hash_regular(expanded(asked), asked)
-        elif isinstance(asked, bytes | bytearray | memoryview):
-            sha256 = hashlib.sha256(asked).hexdigest()
-        else:
-            sha256 = hashlib.sha256(f"{picture.pixels.shape}".encode() + picture.pixels.tobytes()).hexdigest()
-        return View.of(sha256, page, picture, box)
-
-    def _image(self, image_id: int) -> Image:
-        image = self._collection.store.images([image_id])[0]
-        if image is None:
-            raise QueryError(f"the collection has no picture with id {image_id}")
-        return image
+        return View.of(*content_of(self._collection, asked, picture), picture, box)
 
     def add(
         self, key: str, image_id: int, verdict: str | None, box: Sequence[float], *, who: str | None = None
@@ -117,7 +121,7 @@ class Judgements:
         """
         if verdict is not None and verdict not in VERDICTS:
             raise QueryError(f"{verdict!r}: a verdict is one of {', '.join(VERDICTS)}, or none")
-        image = self._image(image_id)
+        image = _member(self._collection, image_id)
         place = from_pixels(box, image.width, image.height)
         content = image.sha256, image.page
         said = Judgement(key, *content, image.width, image.height, place, verdict, self._clock(), who or user_name())

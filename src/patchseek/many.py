@@ -1,7 +1,7 @@
 """Many questions at once: encoded in full batches, compared with all features together, then looked at one by one."""
 
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from itertools import groupby
@@ -11,13 +11,14 @@ from numpy.typing import NDArray
 
 from .answers import Searched, SearchOptions, answer
 from .boxes import WHOLE
+from .encode import features_of_regions
 from .encoders import Features
 from .errors import BoxError, ImageError, PatchseekError, QueryError
 from .images import Picture
 from .indexes import Hits, Index, n_cores
 from .patches import Patches, joined
 from .queries import Asked, asked_box
-from .search import Match, Query, encode_query, join, laid_patches, laid_query
+from .search import Match, Query, encode_query, encode_words, join, laid_patches, laid_query
 from .store import Choice
 
 AT_ONCE = 1024
@@ -29,6 +30,17 @@ _BOXES = 32
 Views = Sequence[tuple[Asked, Sequence[float] | None]]
 """Pictures of one object, each with its box as somebody gave it; None: what stands on even ground, else all of it."""
 Corners = tuple[float, float, float, float]
+
+
+@dataclass(frozen=True)
+class Question:
+    """One of many: what is looked for."""
+
+    views: Views = ()
+    refused: Views = ()
+    # what is not meant: neither these pictures answer, nor what is nearly the same
+    text: str | None = None
+    # words, alone or beside pictures
 
 
 @dataclass(frozen=True)
@@ -51,20 +63,20 @@ class Outcome:
     views: dict[int, View] = field(default_factory=dict)
     # its pictures, by their number
     problems: dict[int, PatchseekError] = field(default_factory=dict)
-    # those that could not be searched with
+    # those that could not be searched with; pictures of what is not meant are numbered behind the others
 
 
 def answer_many(
-    queries: Sequence[Views],
+    questions: Sequence[Question],
     options: SearchOptions,
     searched: Searched,
     read: Callable[[Asked], Picture],
     *,
     begin: int = 0,
 ) -> Iterator[Outcome]:
-    """The outcome of each query from the number `begin` on, in order. read: see Collection.read.
+    """The outcome of each question from the number `begin` on, in order. read: see Collection.read.
 
-    Queries are always taken together in the same lots, wherever it begins, so that every score is the same.
+    They are always taken together in the same lots, wherever it begins, so that every score is the same.
     """
     if not options.choice.is_all:
         nothing = Choice()
@@ -72,9 +84,9 @@ def answer_many(
         options = replace(options, under=nothing.under, tags=nothing.tags, since=nothing.since, until=nothing.until)
     n_hits = _depth(options, searched.snapshot.n_live)
     size = max(min(AT_ONCE, _MOST_HITS // max(n_hits * (1 + len(options.lays)), 1)), 1)
-    for start in range(begin // size * size, len(queries), size):
-        lot = _Lot(queries[start : start + size], options, searched, read, n_hits)
-        for number in range(max(begin - start, 0), len(lot.queries)):
+    for start in range(begin // size * size, len(questions), size):
+        lot = _Lot(questions[start : start + size], options, searched, read, n_hits)
+        for number in range(max(begin - start, 0), len(lot.questions)):
             yield lot.outcome(number)
 
 
@@ -84,24 +96,24 @@ def _depth(options: SearchOptions, n_live: int) -> int:
 
 
 class _Lot:
-    """Queries that are searched together."""
+    """Questions that are searched together."""
 
     def __init__(
         self,
-        queries: Sequence[Views],
+        questions: Sequence[Question],
         options: SearchOptions,
         searched: Searched,
         read: Callable[[Asked], Picture],
         n_hits: int,
     ) -> None:
-        self.queries, self._options, self._searched, self._read = queries, options, searched, read
-        self._views: list[dict[int, View]] = [{} for _ in queries]
-        self._problems: list[dict[int, PatchseekError]] = [{} for _ in queries]
+        self.questions, self._options, self._searched, self._read = questions, options, searched, read
+        self._views: list[dict[int, View]] = [{} for _ in questions]
+        self._problems: list[dict[int, PatchseekError]] = [{} for _ in questions]
         self._found: dict[int, tuple[Query, Hits]] = {}
         self._search(self._encode(), n_hits)
 
     def outcome(self, number: int) -> Outcome:
-        """Of the query of a number in the lot, with closer looks as the options say."""
+        """Of the question of a number in the lot, with closer looks as the options say."""
         views, problems = self._views[number], self._problems[number]
         if number not in self._found or not self._searched.snapshot.n_live:
             return Outcome([], views, problems)
@@ -109,10 +121,12 @@ class _Lot:
         query, hits = self._found[number]
         searched = replace(self._searched, index=_Foreseen(self._searched.index, query.features[1], hits))
         try:
+            if query.wanted is not None:
+                searched = replace(searched, refused=self._regions(number))
             looked = self._closer(number, query)
             return Outcome(answer(looked, self._options, searched), views, problems)
         except (ImageError, QueryError) as error:  # gone since it was encoded
-            return Outcome([], views, problems | {next(iter(views)): error})
+            return Outcome([], views, problems | {next(iter(views), 0): error})
 
     def _closer(self, number: int, query: Query) -> Query:
         """The query with what closer looks need; its features stay those that were searched with."""
@@ -122,10 +136,21 @@ class _Lot:
             return query
         looked = []
         for place, view in self._views[number].items():
-            picture = self._read(self.queries[number][place][0])
+            picture = self._read(self.questions[number].views[place][0])
             box = view.box or WHOLE
             looked.append(encode_query(picture, searched.encoder, box, points=has_points, lays=options.lays))
-        return replace(join(looked), feature=query.feature, laid=query.laid)
+        looked += self._words(number)
+        return replace(join(looked), feature=query.feature, laid=query.laid, wanted=query.wanted)
+
+    def _regions(self, number: int) -> Features:
+        """The features (m, R, D) of the regions of the pictures that a query does not mean."""
+        searched, question, problems = self._searched, self.questions[number], self._problems[number]
+        pictures = [
+            self._read(asked)
+            for place, (asked, _) in enumerate(question.refused, len(question.views))
+            if place not in problems
+        ]
+        return np.stack([features_of_regions(each, searched.store.settings, searched.encoder) for each in pictures])
 
     def _search(self, queries: dict[int, Query], n_hits: int) -> None:
         """Ask the index for all of them at once."""
@@ -149,12 +174,31 @@ class _Lot:
             except QueryError as error:
                 self._fail(number, place, error)
         queries = {}
-        for number, own in views.items():
+        for number in range(len(self.questions)):
             try:
-                queries[number] = join(own)
+                own = [*views.get(number, ()), *self._words(number)]
+                if own:
+                    queries[number] = join(own, self._unwanted(number))
             except QueryError as error:
-                self._fail(number, next(iter(self._views[number])), error)
+                self._fail(number, next(iter(self._views[number]), 0), error)
         return queries
+
+    def _words(self, number: int) -> list[Query]:
+        text = self.questions[number].text
+        return [] if text is None else [encode_words(text, self._searched.encoder)]
+
+    def _unwanted(self, number: int) -> list[Query]:
+        """What a query does not mean."""
+        unwanted = []
+        question = self.questions[number]
+        for place, (asked, given) in enumerate(question.refused, len(question.views)):
+            try:
+                picture = self._read(asked)
+                box = asked_box(picture, given) or WHOLE
+                unwanted.append(encode_query(picture, self._searched.encoder, box))
+            except (ImageError, BoxError, QueryError) as error:
+                self._problems[number][place] = error
+        return unwanted
 
     def _fail(self, number: int, place: int, error: PatchseekError) -> None:
         self._problems[number][place] = error
@@ -181,8 +225,8 @@ class _Lot:
 
     def _patches(self) -> Iterator[tuple[tuple[int, int], Patches]]:
         """The patches of every picture that can be read, in order. Threads read them, each once for its next boxes."""
-        named = [(i, place) for i, own in enumerate(self.queries) for place in range(len(own))]
-        of_one = [list(own) for _, own in groupby(named, lambda key: _same(self.queries[key[0]][key[1]][0]))]
+        named = [(i, place) for i, own in enumerate(self.questions) for place in range(len(own.views))]
+        of_one = [list(own) for _, own in groupby(named, lambda key: _same(self.questions[key[0]].views[key[1]][0]))]
         lots = [own[i : i + _BOXES] for own in of_one for i in range(0, len(own), _BOXES)]
         ahead = max(2 * self._searched.encoder.batch // (1 + len(self._options.lays)), 4 * n_cores())  # boxes
         with ThreadPoolExecutor(n_cores(), "many") as pool:
@@ -203,7 +247,7 @@ class _Lot:
         made = []
         picture: Picture | None = None
         for number, place in keys:
-            asked, given = self.queries[number][place]
+            asked, given = self.questions[number].views[place]
             try:
                 picture = picture or self._read(asked)
                 box = asked_box(picture, given)
@@ -217,7 +261,7 @@ class _Lot:
 
 def _same(asked: Asked) -> object:
     """Equal for two that are one picture."""
-    return asked if isinstance(asked, str | int) else str(asked) if hasattr(asked, "__fspath__") else id(asked)
+    return asked if isinstance(asked, Hashable) else id(asked)
 
 
 _NOTHING = Hits(np.empty((0, 0), np.int64), np.empty((0, 0), np.int64), np.empty((0, 0), np.float32))

@@ -11,6 +11,7 @@ from ..search import Match, Query
 from ..store import Image
 from ._copies import may_have_copies, with_copies
 from ._near import Without, distinct, expand, less_like
+from ._near import same_pictures as same_pictures
 from ._options import SearchOptions as SearchOptions
 from ._order import below as below
 from ._order import in_order, not_rising

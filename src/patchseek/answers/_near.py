@@ -47,6 +47,15 @@ def distinct(candidates: Sequence[Candidate[T]], snapshot: Snapshot) -> list[Can
     return kept
 
 
+def same_pictures(snapshot: Snapshot, positions: NDArray[np.int64]) -> list[int]:
+    """For each of the pictures at positions (n,), which of them is the first that is nearly the same; maybe itself."""
+    flat = _flat(snapshot.features(positions))
+    alike = flat @ flat.T >= SAME_PICTURE * snapshot.n_regions
+    np.fill_diagonal(alike, True)
+    first: list[int] = alike.argmax(axis=1).tolist()
+    return first
+
+
 def _is_in(feature: Features, seen: Features, snapshot: Snapshot) -> bool:
     """Whether a picture (1, R * D) is nearly one of those seen (m, R * D)."""
     return bool((seen @ feature[0] >= SAME_PICTURE * snapshot.n_regions).any())

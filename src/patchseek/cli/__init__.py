@@ -29,6 +29,7 @@ from ._operations import backup_command, restore_command, use_index_command
 from ._output import printable
 from ._plan import plan_command
 from ._report import say_points, say_report, write_run_report
+from ._saved import query_group
 from ._search import search_command
 from ._serve import serve_command
 from ._streams import flush_chatter, flush_results, mend_streams
@@ -201,7 +202,7 @@ def help_command(context: click.Context, names: tuple[str, ...]) -> None:
 
 for command in (
     *(info_command, remove_command, tag_command, verify_command, compact_command),
-    *(search_command, compress_command, serve_command, encoders_group),
+    *(search_command, query_group, compress_command, serve_command, encoders_group),
     *(evaluate_command, score_command, dataset_command),
     *(backup_command, restore_command, use_index_command, plan_command),
 ):

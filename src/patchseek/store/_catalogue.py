@@ -11,7 +11,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from ..errors import StoreDamaged, StoreError, StoreLocked
-from ._tables import FROM_FORMAT_1, LATER_COLUMNS, LATER_TABLES, TABLES
+from ._tables import FROM_FORMAT_1, LATER_COLUMNS, LATER_TABLES, TABLES, WITH_ROWS_APART
 
 _log = logging.getLogger(__name__)
 
@@ -129,10 +129,10 @@ class Catalogue:
                 db.close()  # an open transaction is rolled back
 
     @contextmanager
-    def noting(self, table: str) -> Iterator[sqlite3.Connection]:
-        """As `writing`, to put rows into one of LATER_TABLES that no search depends on, without the write lock.
+    def noting(self, *tables: str) -> Iterator[sqlite3.Connection]:
+        """As `writing`, to put rows into some of LATER_TABLES that no search depends on, without the write lock.
 
-        The table is made where it is not there yet. `state` stays what it was: what is open needs no second opening.
+        They are made where they are not there yet. `state` stays what it was: what is open needs no second opening.
         Whether anybody else has changed the catalogue meanwhile, SQLite says (`PRAGMA data_version`).
         """
         before: State = ()
@@ -145,7 +145,8 @@ class Catalogue:
                     self._noted = after, before
 
         with self.writing(then=note) as db:
-            db.execute(_later_table(table))
+            for table in tables:
+                db.execute(_later_table(table))
             before, version = self.state(), _version(db)
             yield db
 
@@ -216,7 +217,8 @@ def _execute_all(db: sqlite3.Connection, script: str) -> None:
 
 def _later_table(name: str) -> str:
     """The statement that makes one of LATER_TABLES, unless somebody else has meanwhile."""
-    return f"CREATE TABLE IF NOT EXISTS {name} ({LATER_TABLES[name]}) WITHOUT ROWID"
+    kind = "" if name in WITH_ROWS_APART else " WITHOUT ROWID"
+    return f"CREATE TABLE IF NOT EXISTS {name} ({LATER_TABLES[name]}){kind}"
 
 
 def _version(db: sqlite3.Connection) -> int:

@@ -15,6 +15,7 @@ from ._catalogue import has_table, setting_of
 from ._features import flawed_slots, map_features
 from ._files import Part, problem_of
 from ._records import Settings
+from ._saved import damaged_queries
 from ._shards import Shard, look_at_points, read_shards
 
 if TYPE_CHECKING:
@@ -24,8 +25,8 @@ _CHECKING = "checking shards"
 
 
 def find_problems(store: "Store", on_progress: OnProgress = unheard) -> list[str]:
-    """What is wrong, a line each: shards against their hashes, slots against counts, SQLite against itself, and
-    pictures whose features are no numbers, which earlier versions let in. on_progress hears of each shard.
+    """What is wrong, a line each: shards against their hashes, slots against counts, SQLite against itself, pictures
+    whose features are no numbers, which earlier versions let in, and saved queries. on_progress hears of each shard.
     """
     query = "SELECT shard, count(*), max(slot) + 1 FROM image GROUP BY shard"
     with store.catalogue.reading() as db:
@@ -44,7 +45,7 @@ def find_problems(store: "Store", on_progress: OnProgress = unheard) -> list[str
         found += [problem] if problem else _flaws(store, shard)
         found += filter(None, [points_problem(store.folder, shard, settings)])
     on_progress(len(shards), len(shards), _CHECKING)
-    return found
+    return found + damaged_queries(store)
 
 
 def features_problem(folder: Path, shard: Shard, settings: Settings) -> str | None:

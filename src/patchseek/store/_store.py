@@ -104,9 +104,12 @@ class Store:
         if self.settings.outdated:
             raise StoreMismatch(f"{self.path}: {self.settings.outdated}, in another --collection")
 
-    def snapshot(self) -> Snapshot:
-        """All vectors as they are now. Raises StoreDamaged when a shard is not as committed."""
-        return self._tried(self._snapshot)
+    def snapshot(self, after: int = 0) -> Snapshot:
+        """All vectors as they are now. Raises StoreDamaged when a shard is not as committed.
+
+        after: an id of a picture. Those up to it count as removed, and shards of none but such are left out.
+        """
+        return self._tried(lambda: self._snapshot(after))
 
     def require_shards(self) -> None:
         """Raise StoreDamaged unless every shard is there and as long as it was committed. Reads none."""
@@ -127,11 +130,15 @@ class Store:
                     raise StoreDamaged(f"{error.filename}: missing; run: patchseek verify --repair") from error
         raise AssertionError("unreachable")
 
-    def _snapshot(self) -> Snapshot:
+    def _snapshot(self, after: int) -> Snapshot:
         with self.catalogue.reading() as db:
             shards, settings = read_shards(db), setting_of(db, "settings")
-            rows = db.execute("SELECT id, removed FROM image ORDER BY shard, slot").fetchall()
-        columns = np.array(rows, np.int64).reshape(-1, 2)
+            part = "WHERE shard IN (SELECT shard FROM image WHERE id > ?)" if after else "WHERE ? = 0"
+            query = f"SELECT id, removed OR id <= ?, shard FROM image {part} ORDER BY shard, slot"
+            rows = db.execute(query, (after, after)).fetchall()
+        wanted = {row[2] for row in rows}
+        shards = [shard for shard in shards if shard.id in wanted or not after]
+        columns = np.array(rows, np.int64).reshape(-1, 3)
         shape = self.settings.shape
         allow_open_files(sum(len(shard.parts) for shard in shards))
         arrays = [map_features(self.folder, shard.regions, (shard.n_images, *shape)) for shard in shards]
@@ -214,6 +221,11 @@ class Store:
                 "AND path >= ? AND (? = '' OR path < ?)"
             )
             return {row[0] for row in db.execute(query, self._part(root, under))}
+
+    def n_after(self, after: int) -> int:
+        """Pictures that can be found whose ids are larger than one."""
+        with self.catalogue.reading() as db:
+            return int(db.execute("SELECT count(*) FROM image WHERE id > ? AND NOT removed", (after,)).fetchone()[0])
 
     def n_taken_out(self) -> int:
         """The files of all folders that somebody took out."""

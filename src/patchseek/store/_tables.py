@@ -53,10 +53,25 @@ LATER_TABLES = {
     "judgement": "query TEXT, number INTEGER, sha256 TEXT NOT NULL, page INTEGER NOT NULL, width INTEGER NOT NULL, "
     "height INTEGER NOT NULL, x0 REAL NOT NULL, y0 REAL NOT NULL, x1 REAL NOT NULL, y1 REAL NOT NULL, verdict TEXT, "
     "at REAL NOT NULL, who TEXT NOT NULL, PRIMARY KEY (query, number)",
+    "saved_query": "name TEXT PRIMARY KEY, query TEXT NOT NULL, text TEXT NOT NULL, note TEXT NOT NULL, "
+    "at REAL NOT NULL, who TEXT NOT NULL",
+    "saved_view": "name TEXT, number INTEGER, wanted INTEGER NOT NULL, file TEXT NOT NULL, sha256 TEXT NOT NULL, "
+    "page INTEGER NOT NULL, width INTEGER NOT NULL, height INTEGER NOT NULL, x INTEGER NOT NULL, y INTEGER NOT NULL, "
+    "w INTEGER NOT NULL, h INTEGER NOT NULL, kept TEXT NOT NULL, kept_x INTEGER NOT NULL, kept_y INTEGER NOT NULL, "
+    "PRIMARY KEY (name, number)",
+    "kept_picture": "sha256 TEXT PRIMARY KEY, content BLOB NOT NULL",
+    "query_run": "query TEXT, number INTEGER, mark INTEGER NOT NULL, n_pictures INTEGER NOT NULL, "
+    "made_by TEXT NOT NULL, at REAL NOT NULL, PRIMARY KEY (query, number)",
+    "query_find": "query TEXT, sha256 TEXT, page INTEGER, run INTEGER NOT NULL, first INTEGER NOT NULL, "
+    "record TEXT NOT NULL, PRIMARY KEY (query, sha256, page)",
 }
 """Tables that the first writer makes. An older patchseek does not look at those that it does not know.
 
 aside: pictures that are removed but kept, and since when (seconds since 1970). failure_note: for what `failure` has no
 room. taken_out: files of which somebody took all pictures out, so that they do not come in again by themselves.
 judgement: see store.Judgement; those of a query are numbered. It refers to no row of `image`: these come and go.
+saved_query, saved_view, kept_picture: see store.SavedQuery. query_run, query_find: see store.Run and store.Find.
 """
+
+WITH_ROWS_APART = ("kept_picture",)
+"""Of these, those whose rows are too large to be kept in the tree of their keys (WITHOUT ROWID)."""

@@ -1,0 +1,190 @@
+"""`patchseek query`: queries that are kept in the collection, and asked again. Parse, call, print."""
+
+import json
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from .._words import counted
+from ._collection import collection_option, open_collection, weights_option
+from ._exits import EXIT_INCOMPLETE
+from ._log import say
+from ._numbers import FiniteRange
+from ._output import print_line, printable
+from ._search_asked import numbers_of
+
+if TYPE_CHECKING:
+    from ..saved import Saved, Told
+
+_PATH = click.Path(path_type=Path)
+_COUNT = click.IntRange(0)
+_JSON = click.option("--json", "as_json", is_flag=True, help="As JSON, one object a line.")
+
+
+@click.group("query")
+def query_group() -> None:
+    """Queries that are kept in a collection, with their pixels, and asked again when pictures come."""
+
+
+@query_group.command("add")
+@click.argument("name")
+@click.argument("pictures", nargs=-1, type=_PATH)
+@click.option("--image-id", "image_ids", type=int, multiple=True, help="A picture of the collection; repeatable.")
+@click.option("--box", "boxes", multiple=True, metavar="X,Y,W,H", help="The object; once a picture, as of `search`.")
+@click.option("--not", "exclude", multiple=True, type=_PATH, metavar="FILE", help="Not like this; repeatable.")
+@click.option("--text", help="Words instead of a picture, or beside one; for encoders with a text tower.")
+@click.option("--note", default="", help="For people.")
+@click.option("--replace", is_flag=True, help="Put it in the place of the query of this name.")
+@collection_option
+@weights_option
+def add_command(
+    name: str,
+    pictures: tuple[Path, ...],
+    image_ids: tuple[int, ...],
+    boxes: tuple[str, ...],
+    exclude: tuple[Path, ...],
+    text: str | None,
+    note: str,
+    replace: bool,
+    collection: Path | None,
+    weights: Path | None,
+) -> None:
+    """Keep a query under NAME: one picture or several of one object. Its files may go away then."""
+    asked: list[Path | int] = [*pictures, *image_ids]
+    numbers = [numbers_of(box) for box in boxes] if boxes else None
+    query = _open(collection, weights).add(
+        name, asked, box=numbers, text=text, exclude=list(exclude), note=note, replace=replace
+    )
+    say(f"saved {printable(query.name)}; ask it with: patchseek query run {printable(query.name)}", name=query.name)
+
+
+@query_group.command("list")
+@_JSON
+@collection_option
+def list_command(as_json: bool, collection: Path | None) -> None:
+    """The saved queries: how much each has found, and what is to be judged."""
+    saved = _open(collection)
+    queries = saved.all()
+    for query in queries:
+        record = saved.summary(query)
+        if as_json:
+            print_line(json.dumps(record))
+        else:
+            print_line(
+                f"{printable(query.name):30} {_counts(record)}{'  ' + printable(query.note) if query.note else ''}"
+            )
+    if not queries:
+        say("no query is saved; save one with: patchseek query add NAME PICTURE --box X,Y,W,H")
+
+
+def _counts(record: dict[str, Any]) -> str:
+    if record["asked"] is None:
+        return "not asked yet"
+    judged = ", ".join(f"{n} {verdict}" for verdict, n in record["judged"].items() if n) or "none judged"
+    return f"{counted(record['finds'], 'find')}, {record['sure']} sure, {record['open']} of these to judge; {judged}"
+
+
+@query_group.command("show")
+@click.argument("name")
+@click.option("--all", "every", is_flag=True, help="Unsure finds, too.")
+@_JSON
+@collection_option
+def show_command(name: str, every: bool, as_json: bool, collection: Path | None) -> None:
+    """What a saved query looks for, and what it has found so far."""
+    saved = _open(collection)
+    (query,) = saved.get(name)
+    found = [each for each in saved.findings(query) if every or each.is_sure or each.verdict]
+    if as_json:
+        print_line(json.dumps(saved.summary(query)))
+        for each in found:
+            print_line(json.dumps(each.record))
+        return
+    print_line(f"{printable(query.name)}: {_counts(saved.summary(query))}")
+    for view in query.views:
+        box = ",".join(map(str, view.box))
+        print_line(f"  {'' if view.is_wanted else 'not '}{printable(view.file or 'a picture')} {box}")
+    for each in found:
+        record = each.record
+        sure = "" if record["confidence"] is None else f"{100 * record['confidence']:3.0f} %"
+        box, said = ",".join(map(str, record["box"])), each.verdict or ("new" if each.is_latest else "")
+        gone = "" if each.images else "  (not in the collection any more)"
+        print_line(f"  {sure:5} {said:7} {printable(record['image'])} {box}{gone}")
+
+
+@query_group.command("remove")
+@click.argument("names", nargs=-1, required=True, metavar="NAME...")
+@collection_option
+def remove_command(names: tuple[str, ...], collection: Path | None) -> None:
+    """Forget saved queries. What was said of their finds stays in the collection."""
+    n = _open(collection).remove(*names)
+    say(f"removed {counted(n, 'saved query', 'saved queries')}", removed=n)
+
+
+@query_group.command("run")
+@click.argument("names", nargs=-1, metavar="[NAME]...")
+@click.option("--new", "only_new", is_flag=True, help="Look only at pictures that came since a query was asked last.")
+@click.option("--again", is_flag=True, help="Ask those, too, that have looked at all pictures.")
+@click.option("--top", type=click.IntRange(1), default=50, show_default=True, help="Finds of a query, at most.")
+@click.option("--refine", type=_COUNT, default=20, show_default=True, help="Finer boxes in the first so many; 0: none.")
+@click.option("--depth", type=_COUNT, default=500, show_default=True, help="Look at the points of the first so many.")
+@click.option("--turned/--upright", default=True, show_default=True, help="Look for it turned, too, or as it lies.")
+@click.option("--mirrored", is_flag=True, help="Look for its mirror image, too.")
+@click.option("--min-confidence", type=FiniteRange(0, 1), metavar="0..1", help="Keep no find that is less sure.")
+@_JSON
+@collection_option
+@weights_option
+def run_command(
+    names: tuple[str, ...], as_json: bool, collection: Path | None, weights: Path | None, **options: Any
+) -> None:
+    """Ask saved queries, or those of these names, and keep what they find.
+
+    Whatever moment it is ended at, the same command goes on there. Exit code 3: some could not be asked.
+    """
+    from ._progress import progress
+
+    saved, told = _open(collection, weights), []
+    with progress() as on_progress:
+        for each in saved.run(*names, on_progress=on_progress, **options):
+            told.append(each)
+            for problem in each.problems:
+                say(f"failed: {printable(f'{each.query.name}: {problem}')}", query=each.query.name)
+    for each in told:
+        for find in each.new:
+            if as_json:
+                print_line(json.dumps({"query": each.query.name, **find.record}))
+            else:
+                box = ",".join(map(str, find.record["box"]))
+                print_line(f"{printable(each.query.name)}: {printable(find.record['image'])} {box}")
+    say(summary_of(told), **facts_of(told))
+    if any(each.problems for each in told):
+        sys.exit(EXIT_INCOMPLETE)
+
+
+def facts_of(told: Sequence["Told"]) -> dict[str, Any]:
+    """What a run comes to, in numbers."""
+    return {
+        "queries": len(told),
+        "asked": sum(each.n_looked_at > 0 for each in told),
+        "new_finds": sum(len(each.new) for each in told),
+        "queries_with_new_finds": sum(bool(each.new) for each in told),
+    }
+
+
+def summary_of(told: Sequence["Told"]) -> str:
+    """The same in one line."""
+    facts = facts_of(told)
+    if not told:
+        return "no query is saved; save one with: patchseek query add NAME PICTURE --box X,Y,W,H"
+    if not facts["asked"]:
+        return f"{counted(len(told), 'saved query', 'saved queries')}: no picture has come since"
+    found = counted(facts["new_finds"], "new find")
+    return f"{found} for {counted(facts['queries_with_new_finds'] or len(told), 'saved query', 'saved queries')}"
+
+
+def _open(collection: Path | None, weights: Path | None = None) -> "Saved":
+    from ..saved import Saved
+
+    return Saved(open_collection(collection, weights))
