@@ -110,6 +110,15 @@ def test_new_pictures_alone_are_looked_at_and_what_is_known_is_no_news(home, sav
     assert {image.path for image in copied.images} == {"3.png", "copy.png"}
 
 
+def test_how_a_query_is_asked_is_remembered(home, saved):
+    saved.add("three", home / "pictures" / "3.png")
+    list(saved.run(top=2, **PLAIN))
+    come(home, saved, 7, 8, 9)
+    (told,) = saved.run(only_new=True)
+    assert told.n_looked_at == 3 and len(told.finds) == 2
+    assert [told.n_looked_at for told in saved.run(only_new=True, top=2)] == [0]
+
+
 def test_other_options_ask_anew_and_again_asks_what_has_been_asked(home, saved):
     saved.add("three", home / "pictures" / "3.png")
     list(saved.run(**PLAIN))
@@ -231,3 +240,16 @@ def test_the_command_line_saves_lists_asks_shows_and_removes(home):
         CliRunner().invoke(
             cli, ["query", "show", "three", "-c", str(home / "pictures")], catch_exceptions=False, standalone_mode=False
         )
+
+
+def test_indexing_asks_saved_queries_of_what_is_new(home):
+    run(home, "query", "add", "seven", str(home / "pictures" / "1.png"), "--box", "80,60,160,120")
+    run(home, "query", "run", "--refine", "0", "--depth", "0")
+    for number in (7, 8):
+        blot(number, 320, 240).save(home / "pictures" / f"{number}.png")
+    done = run(home, "index", str(home / "pictures"), "--report", str(home / "report.json"))
+    told = json.loads((home / "report.json").read_text())["saved_queries"]
+    assert (told["queries"], told["asked"], told["failed"]) == (1, 1, 0)
+    assert f"{told['new_finds']} new find" in done.stderr
+    assert {find["image"] for find in told["new"]} <= {"7.png", "8.png"}
+    assert "saved query" not in run(home, "index", str(home / "pictures"), "--no-saved").stderr

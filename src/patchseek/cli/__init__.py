@@ -30,6 +30,7 @@ from ._output import printable
 from ._plan import plan_command
 from ._report import say_points, say_report, write_run_report
 from ._saved import query_group
+from ._saved_new import ask_of_new
 from ._search import search_command
 from ._serve import serve_command
 from ._streams import flush_chatter, flush_results, mend_streams
@@ -106,6 +107,7 @@ def cli(log_json: bool, quiet: bool) -> None:
     metavar="ENGINE",
     help="Search engine: exact, auto (by size), a FAISS factory string such as IVF256,PQ64, milvus:URI or postgresql://...",
 )
+@click.option("--saved/--no-saved", default=True, help="Whether saved queries are asked of what is new.")
 @click.option("--report", type=click.Path(path_type=Path), metavar="FILE", help="Write counts and failures as JSON.")
 def index(
     source: str,
@@ -125,6 +127,7 @@ def index(
     prune: bool,
     with_removed: bool,
     index_engine: str | None,
+    saved: bool,
     report: Path | None,
 ) -> None:
     """Encode every picture below the folder SOURCE. Run it again after changes: only what is new is encoded.
@@ -176,12 +179,13 @@ def index(
             found = opened.add_points(on_progress=on_progress)
         say_points(found)
     say_report(opened, done, prune=prune, wants_points=points)
+    asked = ask_of_new(opened) if saved else None
     if report:
-        write_run_report(report, opened, done)
+        write_run_report(report, opened, done, asked)
     if index_engine is not None:
         with progress() as on_progress:
             opened.use_index(index_engine, Refit.WHERE_OUTGROWN, on_progress=on_progress)
-    if done.failed or done.missing:
+    if done.failed or done.missing or (asked and asked["failed"]):
         sys.exit(EXIT_INCOMPLETE)
 
 

@@ -132,8 +132,13 @@ def _counts(report: "AddReport") -> dict[str, Any]:
     }
 
 
-def write_run_report(path: Path, collection: "Collection", report: "AddReport") -> None:
-    """What a run of `index` did, as JSON; a reader of the file finds the report before or this one, never a half."""
+def write_run_report(
+    path: Path, collection: "Collection", report: "AddReport", asked: dict[str, Any] | None = None
+) -> None:
+    """What a run of `index` did, as JSON; a reader of the file finds the report before or this one, never a half.
+
+    asked: what became of saved queries, where there are some.
+    """
     ended, n_encoded = datetime.now(UTC), report.added + report.changed
     record: dict[str, Any] = {
         "collection": str(collection.path),
@@ -149,6 +154,7 @@ def write_run_report(path: Path, collection: "Collection", report: "AddReport") 
         "passed_over": dict(report.passed_over),
         "damaged": [{"image": masked(path), "missing": missing} for path, missing in report.damaged.items()],
         "failures": [{"image": masked(f.path), "reason": f.reason} for f in report.failed],
+        **({"saved_queries": asked} if asked else {}),
     }
     partial = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 _PATH = click.Path(path_type=Path)
 _COUNT = click.IntRange(0)
+LEARN = ("no", "accepted", "refused", "all")
 _JSON = click.option("--json", "as_json", is_flag=True, help="As JSON, one object a line.")
 
 
@@ -127,11 +128,14 @@ def remove_command(names: tuple[str, ...], collection: Path | None) -> None:
 @click.argument("names", nargs=-1, metavar="[NAME]...")
 @click.option("--new", "only_new", is_flag=True, help="Look only at pictures that came since a query was asked last.")
 @click.option("--again", is_flag=True, help="Ask those, too, that have looked at all pictures.")
-@click.option("--top", type=click.IntRange(1), default=50, show_default=True, help="Finds of a query, at most.")
-@click.option("--refine", type=_COUNT, default=20, show_default=True, help="Finer boxes in the first so many; 0: none.")
-@click.option("--depth", type=_COUNT, default=500, show_default=True, help="Look at the points of the first so many.")
-@click.option("--turned/--upright", default=True, show_default=True, help="Look for it turned, too, or as it lies.")
-@click.option("--mirrored", is_flag=True, help="Look for its mirror image, too.")
+@click.option("--learn", type=click.Choice(LEARN), help="From what was judged: accepted finds are views of it, too.")
+@click.option("--top", type=click.IntRange(1), help="Finds of a query, at most.  [default: 50]")
+@click.option("--refine", type=_COUNT, help="Finer boxes in the first so many; 0: none.  [default: 20]")
+@click.option("--depth", type=_COUNT, help="Look at the points of the first so many.  [default: 500]")
+@click.option(
+    "--turned/--upright", default=None, help="Look for it turned, too, or as it lies alone.  [default: turned]"
+)
+@click.option("--mirrored/--no-mirrored", default=None, help="Look for its mirror image, too.")
 @click.option("--min-confidence", type=FiniteRange(0, 1), metavar="0..1", help="Keep no find that is less sure.")
 @_JSON
 @collection_option
@@ -141,7 +145,8 @@ def run_command(
 ) -> None:
     """Ask saved queries, or those of these names, and keep what they find.
 
-    Whatever moment it is ended at, the same command goes on there. Exit code 3: some could not be asked.
+    How it is asked is remembered for each: options that are left out are those of its last run. Whatever moment it is
+    ended at, the same command goes on there. Exit code 3: some could not be asked.
     """
     from ._progress import progress
 
@@ -167,6 +172,7 @@ def facts_of(told: Sequence["Told"]) -> dict[str, Any]:
     """What a run comes to, in numbers."""
     return {
         "queries": len(told),
+        "failed": sum(bool(each.problems) for each in told),
         "asked": sum(each.n_looked_at > 0 for each in told),
         "new_finds": sum(len(each.new) for each in told),
         "queries_with_new_finds": sum(bool(each.new) for each in told),

@@ -17,6 +17,7 @@ from ..records import match_record
 from ..rerank import OnStep, go_on
 from ..store import Find, Run, SavedQuery, add_run, finds_of, judgements_of, last_id, last_run
 from ._keep import KeptFile
+from ._learn import taught
 
 TOP = 50
 """Pictures that a query finds at most in one run, unless told otherwise."""
@@ -52,6 +53,7 @@ def run(
     *,
     only_new: bool = False,
     again: bool = False,
+    learn: str | None = None,
     on_progress: OnProgress = unheard,
     on_step: OnStep = go_on,
     clock: Callable[[], float] = time.time,
@@ -59,34 +61,45 @@ def run(
 ) -> Iterator[Told]:
     """Ask queries, and keep what each finds before the next is asked: whoever is ended goes on there the next time.
 
-    only_new: look only at pictures that came since a query was asked last, with the same options and by the same
-    encoder; what is found comes to what was. A query that has looked at all pictures is not asked, unless again.
-    options: of Collection.search, by default top=50. clock: seconds since 1970. Raises as Collection.search.
+    only_new: look only at pictures that came since a query was asked last, in the same way and by the same encoder;
+    what is found comes to what was. A query that has looked at all pictures is not asked, unless again.
+    learn: from what was said of finds, see LEARN. It and options, those of Collection.search but for dates and places,
+    are by default those of the query's last run, else none and top=50, and remembered. clock: seconds since 1970.
+    Raises as Collection.search.
     """
-    options = {"top": TOP} | options
-    SearchOptions(**options)  # raises before anything is done
+    given = {"learn": learn, **options}
+    given = {name: value for name, value in given.items() if value is not None}
+    SearchOptions(**_of_search(given))  # raises before anything is done
     mark, n = last_id(collection.store), len(collection)
-    lots: dict[int, list[tuple[SavedQuery, Question, Run]]] = {}
+    lots: dict[tuple[int, str], list[tuple[SavedQuery, Question, Run]]] = {}
     for query in queries:
-        question = asking(query)
         before = last_run(collection.store, query.key)
-        now = Run(mark, n, _digest(collection, question, options), clock())
+        how = {"top": TOP} | (before.options if before else {}) | given
+        question = asking(query)
+        if chosen := how.get("learn"):
+            question = taught(collection, query, question, chosen)
+        now = Run(mark, n, how, _digest(collection, question, how), clock())
         after = 0 if again else _looked_at(before, now, only_new=only_new)
-        lots.setdefault(after, []).append((query, question, now))
+        lots.setdefault((after, json.dumps(how, sort_keys=True)), []).append((query, question, now))
     done = 0
-    for after, lot in sorted(lots.items()):
+    for (after, _), lot in sorted(lots.items(), key=lambda item: item[0]):
         if mark and after == mark:
             yield from (Told(query) for query, _, _ in lot)
             done += len(lot)
             continue
-        questions = [question for _, question, _ in lot]
-        outcomes = collection.answer_many(questions, after=after, on_step=on_step, **options)
+        questions, how = [question for _, question, _ in lot], _of_search(lot[0][2].options)
+        outcomes = collection.answer_many(questions, after=after, on_step=on_step, **how)
         n_looked_at = collection.store.n_after(after)
         on_progress(done, len(queries), "asking saved queries")
         for (query, _, now), outcome in zip(lot, outcomes, strict=True):
             yield _kept(collection, query, now, outcome, n_looked_at, is_whole=not after)
             done += 1
             on_progress(done, len(queries), "asking saved queries")
+
+
+def _of_search(options: dict[str, Any]) -> dict[str, Any]:
+    """Those of Collection.search."""
+    return {name: value for name, value in options.items() if name != "learn"}
 
 
 def _looked_at(before: Run | None, now: Run, *, only_new: bool) -> int:

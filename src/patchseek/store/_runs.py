@@ -10,7 +10,7 @@ from ._judgements import Content
 from ._store import Store
 
 _TABLES = "query_run", "query_find"
-_RUN = "mark, n_pictures, made_by, at, number"
+_RUN = "mark, n_pictures, options, made_by, at, number"
 
 
 @dataclass(frozen=True)
@@ -21,8 +21,10 @@ class Run:
     # the largest id that a picture had; all pictures up to it have been looked at
     n_pictures: int
     # that could be found then
+    options: dict[str, Any]
+    # how it was asked, see answers.SearchOptions
     made_by: str
-    # by which encoder and options; scores of others cannot be compared
+    # a digest of all that the answer depends on beside the pictures: scores of others cannot be compared
     at: float
     # seconds since 1970
     number: int = 0
@@ -57,7 +59,10 @@ def last_run(store: Store, query: str) -> Run | None:
         row = db.execute(
             f"SELECT {_RUN} FROM query_run WHERE query = ? ORDER BY number DESC LIMIT 1", (query,)
         ).fetchone()
-    return Run(*row) if row else None
+    if row is None:
+        return None
+    mark, n_pictures, options, *rest = row
+    return Run(mark, n_pictures, json.loads(options), *rest)
 
 
 def add_run(store: Store, query: str, run: Run, finds: Sequence[Find], *, is_whole: bool) -> None:
@@ -73,8 +78,8 @@ def add_run(store: Store, query: str, run: Run, finds: Sequence[Find], *, is_who
         ).fetchone()
         if is_whole:
             db.execute("DELETE FROM query_find WHERE query = ?", (query,))
-        values = query, run.mark, run.n_pictures, run.made_by, run.at, number
-        db.execute(f"INSERT INTO query_run (query, {_RUN}) VALUES (?, ?, ?, ?, ?, ?)", values)
+        values = query, run.mark, run.n_pictures, json.dumps(run.options), run.made_by, run.at, number
+        db.execute(f"INSERT INTO query_run (query, {_RUN}) VALUES (?, ?, ?, ?, ?, ?, ?)", values)
         for find in reversed(finds):  # of two with one content, the better one stands
             record = json.dumps(find.record)
             db.execute(

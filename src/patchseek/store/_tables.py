@@ -61,7 +61,7 @@ LATER_TABLES = {
     "PRIMARY KEY (name, number)",
     "kept_picture": "sha256 TEXT PRIMARY KEY, content BLOB NOT NULL",
     "query_run": "query TEXT, number INTEGER, mark INTEGER NOT NULL, n_pictures INTEGER NOT NULL, "
-    "made_by TEXT NOT NULL, at REAL NOT NULL, PRIMARY KEY (query, number)",
+    "options TEXT NOT NULL, made_by TEXT NOT NULL, at REAL NOT NULL, PRIMARY KEY (query, number)",
     "query_find": "query TEXT, sha256 TEXT, page INTEGER, run INTEGER NOT NULL, first INTEGER NOT NULL, "
     "record TEXT NOT NULL, PRIMARY KEY (query, sha256, page)",
 }
