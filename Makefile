@@ -13,7 +13,7 @@ demo: $(VENV)/.demo
 # Two processes, and no more cores for what each of them computes: beyond that, they only wait for each other. Told a
 # threshold, glibc gives large arrays back when they are done with; else it keeps more of them from time to time.
 FRUGAL = PATCHSEEK_CORES=1 OMP_NUM_THREADS=1 MALLOC_MMAP_THRESHOLD_=4000000
-PYTEST = $(FRUGAL) $(BIN)/python -m pytest -n 2 --dist loadscope --no-loadscope-reorder
+PYTEST = $(FRUGAL) $(BIN)/python -m pytest -n 2 --max-worker-restart 0 --dist loadscope --no-loadscope-reorder
 
 test: $(VENV)/.dev
 	$(PYTEST)
@@ -24,7 +24,7 @@ test-quick: $(VENV)/.dev
 
 # The core's tests with the lowest versions that pyproject.toml allows. Some of them: make test-minimum TESTS=tests/test_cli.py
 test-minimum: .venv-minimum/.ready
-	$(FRUGAL) .venv-minimum/bin/python -m pytest -n 2 --dist loadscope --no-loadscope-reorder --core $(TESTS)
+	$(FRUGAL) .venv-minimum/bin/python -m pytest -n 2 --max-worker-restart 0 --dist loadscope --no-loadscope-reorder --core $(TESTS)
 
 # Drawing, adding and judging in a real browser, click by click, four minutes. `make test` has the rest of the page.
 test-long: $(VENV)/.dev
@@ -64,6 +64,7 @@ bench: $(VENV)/.bench
 	$(BIN)/python benchmarks/distributed.py
 	$(BIN)/python benchmarks/serve.py
 	$(BIN)/python benchmarks/page.py
+	$(BIN)/python benchmarks/saved.py
 	$(BIN)/python benchmarks/hostile.py
 
 # What depends most on the processor, with a newer one held back to AVX2
