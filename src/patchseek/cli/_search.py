@@ -216,7 +216,7 @@ def show(path: Path) -> None:
     from .._desktop import open_there
 
     if not open_there(path):
-        say("nothing here shows pictures: no screen, or no program that opens files; open the one drawn by hand")
+        say("nothing here shows pictures: no screen, or no program that opens files; open that file yourself")
 
 
 def _read_stdin() -> "Picture":

@@ -55,6 +55,8 @@ def check_many(said: dict[str, Any], n_single: int, form: str | None, server: st
         raise WrongUse("--queries: a server is asked with one picture from here")
     if said["output"] is None:
         raise WrongUse("--queries writes one file or folder: name it by --output PATH")
+    if said["pictures"] and not said["pictures"].is_dir():
+        raise WrongUse(f"--pictures {said['pictures']}: there is no such folder")
     check_choice(said)
     check_format(said, None)
 
@@ -66,6 +68,8 @@ def search_many(opened: "Collection", said: dict[str, Any], options: dict[str, A
 
     read = read_annotated(said["queries_from"], said["pictures"])
     _say_failed(read.problems)
+    if not read.rows:
+        raise PatchseekError(f"{said['queries_from']}: no query is left in it")
     queries, label = by_label(read.rows) if said["by"] else one_a_box(read.rows), said["label"] or OBJECT
     facts = {"queries": _digest(queries), "label": label, "hashed": said["sha256"], "options": options}
     facts |= {"collection": collection_record(opened), "state": opened.store.catalogue.state()}
