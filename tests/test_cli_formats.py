@@ -93,7 +93,7 @@ def test_points_are_said_in_json_however_that_is_asked_for(home, tmp_path):
     ("arguments", "words"),
     [
         (["--output", "x"], "in which format.* name it by --format: folders are yolo, voc, xmp, crops"),
-        (["--output", "x.txt"], "in which format.* .json, .jsonl, .ndjson, .csv, .parquet, .pq, .xml, .jsonld say it"),
+        (["--output", "x.txt"], "in which format.* .csv, .json, .jsonl, .jsonld, .ndjson, .parquet, .pq, .xml say it"),
         (["--output", "no/x.csv"], "there is no folder no"),
         (["--format", "yolo"], "--format yolo is a folder: name it by --output"),
         pytest.param(["--format", "parquet"], "--format parquet is a file", marks=pytest.mark.extra("parquet")),

@@ -94,10 +94,17 @@ def test_what_a_page_shows_has_the_box_that_somebody_said_yes_to(client):
         (5, [1, 2, 30, 20], "unsure"),
     ]
     assert boxes_in(client.post("/api/export", json={"format": "coco", "results": shown})) == expected
+    copies[0]["outline"] = [[1, 2], [31, 2], [31, 22], [1, 22]]
     query = {"image": "photo.jpg", "box": [1, 2, 3, 4]}
+    lines = client.post(
+        "/api/export", json={"format": "jsonl", "results": shown[1:2], "query": query}
+    ).text.splitlines()
+    assert ["outline" in json.loads(line) for line in lines] == [True, False], "each place has its own"
     rows = client.post("/api/export", json={"format": "csv", "results": shown, "query": query}).text
     told = csv.DictReader(io.StringIO(rows))
     assert [(int(r["image_id"]), [int(r[side]) for side in "xywh"], r["verdict"]) for r in told] == expected
+    whole = client.post("/api/export", json={"format": "json", "results": shown}).json()["results"][0]
+    assert (whole["box"], whole["judged_box"], len(whole["boxes"])) == ([1, 2, 30, 20], [5, 6, 7, 8], 2)
     outside = [{**shown[0], "judged_box": [900, 2, 3, 4]}]
     assert client.post("/api/export", json={"format": "coco", "results": outside}).status_code == 422
 

@@ -85,13 +85,14 @@ def _format_by_suffix(output: Path) -> str:
     """The first of the formats that such a file may be. Raises WrongUse where it may be none, as a folder."""
     from .. import formats
 
-    suffix, known = output.suffix.lower(), [chosen.suffixes for chosen in formats.FORMATS.values()]
-    for name, suffixes in zip(formats.FORMATS, known, strict=True):
-        if suffix in suffixes:
-            return name
-    listed = ", ".join(dict.fromkeys(each for suffixes in known for each in suffixes))
+    by_suffix: dict[str, str] = {}
+    for name, chosen in formats.FORMATS.items():
+        by_suffix = dict.fromkeys(chosen.suffixes, name) | by_suffix
+    if (suffix := output.suffix.lower()) in by_suffix:
+        return by_suffix[suffix]
     folders = ", ".join(name for name, chosen in formats.FORMATS.items() if chosen.is_folder)
-    raise WrongUse(f"{output}: in which format? {listed} say it; else name it by --format: folders are {folders}")
+    known = ", ".join(sorted(by_suffix))
+    raise WrongUse(f"{output}: in which format? {known} say it; else name it by --format: folders are {folders}")
 
 
 def write_format(said: Mapping[str, Any], answer: "Answer") -> list[str]:

@@ -1,7 +1,6 @@
 """Results as files of `formats`: of a search just made, or of what a page shows. Answers bytes, keeps nothing."""
 
 from collections.abc import Mapping, Sequence
-from functools import partial
 from typing import Any
 
 from starlette.responses import Response
@@ -56,14 +55,20 @@ def shown_answer(collection: Collection, asked: ExportRequest, path: str) -> dic
     results: list[Mapping[str, Any]] = []
     for rank, (each, image) in enumerate(zip(asked.results, images, strict=True), 1):
         if image is not None:
-            result = as_judged(_record(each, image, rank))
+            result = _record(each, image, rank)
             if asked.query and asked.format in _ROWS:
-                first = {key: value for key, value in result.items() if key not in ("boxes", "judged_box")}
-                beside = partial(_beside, asked.query, each)
-                results += [{**first, **place, **beside(n)} for n, place in enumerate(result.get("boxes") or [{}], 1)]
+                results += _rows(as_judged(result), each, asked.query)
             else:
                 results.append(result)
     return {"query": {}, "collection": collection_record(collection) | {"path": path}, "results": results}
+
+
+def _rows(result: Mapping[str, Any], shown: FoundRef, query: AskedRef) -> list[dict[str, Any]]:
+    """A row for every place of a result, with what EXTRA names."""
+    apart = ("box", "score", "outline", "boxes", "judged_box")
+    whole = {key: value for key, value in result.items() if key not in apart}
+    places = [{key: place[key] for key in apart[:3] if key in place} for place in result.get("boxes") or [result]]
+    return [{**whole, **place, **_beside(query, shown, number)} for number, place in enumerate(places, 1)]
 
 
 def _record(shown: FoundRef, image: Image, rank: int) -> dict[str, Any]:
