@@ -98,6 +98,7 @@ $(VENV)/.demo: $(VENV)/bin/python pyproject.toml
 
 $(VENV)/.dev: $(VENV)/bin/python pyproject.toml
 	$(PIP) install --quiet --editable '.[all]' --group dev --group export --group web
+	$(PIP) install --quiet --no-deps --group label-studio
 	tools/get_chromium.sh
 	touch $@
 

@@ -1,6 +1,7 @@
 """The command line writes in every format, and judges before the search what could not be written."""
 
 import json
+from pathlib import Path
 
 import click
 import pytest
@@ -52,10 +53,48 @@ def test_a_file_is_written_beside_what_is_printed(home, tmp_path):
     assert coco["info"]["weights"] == printed["collection"]["weights"]
 
 
+SAY = {
+    "found.json": "json",
+    "found.JSONL": "jsonl",
+    "found.ndjson": "jsonl",
+    "found.csv": "csv",
+    "found.parquet": "parquet",
+    "found.pq": "parquet",
+    "found.xml": "cvat",
+    "found.jsonld": "annotations",
+}
+"""What the suffix of an --output says, where no --format is given."""
+
+
+@pytest.mark.parametrize("many", [False, True], ids=["one search", "many"])
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=pytest.mark.extra("parquet") if SAY[name] == "parquet" else ()) for name in SAY]
+)
+def test_a_suffix_says_the_format(name, many, home, tmp_path):
+    pictures = home / "pictures"
+    asked = ["--queries", pictures / "1.png"] if many else [pictures / "1.png", "--box", "160,120,160,120"]
+    command = ["search", *map(str, asked), "-c", str(pictures), "--refine", "0", "--output"]
+    said, named = tmp_path / name, tmp_path / f"named{Path(name).suffix}"
+    done = CliRunner().invoke(cli, [*command, str(said)])
+    assert done.exit_code == 0 and f"written: {said}" in done.stderr, done.output
+    assert CliRunner().invoke(cli, [*command, str(named), "--format", SAY[name]]).exit_code == 0
+    assert said.read_bytes() == named.read_bytes()
+
+
+def test_points_are_said_in_json_however_that_is_asked_for(home, tmp_path):
+    """--why: of a collection without points there are none, but it is no wrong use."""
+    for form in (["--json"], ["--format", "jsonl"], ["--output", tmp_path / "found.json"]):
+        search(home, "--why", *form)
+    with pytest.raises(WrongUse, match="--why is said in a picture or in JSON"):
+        cli.main(["search", "x.png", "--why", "--output", str(tmp_path / "found.csv")], standalone_mode=False)
+
+
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (["--output", "x.json"], "is the file or folder of a --format"),
+        (["--output", "x"], "in which format.* name it by --format: folders are yolo, voc, xmp, crops"),
+        (["--output", "x.txt"], "in which format.* .csv, .json, .jsonl, .jsonld, .ndjson, .parquet, .pq, .xml say it"),
+        (["--output", "no/x.csv"], "there is no folder no"),
         (["--format", "yolo"], "--format yolo is a folder: name it by --output"),
         pytest.param(["--format", "parquet"], "--format parquet is a file", marks=pytest.mark.extra("parquet")),
         (["--format", "coco", "--json"], "both write to standard output"),

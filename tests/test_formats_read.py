@@ -43,6 +43,32 @@ def test_what_is_written_is_read_again_to_the_pixel(name, answer, pictures, tmp_
     assert labels == ({""} if name == "csv" else {"cup", "jug"})
 
 
+JUDGED = {0: ("no", [9, 9, 5, 5]), 1: ("yes", [8, 6, 30, 20]), 2: ("yes", [2, 3, 50, 40])}
+"""What somebody has said of the three results."""
+
+
+@pytest.mark.parametrize("name", ["coco", "yolo", "voc", "label-studio", "cvat", "annotations", "xmp", "csv"])
+def test_where_somebody_has_said_yes_the_box_is_the_corrected_one(name, answer, pictures, tmp_path):  # noqa: F811
+    said = [{**r, "verdict": JUDGED[i][0], "judged_box": JUDGED[i][1]} for i, r in enumerate(answer.results)]
+    suffixes = formats.FORMATS[name].suffixes
+    target = tmp_path / ("found" + (suffixes[0] if suffixes else ""))
+    formats.write(name, replace(answer, results=said), target)
+    found = {}
+    for row in read_annotated(target, pictures).rows:
+        for label in row.labels:
+            box = to_pixels(from_pixels(label.box, 64, 48), 64, 48)
+            found.setdefault(row.image.rpartition("/")[2], []).append(box)
+    assert found == {"a.jpg": [FOUND["a.jpg"]], "b ö.png": [(8, 6, 30, 20)], "c.png": [(2, 3, 50, 40)]}
+
+
+def test_a_yes_without_a_correction_keeps_outline_and_copies(answer):  # noqa: F811
+    first = {**answer.results[2], "outline": [[0, 0], [1, 0], [1, 1], [0, 1]], "verdict": "yes"}
+    assert formats.as_judged({**first, "judged_box": first["box"]}) == {**first, "judged_box": first["box"]}
+    assert formats.as_judged(first) == first
+    corrected = formats.as_judged({**first, "judged_box": [1, 2, 3, 4]})
+    assert corrected["box"] == [1, 2, 3, 4] and not {"outline", "boxes"} & set(corrected)
+
+
 def test_a_folder_of_pictures_asks_with_each(pictures):  # noqa: F811
     read = read_annotated(pictures)
     assert [row.id for row in read.rows] == sorted(FOUND) and all(row.labels[0].box is None for row in read.rows)
@@ -56,6 +82,25 @@ def test_our_schema_asks_with_box_or_picture(pictures, tmp_path):  # noqa: F811
         ("q", "cup", (3, 5, 20, 11)),
         ("a.jpg", "", None),
     ]
+
+
+def test_what_a_search_has_written_as_json_asks_again(answer, pictures, tmp_path):  # noqa: F811
+    """One search's and that of many, whose results have labels of their own; a box needs no name to ask."""
+    plain = [{key: value for key, value in result.items() if key != "label"} for result in answer.results]
+    expected = {key.rpartition("/")[2]: boxes for key, boxes in boxes_of(answer).items()}
+    for results, is_many, names in ((plain, False, {""}), (answer.results, True, {"cup", "jug"})):
+        formats.write("json", replace(answer, results=results, is_many=is_many), tmp_path / "found.json")
+        read = read_annotated(tmp_path / "found.json", pictures)
+        assert (read.problems, read_boxes(read)) == ([], expected)
+        assert {label.instance for row in read.rows for label in row.labels} == names
+        assert [row.id for row in read.rows] == list(FOUND)
+    corrected = [{**plain[0], "verdict": "yes", "judged_box": [8, 6, 30, 20]}, 3, {"image": "a.jpg", "box": "x"}]
+    formats.write("json", replace(answer, results=corrected), tmp_path / "found.json")
+    read = read_annotated(tmp_path / "found.json", pictures)
+    assert read_boxes(read) == {"a.jpg": [(8, 6, 30, 20)]}
+    assert len(read.problems) == 2 and all(
+        line.startswith(f"{tmp_path / 'found.json'}: row ") for line in read.problems
+    )
 
 
 def test_other_tools_ways_are_understood(pictures, tmp_path):  # noqa: F811
@@ -128,6 +173,8 @@ def test_what_is_wrong_is_a_line_with_file_and_place_and_the_rest_goes_on(pictur
         ("a.csv", "x,y\n1,2\n", "no column image"),
         ("a.xmp", DIGIKAM % "", "of one picture of its name"),
         ("a.zip", "", "no format that is read here"),
+        ("a.json", '{"classes": ["x"], "labels": {"a": []}}', "FiftyOne's own format.*have it write COCO"),
+        ("a.json", '[{"image_id": 1, "category_id": 1, "bbox": [1, 2, 3, 4]}]', "bare detections of COCO"),
     ],
 )
 def test_a_file_that_is_none_of_them_is_an_error(name, content, words, tmp_path):

@@ -162,15 +162,28 @@ def test_bad_boxes_are_lines_and_the_exit_code_tells(home, tmp_path):
     assert output.read_text().startswith("query,label,rank,") and output.read_text().count("\n") == 1 + 2 * N
 
 
+def test_where_nothing_is_left_to_ask_with_what_was_written_before_stays(home, tmp_path):
+    (tmp_path / "rows.json").write_text('[{"image": "gone.png", "bbox": [1, 2, 3, 4]}]')
+    output = tmp_path / "found.json"
+    output.write_text("of before")
+    done = search(home, "--queries", tmp_path / "rows.json", "--output", output, code=1)
+    assert "row 1 ('gone.png'): there is no picture 'gone.png'" in done.stderr
+    assert output.read_text() == "of before"
+
+
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
         (["--queries", "x.json"], "name it by --output"),
         (["--queries", "x.json", "--output", "y.json", "query.png"], "takes the place of QUERIES"),
         (["--queries", "x.json", "--output", "y.json", "--text", "a cup"], "--text is for one search"),
-        (["--queries", "x.json", "--output", "y.json", "--csv"], "name it by --output"),
-        (["--queries", "x.json", "--output", "y.txt"], "use one of .json"),
+        (["--queries", "x.json", "--csv"], "of --queries it is --format csv --output FILE"),
+        (["--queries", "x.json", "--parquet", "y.parquet"], "of --queries it is --format parquet --output FILE"),
+        (["--queries", "x.json", "--output", "y.json", "--open"], "--open is for one search"),
+        (["--queries", "x.json", "--output", "y.txt"], "in which format"),
+        (["--queries", "x.json", "--output", "y.csv", "--format", "coco"], "use one of .json"),
         (["--queries", "x.json", "--output", "y.json", "--until", "soon"], "a date is written"),
+        (["--queries", "x.json", "--output", "y.json", "--pictures", "z"], "--pictures z: there is no such folder"),
         (["query.png", "--pictures", "."], "give that, too"),
     ],
 )

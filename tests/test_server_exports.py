@@ -1,5 +1,6 @@
 """Results over HTTP in every format: of a search, and of what a page shows."""
 
+import csv
 import io
 import json
 import zipfile
@@ -52,6 +53,60 @@ def test_a_page_has_what_it_shows_written(client):
     assert (found["bbox"], found["score"], found["confidence"]) == ([1, 2, 30, 20], 0.5, 0.9)
     crops = client.post("/api/export", json={"format": "crops", "results": shown[:1]})
     assert zipfile.ZipFile(io.BytesIO(crops.content)).namelist()[0].startswith("00001-")
+
+
+def boxes_in(coco):
+    return [(a["image_id"], a["bbox"], a.get("verdict")) for a in json.loads(coco.content)["annotations"]]
+
+
+def test_a_search_has_the_box_that_somebody_said_yes_to(client):
+    found = client.post("/api/search", data=ASKED | {"top": 3}).json()
+    key, (first, second, third) = found["query_key"], found["results"]
+    for result, verdict in ((second, "yes"), (third, "no")):
+        said = {"query_key": key, "image_id": result["image_id"], "box": [1, 2, 30, 20], "verdict": verdict}
+        assert client.put("/api/judgements", json=said).status_code == 200
+    asked = ASKED | {"top": 3}
+    assert boxes_in(client.post("/api/search", data=asked | {"format": "coco"})) == [
+        (first["image_id"], first["box"], None),
+        (second["image_id"], [1, 2, 30, 20], "yes"),
+        (third["image_id"], third["box"], "no"),
+    ]
+    rows = list(csv.DictReader(io.StringIO(client.post("/api/search", data=asked | {"format": "csv"}).text)))
+    assert [row["verdict"] for row in rows] == ["", "yes", "no"]
+    assert [rows[1][side] for side in "xywh"] == ["1", "2", "30", "20"]
+    lines = client.post("/api/search", data=asked | {"format": "jsonl"}).text.splitlines()
+    assert json.loads(lines[1])["box"] == json.loads(lines[1])["judged_box"] == [1, 2, 30, 20]
+    whole = client.post("/api/search", data=asked | {"format": "json"}).json()["results"][1]
+    assert (whole["box"], whole["judged_box"], whole["verdict"]) == (second["box"], [1, 2, 30, 20], "yes")
+
+
+def test_what_a_page_shows_has_the_box_that_somebody_said_yes_to(client):
+    copies = [{"box": [1, 2, 30, 20], "score": 0.5}, {"box": [40, 2, 20, 20], "score": 0.4}]
+    shown = [
+        {"image_id": 3, "box": [1, 2, 30, 20], "boxes": copies, "verdict": "yes", "judged_box": [5, 6, 7, 8.2]},
+        {"image_id": 4, "box": [1, 2, 30, 20], "boxes": copies, "verdict": "yes", "judged_box": [1, 2, 30, 20]},
+        {"image_id": 5, "box": [1, 2, 30, 20], "verdict": "unsure", "judged_box": [5, 6, 7, 8]},
+    ]
+    expected = [
+        (3, [5, 6, 7, 8], "yes"),
+        (4, [1, 2, 30, 20], "yes"),
+        (4, [40, 2, 20, 20], "yes"),
+        (5, [1, 2, 30, 20], "unsure"),
+    ]
+    assert boxes_in(client.post("/api/export", json={"format": "coco", "results": shown})) == expected
+    copies[0]["outline"] = [[1, 2], [31, 2], [31, 22], [1, 22]]
+    query = {"image": "photo.jpg", "box": [1, 2, 3, 4]}
+    lines = client.post(
+        "/api/export", json={"format": "jsonl", "results": shown[1:2], "query": query}
+    ).text.splitlines()
+    assert ["outline" in json.loads(line) for line in lines] == [True, False], "each place has its own"
+    rows = client.post("/api/export", json={"format": "csv", "results": shown, "query": query}).text
+    told = csv.DictReader(io.StringIO(rows))
+    assert [(int(r["image_id"]), [int(r[side]) for side in "xywh"], r["verdict"]) for r in told] == expected
+    whole = client.post("/api/export", json={"format": "json", "results": shown}).json()["results"][0]
+    assert (whole["box"], whole["judged_box"], len(whole["boxes"])) == ([1, 2, 30, 20], [5, 6, 7, 8], 2)
+    outside = [{**shown[0], "judged_box": [900, 2, 3, 4]}]
+    assert client.post("/api/export", json={"format": "coco", "results": outside}).status_code == 422
 
 
 def test_what_cannot_be_written_is_one_sentence(client):

@@ -1,6 +1,7 @@
 """Judging finds in a real browser: a key a find, marks that stay, the box corrected, fingers, screen readers."""
 
 import json
+from pathlib import Path
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
@@ -206,6 +207,23 @@ def test_a_box_is_corrected_kept_and_left(open_query, collection):
     until(page, lambda: kept(collection, 33) == {first: "no"})
     (moved,) = judgements.standing(said.query).values()
     assert moved.box[1] < y and moved.box[3] - moved.box[1] == pytest.approx(bottom - y)
+
+
+def test_a_corrected_box_is_what_leaves_the_page(open_query):
+    page = open_query(36)
+    first = results(page)[0]
+    review(page, "b")
+    draw_box(page, (2, 2, 10, 10), "#viewer .boxer")  # away from the box that is there
+    draw_box(page, (90, 60, 40, 30), "#viewer .boxer")
+    page.keyboard.press("Enter")
+    page.wait_for_selector("#viewer .boxer", state="detached")
+    page.keyboard.press("Escape")
+    page.locator("#export summary").click()
+    with page.expect_download() as caught:
+        page.locator('[data-form="coco"]').click()
+    best = json.loads(Path(caught.value.path()).read_text())["annotations"][0]
+    assert (best["image_id"], best["verdict"]) == (first, "yes")
+    assert best["bbox"] == pytest.approx((90, 60, 40, 30), abs=1.5)
 
 
 def test_keys_do_nothing_where_somebody_types_or_holds_ctrl(open_query, collection):

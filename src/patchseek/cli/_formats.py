@@ -30,7 +30,8 @@ def format_options(command: Command) -> Command:
             "--output",
             type=click.Path(path_type=Path),
             metavar="PATH",
-            help="The file or folder of --format.  [default: standard output; of xmp, beside the pictures]",
+            help="Its file or folder; .json, .jsonl, .csv, .parquet, .xml (CVAT) and .jsonld say the format, too.  "
+            "[default: standard output; of xmp, beside the pictures]",
         ),
         click.option("--label", metavar="NAME", help="What is found, in formats that name it.  [default: object]"),
         click.option(
@@ -43,17 +44,19 @@ def format_options(command: Command) -> Command:
     return command
 
 
-def check_format(said: Mapping[str, Any], form: str | None, *, is_there: bool = False) -> str | None:
+def check_format(said: dict[str, Any], form: str | None, *, is_there: bool = False) -> str | None:
     """What goes to standard output: `form`, or the format that has no --output. Raises for what cannot be written.
 
-    is_there: whether a server is asked, and the pictures are on its machine.
+    The format of an --output without one is put into what was said. is_there: whether a server is asked, and the
+    pictures are on its machine.
     """
     from .. import formats
 
-    name, output = said["format"], said["output"]
+    output = said["output"]
+    if said["format"] is None and output is not None:
+        said["format"] = _format_by_suffix(output)
+    name = said["format"]
     if name is None:
-        if output is not None:
-            raise WrongUse("--output is the file or folder of a --format: give that, too")
         return form
     chosen = formats.FORMATS[name]
     if is_there and chosen.needs_pictures:
@@ -76,6 +79,20 @@ def check_format(said: Mapping[str, Any], form: str | None, *, is_there: bool = 
     elif output is not None:
         check_file(output, chosen.suffixes)
     return form
+
+
+def _format_by_suffix(output: Path) -> str:
+    """The first of the formats that such a file may be. Raises WrongUse where it may be none, as a folder."""
+    from .. import formats
+
+    by_suffix: dict[str, str] = {}
+    for name, chosen in formats.FORMATS.items():
+        by_suffix = dict.fromkeys(chosen.suffixes, name) | by_suffix
+    if (suffix := output.suffix.lower()) in by_suffix:
+        return by_suffix[suffix]
+    folders = ", ".join(name for name, chosen in formats.FORMATS.items() if chosen.is_folder)
+    known = ", ".join(sorted(by_suffix))
+    raise WrongUse(f"{output}: in which format? {known} say it; else name it by --format: folders are {folders}")
 
 
 def write_format(said: Mapping[str, Any], answer: "Answer") -> list[str]:

@@ -119,12 +119,12 @@ def search_command(
         return
     if said["by"] or said["pictures"]:
         raise WrongUse("--by and --pictures say more of --queries PATH: give that, too")
+    form = check_format(said, form, is_there=bool(server))
     check(asked, len(boxes), form, said)
     said["depth"] = 0 if said["no_points"] else said["depth"]
     numbers: list[list[float] | None] = [numbers_of(box) for box in boxes]
     numbers += [None] * (len(asked) - len(numbers))
     parquet: Path | None = said["parquet"]
-    form = check_format(said, form, is_there=bool(server))
     draw = hint = None
     if server:
         answer = _search_there(server, asked, numbers, n_most, said)
@@ -216,7 +216,7 @@ def show(path: Path) -> None:
     from .._desktop import open_there
 
     if not open_there(path):
-        say("nothing here shows pictures: no screen, or no program that opens files; open the one drawn by hand")
+        say("nothing here shows pictures: no screen, or no program that opens files; open that file yourself")
 
 
 def _read_stdin() -> "Picture":

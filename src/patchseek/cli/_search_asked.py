@@ -30,7 +30,7 @@ def check(asked: Sequence[Path | int], n_boxes: int, form: str | None, said: Map
         raise WrongUse("--save names a file and --preview makes one up: give one of them")
     if is_drawn and not asked:
         raise WrongUse("words alone cannot be drawn: leave out --save, --preview and --open")
-    if said["why"] and not (is_drawn or form in ("json", "jsonl")):
+    if said["why"] and not (is_drawn or {form, said["format"]} & {"json", "jsonl"}):
         raise WrongUse("--why is said in a picture or in JSON: give --save, --preview, --open, --json or --jsonl")
     check_choice(said)
     _check_targets(said["parquet"], said["save"])

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from ..formats import Box, Row
     from ..many import Outcome
 
-_ONE_ALONE = ("text", "exclude", "save", "preview", "open", "why", "parquet", "expand")
+_ONE_ALONE = ("text", "exclude", "save", "open", "preview", "why", "expand")
 """Options of a single search."""
 
 
@@ -43,17 +43,20 @@ class BoxQuery:
 
 
 def check_many(said: dict[str, Any], n_single: int, form: str | None, server: str | None) -> None:
-    """Raise WrongUse for what does not go with --queries; JSON becomes the format where none is said."""
+    """Raise WrongUse for what does not go with --queries; the format is put into what was said where none is."""
     if n_single:
         raise WrongUse("--queries takes the place of QUERIES, --image-id and --box: give one of them")
+    if short := form or ("parquet" if said["parquet"] else None):
+        raise WrongUse(f"--{short} is for one search; of --queries it is --format {short} --output FILE")
     for name in _ONE_ALONE:
         if said[name]:
             raise WrongUse(f"--{'not' if name == 'exclude' else name} is for one search, and --queries asks many")
     if server:
         raise WrongUse("--queries: a server is asked with one picture from here")
-    if said["output"] is None or form:
-        raise WrongUse("--queries writes one file: name it by --output PATH, and its --format")
-    said["format"] = said["format"] or "json"
+    if said["output"] is None:
+        raise WrongUse("--queries writes one file or folder: name it by --output PATH")
+    if said["pictures"] and not said["pictures"].is_dir():
+        raise WrongUse(f"--pictures {said['pictures']}: there is no such folder")
     check_choice(said)
     check_format(said, None)
 
@@ -65,6 +68,8 @@ def search_many(opened: "Collection", said: dict[str, Any], options: dict[str, A
 
     read = read_annotated(said["queries_from"], said["pictures"])
     _say_failed(read.problems)
+    if not read.rows:
+        raise PatchseekError(f"{said['queries_from']}: no query is left in it")
     queries, label = by_label(read.rows) if said["by"] else one_a_box(read.rows), said["label"] or OBJECT
     facts = {"queries": _digest(queries), "label": label, "hashed": said["sha256"], "options": options}
     facts |= {"collection": collection_record(opened), "state": opened.store.catalogue.state()}

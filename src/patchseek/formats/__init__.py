@@ -15,7 +15,7 @@ from zipfile import ZipFile
 
 from .._parquet import require_parquet
 from ._annotations import Annotations, parse_box, parse_number, shorten
-from ._answer import MAKER, OBJECT, Answer, Place, places
+from ._answer import MAKER, OBJECT, Answer, Place, as_judged, places
 from ._boxes import Box, clamp, clip, corners, enclose, fit
 from ._coco import coco_text, read_coco, results_text
 from ._columns import csv_text, jsonl_text, write_parquet
@@ -49,6 +49,7 @@ __all__ = [
     "Place",
     "Row",
     "as_bytes",
+    "as_judged",
     "clamp",
     "clip",
     "corners",

@@ -75,6 +75,8 @@ class Place:
     copy: int = 1
     # of the object in the picture, from 1
     outline: Sequence[Sequence[float]] = ()
+    verdict: str | None = None
+    # what somebody said of it, see judgements.VERDICTS
 
     @property
     def sureness(self) -> float:
@@ -87,10 +89,21 @@ class Place:
         return min(max(self.score, 0.0), 1.0)
 
 
+def as_judged(result: Mapping[str, Any]) -> Mapping[str, Any]:
+    """A result with the box that somebody has corrected and said yes to; any other as it is.
+
+    Outline and copies go with the box that was found. Results have "verdict" and "judged_box" where they were judged.
+    """
+    box = result.get("judged_box")
+    if result.get("verdict") != "yes" or not box or list(box) == list(result["box"]):
+        return result
+    return {key: value for key, value in result.items() if key not in ("outline", "boxes")} | {"box": list(box)}
+
+
 def places(answer: Answer) -> list[Place]:
-    """All boxes of an answer: of each result its one, or where copies were asked for, these."""
+    """All boxes of an answer: of each result its one, or where copies were asked for, these; see `as_judged`."""
     found: list[Place] = []
-    for result in answer.results:
+    for result in map(as_judged, answer.results):
         copies = result.get("boxes") or [result]
         found += [
             Place(
@@ -105,6 +118,7 @@ def places(answer: Answer) -> list[Place]:
                 result.get("query"),
                 number,
                 copy.get("outline", ()),
+                result.get("verdict"),
             )
             for number, copy in enumerate(copies, 1)
         ]

@@ -51,6 +51,8 @@ def _detection(number: int, place: Place, category: int) -> dict[str, Any]:
     }
     if place.query is not None:
         detection["query"] = place.query
+    if place.verdict is not None:
+        detection["verdict"] = place.verdict
     if place.outline:
         detection["segmentation"] = [[number for corner in place.outline for number in corner]]
     return detection

@@ -10,7 +10,7 @@ from typing import Any
 from .._parquet import write_columns
 from ..errors import PatchseekError
 from ..matches import COLUMNS
-from ._answer import MAKER, Answer
+from ._answer import MAKER, Answer, as_judged
 
 
 def columns(answer: Answer) -> tuple[str, ...]:
@@ -21,8 +21,8 @@ def columns(answer: Answer) -> tuple[str, ...]:
 
 
 def flat(result: Mapping[str, Any]) -> dict[str, Any]:
-    """A result with the box as four columns x y w h."""
-    return {**result, **dict(zip("xywh", result["box"], strict=True))}
+    """A result, as it was judged, with the box as four columns x y w h."""
+    return {**result, **dict(zip("xywh", as_judged(result)["box"], strict=True))}
 
 
 def rows(answer: Answer) -> list[dict[str, Any]]:
@@ -43,7 +43,7 @@ def csv_text(answer: Answer, delimiter: str = ",") -> str:
 def jsonl_text(answer: Answer) -> str:
     """One object a line."""
     maker = answer.maker if answer.is_file else {}
-    return "".join(json.dumps({**result, **maker}) + "\n" for result in answer.results)
+    return "".join(json.dumps({**as_judged(result), **maker}) + "\n" for result in answer.results)
 
 
 def write_parquet(answer: Answer, path: Path) -> list[str]:

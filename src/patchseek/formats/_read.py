@@ -13,6 +13,7 @@ from ._annotations import Annotations, shorten
 from ._coco import read_coco
 from ._csv import read_csv
 from ._cvat import read_cvat
+from ._json import read_results
 from ._label_studio import read_label_studio
 from ._labelled import Label, Row, noted
 from ._schema import read_schema
@@ -111,6 +112,12 @@ class _Reading:
             yield from read_label_studio(content, path, self.problems)
         elif _is_w3c(content) or _is_w3c(first):
             yield from read_w3c(content, path, self.problems)
+        elif isinstance(content, dict) and "collection" in content and isinstance(content.get("results"), list):
+            yield from read_results(content["results"], path, self.problems)
+        elif isinstance(content, dict) and {"classes", "labels"} <= content.keys():
+            raise DatasetError(f"{path}: FiftyOne's own format, which is not read here; have it write COCO")
+        elif isinstance(first, dict) and {"image_id", "category_id"} <= first.keys() and "file_name" not in first:
+            raise DatasetError(f"{path}: bare detections of COCO, which name no pictures; give the whole COCO file")
         else:
             yield from read_schema(content, path, self.problems)
 

@@ -51,10 +51,10 @@ def read_rows(annotations: Annotations, path: Path) -> list[Row]:
 
 
 def read_schema(content: object, path: Path, problems: list[str]) -> Iterator[Row]:
-    """The rows of such content as queries: of a row without box or object, the picture asks."""
+    """The rows of such content as queries: a box asks without a name, too; of a row without both, the picture asks."""
     for where, entry in _entries(content, path):
         with noted(problems):
-            row = _row(entry, where)
+            row = _row(entry, where, needs_name=False)
             yield replace(row, labels=row.labels or (Label(""),))
 
 
@@ -68,7 +68,7 @@ def _entries(content: Any, path: Path) -> Iterator[tuple[str, Any]]:
     yield from ((f"{path}: row {number}", row) for number, row in enumerate(content, 1))
 
 
-def _row(row: object, where: str) -> Row:
+def _row(row: object, where: str, *, needs_name: bool = True) -> Row:
     if not isinstance(row, dict):
         raise DatasetError(f"{where}: a row is an object, found {shorten(row)}")
     image = _first(row, IMAGE)
@@ -84,7 +84,7 @@ def _row(row: object, where: str) -> Row:
         raise DatasetError(f"{where}: ignore is a list of names, found {shorten(ignore)}")
     meta = row.get("meta")
     groups = {k: v for k, v in meta.items() if isinstance(v, str)} if isinstance(meta, dict) else {}
-    labels = tuple(_labels(row, image, meta, where))
+    labels = tuple(_labels(row, image, meta, where, needs_name))
     return Row(where, key, image, labels, tuple(_name(name, where) for name in ignore), groups)
 
 
@@ -101,16 +101,16 @@ def _name(value: object, where: str) -> str:
     raise DatasetError(f"{where}: an object's name is a text, found {shorten(value)}")
 
 
-def _labels(row: Mapping[str, object], image: str, meta: object, where: str) -> list[Label]:
+def _labels(row: Mapping[str, object], image: str, meta: object, where: str, needs_name: bool) -> list[Label]:
     """The labels of a row, whether it has one name or a list of them."""
     names, boxes = _first(row, INSTANCE), _boxes(_first(row, BOX), where)
     if names is None and not any(key in row for key in INSTANCE):
         folder = ILIAS_PATH.search(image.replace("\\", "/"))
         names = folder.group(1) if folder else None
     if names is None:
-        if boxes:
+        if boxes and needs_name:
             raise DatasetError(f"{where}: it has a box but names no object")
-        return []
+        return [Label("", box) for box in boxes]
     if isinstance(names, list):
         boxes = boxes or [None] * len(names)
         if len(boxes) != len(names):

@@ -16,7 +16,7 @@ from ..store import Image
 from ._answer import Answer, Place, by_picture
 from ._files import below, plain_text, write_bytes
 from ._orientation import LYING, stored
-from ._xmp_merge import INDENT, OWN, merged
+from ._xmp_merge import INDENT, OWN, Region, merged
 
 _NAMES = (
     'xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#" '
@@ -78,9 +78,7 @@ def _sidecar(path: Path, own: Sequence[Place], image: Image, answer: Answer) -> 
         pass
     except OSError as error:
         raise DatasetError(f"{path}: cannot be read ({error.strerror}), so it is left as it is") from error
-    regions = {place.label: "" for place in own}
-    for place in own:
-        regions[place.label] += _region(place, orientation, answer)
+    regions = [_region(place, orientation, answer) for place in own]
     whole = (
         (
             f'<rdf:Description rdf:about="" {_NAMES}>\n   <mwg-rs:Regions rdf:parseType="Resource">\n'
@@ -89,24 +87,27 @@ def _sidecar(path: Path, own: Sequence[Place], image: Image, answer: Answer) -> 
         ),
         "     </rdf:Bag>\n    </mwg-rs:RegionList>\n   </mwg-rs:Regions>\n  </rdf:Description>\n ",
     )
-    return merged(content, path, {plain_text(name): text for name, text in regions.items()}, whole, size)
+    return merged(content, path, regions, whole, size)
 
 
-def _region(place: Place, orientation: int, answer: Answer) -> str:
+def _region(place: Place, orientation: int, answer: Answer) -> Region:
     (x, y, w, h), (width, height) = place.box, place.size
     x0, y0, x1, y1 = stored((x / width, y / height, (x + w) / width, (y + h) / height), orientation)
-    area = {"x": (x0 + x1) / 2, "y": (y0 + y1) / 2, "w": x1 - x0, "h": y1 - y0}
-    numbers = " ".join(f'stArea:{key}="{number:.10g}"' for key, number in area.items())
-    facts = {"score": place.score, "confidence": place.confidence, **answer.maker}
+    area = (x0 + x1) / 2, (y0 + y1) / 2, x1 - x0, y1 - y0
+    numbers = [f"{number:.10g}" for number in area]
+    facts = {"area": " ".join(numbers), "score": place.score, "confidence": place.confidence, **answer.maker}
     told = "".join(
         f"<patchseek:{key}>{escape(plain_text(str(value)))}</patchseek:{key}>"
         for key, value in facts.items()
         if value is not None
     )
-    return (
+    sides = " ".join(f'stArea:{key}="{number}"' for key, number in zip("xywh", numbers, strict=True))
+    name = plain_text(place.label)
+    text = (
         f'{" " * INDENT}<rdf:li rdf:parseType="Resource" {_NAMES}>\n'
-        f'       <mwg-rs:Area {numbers} stArea:unit="normalized"/>\n'
-        f"       <mwg-rs:Name>{escape(plain_text(place.label))}</mwg-rs:Name>\n"
+        f'       <mwg-rs:Area {sides} stArea:unit="normalized"/>\n'
+        f"       <mwg-rs:Name>{escape(name)}</mwg-rs:Name>\n"
         f"       <mwg-rs:Description>found by patchseek, {place.sureness:.0%} sure</mwg-rs:Description>\n"
         f'       <mwg-rs:Extensions rdf:parseType="Resource">{told}</mwg-rs:Extensions>\n      </rdf:li>\n'
     )
+    return Region(name, area, text)

@@ -1,15 +1,17 @@
 """Regions put into the bytes of a sidecar at the places where they belong; every other byte stays. Knows no answer."""
 
-from collections.abc import Mapping
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from xml.parsers import expat
 
+from ..boxes import iou
 from ..errors import DatasetError
 from ._xml import MAX_BYTES, parse
 
 RDF = "{http://www.w3.org/1999/02/22-rdf-syntax-ns#}"
 MWG = "{http://www.metadataworkinggroup.com/schemas/regions/}"
+AREA = "{http://ns.adobe.com/xmp/sType/Area#}"
 DIM = "{http://ns.adobe.com/xap/1.0/sType/Dimensions#}"
 OWN = "urn:patchseek:xmp/1.0/"
 """The namespace of what only patchseek writes, by which it knows its own regions again."""
@@ -17,6 +19,21 @@ INDENT = 6
 """Blanks before a region's element; a line's end stands behind it."""
 _SHAPE = 0.01
 # relative difference of the sides' ratio from which regions are of another picture, or of one that lies otherwise
+_MOVED = 1e-4
+# difference in shares from which somebody has moved a region: programs write its numbers anew, with fewer digits
+_SAME = 0.5
+# intersection over union from which two regions of one name are of one thing
+
+
+@dataclass(frozen=True)
+class Region:
+    """A region to be written."""
+
+    name: str
+    area: tuple[float, float, float, float]
+    # x y of the centre, w h, in shares of the stored picture
+    text: str
+    # its rdf:li
 
 
 @dataclass
@@ -50,31 +67,33 @@ class _Span:
 
 
 def merged(
-    content: bytes, path: Path, regions: Mapping[str, str], whole: tuple[str, str], size: tuple[int, int]
+    content: bytes, path: Path, regions: Sequence[Region], whole: tuple[str, str], size: tuple[int, int]
 ) -> bytes:
     """The content of a sidecar with regions in it.
 
-    regions: by what they show, as rdf:li elements; they take the place of our own of that name. whole: what stands
-    around them where there are no regions yet, for the end of rdf:RDF. size: width and height of the stored picture.
-    Raises DatasetError for what cannot be read, or holds regions of a picture of another shape.
+    They take the place of our own of their names, unless somebody has moved these; where somebody else has marked the
+    same thing by the same name, that stands, and none is added. whole: what stands around them where there are no
+    regions yet, for the end of rdf:RDF. size: width and height of the stored picture. Raises DatasetError for what
+    cannot be read, or holds regions of a picture of another shape.
     """
     root = _spans(content, path)
     graphs = root.all(f"{RDF}RDF")
     if not graphs:
         raise DatasetError(f"{path}: no XMP (there is no rdf:RDF in it), so it is left as it is")
     graph, lists = graphs[0], [bag for each in graphs[0].all(f"{MWG}RegionList") for bag in each.all(f"{RDF}Bag")]
-    text = "".join(regions.values())
     if not graph.all(f"{MWG}Regions") and "Regions" not in "".join(graph.attributes):
-        added = ("  " + whole[0] + text + whole[1]).encode()
-        return _spliced(content, [_at_end(content, graph, added)])
+        added = "  " + whole[0] + "".join(region.text for region in regions) + whole[1]
+        return _spliced(content, [_at_end(content, graph, added.encode())])
     if not lists:
         raise DatasetError(f"{path}: its regions are written in a way that is not known here, so it is left as it is")
     _require_shape(graph, path, size)
-    ours = [
-        li for li in lists[0].children if li.tag == f"{RDF}li" and _is_ours(li) and li.value(f"{MWG}Name") in regions
-    ]
+    names = {region.name for region in regions}
+    named = [li for li in lists[0].children if li.tag == f"{RDF}li" and li.value(f"{MWG}Name") in names]
+    ours = [li for li in named if _is_ours(li)]
+    theirs = [li for li in named if not _is_ours(li)]
+    text = "".join(region.text for region in regions if not any(_is_marked(li, region) for li in theirs))
     gone = [(*_with_its_line(content, li), b"") for li in ours]
-    return _spliced(content, [*gone, _at_end(content, lists[0], text.encode())])
+    return _spliced(content, [*gone, *([_at_end(content, lists[0], text.encode())] if text else [])])
 
 
 def _with_its_line(content: bytes, li: _Span) -> tuple[int, int]:
@@ -83,8 +102,33 @@ def _with_its_line(content: bytes, li: _Span) -> tuple[int, int]:
     return li.start - n_before, li.end + content[li.end : li.end + 1].count(b"\n")
 
 
-def _is_ours(span: _Span) -> bool:
-    return span.tag.startswith("{" + OWN) or any(_is_ours(child) for child in span.children)
+def _is_ours(region: _Span) -> bool:
+    """Whether patchseek has written a region, which says where, and it is still there."""
+    written, now = region.value(f"{{{OWN}}}area"), _area(region)
+    if written is None or now is None:
+        return False
+    try:
+        return all(abs(a - float(b)) < _MOVED for a, b in zip(now, written.split(), strict=True))
+    except ValueError:
+        return False
+
+
+def _area(region: _Span) -> tuple[float, ...] | None:
+    """x y of the centre, w h; None where they are no numbers, as of a circle."""
+    try:
+        return tuple(float(region.value(AREA + key) or "") for key in "xywh")
+    except ValueError:
+        return None
+
+
+def _is_marked(theirs: _Span, region: Region) -> bool:
+    """Whether a region that somebody else has made shows the same thing."""
+    area = _area(theirs)
+    if area is None or theirs.value(f"{MWG}Name") != region.name:
+        return False
+    (x, y, w, h), (x1, y1, w1, h1) = area, region.area
+    one, other = [x - w / 2, y - h / 2, x + w / 2, y + h / 2], [x1 - w1 / 2, y1 - h1 / 2, x1 + w1 / 2, y1 + h1 / 2]
+    return bool(iou([one], [other])[0, 0] >= _SAME)
 
 
 def _require_shape(graph: _Span, path: Path, size: tuple[int, int]) -> None:

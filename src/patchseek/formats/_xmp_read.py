@@ -10,9 +10,7 @@ from ._annotations import parse_four
 from ._labelled import Label, Row, noted, object_name
 from ._orientation import upright
 from ._xml import Document, number_of
-from ._xmp_merge import MWG, RDF
-
-AREA = "{http://ns.adobe.com/xmp/sType/Area#}"
+from ._xmp_merge import AREA, MWG, RDF
 
 
 def read_xmp(document: Document, find: Callable[[Path, str], Path], problems: list[str]) -> Iterator[Row]:

@@ -1,6 +1,6 @@
 """Results as files of `formats`: of a search just made, or of what a page shows. Answers bytes, keeps nothing."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from starlette.responses import Response
@@ -8,7 +8,7 @@ from starlette.responses import Response
 from ..boxes import BBOX_FORMAT, from_pixels, to_pixels
 from ..collection import Collection
 from ..errors import MissingExtra, QueryError
-from ..formats import FORMATS, OBJECT, Answer, as_bytes, require_format
+from ..formats import FORMATS, OBJECT, Answer, as_bytes, as_judged, require_format
 from ..records import collection_record
 from ..store import Image
 from ._requests import AskedRef, CopyRef, ExportRequest, FoundRef
@@ -41,7 +41,7 @@ def exported(name: str, found: dict[str, Any], collection: Collection, label: st
     ids = sorted({result["image_id"] for result in results})
     images = {image.id: image for image in collection.store.images(ids) if image}
     queries = found.get("queries") or [found["query"]]
-    extra = tuple(name for name in EXTRA if name in (results or [{}])[0])
+    extra = tuple(name for name in EXTRA if any(name in result for result in results))
     answer = Answer(queries, found["collection"], results, label or OBJECT, images, base, extra=extra)
     content, suffix, media, problems = as_bytes(name, answer)
     headers = {"content-disposition": f'attachment; filename="patchseek-{name}{suffix}"'}
@@ -52,29 +52,44 @@ def exported(name: str, found: dict[str, Any], collection: Collection, label: st
 def shown_answer(collection: Collection, asked: ExportRequest, path: str) -> dict[str, Any]:
     """What a page shows, as an answer. path: of the collection, as told. Raises BoxError; what is gone is left out."""
     images = collection.store.images([each.image_id for each in asked.results])
-    results: list[dict[str, Any]] = []
+    results: list[Mapping[str, Any]] = []
     for rank, (each, image) in enumerate(zip(asked.results, images, strict=True), 1):
         if image is not None:
-            places = _places(each, image)
-            first = {"rank": each.rank or rank, "image": told(image.path), "image_id": image.id, **places[0]}
-            first |= {"confidence": each.confidence, "bbox_format": BBOX_FORMAT}
-            first |= {"width": image.width, "height": image.height}
+            result = _record(each, image, rank)
             if asked.query and asked.format in _ROWS:
-                results += [first | place | _beside(asked.query, each, n) for n, place in enumerate(places, 1)]
+                results += _rows(as_judged(result), each, asked.query)
             else:
-                results.append(first | ({"boxes": places} if each.boxes else {}))
+                results.append(result)
     return {"query": {}, "collection": collection_record(collection) | {"path": path}, "results": results}
 
 
-def _places(shown: FoundRef, image: Image) -> list[dict[str, Any]]:
-    """Every place of a result, the first one first: its box in whole pixels, score, and outline where known."""
-    places = []
+def _rows(result: Mapping[str, Any], shown: FoundRef, query: AskedRef) -> list[dict[str, Any]]:
+    """A row for every place of a result, with what EXTRA names."""
+    apart = ("box", "score", "outline", "boxes", "judged_box")
+    whole = {key: value for key, value in result.items() if key not in apart}
+    places = [{key: place[key] for key in apart[:3] if key in place} for place in result.get("boxes") or [result]]
+    return [{**whole, **place, **_beside(query, shown, number)} for number, place in enumerate(places, 1)]
+
+
+def _record(shown: FoundRef, image: Image, rank: int) -> dict[str, Any]:
+    """A result as a search tells it. Raises BoxError."""
     found: Sequence[CopyRef | FoundRef] = shown.boxes or [shown]
-    for each in found:
-        box = to_pixels(from_pixels(each.box, image.width, image.height), image.width, image.height)
-        outline = {"outline": [list(corner) for corner in each.outline]} if each.outline else {}
-        places.append({"box": list(box), "score": each.score or 0.0, **outline})
-    return places
+    places = [_place(each, image) for each in found]
+    result = {"rank": shown.rank or rank, "image": told(image.path), "image_id": image.id, **places[0]}
+    result |= {"confidence": shown.confidence, "bbox_format": BBOX_FORMAT, "width": image.width, "height": image.height}
+    result |= {"boxes": places} if shown.boxes else {}
+    result |= {"verdict": shown.verdict} if shown.verdict else {}
+    return result | ({"judged_box": _pixels(shown.judged_box, image)} if shown.judged_box else {})
+
+
+def _place(found: CopyRef | FoundRef, image: Image) -> dict[str, Any]:
+    """Box in whole pixels, score, and outline where known."""
+    outline = {"outline": [list(corner) for corner in found.outline]} if found.outline else {}
+    return {"box": _pixels(found.box, image), "score": found.score or 0.0, **outline}
+
+
+def _pixels(box: Sequence[float], image: Image) -> list[int]:
+    return list(to_pixels(from_pixels(box, image.width, image.height), image.width, image.height))
 
 
 def _beside(query: AskedRef, shown: FoundRef, copy: int) -> dict[str, Any]:

@@ -26,11 +26,15 @@ class CopyRef(BaseModel):
 
 
 class FoundRef(ResultRef):
-    """A result to be written into a file. boxes: all places, the first one included, where there are several."""
+    """A result to be written into a file. boxes: all places, the first one included, where there are several.
+
+    With the verdict "yes", judged_box takes the place of what was found.
+    """
 
     rank: Annotated[int, Field(ge=1, le=MOST_ID)] | None = None
     boxes: Annotated[list[CopyRef], Field(max_length=1000)] = []
     verdict: Annotated[str, Field(max_length=20)] | None = None
+    judged_box: Xywh | None = None
 
 
 class AskedRef(BaseModel):

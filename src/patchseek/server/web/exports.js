@@ -2,6 +2,7 @@
 
 import * as api from "./api.js";
 import { download, el } from "./dom.js";
+import { asJudged } from "./stamps.js";
 import { limitsInWords } from "./where.js";
 
 const SHEET = 100; // results on a contact sheet
@@ -33,7 +34,7 @@ function fileOf(query, what) {
   return `${name.replace(/[^\p{L}\p{N}._-]+/gu, "-").slice(0, 80) || "patchseek"}-${what}`;
 }
 
-const part = ({ rank, image_id, box, score, confidence, outline, boxes, verdict }) => ({ rank, image_id, box, score, confidence, outline, boxes, verdict });
+const part = ({ rank, image_id, box, score, confidence, outline, boxes, verdict, judged_box }) => ({ rank, image_id, box, score, confidence, outline, boxes, verdict, judged_box });
 
 // form: json, sheet or one of FORMATS. query: what was searched with, null for words alone.
 export async function exportResults(form, results, answer, query) {
@@ -46,7 +47,7 @@ export async function exportResults(form, results, answer, query) {
   } else {
     const asked = query && { query_id: query.query_id ?? null, image_id: query.image_id ?? null, box: query.box };
     for (let from = 0; from < results.length; from += SHEET) {
-      const shown = results.slice(from, from + SHEET).map(({ image_id, box, score, confidence, outline }) => ({ image_id, box, score, confidence, outline }));
+      const shown = results.slice(from, from + SHEET).map(asJudged).map(({ image_id, box, score, confidence, outline }) => ({ image_id, box, score, confidence, outline }));
       const which = results.length > SHEET ? `sheet-${from / SHEET + 1}` : "sheet";
       download(await api.sheet({ query: asked ?? null, results: shown }), fileOf(query, `${which}.png`));
     }
