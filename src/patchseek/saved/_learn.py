@@ -1,4 +1,4 @@
-"""What judgements add to a query: accepted finds are further views, refused ones are not meant. Trains nothing."""
+"""What judgements add to a query: accepted finds are further views, refused ones are barred. Trains nothing."""
 
 from collections.abc import Iterable
 from dataclasses import replace
@@ -12,7 +12,7 @@ from ..store import Content, Judgement, SavedQuery
 LEARN = ("no", "accepted", "refused", "all")
 """What a run may learn from: nothing, accepted finds, refused ones, both."""
 MOST = 5
-"""Accepted finds that become views, and refused ones that are not meant: the last ones judged."""
+"""Accepted finds that become views, and refused ones that are barred with their near twins: the last ones judged."""
 
 
 def taught(collection: Collection, query: SavedQuery, question: Question, learn: str) -> Question:
@@ -27,7 +27,7 @@ def taught(collection: Collection, query: SavedQuery, question: Question, learn:
     return replace(
         question,
         views=(*question.views, *(_views(standing, "yes", ids) if learn in ("accepted", "all") else ())),
-        refused=(*question.refused, *(_views(standing, "no", ids) if learn in ("refused", "all") else ())),
+        barred=(*question.barred, *(_views(standing, "no", ids) if learn in ("refused", "all") else ())),
     )
 
 

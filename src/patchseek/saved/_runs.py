@@ -132,7 +132,7 @@ def _digest(collection: Collection, question: Question, options: dict[str, Any])
     settings = collection.store.settings
     sides = [
         [[asked.sha256 if isinstance(asked, KeptFile) else str(asked), box] for asked, box in side]
-        for side in (question.views, question.refused)
+        for side in (question.views, question.refused, question.barred)
     ]
     said = [settings.to_json(), sorted(options.items()), sides, question.text]
     return hashlib.sha256(json.dumps(said, default=str).encode()).hexdigest()

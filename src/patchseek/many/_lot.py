@@ -1,101 +1,31 @@
-"""Many questions at once: encoded in full batches, compared with all features together, then looked at one by one."""
+"""Questions that are searched together: their patches are cut by threads, encoded in full batches, compared at once."""
 
 from collections import deque
 from collections.abc import Callable, Hashable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from itertools import groupby
 
 import numpy as np
-from numpy.typing import NDArray
 
-from .answers import Searched, SearchOptions, answer
-from .boxes import WHOLE
-from .encode import features_of_regions
-from .encoders import Features
-from .errors import BoxError, ImageError, PatchseekError, QueryError
-from .images import Picture
-from .indexes import Hits, Index, n_cores
-from .patches import Patches, joined
-from .queries import Asked, asked_box
-from .search import Match, Query, encode_query, encode_words, join, laid_patches, laid_query
-from .store import Choice
+from ..answers import Searched, SearchOptions, answer
+from ..boxes import WHOLE
+from ..encode import features_of_regions
+from ..encoders import Features
+from ..errors import BoxError, ImageError, PatchseekError, QueryError
+from ..images import Picture
+from ..indexes import Hits, n_cores
+from ..patches import Patches, joined
+from ..queries import Asked, asked_box
+from ..search import Query, encode_query, encode_words, join, laid_patches, laid_query
+from ._foreseen import Foreseen
+from ._questions import Outcome, Question, View
 
-AT_ONCE = 1024
-"""Queries that are compared with the features together."""
-_MOST_HITS = 1 << 24
-# of them; each takes 20 bytes
-_BOXES = 32
+BOXES = 32
 """Of one picture, that are cut together: their patches are in memory at once."""
-Views = Sequence[tuple[Asked, Sequence[float] | None]]
-"""Pictures of one object, each with its box as somebody gave it; None: what stands on even ground, else all of it."""
-Corners = tuple[float, float, float, float]
 
 
-@dataclass(frozen=True)
-class Question:
-    """One of many: what is looked for."""
-
-    views: Views = ()
-    refused: Views = ()
-    # what is not meant: neither these pictures answer, nor what is nearly the same
-    text: str | None = None
-    # words, alone or beside pictures
-
-
-@dataclass(frozen=True)
-class View:
-    """A picture that was searched with."""
-
-    width: int
-    height: int
-    # pixels of the upright picture
-    box: Corners | None
-    # x0 y0 x1 y1 in [0, 1]; None for all of it
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """What became of one query."""
-
-    matches: list[Match]
-    # none where no picture of it could be searched with
-    views: dict[int, View] = field(default_factory=dict)
-    # its pictures, by their number
-    problems: dict[int, PatchseekError] = field(default_factory=dict)
-    # those that could not be searched with; pictures of what is not meant are numbered behind the others
-
-
-def answer_many(
-    questions: Sequence[Question],
-    options: SearchOptions,
-    searched: Searched,
-    read: Callable[[Asked], Picture],
-    *,
-    begin: int = 0,
-) -> Iterator[Outcome]:
-    """The outcome of each question from the number `begin` on, in order. read: see Collection.read.
-
-    They are always taken together in the same lots, wherever it begins, so that every score is the same.
-    """
-    if not options.choice.is_all:
-        nothing = Choice()
-        searched = searched.of(options.choice)
-        options = replace(options, under=nothing.under, tags=nothing.tags, since=nothing.since, until=nothing.until)
-    n_hits = _depth(options, searched.snapshot.n_live)
-    size = max(min(AT_ONCE, _MOST_HITS // max(n_hits * (1 + len(options.lays)), 1)), 1)
-    for start in range(begin // size * size, len(questions), size):
-        lot = _Lot(questions[start : start + size], options, searched, read, n_hits)
-        for number in range(max(begin - start, 0), len(lot.questions)):
-            yield lot.outcome(number)
-
-
-def _depth(options: SearchOptions, n_live: int) -> int:
-    """The pictures that are asked of the index, as `answers` asks."""
-    return max(min(max(options.n_ranked(n_live), options.depth), n_live), 1)
-
-
-class _Lot:
+class Lot:
     """Questions that are searched together."""
 
     def __init__(
@@ -119,10 +49,10 @@ class _Lot:
             return Outcome([], views, problems)
         self._searched.on_step()
         query, hits = self._found[number]
-        searched = replace(self._searched, index=_Foreseen(self._searched.index, query.features[1], hits))
+        searched = replace(self._searched, index=Foreseen(self._searched.index, query.features[1], hits))
         try:
-            if query.wanted is not None:
-                searched = replace(searched, refused=self._regions(number))
+            if regions := self._regions(number):
+                searched = replace(searched, refused=np.stack(regions))
             looked = self._closer(number, query)
             return Outcome(answer(looked, self._options, searched), views, problems)
         except (ImageError, QueryError) as error:  # gone since it was encoded
@@ -142,15 +72,18 @@ class _Lot:
         looked += self._words(number)
         return replace(join(looked), feature=query.feature, laid=query.laid, wanted=query.wanted)
 
-    def _regions(self, number: int) -> Features:
-        """The features (m, R, D) of the regions of the pictures that a query does not mean."""
+    def _regions(self, number: int) -> list[Features]:
+        """The features (R, D) of the regions of each picture that may not answer."""
         searched, question, problems = self._searched, self.questions[number], self._problems[number]
-        pictures = [
-            self._read(asked)
-            for place, (asked, _) in enumerate(question.refused, len(question.views))
-            if place not in problems
-        ]
-        return np.stack([features_of_regions(each, searched.store.settings, searched.encoder) for each in pictures])
+        found = []
+        for place, (asked, _) in enumerate((*question.refused, *question.barred), len(question.views)):
+            if place not in problems:
+                try:
+                    picture = self._read(asked)
+                    found.append(features_of_regions(picture, searched.store.settings, searched.encoder))
+                except (ImageError, QueryError) as error:
+                    problems[place] = error
+        return found
 
     def _search(self, queries: dict[int, Query], n_hits: int) -> None:
         """Ask the index for all of them at once."""
@@ -227,7 +160,7 @@ class _Lot:
         """The patches of every picture that can be read, in order. Threads read them, each once for its next boxes."""
         named = [(i, place) for i, own in enumerate(self.questions) for place in range(len(own.views))]
         of_one = [list(own) for _, own in groupby(named, lambda key: _same(self.questions[key[0]].views[key[1]][0]))]
-        lots = [own[i : i + _BOXES] for own in of_one for i in range(0, len(own), _BOXES)]
+        lots = [own[i : i + BOXES] for own in of_one for i in range(0, len(own), BOXES)]
         ahead = max(2 * self._searched.encoder.batch // (1 + len(self._options.lays)), 4 * n_cores())  # boxes
         with ThreadPoolExecutor(n_cores(), "many") as pool:
             running: deque[tuple[int, Future[list[tuple[tuple[int, int], Patches]]]]] = deque()
@@ -265,23 +198,3 @@ def _same(asked: Asked) -> object:
 
 
 _NOTHING = Hits(np.empty((0, 0), np.int64), np.empty((0, 0), np.int64), np.empty((0, 0), np.float32))
-
-
-class _Foreseen:
-    """An Index that knows already what one query finds, and asks the other one for all else."""
-
-    outgrown: str | None = None
-
-    def __init__(self, index: Index, features: Features, hits: Hits) -> None:
-        self._index, self._features, self._hits = index, features, hits
-
-    @property
-    def name(self) -> str:
-        """The other's."""
-        return self._index.name
-
-    def search(self, queries: Features, k: int, among: NDArray[np.bool_] | None = None) -> Hits:
-        """See Index."""
-        if k <= self._hits.positions.shape[1] and np.array_equal(queries, self._features):
-            return Hits(self._hits.positions[:, :k], self._hits.regions[:, :k], self._hits.scores[:, :k])
-        return self._index.search(queries, k, among)
