@@ -16,10 +16,7 @@ from patchseek.formats import read_annotated
 
 from .test_formats_written import FOUND, answer, boxes_of, pictures  # noqa: F401
 
-pytestmark = [
-    pytest.mark.extra("label-studio"),
-    pytest.mark.filterwarnings("ignore:The `dict` method is deprecated"),  # of pydantic, which the SDK calls so
-]
+pytestmark = [pytest.mark.extra("label-studio"), pytest.mark.filterwarnings("ignore:The `dict` method")]  # of pydantic
 PAGE = Path(__file__).parent.parent / "docs" / "workflows" / "pre-annotation.md"
 
 
