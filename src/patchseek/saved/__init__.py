@@ -95,7 +95,7 @@ class Saved:
         wanted, unwanted = (
             [asked_view(self.collection.store, view) for view in side] for side in (query.wanted, query.unwanted)
         )
-        return Question(wanted, unwanted, query.text or None)
+        return Question(wanted, unwanted, text=query.text or None)
 
     def run(self, *names: str, **options: Any) -> Iterator[Told]:
         """Ask those of these names, or all; see `_runs.run` for options and what it raises."""
