@@ -14,6 +14,7 @@ from ._exits import EXIT_INCOMPLETE
 from ._log import say
 from ._numbers import FiniteRange
 from ._output import print_line, printable
+from ._saved_files import export_command, import_command, report_command
 from ._search_asked import numbers_of
 
 if TYPE_CHECKING:
@@ -27,6 +28,10 @@ _JSON = click.option("--json", "as_json", is_flag=True, help="As JSON, one objec
 @click.group("query")
 def query_group() -> None:
     """Queries that are kept in a collection, with their pixels, and asked again when pictures come."""
+
+
+for command in (import_command, export_command, report_command):
+    query_group.add_command(command)
 
 
 @query_group.command("add")
