@@ -31,7 +31,7 @@ th + th, td + td { text-align: right; white-space: nowrap }
 a { color: inherit }
 figure { margin: 0 0 .5rem }
 figcaption { font-size: .8rem; color: #4b5563; overflow-wrap: anywhere }
-img { display: block; max-width: 100%; max-height: 95mm; width: auto; height: auto }
+img { display: block; border: 1px solid #d1d5db; max-width: 100%; max-height: 95mm; width: auto; height: auto }
 .card { display: grid; grid-template-columns: minmax(0, 5fr) minmax(0, 6fr); gap: 0 1.25rem; margin: 1rem 0 0;
   padding: 1rem 0 .5rem; border-top: 1px solid #d1d5db; break-inside: avoid }
 .card.query { border-top: 0; padding-top: 0 }
@@ -41,8 +41,14 @@ img { display: block; max-width: 100%; max-height: 95mm; width: auto; height: au
 @media (max-width: 640px) { .card { grid-template-columns: minmax(0, 1fr) } }
 @media print {
   body { font-size: 9.5pt; max-width: none; margin: 0; padding: 0 }
+  img { max-height: 72mm }
+  .crop img { max-height: 27mm }
+  .card { padding-top: .6rem; margin-top: .6rem }
   h2 { break-after: avoid; border-top: 0; margin-top: 0 }
   section { break-before: page }
+  section.short { break-before: auto; break-inside: avoid; margin-top: 2rem }
+  .card.query { break-inside: auto }
+  figure { break-inside: avoid }
   tr { break-inside: avoid }
   a { text-decoration: none }
 }
@@ -65,9 +71,10 @@ def head(title: str) -> str:
     return _HEAD.format(title=text(title), style=_STYLE)
 
 
-def begin_section(anchor: str, title: str) -> str:
-    """How a part begins, up to END_SECTION; printed, it begins a page."""
-    return f'<section id="{text(anchor)}">\n<h2>{text(title)}</h2>\n'
+def begin_section(anchor: str, title: str, *, is_short: bool) -> str:
+    """How a part begins, up to END_SECTION; printed, it begins a page, unless it is short and is not cut."""
+    kind = ' class="short"' if is_short else ""
+    return f'<section id="{text(anchor)}"{kind}>\n<h2>{text(title)}</h2>\n'
 
 
 def paragraph(said: str) -> str:

@@ -87,10 +87,10 @@ class _Report:
         }
 
     def _section(self, number: int, query: SavedQuery, counts: dict[str, int]) -> Iterator[str]:
-        yield _page.begin_section(f"q{number}", query.name)
+        found = accepted(self._saved, query)
+        yield _page.begin_section(f"q{number}", query.name, is_short=not found)
         pictures = "".join(self._view(query, view) for view in query.views)
         yield _page.card("", pictures, _page.facts(self._of_query(query, counts)), "query")
-        found = accepted(self._saved, query)
         if not found:
             yield _page.paragraph("No find of it has been accepted.")
         for i, each in enumerate(found, 1):
@@ -146,8 +146,9 @@ class _Report:
         said, images = found.judgement, found.images
         assert said is not None, "it is accepted"
         sha256, page = found.find.content
-        files = [f"{image.file}{f', page {page}' if page > 1 else ''}" for image in images]
-        times = sorted({image.state.mtime_ns for image in images if image.state.mtime_ns})
+        files = [
+            f"{image.file}{f', page {page}' if page > 1 else ''}{_time_of(image.state.mtime_ns)}" for image in images
+        ]
         was_found = found.find.run > 0
         confidence = "not known" if record["confidence"] is None else f"{record['confidence']:.0%}"
         x, y, w, h = record["box"]
@@ -155,7 +156,6 @@ class _Report:
             ("In the collection", [f"{image.path} (id {image.id})" for image in images] or "no longer"),
             ("File", files),
             ("Copies", f"{len(images)} files of this content" if len(images) > 1 else ""),
-            ("Time of the file", list(map(_time_of, times))),
             ("SHA-256", sha256),
             ("Box", f"x {x}, y {y}, {w} x {h} pixels of {record['width']} x {record['height']}"),
             ("Accepted", f"{moment(said.at)} by {said.who}"),
@@ -176,8 +176,8 @@ def _shares(box: Sequence[int], width: int, height: int) -> tuple[float, float, 
 
 
 def _time_of(ns: int) -> str:
-    """Nanoseconds since 1970, as a file has them, which may be beyond the calendar."""
+    """When a file was last changed, in nanoseconds since 1970, which may lie beyond the calendar; 0: nobody knows."""
     try:
-        return moment(ns / 1e9)
+        return f", last changed {moment(ns / 1e9)}" if ns else ""
     except (OverflowError, ValueError, OSError):
-        return f"{ns / 1e9:.0f} seconds since 1970"
+        return f", last changed {ns / 1e9:.0f} seconds after 1970"
