@@ -1,4 +1,4 @@
-"""`patchseek judge`: what is said of pictures for a saved query, by path, pattern or id, and of nearly the same ones."""
+"""`patchseek judge`: what is said of pictures for a saved query, by path, pattern or id, and of those much the same."""
 
 import getpass
 import json
