@@ -361,7 +361,8 @@ def test_wrong_use_of_the_file(home, saved, three):
     ):
         done = CliRunner().invoke(cli, ["query", "export", *arguments, "-c", str(home / "pictures")])
         assert done.exception is not None and type(done.exception).__name__ == "WrongUse", arguments
-    with pytest.raises(QueryError, match="no query is saved"):
-        saved.remove("cup", "jug", "large")
-        write_queries(saved, saved.all(), three)
+    saved.remove("cup", "jug", "large")
+    for arguments in (["export", "--output", three], ["report", "--output", home / "r.html"]):
+        done = CliRunner().invoke(cli, ["query", *map(str, arguments), "-c", str(home / "pictures")])
+        assert isinstance(done.exception, QueryError) and "no query is saved" in str(done.exception)
     assert not three.exists() and not list(home.glob(".queries*"))

@@ -14,7 +14,7 @@ from ._exits import EXIT_INCOMPLETE
 from ._log import say
 from ._numbers import FiniteRange
 from ._output import print_line, printable
-from ._saved_files import export_command, import_command, report_command
+from ._saved_files import NONE_SAVED, export_command, import_command, report_command
 from ._search_asked import numbers_of
 
 if TYPE_CHECKING:
@@ -82,7 +82,7 @@ def list_command(as_json: bool, collection: Path | None) -> None:
                 f"{printable(query.name):30} {_counts(record)}{'  ' + printable(query.note) if query.note else ''}"
             )
     if not queries:
-        say("no query is saved; save one with: patchseek query add NAME PICTURE --box X,Y,W,H")
+        say(NONE_SAVED)
 
 
 def _counts(record: dict[str, Any]) -> str:
@@ -182,7 +182,7 @@ def summary_of(told: Sequence["Told"]) -> str:
     """The same in one line."""
     facts = facts_of(told)
     if not told:
-        return "no query is saved; save one with: patchseek query add NAME PICTURE --box X,Y,W,H"
+        return NONE_SAVED
     if not facts["asked"]:
         return f"{counted(len(told), 'saved query', 'saved queries')}: no picture has come since"
     found = counted(facts["new_finds"], "new find")

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from .._words import counted
+from ..errors import QueryError
 from ._collection import collection_option, open_collection
 from ._exits import EXIT_INCOMPLETE
 from ._formats import FORMATS, check_format, write_format
@@ -17,11 +18,12 @@ from ._output import printable, write_records
 from ._targets import WrongUse, check_file
 
 if TYPE_CHECKING:
-    from ..saved import Imported, Saved
+    from ..saved import Imported, Saved, SavedQuery
 
 _PATH = click.Path(path_type=Path)
 _NAMES = click.argument("names", nargs=-1, metavar="[NAME]...")
 _BUNDLE = ".zip"
+NONE_SAVED = "no query is saved; save one with: patchseek query add NAME PICTURE --box X,Y,W,H"
 
 
 @click.command("import")
@@ -82,7 +84,7 @@ def export_command(names: tuple[str, ...], accepted: bool, finds: bool, collecti
 
     form = _check_export(said, accepted=accepted, finds=finds)
     saved = Saved(open_collection(collection))
-    queries = saved.get(*names)
+    queries = _queries(saved, names)
     if not (accepted or finds):
         problems: Sequence[str] = write_queries(saved, queries, said["output"])
         _say_failed(problems)
@@ -129,11 +131,19 @@ def report_command(names: tuple[str, ...], output: Path, collection: Path | None
 
     check_file(output, (".html", ".htm"))
     saved = Saved(open_collection(collection))
-    problems = write_report(saved, saved.get(*names), output)
+    problems = write_report(saved, _queries(saved, names), output)
     _say_failed(problems)
     say(f"written: {printable(str(output))}")
     if problems:
         sys.exit(EXIT_INCOMPLETE)
+
+
+def _queries(saved: "Saved", names: Sequence[str]) -> "list[SavedQuery]":
+    """Those of these names, or all. Raises QueryError where there is none."""
+    queries = saved.get(*names)
+    if not queries:
+        raise QueryError(NONE_SAVED)
+    return queries
 
 
 def _say_failed(problems: Sequence[str]) -> None:

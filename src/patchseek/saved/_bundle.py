@@ -10,6 +10,7 @@ query's key is that of its pictures and boxes.
 import hashlib
 import json
 import re
+import struct
 import zlib
 from collections.abc import Sequence
 from datetime import UTC, datetime
@@ -43,17 +44,15 @@ _PICTURE = re.compile(r"pictures/([0-9a-f]{64})(?:\.[a-z0-9]{1,5})?")
 _LARGE = 1 << 40
 _END = datetime.max.replace(tzinfo=UTC).timestamp()
 _SHA256 = re.compile("[0-9a-f]{64}")
-_UNREADABLE = (BadZipFile, zlib.error, RuntimeError, EOFError, OSError, ValueError)
+_UNREADABLE = (BadZipFile, zlib.error, struct.error, RuntimeError, EOFError, OSError, ValueError, OverflowError)
 # what zipfile raises for files that are damaged, encrypted or none of its own
 
 
 def write_queries(saved: "Saved", queries: Sequence[SavedQuery], file: Path) -> list[str]:
     """Write queries with their pixels; returns a line for each that is left out. The same ones give the same bytes.
 
-    Raises QueryError where there is none, PatchseekError where it cannot be written.
+    Raises PatchseekError where it cannot be written.
     """
-    if not queries:
-        raise QueryError("no query is saved; save one with: patchseek query add NAME PICTURE --box X,Y,W,H")
     problems: list[str] = []
     records: list[dict[str, Any]] = []
     written: set[str] = set()
@@ -108,7 +107,7 @@ def read_queries(saved: "Saved", file: Path, *, replace: bool = False, on_progre
     try:
         archive = ZipFile(file)
     except _UNREADABLE as error:
-        raise DatasetError(f"{file}: cannot be read as a zip file ({error})") from error
+        raise DatasetError(f"{file}: cannot be read as a zip file ({_reason(error)})") from error
     with archive:
         entries = _entries(archive, file)
         pictures = {found[1]: name for name in archive.namelist() if (found := _PICTURE.fullmatch(name))}
@@ -181,10 +180,15 @@ def _content(archive: ZipFile, name: str, most: int) -> bytes:
         with archive.open(name) as member:
             content = member.read(most + 1)
     except _UNREADABLE as error:
-        raise DatasetError(f"{name}: cannot be read ({error})") from error
+        raise DatasetError(f"{name}: cannot be read ({_reason(error)})") from error
     if len(content) > most:
         raise DatasetError(f"{name}: more than {most >> 20} MB")
     return content
+
+
+def _reason(error: BaseException) -> str:
+    strerror = error.strerror if isinstance(error, OSError) else None
+    return (strerror or str(error) or type(error).__name__).lower()
 
 
 def _view(entry: Any) -> SavedView:

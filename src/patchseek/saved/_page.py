@@ -89,7 +89,7 @@ def facts(rows: Iterable[Row]) -> str:
 
 
 def _lines(said: Sequence[str]) -> str:
-    return "<br>".join(text(line) for each in said for line in each.splitlines())
+    return "<br>".join(map(text, said))
 
 
 def table(names: Sequence[str], rows: Iterable[tuple[str, Sequence[str]]]) -> str:

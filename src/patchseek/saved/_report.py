@@ -59,7 +59,7 @@ class _Report:
                 ("Made", now),
                 ("Collection", [record["path"], counted(record["images"], "picture")]),
                 ("Encoder", [record["encoder"], f"SHA-256 {record['weights']}"]),
-                ("Searched with", f"patchseek {__version__}"),
+                ("Version", f"patchseek {__version__}"),
                 ("Reported", counted(n, "saved query", "saved queries")),
             ]
         )
@@ -103,7 +103,7 @@ class _Report:
         among = f"{counted(counts['looked at'], 'picture')} then" if last else ""
         return [
             ("Words", query.text),
-            ("Note", query.note),
+            ("Note", query.note.splitlines()),
             ("Saved", f"{moment(query.at)} by {query.who}"),
             ("Asked", [asked, among] if among else asked),
             ("Finds", f"{counts['finds']:,}"),

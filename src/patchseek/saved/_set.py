@@ -57,12 +57,15 @@ def save_set(
 def names_of(queries: Sequence[BoxQuery]) -> list[str]:
     """A name for each, what its file calls it, else its id; of several with one name, the later ones have numbers."""
     wanted = [query.label or query.id for query in queries]
-    taken, names = set(wanted), list[str]()
-    given: set[str] = set()
+    taken = set(wanted)
+    count: dict[str, int] = {}
+    names = []
     for name in wanted:
-        own, number = name, 2
-        while own in given or (own != name and own in taken):
-            own, number = f"{name} {number}", number + 1
-        given.add(own)
+        own = name
+        if name in count:
+            while (own := f"{name} {count[name]}") in taken:
+                count[name] += 1
+        count[name] = count.get(name, 1) + 1
+        taken.add(own)
         names.append(own)
     return names
