@@ -107,9 +107,10 @@ def _check_export(said: dict[str, Any], *, accepted: bool, finds: bool) -> str |
     if accepted and finds:
         raise WrongUse("--accepted are some of --finds: give one of them")
     if accepted or finds:
-        if said["format"] is None:
-            raise WrongUse("finds are written in a --format: give that, too")
-        return check_format({**said, "sha256": True}, None)
+        if said["format"] is None and said["output"] is None:
+            raise WrongUse("finds are written in a --format: give that, and --output PATH")
+        said["sha256"] = True
+        return check_format(said, None)
     if said["format"] or said["base"]:
         raise WrongUse("--format is of what was found: say which, --accepted or --finds")
     if said["output"] is None:
