@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import os
 import shutil
 import zipfile
 from dataclasses import dataclass
@@ -236,6 +237,15 @@ class Held:
     def name(self):
         """Of its member."""
         return next(name for name in self.members if self.view["kept"] in name)
+
+
+def test_a_file_whose_name_is_no_text_is_saved_and_comes_back(home, saved, tiny):
+    path = Path(os.fsdecode(os.fsencode(home) + b"/\xff.png"))
+    blot(20).save(path)
+    query = saved.add("odd", path)
+    assert query.views[0].file == "\\udcff.png" and saved.all() == [query]
+    write_queries(saved, [query], home / "q.zip")
+    assert list(read_queries(elsewhere(home, tiny), home / "q.zip").saved) == [query]
 
 
 def rewritten(file, change, compression=zipfile.ZIP_STORED):
