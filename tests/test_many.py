@@ -12,10 +12,10 @@ from click.testing import CliRunner
 from patchseek import Collection
 from patchseek.cli import cli
 from patchseek.cli._partial import Partial
-from patchseek.cli._search_many import _digest, by_label, one_a_box
+from patchseek.cli._search_many import _digest
 from patchseek.cli._targets import WrongUse
 from patchseek.errors import BoxError, ImageError
-from patchseek.formats import Label, Row
+from patchseek.formats import Label, Row, by_label, one_a_box
 
 from .conftest import blot
 

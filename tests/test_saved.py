@@ -129,6 +129,17 @@ def test_other_options_ask_anew_and_again_asks_what_has_been_asked(home, saved):
     assert len(saved.findings(told.query)) == 2  # those of other options are gone
 
 
+def test_what_was_judged_stays_with_its_confidence_whatever_a_later_run_finds(home, saved):
+    query = saved.add("three", home / "pictures" / "3.png")
+    (told,) = saved.run(**PLAIN)
+    last = told.finds[-1]
+    Judgements(saved.collection).add(query.key, last.record["image_id"], "yes", last.record["box"])
+    list(saved.run(top=2, **PLAIN))
+    found = {each.find.content: each for each in saved.findings(query)}
+    assert len(found) == 3 and found[last.content].verdict == "yes"
+    assert found[last.content].record["score"] == last.record["score"]
+
+
 def test_a_run_that_is_ended_goes_on_with_the_next_query(home, saved):
     for number in (0, 1, 2):
         saved.add(f"q{number}", home / "pictures" / f"{number}.png")

@@ -116,3 +116,26 @@ def test_fiftyone():
     assert set(found["labels"]) >= {"0", "2"}
     assert set(json.loads(Path("all.json").read_text())["classes"]) == {"cup", "vase"}
     assert Path("again.csv").read_text().count("\n") > 2
+
+
+def test_saved_queries(place):
+    run("../saved.md")
+    accepted = rows("accepted.csv")
+    assert {(row["query"], row["image"], row["judged_by"]) for row in accepted} >= {("gas meter", "2.png", "Ann Lee")}
+    (corrected,) = (row for row in accepted if row["image"] == "2.png")
+    assert [int(corrected[key]) for key in "xywh"] == [58, 38, 104, 94]
+    assert {row["image"] for row in accepted} == {"0.png", "2.png"}
+    assert {size(file) for file in (place / "crops").iterdir()} >= {(104, 94)}
+    assert {each["name"] for each in json.loads(Path("finds.json").read_text())["categories"]} >= {
+        "anchor.png",
+        "star.png",
+    }
+    for report, name in (
+        ("report.html", "gas meter"),
+        ("meter.html", "gas meter"),
+        ("case-118.html", "case 118, vase"),
+    ):
+        assert f"<h2>{name}</h2>" in Path(report).read_text()
+    assert json.loads(Path("plate-7.json").read_text())
+    listed = CliRunner().invoke(cli, ["query", "list", "-c", "crawl"]).stdout
+    assert {"gas meter", "cup", "vase", "star.png"} <= {line[:30].strip() for line in listed.splitlines()}

@@ -78,9 +78,9 @@ def _html(figure: Figure, side: int) -> str:
     if figure.pixels is None:
         picture = _NONE.format(**size)
     else:
-        picture = _PICTURE.format(data=_jpeg(figure.pixels, side), name=_text(figure.name))
+        picture = _PICTURE.format(data=jpeg(figure.pixels, side), name=text(figure.name))
     shapes = "".join(_shape(corners) for corners in figure.shapes)
-    lines = f"<b>{_text(figure.name)}</b>" + "".join(f"<br>{_text(line)}" for line in figure.lines)
+    lines = f"<b>{text(figure.name)}</b>" + "".join(f"<br>{text(line)}" for line in figure.lines)
     overlay = _OVERLAY.format(shapes=shapes, **size) if shapes else ""
     return _FIGURE.format(wide=max(width, _SHOWN // 2), width=width, picture=picture, overlay=overlay, lines=lines)
 
@@ -90,7 +90,7 @@ def _shape(corners: Sequence[tuple[float, float]]) -> str:
     return "".join(_LINE.format(points=points, colour=colour, line=line) for colour, line in _STROKES)
 
 
-def _jpeg(pixels: NDArray[np.uint8], side: int) -> str:
+def jpeg(pixels: NDArray[np.uint8], side: int) -> str:
     """A small JPEG in base64, made anew from pixels: without metadata."""
     picture, stream = Image.fromarray(pixels), BytesIO()
     picture.thumbnail((side, side), Image.Resampling.LANCZOS, reducing_gap=2.0)
@@ -98,6 +98,6 @@ def _jpeg(pixels: NDArray[np.uint8], side: int) -> str:
     return b64encode(stream.getvalue()).decode()
 
 
-def _text(text: str) -> str:
+def text(given: str) -> str:
     """Any text, fit to stand in HTML, attributes included: what is not meant to be seen is an escape."""
-    return escape("".join(c if c.isprintable() else ascii(c)[1:-1] for c in masked(text)), quote=True)
+    return escape("".join(c if c.isprintable() else ascii(c)[1:-1] for c in masked(given)), quote=True)

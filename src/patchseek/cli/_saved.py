@@ -14,6 +14,7 @@ from ._exits import EXIT_INCOMPLETE
 from ._log import say
 from ._numbers import FiniteRange
 from ._output import print_line, printable
+from ._saved_files import NONE_SAVED, export_command, import_command, report_command
 from ._search_asked import numbers_of
 
 if TYPE_CHECKING:
@@ -28,6 +29,10 @@ _JSON = click.option("--json", "as_json", is_flag=True, help="As JSON, one objec
 @click.group("query")
 def query_group() -> None:
     """Queries that are kept in a collection, with their pixels, and asked again when pictures come."""
+
+
+for command in (import_command, export_command, report_command):
+    query_group.add_command(command)
 
 
 @query_group.command("add")
@@ -78,7 +83,7 @@ def list_command(as_json: bool, collection: Path | None) -> None:
                 f"{printable(query.name):30} {_counts(record)}{'  ' + printable(query.note) if query.note else ''}"
             )
     if not queries:
-        say("no query is saved; save one with: patchseek query add NAME PICTURE --box X,Y,W,H")
+        say(NONE_SAVED)
 
 
 def _counts(record: dict[str, Any]) -> str:
@@ -183,7 +188,7 @@ def summary_of(told: Sequence["Told"]) -> str:
     """The same in one line."""
     facts = facts_of(told)
     if not told:
-        return "no query is saved; save one with: patchseek query add NAME PICTURE --box X,Y,W,H"
+        return NONE_SAVED
     if not facts["asked"]:
         return f"{counted(len(told), 'saved query', 'saved queries')}: no picture has come since"
     found = counted(facts["new_finds"], "new find")

@@ -5,7 +5,6 @@ import os
 import sys
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,24 +21,11 @@ from ._targets import WrongUse
 
 if TYPE_CHECKING:
     from ..collection import Collection
-    from ..formats import Box, Row
+    from ..formats import BoxQuery
     from ..many import Outcome
 
 _ONE_ALONE = ("text", "exclude", "save", "open", "preview", "why", "expand")
 """Options of a single search."""
-
-
-@dataclass(frozen=True)
-class BoxQuery:
-    """One query."""
-
-    id: str
-    label: str
-    # what its file calls the object; "" where it says nothing
-    places: tuple[tuple[str, "Box | None"], ...]
-    # pictures, with boxes as they are written
-    where: tuple[str, ...]
-    # the places of the boxes in their files, for errors
 
 
 def check_many(said: dict[str, Any], n_single: int, form: str | None, server: str | None) -> None:
@@ -63,7 +49,7 @@ def check_many(said: dict[str, Any], n_single: int, form: str | None, server: st
 
 def search_many(opened: "Collection", said: dict[str, Any], options: dict[str, Any]) -> None:
     """Search with every query of a file or folder, write the results, and leave with the exit code that they make."""
-    from ..formats import OBJECT, Answer, read_annotated
+    from ..formats import OBJECT, Answer, by_label, one_a_box, read_annotated
     from ..records import collection_record
 
     read = read_annotated(said["queries_from"], said["pictures"])
@@ -93,7 +79,7 @@ def search_many(opened: "Collection", said: dict[str, Any], options: dict[str, A
 
 def _answered(
     opened: "Collection",
-    queries: Sequence[BoxQuery],
+    queries: Sequence["BoxQuery"],
     state: Partial,
     label: str,
     options: Mapping[str, Any],
@@ -116,7 +102,7 @@ def _answered(
     return done
 
 
-def _digest(queries: Sequence[BoxQuery]) -> str:
+def _digest(queries: Sequence["BoxQuery"]) -> str:
     """SHA-256 over the queries, and size and date of their pictures."""
     digest = hashlib.sha256()
     for query in queries:
@@ -136,32 +122,10 @@ def _say_failed(problems: Sequence[str]) -> None:
         say(f"failed: {printable(problem)}", problem=problem)
 
 
-def one_a_box(rows: Sequence["Row"]) -> list[BoxQuery]:
-    """A query for each label."""
-    queries: list[BoxQuery] = []
-    taken: dict[str, int] = {}
-    for row in rows:
-        for number, label in enumerate(row.labels, 1):
-            key = row.id if label.box is None else f"{row.id}#{label.key or number}"
-            taken[key] = taken.get(key, 0) + 1
-            key = key if taken[key] == 1 else f"{key}~{taken[key]}"
-            queries.append(BoxQuery(key, label.instance, ((row.image, label.box),), (row.where,)))
-    return queries
-
-
-def by_label(rows: Sequence["Row"]) -> list[BoxQuery]:
-    """A query for each name, all its boxes are views of it; labels without a name ask each alone."""
-    named: dict[str, BoxQuery] = {}
-    for query in one_a_box(rows):
-        key = query.label or query.id
-        first = named.setdefault(key, BoxQuery(key, query.label, (), ()))
-        named[key] = replace(first, places=first.places + query.places, where=first.where + query.where)
-    return list(named.values())
-
-
-def _record(query: BoxQuery, outcome: "Outcome", label: str, *, hashed: bool) -> dict[str, Any]:
+def _record(query: "BoxQuery", outcome: "Outcome", label: str, *, hashed: bool) -> dict[str, Any]:
     """What is kept of a query: its record, its results, and a line for each picture that could not be searched with."""
     from ..boxes import BBOX_FORMAT, to_pixels
+    from ..formats import problem_line
     from ..records import match_record
 
     name = query.label or label
@@ -177,18 +141,13 @@ def _record(query: BoxQuery, outcome: "Outcome", label: str, *, hashed: bool) ->
     ]
     told: dict[str, Any] = {"id": query.id, "label": name}
     told |= views[0] if len(query.places) == 1 and views else {"views": views}
-    problems = [_line(query.where[place], error) for place, error in sorted(outcome.problems.items())]
+    problems = [problem_line(query.where[place], error) for place, error in sorted(outcome.problems.items())]
     matches = [match_record(rank, match, hashed=hashed) for rank, match in enumerate(outcome.matches, 1)]
     return {
         "query": told,
         "results": [{"query": query.id, "label": name, **match} for match in matches],
         "problems": problems,
     }
-
-
-def _line(where: str, error: PatchseekError) -> str:
-    text = str(error)
-    return text if text.startswith((where, str(Path(where).absolute()))) else f"{where}: {text}"
 
 
 def many_options(command: Any) -> Any:

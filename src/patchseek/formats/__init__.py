@@ -14,7 +14,7 @@ from tempfile import TemporaryDirectory
 from zipfile import ZipFile
 
 from .._parquet import require_parquet
-from ._annotations import Annotations, parse_box, parse_number, shorten
+from ._annotations import Annotations, parse_box, parse_json, parse_number, shorten
 from ._answer import MAKER, OBJECT, Answer, Place, as_judged, places
 from ._boxes import Box, clamp, clip, corners, enclose, fit
 from ._coco import coco_text, read_coco, results_text
@@ -28,6 +28,7 @@ from ._files import write_text
 from ._json import json_text
 from ._label_studio import label_studio_text
 from ._labelled import Label, Row, object_name
+from ._questions import BoxQuery, by_label, one_a_box, problem_line
 from ._read import Annotated, read_annotated
 from ._schema import read_rows
 from ._voc import write_voc
@@ -44,12 +45,14 @@ __all__ = [
     "Annotations",
     "Answer",
     "Box",
+    "BoxQuery",
     "Format",
     "Label",
     "Place",
     "Row",
     "as_bytes",
     "as_judged",
+    "by_label",
     "clamp",
     "clip",
     "corners",
@@ -59,9 +62,12 @@ __all__ = [
     "enclose",
     "fit",
     "object_name",
+    "one_a_box",
     "parse_box",
+    "parse_json",
     "parse_number",
     "places",
+    "problem_line",
     "read_annotated",
     "read_coco",
     "read_rows",

@@ -11,21 +11,42 @@ what was said of it. Names are for people. Searches nothing itself: Collection.a
 
 import time
 from collections.abc import Callable, Iterator, Sequence
-from datetime import UTC, datetime
 from difflib import get_close_matches
 from typing import Any
 
 from ..collection import Collection
 from ..errors import QueryError
-from ..judgements import VERDICTS, View, query_key, user_name
+from ..judgements import VERDICTS, Judgements, View, query_key, user_name
 from ..many import Question
 from ..queries import Asked, paired
 from ..store import SavedQuery, SavedView, kept_picture, last_run, remove_queries, save_query, saved_queries
+from ._bundle import read_queries, write_queries
 from ._finds import Finding, findings, twins
-from ._keep import asked_view, keep
+from ._hand_in import HandIn, accepted, hand_in, moment
+from ._judge import Said, judge
+from ._keep import Kept, asked_view, keep
+from ._report import write_report
 from ._runs import Told, is_sure, run
+from ._set import Imported, save_set
 
-__all__ = ["Finding", "Saved", "SavedQuery", "SavedView", "Told", "is_sure"]
+__all__ = [
+    "Finding",
+    "HandIn",
+    "Imported",
+    "Said",
+    "Saved",
+    "SavedQuery",
+    "SavedView",
+    "Told",
+    "accepted",
+    "hand_in",
+    "is_sure",
+    "judge",
+    "read_queries",
+    "save_set",
+    "write_queries",
+    "write_report",
+]
 
 _LONGEST = 200
 # characters of a name
@@ -56,16 +77,31 @@ class Saved:
         name for the user. replace: the one of this name, whose judgements stay with what they were said of.
         Raises QueryError for a name that is taken or none, and as Collection.search; StoreLocked, StoreError.
         """
-        if not name.strip() or len(name) > _LONGEST or not name.isprintable():
-            raise QueryError(f"{name[:_LONGEST]!r}: a name is a line of 1 to {_LONGEST} characters")
+        _check_name(name)
         wanted = [keep(self.collection, asked, inner) for asked, inner in paired(query, box)]
         unwanted = [keep(self.collection, asked, None, is_wanted=False) for asked, _ in paired(exclude, None)]
-        if not wanted and not text:
+        return self.put(name, (*wanted, *unwanted), text=text or "", note=note, who=who, replace=replace)
+
+    def put(
+        self,
+        name: str,
+        kept: Sequence[Kept],
+        *,
+        text: str = "",
+        note: str = "",
+        at: float | None = None,
+        who: str | None = None,
+        replace: bool = False,
+    ) -> SavedQuery:
+        """The same of views whose pictures have been read; at: when it was saved, by default now."""
+        _check_name(name)
+        views = tuple(view for view, _ in kept)
+        asked = [View(view.sha256, view.page, view.box) for view in views if view.is_wanted]
+        if not asked and not text:
             raise QueryError("nothing to look for: give a picture or words")
-        views = [view for view, _ in (*wanted, *unwanted)]
-        key = query_key([View(view.sha256, view.page, view.box) for view, _ in wanted], text)
-        saved = SavedQuery(name, key, text or "", note, self._clock(), who or user_name(), tuple(views))
-        save_query(self.collection.store, saved, [content for _, content in (*wanted, *unwanted)], replace=replace)
+        at = self._clock() if at is None else at
+        saved = SavedQuery(name, query_key(asked, text), text, note, at, who or user_name(), views)
+        save_query(self.collection.store, saved, [content for _, content in kept], replace=replace)
         return saved
 
     def all(self) -> list[SavedQuery]:
@@ -90,6 +126,11 @@ class Saved:
         """The file that is kept of a view: the picture, or what lies around the box. Raises StoreDamaged."""
         return kept_picture(self.collection.store, view.kept)
 
+    @property
+    def judgements(self) -> Judgements:
+        """What was said of finds."""
+        return Judgements(self.collection, clock=self._clock)
+
     def question(self, query: SavedQuery) -> Question:
         """What a saved query asks; its pictures are read from the collection when they are needed."""
         wanted, unwanted = (
@@ -113,9 +154,9 @@ class Saved:
             "name": query.name,
             "note": query.note,
             "query_key": query.key,
-            "saved": _moment(query.at),
+            "saved": moment(query.at),
             "who": query.who,
-            "asked": _moment(last.at) if last else None,
+            "asked": moment(last.at) if last else None,
             "images": last.n_pictures if last else 0,
             "finds": len(found),
             "sure": sum(each.is_sure for each in found),
@@ -128,6 +169,6 @@ class Saved:
         return twins(self.collection, found)
 
 
-def _moment(at: float) -> str:
-    """Seconds since 1970 as ISO 8601, in UTC."""
-    return datetime.fromtimestamp(at, UTC).isoformat(timespec="milliseconds")
+def _check_name(name: str) -> None:
+    if not name.strip() or len(name) > _LONGEST or not name.isprintable():
+        raise QueryError(f"{name[:_LONGEST]!r}: a name is a line of 1 to {_LONGEST} characters")

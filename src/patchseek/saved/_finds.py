@@ -7,9 +7,12 @@ from typing import Any
 import numpy as np
 
 from ..answers import same_pictures
+from ..boxes import to_pixels
 from ..collection import Collection
 from ..store import Find, Image, Judgement, SavedQuery, finds_of, ids_of, judgements_of, last_run
 from ._runs import is_sure
+
+_OF_THE_BOX = ("outline", "boxes", "partners")
 
 
 @dataclass(frozen=True)
@@ -43,7 +46,17 @@ class Finding:
         record = dict(self.find.record)
         if self.images:
             record |= {"image": self.images[0].path, "image_id": self.images[0].id}
+        if self.judgement and self.verdict == "yes":
+            record = _corrected(record, self.judgement)
         return record | ({"verdict": self.verdict} if self.verdict else {})
+
+
+def _corrected(record: dict[str, Any], said: Judgement) -> dict[str, Any]:
+    """A record with the box that was judged. What else was said of the place goes with a box that was another one."""
+    box = list(to_pixels(said.box, said.width, said.height))
+    if box == record["box"]:
+        return record
+    return {key: value for key, value in record.items() if key not in _OF_THE_BOX} | {"box": box}
 
 
 def findings(collection: Collection, query: SavedQuery) -> list[Finding]:

@@ -27,11 +27,13 @@ MOST = 64 << 20
 """Bytes that are kept of one picture at most."""
 Pixels = tuple[int, int, int, int]
 """x y w h in pixels of the upright picture."""
+Kept = tuple[SavedView, bytes]
+"""A view of a saved query, and the picture file that is kept of it."""
 
 
 def keep(
     collection: Collection, asked: Asked, box: Sequence[float] | None, *, is_wanted: bool = True, name: str = ""
-) -> tuple[SavedView, bytes]:
+) -> Kept:
     """The view of a query picture and the file that is kept of it.
 
     asked, box: as of Collection.search; without a box, what stands on even ground or else all of the picture is meant.
@@ -49,6 +51,7 @@ def keep(
     if len(kept) > MOST:
         raise QueryError(f"{name}: {len(kept) >> 20} MB would be kept, more than {MOST >> 20}; give it a smaller box")
     digest, size = hashlib.sha256(kept).hexdigest(), (picture.width, picture.height)
+    name = name.encode(errors="backslashreplace").decode()  # of bytes that are no text, it is for people alone
     return SavedView(is_wanted, name, sha256, page, *size, inside, digest, corner), kept
 
 

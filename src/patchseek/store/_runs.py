@@ -68,16 +68,18 @@ def last_run(store: Store, query: str) -> Run | None:
 def add_run(store: Store, query: str, run: Run, finds: Sequence[Find], *, is_whole: bool) -> None:
     """Note a run, as the next of the query's, and what it found; on the disk at return. Needs no write lock.
 
-    is_whole: the finds take the place of those of before; else they come to them. Raises StoreLocked, StoreError.
+    is_whole: the finds take the place of those of before, but for those that somebody has judged; else they come to
+    them. Raises StoreLocked, StoreError.
     """
-    with store.catalogue.noting(*_TABLES) as db:
+    with store.catalogue.noting(*_TABLES, "judgement") as db:
         rows = db.execute("SELECT sha256, page, first FROM query_find WHERE query = ?", (query,))
         first = {(sha256, page): number for sha256, page, number in rows}
         (number,) = db.execute(
             "SELECT coalesce(max(number), 0) + 1 FROM query_run WHERE query = ?", (query,)
         ).fetchone()
         if is_whole:
-            db.execute("DELETE FROM query_find WHERE query = ?", (query,))
+            judged = "SELECT sha256, page FROM judgement WHERE query = query_find.query"
+            db.execute(f"DELETE FROM query_find WHERE query = ? AND (sha256, page) NOT IN ({judged})", (query,))
         values = query, run.mark, run.n_pictures, json.dumps(run.options), run.made_by, run.at, number
         db.execute(f"INSERT INTO query_run (query, {_RUN}) VALUES (?, ?, ?, ?, ?, ?, ?)", values)
         for find in reversed(finds):  # of two with one content, the better one stands
