@@ -64,13 +64,13 @@ def run(
     options: of Collection.search, by default top=50. clock: seconds since 1970. Raises as Collection.search.
     """
     options = {"top": TOP} | options
-    SearchOptions(**options)  # raises before anything is done
+    asked = SearchOptions(**options)  # raises before anything is done
     mark, n = last_id(collection.store), len(collection)
     lots: dict[int, list[tuple[SavedQuery, Question, Run]]] = {}
     for query in queries:
         question = asking(query)
         before = last_run(collection.store, query.key)
-        now = Run(mark, n, _digest(collection, question, options), clock())
+        now = Run(mark, n, _digest(collection, question, asked), clock())
         after = 0 if again else _looked_at(before, now, only_new=only_new)
         lots.setdefault(after, []).append((query, question, now))
     done = 0
@@ -114,12 +114,12 @@ def _kept(
     return Told(query, n_looked_at, tuple(finds), new, tuple(outcome.problems.values()))
 
 
-def _digest(collection: Collection, question: Question, options: dict[str, Any]) -> str:
+def _digest(collection: Collection, question: Question, options: SearchOptions) -> str:
     """What answers depend on beside the pictures: encoder, options, the pictures of the question."""
     settings = collection.store.settings
     sides = [
         [[asked.sha256 if isinstance(asked, KeptFile) else str(asked), box] for asked, box in side]
         for side in (question.views, question.refused)
     ]
-    said = [settings.to_json(), sorted(options.items()), sides, question.text]
+    said = [settings.to_json(), sorted(vars(options).items()), sides, question.text]
     return hashlib.sha256(json.dumps(said, default=str).encode()).hexdigest()
