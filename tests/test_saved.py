@@ -120,6 +120,13 @@ def test_other_options_ask_anew_and_again_asks_what_has_been_asked(home, saved):
     assert len(saved.findings(told.query)) == 2  # those of other options are gone
 
 
+def test_options_that_are_said_and_those_that_are_so_anyway_are_the_same(home, saved):
+    saved.add("three", home / "pictures" / "3.png")
+    list(saved.run(**PLAIN))
+    (told,) = saved.run(only_new=True, top=50, mirrored=False, min_confidence=None, **PLAIN)
+    assert told.n_looked_at == 0
+
+
 def test_a_run_that_is_ended_goes_on_with_the_next_query(home, saved):
     for number in (0, 1, 2):
         saved.add(f"q{number}", home / "pictures" / f"{number}.png")

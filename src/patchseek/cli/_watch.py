@@ -84,6 +84,8 @@ def watch_command(
     options["every"] = _seconds(every)
     opened = _opened(place, collection, weights)
     with alone(opened.store):
+        opened.store.require_current()
+        opened.encoder  # noqa: B018  what is wrong with it shows before the first look
         teller = _Teller(opened)
         watcher = Watcher(opened, place, to, address=address, tell=_say_trouble, **options)
         if once:
@@ -154,14 +156,12 @@ class _Stdout:
 
 
 def _opened(folder: Path, collection: Path | None, weights: Path | None) -> "Collection":
-    """The collection, made where there is none. What is wrong with it or its encoder shows before the first look."""
+    """The collection, made where there is none."""
     from ..collection import FOLDER, Collection
 
     if not folder.is_dir():
         raise PatchseekError(f"{folder}: not a folder")
     opened = Collection.open(collection or folder / FOLDER, weights=weights, create=True)
-    opened.store.require_current()
-    opened.encoder  # noqa: B018
     remember(opened.path)
     return opened
 
