@@ -136,6 +136,10 @@ def test_what_comes_is_told_once_and_with_all_that_a_reader_needs(setting):
     assert setting.once() and setting.once()
     assert sorted(setting.told) == ["0.png", "1.png", "7.png", "8.png"]
     assert len({find["id"] for find in setting.finds}) == 4
+    (setting.folder / "8.png").rename(setting.folder / "moved.png")
+    (setting.folder / "copy.png").write_bytes((setting.folder / "7.png").read_bytes())
+    assert setting.once() and len(setting.told) == 4
+    assert "moved.png" in {path for _, _, path in setting.collection.store.paths()}
 
 
 def test_what_was_found_before_anybody_watched_is_known_and_what_others_find_later_is_not(setting):
@@ -412,6 +416,32 @@ def test_an_address_that_refuses_is_a_line_and_gets_all_later_with_growing_waits
     bodies = [json.loads(body) for _, _, body in came]
     assert [body["type"] for body in bodies] == 6 * ["patchseek.finds"]
     assert [find for body in bodies[4:] for find in body["data"]["finds"]] == setting.finds
+
+
+class Slow:
+    """An address that takes its time, or nothing at all."""
+
+    url = shown = "http://slow"
+
+    def __init__(self, clock, seconds):
+        self.clock, self.seconds, self.posted = clock, seconds, []
+
+    def post(self, name, _body):
+        if not self.seconds:
+            raise PatchseekError("closed")
+        self.clock.time += self.seconds
+        self.posted.append(name)
+
+
+def test_much_that_waits_to_be_posted_makes_way_for_looks(setting):
+    for seed in (7, 8, 9):
+        setting.put(seed)
+        assert not setting.once(address=Slow(setting.clock, 0))
+    slow = Slow(setting.clock, 40)
+    posted = []
+    script = setting.run(*2 * [lambda: posted.append(len(slow.posted))], address=slow)
+    assert posted == [2, 4] and script.waited == [1, watch.EVERY - 2 * 40 - 1 - 2 * 40, watch.EVERY]
+    assert setting.once(), "nobody waits for an address that is not named any more"
 
 
 def test_without_a_key_nothing_is_signed_and_nobody_there_is_a_line(setting):

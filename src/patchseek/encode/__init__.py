@@ -145,9 +145,8 @@ def add_folder(
     exclude: what to leave out, see `scan`; it is remembered for this folder and left out until something else is said
     (None says nothing). retry: try files again that failed before because of their content and have not changed since.
     check_content: read every file and compare its hash, whatever its date. prune: drop what is gone, however much it
-    is, and what was set aside here. with_removed: take in again what somebody took out. is_ready: of a file that is
-    not, what was known stays. n_workers: decoding threads, by
-    default one a core.
+    is, and what was set aside here. with_removed: take in again what somebody took out. is_ready: of a file
+    that is not, what was known stays. n_workers: decoding threads, by default one a core.
     Raises PatchseekError for a folder without pictures (unless some are known there and prune), StoreLocked, DiskFull;
     what was committed before stays.
     """

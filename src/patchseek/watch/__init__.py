@@ -49,11 +49,15 @@ SETTLED = 5.0
 """Seconds for which a file must have been the same before it is read."""
 _LONGEST = 3600.0
 # seconds between two tries to post
-
+_TURN = 60.0
+# seconds after which posting makes way for a look, however much waits
+_SOON = 1.0
+# seconds after which it goes on then
 
 Progress = Callable[[], AbstractContextManager[OnProgress]]
 """A block for each look, which shows how far that is."""
 OnLook = Callable[["Look"], None]
+"""Told of each look."""
 
 
 class Hears(Protocol):
@@ -136,16 +140,17 @@ class Watcher:
 
     def hand_on(self) -> bool:
         """Write what is not written yet, post what is not posted, where it is time for that; whether nothing waits."""
-        store = self._collection.store
+        store, until = self._collection.store, self._now() + _TURN
         try:
             waiting = waiting_news(store)
             for news in waiting:
                 if not news.is_written and self._writing.is_due:
                     self._writing.attempt(partial(self._write, news))
             for news in waiting:
-                if self._address and not news.is_posted and self._posting.is_due:
+                if self._address and not news.is_posted and self._posting.is_due and self._now() < until:
                     self._posting.attempt(partial(self._post, news))
-            return not waiting or not waiting_news(store)
+            left = waiting_news(store) if waiting else []
+            return all(news.is_written and (news.is_posted or not self._address) for news in left)
         except PatchseekError:  # the collection cannot be read: the next look says so
             return False
 
@@ -178,9 +183,9 @@ class Watcher:
             if self._now() >= due:
                 changes.listen()
                 due = self._look_patiently(on_look, progress)
-            self.hand_on()
-            now = self._now()
+            is_done, now = self.hand_on(), self._now()
             later = [each.due for each in (self._writing, self._posting) if each.due > now]
+            later += [] if is_done or later else [now + _SOON]
             if heard := changes.wait(max(min([due, *later]) - now, 0.0)):
                 self._settling.note(heard)
                 due = min(due, self._now() + self._settled)
