@@ -23,11 +23,11 @@ from click.testing import CliRunner
 from patchseek import Collection, watch
 from patchseek.cli import cli
 from patchseek.cli._targets import WrongUse
-from patchseek.errors import MissingExtra, PatchseekError, StoreError, StoreLocked
+from patchseek.errors import MissingExtra, PatchseekError, StoreLocked
 from patchseek.judgements import Judgements
 from patchseek.regions import Pyramid
 from patchseek.saved import Saved
-from patchseek.store import Find, Run, Settings, Store, Writer, _files, _news, add_run
+from patchseek.store import Find, Run, Settings, Store, Writer, _files, _news, add_run, last_run
 from patchseek.watch import Address, Changes, LinesFile, Watcher, _changes, alone, read_key, signature
 
 from .conftest import TinyEncoder, blot, wait_for
@@ -162,11 +162,10 @@ def test_what_somebody_judged_or_is_less_sure_than_asked_for_is_not_told(setting
     finds = [Find((name, 1), {**said, "image": name, "confidence": value}) for name, value in sure.items()]
     first = store.images([1])[0]
     finds.append(Find((first.sha256, 1), {**said, "image": "judged", "confidence": 1.0}))
-    run = setting.collection.store.catalogue
-    with run.writing() as db:
+    with store.catalogue.writing() as db:  # as if it were found for the first time now
         db.execute("DELETE FROM told WHERE sha256 = ?", (first.sha256,))
-    made_by = _news.last_run(store, setting.query.key)
-    add_run(store, setting.query.key, Run(made_by.mark, 2, made_by.made_by, 1.0), finds, is_whole=False)
+    before = last_run(store, setting.query.key)
+    add_run(store, setting.query.key, Run(before.mark, 2, before.made_by, 1.0), finds, is_whole=False)
     setting.once()
     assert setting.told[begun:] == ["c", "b", "d"]
     setting.once(min_confidence=0.0)
@@ -451,7 +450,8 @@ def test_without_a_key_nothing_is_signed_and_nobody_there_is_a_line(setting):
         assert "webhook-signature" not in headers and headers["content-type"] == "application/json"
     setting.put(7)
     assert not setting.once(address=Address(url, None, setting.clock))
-    assert setting.lines == [f"{url}: no answer ([Errno 111] Connection refused)"] or "no answer" in setting.lines[0]
+    (line,) = setting.lines
+    assert line.startswith(f"{url}: no answer (") and "refused" in line
 
 
 def test_what_waits_to_be_posted_is_bounded(setting, monkeypatch):
@@ -592,7 +592,7 @@ def test_once_ends_as_index_does_and_each_failure_is_said_once(setting, monkeypa
         assert done.exit_code == 3 and done.stderr.count("refuses (500") == 1
         assert run("--post", url).exit_code == 0
     missing = CliRunner().invoke(cli, ["watch", str(setting.home / "nowhere"), "--once"])
-    assert isinstance(missing.exception, StoreError | PatchseekError)
+    assert isinstance(missing.exception, PatchseekError) and "nowhere: not a folder" in str(missing.exception)
 
 
 def test_a_watcher_says_a_failure_once_and_the_way_to_a_first_query(setting, monkeypatch, capsys):
