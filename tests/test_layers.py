@@ -26,7 +26,7 @@ ANSWERS = [
     "judgements",
 ]
 FIGURES = ["formats", "datasets", "metrics", "breakdowns", "evaluate", "compression"]
-EDGES = ["draw", "report", "plan", "records", "saved", "distributed", "server", "mcp", "cli"]
+EDGES = ["draw", "report", "plan", "records", "saved", "watch", "distributed", "server", "mcp", "cli"]
 PARTS = PIXELS + KEPT + ANSWERS + FIGURES + EDGES
 ROOT = Path(patchseek.__file__).parent
 FILES = [path for path in sorted(ROOT.rglob("*.py")) if path.parent != ROOT or path.stem in PARTS]

@@ -33,6 +33,14 @@ PLOT = """
 from patchseek.draw.plots import metrics_by_level
 metrics_by_level({"L0": {"mAP": 0.5}, "L1": {"mAP": 0.6}}, "plot.png")
 """
+WATCH = """
+from pathlib import Path
+from patchseek.watch import Changes
+with Changes(Path.cwd(), Path.cwd() / "collection", print) as changes:
+    changes.listen()
+    Path("1.png").touch()
+    assert changes.wait(600) == {Path.cwd() / "1.png"}
+"""
 OPENED = {
     "onnx": "from patchseek.encoders import open_encoder; open_encoder('embedded', engine='onnxruntime')",
     "timm": "import patchseek.encoders._timm",
@@ -43,6 +51,7 @@ OPENED = {
     "demo": "import skimage.data",
     "ray": "import ray, aiohttp, fsspec.implementations.http",
     "mcp": "from patchseek.mcp import require_sdk; require_sdk()",
+    "watch": WATCH,
     "milvus": "from patchseek.indexes._milvus_server import connect; connect('a.db').list_collections()",
     "postgres": "from patchseek.indexes._postgres_server import Server; Server('postgresql://a@127.0.0.1/b')",
 }

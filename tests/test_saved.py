@@ -140,6 +140,13 @@ def test_what_was_judged_stays_with_its_confidence_whatever_a_later_run_finds(ho
     assert found[last.content].record["score"] == last.record["score"]
 
 
+def test_options_that_are_said_and_those_that_are_so_anyway_are_the_same(home, saved):
+    saved.add("three", home / "pictures" / "3.png")
+    list(saved.run(**PLAIN))
+    (told,) = saved.run(only_new=True, top=50, mirrored=False, min_confidence=None, **PLAIN)
+    assert told.n_looked_at == 0
+
+
 def test_a_run_that_is_ended_goes_on_with_the_next_query(home, saved):
     for number in (0, 1, 2):
         saved.add(f"q{number}", home / "pictures" / f"{number}.png")

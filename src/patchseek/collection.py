@@ -20,10 +20,12 @@ from .boxes import WHOLE
 from .confidence import MIN_REGIONS, Background, measure_background
 from .encode import (
     AddReport,
+    IsReady,
     PointsReport,
     add_file,
     add_folder,
     add_points,
+    always,
     features_of_regions,
     is_file,
     require_own,
@@ -162,6 +164,7 @@ class Collection:
         check_content: bool = False,
         prune: bool = False,
         with_removed: bool = False,
+        is_ready: IsReady = always,
         on_progress: OnProgress = unheard,
     ) -> AddReport:
         """Bring the collection up to date with a folder of pictures; see encode.add_folder for options and errors.
@@ -187,6 +190,7 @@ class Collection:
                 check_content=check_content,
                 prune=prune,
                 with_removed=with_removed,
+                is_ready=is_ready,
                 on_progress=on_progress,
             )
         report.confidence_seconds = self.refresh_background(on_progress)

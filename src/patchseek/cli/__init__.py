@@ -36,6 +36,7 @@ from ._search import search_command
 from ._serve import serve_command
 from ._streams import flush_chatter, flush_results, mend_streams
 from ._targets import WrongUse, check_file
+from ._watch import watch_command
 
 if TYPE_CHECKING:
     from ..regions import Pyramid
@@ -207,7 +208,7 @@ def help_command(context: click.Context, names: tuple[str, ...]) -> None:
 
 for command in (
     *(info_command, remove_command, tag_command, verify_command, compact_command),
-    *(search_command, query_group, judge_command, compress_command, serve_command, encoders_group),
+    *(search_command, query_group, judge_command, watch_command, compress_command, serve_command, encoders_group),
     *(evaluate_command, score_command, dataset_command),
     *(backup_command, restore_command, use_index_command, plan_command),
 ):

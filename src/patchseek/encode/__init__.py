@@ -8,7 +8,7 @@ A shard is committed when it is full or old enough, so that an interruption cost
 import hashlib
 import time
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -67,6 +67,7 @@ __all__ = [
     "AddReport",
     "Content",
     "Extractor",
+    "IsReady",
     "Missing",
     "Place",
     "Plan",
@@ -83,6 +84,7 @@ __all__ = [
     "add_folder",
     "add_points",
     "add_stream",
+    "always",
     "encode_stream",
     "encode_tasks",
     "extractors_of",
@@ -108,6 +110,13 @@ SHARD_IMAGES = 256
 """Pictures in a full shard: 20 MB at 30 regions of 1280 numbers."""
 SHARD_SECONDS = 20.0
 """A shard is committed after this time even if it is not full; a kill loses no more work than this."""
+IsReady = Callable[[Path, FileState], bool]
+"""Whether a file that is to be read may be, or whether it is left as it is this time, since it may still grow."""
+
+
+def always(_file: Path, _state: FileState) -> bool:
+    """An IsReady for files that are whole."""
+    return True
 
 
 def add_folder(
@@ -122,6 +131,7 @@ def add_folder(
     check_content: bool = False,
     prune: bool = False,
     with_removed: bool = False,
+    is_ready: IsReady = always,
     n_workers: int | None = None,
     on_progress: OnProgress = unheard,
 ) -> AddReport:
@@ -135,8 +145,8 @@ def add_folder(
     exclude: what to leave out, see `scan`; it is remembered for this folder and left out until something else is said
     (None says nothing). retry: try files again that failed before because of their content and have not changed since.
     check_content: read every file and compare its hash, whatever its date. prune: drop what is gone, however much it
-    is, and what was set aside here. with_removed: take in again what somebody took out. n_workers: decoding threads, by
-    default one a core.
+    is, and what was set aside here. with_removed: take in again what somebody took out. is_ready: of a file
+    that is not, what was known stays. n_workers: decoding threads, by default one a core.
     Raises PatchseekError for a folder without pictures (unless some are known there and prune), StoreLocked, DiskFull;
     what was committed before stays.
     """
@@ -147,7 +157,7 @@ def add_folder(
         if with_removed:
             let_in(writer, walked.place)
         plan = Plan(store, walked.place, retry=retry, check_content=check_content, moved=walked.moved)
-        report = _update(writer, plan, walked.found, encoder, n_workers, on_progress, prune=prune)
+        report = _update(writer, plan, walked.found, encoder, n_workers, on_progress, prune=prune, is_ready=is_ready)
     report.seconds = time.monotonic() - began
     return report
 
@@ -210,19 +220,24 @@ def _update(
     alone: bool = False,
     is_whole: bool = True,
     prune: bool = False,
+    is_ready: IsReady = always,
 ) -> AddReport:
     """Do what a plan says about files of its place.
 
     alone: exactly these are asked for, whatever else is there. is_whole: what was not found is gone.
     """
     began = time.monotonic()
-    tasks = [task for path, state in found.files.items() if (task := plan.look(path, state))]
+    assert isinstance(plan.place.root, Path), "a folder"
+    looked = [task for path, state in found.files.items() if (task := plan.look(path, state))]
+    tasks = [task for task in looked if is_ready(plan.place.root / task.path, task.state)]
+    n_waiting = len(looked) - len(tasks)
     there = _nowhere if alone else is_there
     tasks = plan.close(tasks, list(found.unreadable), there, alone=alone, is_whole=is_whole)
     run = Run(writer, plan.place, len(tasks), on_progress, _is_full, plan.is_known)
     run.begin(plan)
     run.encode(tasks, partial(_look_into, plan, has_pages=not alone), encoder, n_workers)
     report = run.report
+    report.waiting = n_waiting
     if is_whole:
         take_leave(writer, plan, report, prune=prune)
     report.failed += [Failure(path, FileState(0, 0), reason, True) for path, reason in found.unreadable.items()]

@@ -25,6 +25,8 @@ class AddReport:
     missing: int = 0
     # files that are gone and whose pictures stay in, since so many are: see missing_from
     missing_from: list[Missing] = field(default_factory=list)
+    waiting: int = 0
+    # files that were left as they are, since they may still grow
     failed: list[Failure] = field(default_factory=list)
     # those of this run and those known before and unchanged since
     damaged: dict[str, str] = field(default_factory=dict)

@@ -78,7 +78,8 @@ def run(
         question = asking(query)
         if chosen := how.get("learn"):
             question = taught(collection, query, question, chosen)
-        now = Run(mark, n, how, _digest(collection, question, how), clock())
+        wanted = SearchOptions(**_of_search(how))
+        now = Run(mark, n, how, _digest(collection, question, wanted), clock())
         after = 0 if again else _looked_at(before, now, only_new=only_new)
         lots.setdefault((after, json.dumps(how, sort_keys=True)), []).append((query, question, now))
     done = 0
@@ -127,12 +128,12 @@ def _kept(
     return Told(query, n_looked_at, tuple(finds), new, tuple(outcome.problems.values()))
 
 
-def _digest(collection: Collection, question: Question, options: dict[str, Any]) -> str:
+def _digest(collection: Collection, question: Question, options: SearchOptions) -> str:
     """What answers depend on beside the pictures: encoder, options, the pictures of the question."""
     settings = collection.store.settings
     sides = [
         [[asked.sha256 if isinstance(asked, KeptFile) else str(asked), box] for asked, box in side]
         for side in (question.views, question.refused, question.barred)
     ]
-    said = [settings.to_json(), sorted(options.items()), sides, question.text]
+    said = [settings.to_json(), sorted(vars(options).items()), sides, question.text]
     return hashlib.sha256(json.dumps(said, default=str).encode()).hexdigest()

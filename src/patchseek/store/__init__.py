@@ -18,6 +18,7 @@ from ._features import REGIONS, Half, save_features
 from ._files import hash_file, require_space, write_part
 from ._judgements import Content, Judgement, add_judgement, ids_of, judgements_of
 from ._lock import take_lock
+from ._news import News, Untold, add_news, begin_telling, note_posted, note_written, untold, waiting_news
 from ._places import folders_in
 from ._points import POINTS, Codes, save_points
 from ._records import (
@@ -58,6 +59,7 @@ __all__ = [
     "Moment",
     "Move",
     "NewPicture",
+    "News",
     "Root",
     "Run",
     "SavedQuery",
@@ -65,12 +67,15 @@ __all__ = [
     "Settings",
     "Snapshot",
     "Store",
+    "Untold",
     "Words",
     "Writer",
     "add_judgement",
+    "add_news",
     "add_run",
     "all_exclusions",
     "back_up",
+    "begin_telling",
     "damaged_queries",
     "exclusions",
     "finds_of",
@@ -82,6 +87,8 @@ __all__ = [
     "last_id",
     "last_run",
     "may_have_pages",
+    "note_posted",
+    "note_written",
     "page_path",
     "remember_exclusions",
     "remove_queries",
@@ -94,5 +101,7 @@ __all__ = [
     "saved_queries",
     "split_page",
     "take_lock",
+    "untold",
+    "waiting_news",
     "write_part",
 ]

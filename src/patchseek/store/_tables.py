@@ -64,6 +64,10 @@ LATER_TABLES = {
     "options TEXT NOT NULL, made_by TEXT NOT NULL, at REAL NOT NULL, PRIMARY KEY (query, number)",
     "query_find": "query TEXT, sha256 TEXT, page INTEGER, run INTEGER NOT NULL, first INTEGER NOT NULL, "
     "record TEXT NOT NULL, PRIMARY KEY (query, sha256, page)",
+    "told_query": "query TEXT PRIMARY KEY, run INTEGER NOT NULL",
+    "told": "query TEXT, sha256 TEXT, page INTEGER, PRIMARY KEY (query, sha256, page)",
+    "news": "number INTEGER PRIMARY KEY, text TEXT NOT NULL, place TEXT NOT NULL, size INTEGER NOT NULL, "
+    "written INTEGER NOT NULL, posted INTEGER NOT NULL",
 }
 """Tables that the first writer makes. An older patchseek does not look at those that it does not know.
 
@@ -71,7 +75,9 @@ aside: pictures that are removed but kept, and since when (seconds since 1970). 
 room. taken_out: files of which somebody took all pictures out, so that they do not come in again by themselves.
 judgement: see store.Judgement; those of a query are numbered. It refers to no row of `image`: these come and go.
 saved_query, saved_view, kept_picture: see store.SavedQuery. query_run, query_find: see store.Run and store.Find.
+told_query, told: finds that need no more be handed on, and up to which run they have been looked through; the query ""
+says that somebody began with it. news: see store.News.
 """
 
-WITH_ROWS_APART = ("kept_picture",)
+WITH_ROWS_APART = ("kept_picture", "news")
 """Of these, those whose rows are too large to be kept in the tree of their keys (WITHOUT ROWID)."""
