@@ -65,6 +65,7 @@ bench: $(VENV)/.bench
 	$(BIN)/python benchmarks/serve.py
 	$(BIN)/python benchmarks/page.py
 	$(BIN)/python benchmarks/saved.py
+	$(BIN)/python benchmarks/judgements.py
 	$(BIN)/python benchmarks/hostile.py
 
 # What depends most on the processor, with a newer one held back to AVX2

@@ -165,7 +165,7 @@ def test_what_somebody_judged_or_is_less_sure_than_asked_for_is_not_told(setting
     with store.catalogue.writing() as db:  # as if it were found for the first time now
         db.execute("DELETE FROM told WHERE sha256 = ?", (first.sha256,))
     before = last_run(store, setting.query.key)
-    add_run(store, setting.query.key, Run(before.mark, 2, before.made_by, 1.0), finds, is_whole=False)
+    add_run(store, setting.query.key, Run(before.mark, 2, before.options, before.made_by, 1.0), finds, is_whole=False)
     setting.once()
     assert setting.told[begun:] == ["c", "b", "d"]
     setting.once(min_confidence=0.0)
