@@ -147,6 +147,32 @@ def test_options_that_are_said_and_those_that_are_so_anyway_are_the_same(home, s
     assert told.n_looked_at == 0
 
 
+def test_what_was_accepted_is_searched_with_and_what_was_refused_is_barred(home, saved):
+    Image.fromarray(data.coffee()).save(home / "pictures" / "coffee.png")
+    saved.collection.add(home / "pictures")
+    query = saved.add("three", home / "pictures" / "3.png", box=BOX)
+    list(saved.run(**PLAIN))
+    said = Judgements(saved.collection)
+    by_name = {each.record["image"]: each.record["image_id"] for each in saved.findings(query)}
+    said.add(query.key, by_name["1.png"], "yes", (10, 20, 100, 80))
+    said.add(query.key, by_name["coffee.png"], "no", (0, 0, 50, 50))
+    views = [home / "pictures" / "3.png", home / "pictures" / "1.png"]
+    (told,) = saved.run(learn="accepted", **PLAIN)
+    expected = saved.collection.search(views, box=[BOX, (10, 20, 100, 80)], top=50, **PLAIN)
+    assert told.learned == (1, 0) and names(told.finds) == [match.image.path for match in expected]
+    (told,) = saved.run(learn="all", **PLAIN)
+    assert told.learned == (1, 1)
+    assert names(told.finds) == [match.image.path for match in expected if match.image.path != "coffee.png"]
+    assert saved.summary(query)["judged"] == {"yes": 1, "no": 1, "unsure": 0}, "what was refused is still known"
+    (told,) = saved.run(learn="no", **PLAIN)
+    assert told.learned == (0, 0) and "coffee.png" in names(told.finds)
+    (home / "pictures" / "1.png").unlink()
+    (told,) = saved.run(learn="accepted", again=True, **PLAIN)
+    assert told.learned == (0, 0) and not told.problems
+    with pytest.raises(QueryError, match="learns from one of"):
+        list(saved.run(learn="all of it"))
+
+
 def test_a_run_that_is_ended_goes_on_with_the_next_query(home, saved):
     for number in (0, 1, 2):
         saved.add(f"q{number}", home / "pictures" / f"{number}.png")

@@ -168,6 +168,10 @@ def run_command(
             else:
                 box = ",".join(map(str, find.record["box"]))
                 print_line(f"{printable(each.query.name)}: {printable(find.record['image'])} {box}")
+        if any(each.learned):
+            accepted, refused = each.learned
+            changed = f"{len(each.new)} came, {len(each.gone)} went"
+            say(f"{printable(each.query.name)}: learned from {accepted} accepted and {refused} refused: {changed}")
     say(summary_of(told), **facts_of(told))
     if any(each.problems for each in told):
         sys.exit(EXIT_INCOMPLETE)

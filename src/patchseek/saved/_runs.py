@@ -4,7 +4,7 @@ import hashlib
 import json
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from .._progress import OnProgress, unheard
@@ -17,7 +17,7 @@ from ..records import match_record
 from ..rerank import OnStep, go_on
 from ..store import Find, Run, SavedQuery, add_run, finds_of, judgements_of, last_id, last_run
 from ._keep import KeptFile
-from ._learn import taught
+from ._learn import n_learned, taught
 
 TOP = 50
 """Pictures that a query finds at most in one run, unless told otherwise."""
@@ -36,6 +36,10 @@ class Told:
     # of this run, best first
     new: tuple[Find, ...] = ()
     # those that are sure, were never found before, and that nobody has judged
+    gone: tuple[Find, ...] = ()
+    # those of before that were sure and are not found any more, since it was asked in another way
+    learned: tuple[int, int] = (0, 0)
+    # from so many accepted and refused finds
     problems: tuple[PatchseekError, ...] = ()
     # of pictures of the query that could not be searched with
 
@@ -75,9 +79,7 @@ def run(
     for query in queries:
         before = last_run(collection.store, query.key)
         how = {"top": TOP} | (before.options if before else {}) | given
-        question = asking(query)
-        if chosen := how.get("learn"):
-            question = taught(collection, query, question, chosen)
+        question = taught(collection, query, asking(query), how.get("learn", "no"))
         wanted = SearchOptions(**_of_search(how))
         now = Run(mark, n, how, _digest(collection, question, wanted), clock())
         after = 0 if again else _looked_at(before, now, only_new=only_new)
@@ -92,8 +94,9 @@ def run(
         outcomes = collection.answer_many(questions, after=after, on_step=on_step, **how)
         n_looked_at = collection.store.n_after(after)
         on_progress(done, len(queries), "asking saved queries")
-        for (query, _, now), outcome in zip(lot, outcomes, strict=True):
-            yield _kept(collection, query, now, outcome, n_looked_at, is_whole=not after)
+        for (query, question, now), outcome in zip(lot, outcomes, strict=True):
+            told = _kept(collection, query, now, outcome, is_whole=not after)
+            yield replace(told, n_looked_at=n_looked_at, learned=n_learned(query, question))
             done += 1
             on_progress(done, len(queries), "asking saved queries")
 
@@ -111,21 +114,20 @@ def _looked_at(before: Run | None, now: Run, *, only_new: bool) -> int:
     return before.mark if only_new or is_same else 0
 
 
-def _kept(
-    collection: Collection, query: SavedQuery, now: Run, outcome: Outcome, n_looked_at: int, *, is_whole: bool
-) -> Told:
+def _kept(collection: Collection, query: SavedQuery, now: Run, outcome: Outcome, *, is_whole: bool) -> Told:
     """Keep what a query found, and tell it."""
     store = collection.store
     finds = [
         Find((match.image.sha256, match.image.page), match_record(rank, match, hashed=True))
         for rank, match in enumerate(outcome.matches, 1)
     ]
-    known = {find.content for find in finds_of(store, query.key)}
-    known |= {said.content for said in judgements_of(store, query.key)}
+    before, judged = finds_of(store, query.key), {said.content for said in judgements_of(store, query.key)}
+    known, found = {find.content for find in before} | judged, {find.content for find in finds}
     if outcome.views or not outcome.problems:  # else nothing was asked
         add_run(store, query.key, now, finds, is_whole=is_whole)
-    new = tuple(find for find in finds if is_sure(find.record) and find.content not in known)
-    return Told(query, n_looked_at, tuple(finds), new, tuple(outcome.problems.values()))
+    new = [find for find in finds if is_sure(find.record) and find.content not in known]
+    gone = [find for find in before if is_whole and is_sure(find.record) and find.content not in found | judged]
+    return Told(query, 0, tuple(finds), tuple(new), tuple(gone), problems=tuple(outcome.problems.values()))
 
 
 def _digest(collection: Collection, question: Question, options: SearchOptions) -> str:
