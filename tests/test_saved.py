@@ -159,6 +159,7 @@ def test_nearly_the_same_pictures_are_told(home, saved):
     list(saved.run(**PLAIN))
     found = saved.findings(query)
     first = saved.twins(found)
+    assert saved.twins([]) == []
     same = {each.record["image"] for each, leader in zip(found, first, strict=True) if leader == first[0]}
     assert found[0].record["image"] in same and same == {"a.png", "b.png"}
 
