@@ -113,7 +113,7 @@ def test_sets_are_gone_through_one_after_another_with_a_key_a_find_and_no_mouse(
     assert len(finds) == N_FINDS * N_QUERIES
     for done, (name, place, find) in enumerate(finds):
         is_at(page, f"{name} · {place} of {N_FINDS}")
-        assert page.locator("#review-words").inner_text() == f"{done} of {len(finds)}"
+        assert page.locator("#review-words").inner_text() == f"{done} of {len(finds)} judged"
         assert page.locator(".compare-words").first.inner_text() == f"Looked for: {name}"
         image = page.locator(".compare-pane img").nth(1)
         if done:
@@ -170,29 +170,30 @@ def test_pictures_that_look_the_same_are_judged_by_one_key(open_page, saved, pic
         picture.putpixel((number, 0), (1, 2, 3))
         picture.save(near / f"near-{number}.png")
     saved.collection.add(near)
-    list(saved.run("first", top=N_FINDS, **PLAIN))
+    saved.add("whole", 1)
+    list(saved.run("whole", top=N_FINDS, **PLAIN))
     page = open_page()
     too(page)
-    page.locator('[aria-label="Judge the finds of first"]').click()
-    is_at(page, f"first · 1 of {N_FINDS}")
+    page.locator('[aria-label="Judge the finds of whole"]').click()
+    is_at(page, f"whole · 1 of {N_FINDS}")
     page.keyboard.press("n")
     assert page.locator("#same-words").inner_text() == "3 more pictures look the same: No for all?"
     page.screenshot(path=SCREENS / "saved-same.png")
     page.keyboard.press("g")
     assert page.locator("#same").is_hidden()
-    is_at(page, f"first · 5 of {N_FINDS}")
-    until(page, lambda: list(kept(saved, "first").values()) == ["no"] * 4)
-    assert page.locator("#review-words").inner_text() == f"4 of {N_FINDS}"
+    is_at(page, f"whole · 5 of {N_FINDS}")
+    until(page, lambda: list(kept(saved, "whole").values()) == ["no"] * 4)
+    assert page.locator("#review-words").inner_text() == f"4 of {N_FINDS} judged"
     page.keyboard.press("z")  # all of them at once
-    is_at(page, f"first · 2 of {N_FINDS}")
-    until(page, lambda: len(kept(saved, "first")) == 1)
+    is_at(page, f"whole · 2 of {N_FINDS}")
+    until(page, lambda: len(kept(saved, "whole")) == 1)
 
 
 # ---- saving, asking, news
 
 
 def test_a_search_is_saved_under_its_name_asked_and_found_again(open_page, saved):
-    page = open_page("?of=i.7&box=20,20,60,60")
+    page = open_page("?of=i.7&box=")
     page.wait_for_selector("#review-these:not([disabled])")
     page.locator("#save summary").click()
     until(page, "document.getElementById('save-name').value === '06'")  # its file's name
@@ -205,7 +206,7 @@ def test_a_search_is_saved_under_its_name_asked_and_found_again(open_page, saved
     until(page, lambda: page.locator("#saved-name").inner_text() == HOSTILE)
     page.wait_for_selector("#finds .cell")
     (query,) = saved.get(HOSTILE)
-    assert saved.findings(query) and query.views[0].box == (20, 20, 60, 60)
+    assert saved.findings(query)[0].is_sure and query.views[0].file == "06.png"
     page.locator("#finds .tile").first.click()
     page.wait_for_selector("#viewer[open]")
     at = page.locator("#viewer-name").inner_text()
@@ -227,7 +228,8 @@ def test_a_search_is_saved_under_its_name_asked_and_found_again(open_page, saved
 def test_pictures_that_are_added_on_the_page_are_looked_at_and_what_is_found_is_said(
     open_page, saved, pictures, tmp_path
 ):
-    list(saved.run())  # as the page asks
+    saved.add("whole", 1)
+    list(saved.run("whole"))  # as the page asks
     page = open_page("#collection")
     page.wait_for_selector("#pictures .cell")
     picture = Image.open(pictures / "00.png").convert("RGB")
@@ -238,11 +240,11 @@ def test_pictures_that_are_added_on_the_page_are_looked_at_and_what_is_found_is_
     assert page.locator("#news-words").inner_text() == "1 new find for 1 saved query"
     page.screenshot(path=SCREENS / "saved-news.png")
     page.locator("#news-go").click()
-    is_at(page, "first · 1 of 1")
+    is_at(page, "whole · 1 of 1")
     assert "come" in page.locator("#viewer-name").inner_text()
     assert page.locator("#news").is_hidden()
     page.keyboard.press("y")
-    until(page, lambda: "yes" in kept(saved, "first").values())
+    until(page, lambda: "yes" in kept(saved, "whole").values())
     page.keyboard.press("Escape")
     page.wait_for_selector("#viewer:not([open])", state="attached")
     assert page.locator(".tag").count() == 0

@@ -10,9 +10,10 @@ import { startWalk, startWalking } from "./walk.js";
 
 let queries = []; // as the server lists them
 
+// Sure finds alone are to be judged, unless somebody wants the doubtful ones, too.
 const which = () => ($("doubtful-too").checked ? "unjudged" : "open");
 const judgedOf = ({ judged }) => Object.values(judged).reduce((sum, n) => sum + n, 0);
-export const toJudge = (query) => ($("doubtful-too").checked ? Math.max(0, query.finds - judgedOf(query)) : query.open);
+const toJudge = (query) => ($("doubtful-too").checked ? Math.max(0, query.finds - judgedOf(query)) : query.open);
 
 let showing = Promise.resolve();
 
@@ -74,7 +75,7 @@ function showAll() {
   if (focused) $("saved-queries").querySelector(`[data-key="${focused}"] button`)?.focus();
 }
 
-export function countsOf(query) {
+function countsOf(query) {
   if (!query.asked) return "not asked yet";
   const n = toJudge(query);
   const parts = [query.finds ? `${number(query.sure)} sure` : "nothing found", n ? `${number(n)} to judge` : null, judgedOf(query) ? `${number(judgedOf(query))} judged` : null];

@@ -50,7 +50,7 @@ export async function startWalk(queries, { way, which, find = null }) {
     more,
     nSure: () => results.length,
     placeOf: ({ query_name, place, n }) => `${query_name} · ${place} of ${n}`,
-    progress: (n) => (n === total() && !walk?.left.length ? `All ${n} judged. Esc closes` : `${n} of ${total()}`),
+    progress: (n) => (n === total() && !walk?.left.length ? `All ${n} judged. Esc closes` : `${n} of ${total()} judged`),
     turned,
   });
   const at = Math.max(0, results.findIndex(({ image_id }) => image_id === find));
