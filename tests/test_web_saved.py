@@ -132,6 +132,7 @@ def test_sets_are_gone_through_one_after_another_with_a_key_a_find_and_no_mouse(
     assert page.locator("#judge-all").is_disabled()  # nothing is asked twice
 
 
+@pytest.mark.long
 def test_undo_goes_back_into_the_query_before(open_page, saved):
     page = open_page()
     too(page)
@@ -160,8 +161,15 @@ def test_undo_goes_back_into_the_query_before(open_page, saved):
     left, top, right, bottom = said.box
     drawn = (left * width, top * 120, (right - left) * width, (bottom - top) * 120)
     assert drawn == pytest.approx((width - 60, 60, 40, 30), abs=1.5)
+    until(page, "location.search.includes('saved=second')")  # a moment after the key
+    page.reload()
+    is_at(page, f"second · 1 of {N_FINDS}")
+    page.go_back()
+    page.wait_for_selector("#viewer:not([open])", state="attached")
+    assert page.locator("#saved-list").is_visible()
 
 
+@pytest.mark.long
 def test_pictures_that_look_the_same_are_judged_by_one_key(open_page, saved, pictures, tmp_path):
     near = tmp_path / "near"
     near.mkdir()
@@ -267,8 +275,8 @@ def test_it_fits_and_has_no_serious_accessibility_problem(open_page, settings, r
 
     check("list")
     page.locator("#saved-queries .tile").first.click()
+    page.locator("#finds .fold button").click()
     page.wait_for_selector("#finds .cell")
-    page.locator(".fold button").click()
     check("finds")
     page.locator("#all-saved").click()
     page.wait_for_selector("#saved-queries li")
@@ -297,8 +305,8 @@ def test_a_thousand_finds_scroll_without_a_stutter(open_page, saved, tmp_path):
     list(saved.run("first", top=1000, **PLAIN))
     page = open_page()
     page.locator("#saved-queries .tile").first.click()
+    page.locator("#finds .fold button").click()
     page.wait_for_selector("#finds .cell")
-    page.locator(".fold button").click()
     page.evaluate("""() => {
         globalThis.longest = 0;
         let before = performance.now();

@@ -117,11 +117,17 @@ def kept_size(saved: Saved, view: SavedView) -> tuple[int, int] | None:
         return None
 
 
-def find_records(saved: Saved, found: Sequence[Finding]) -> list[dict[str, Any]]:
-    """Finds as JSON objects, those that are sure first; "same_as" is the first one that shows nearly the same."""
-    leaders = saved.twins(found)
-    order = sorted(range(len(found)), key=lambda i: not found[i].is_sure)
-    return [_find_record(rank, found[i], found[leaders[i]]) for rank, i in enumerate(order, 1)]
+def find_records(saved: Saved, found: Sequence[Finding], skip: int, limit: int) -> list[dict[str, Any]]:
+    """Some of the finds as JSON objects, those that are sure first.
+
+    "same_as" is the first one of them that shows nearly the same: more are not compared, which would take long.
+    """
+    ordered = sorted(found, key=lambda each: not each.is_sure)[skip : skip + limit]
+    leaders = saved.twins(ordered)
+    return [
+        _find_record(skip + i + 1, each, ordered[leader])
+        for i, (each, leader) in enumerate(zip(ordered, leaders, strict=True))
+    ]
 
 
 def _find_record(rank: int, found: Finding, leader: Finding) -> dict[str, Any]:

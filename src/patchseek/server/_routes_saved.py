@@ -94,11 +94,10 @@ def saved_routes(services: Services) -> APIRouter:
             query = query_of(name)
             found = saved.findings(query)
             chosen = [each for each in found if _CHOICE[which](each)]
-            records = find_records(saved, chosen)
             told = query_record(saved, query, found)
             for view, record in zip(query.views, told["views"], strict=True):
                 record["kept_width"], record["kept_height"] = kept_size(saved, view) or (None, None)
-            return {"query": told, "total": len(chosen), "finds": records[skip : skip + limit]}
+            return {"query": told, "total": len(chosen), "finds": find_records(saved, chosen, skip, limit)}
 
         return await services.catalogue.run_for(Asker(request), run)
 

@@ -78,7 +78,7 @@ class FindShape(Result):
     images: list[str] = Field(description="paths that have this content; of copies there are several")
     is_sure: bool
     is_new: bool = Field(description="open, and found by a later run than the first")
-    same_as: int | None = Field(description="the first picture of these finds that is nearly the same; maybe itself")
+    same_as: int | None = Field(description="the first picture of these that is nearly the same; maybe itself")
 
 
 class SavedPage(BaseModel):

@@ -10,7 +10,7 @@ import { onVerdict } from "./verdicts.js";
 import { openViewer, seen } from "./viewer.js";
 import { asFinds, findTools } from "./walk.js";
 
-const PAGE = 100;
+const PAGE = 50;
 
 let query = null;
 let finds = []; // those that the server has told so far, in order

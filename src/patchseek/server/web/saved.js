@@ -13,7 +13,8 @@ let queries = []; // as the server lists them
 // Sure finds alone are to be judged, unless somebody wants the doubtful ones, too.
 const which = () => ($("doubtful-too").checked ? "unjudged" : "open");
 const judgedOf = ({ judged }) => Object.values(judged).reduce((sum, n) => sum + n, 0);
-const toJudge = (query) => ($("doubtful-too").checked ? Math.max(0, query.finds - judgedOf(query)) : query.open);
+const unjudged = (query) => Math.max(0, query.finds - judgedOf(query));
+const toJudge = (query) => ($("doubtful-too").checked ? unjudged(query) : query.open);
 
 let showing = Promise.resolve();
 
@@ -41,8 +42,8 @@ async function show() {
 
 async function openAgain(query, find, walk) {
   const [way, kind] = (walk ?? "").split(".");
-  if (kind) $("doubtful-too").checked = kind === "unjudged";
-  const isOpened = kind ? await judge(setOf(way, query), way, find) : showFinds.open(find);
+  if (kind && way !== "one") $("doubtful-too").checked = kind === "unjudged";
+  const isOpened = kind ? await judge(setOf(way, query), way, find, kind) : showFinds.open(find);
   if (!isOpened) address.closeFind();
 }
 
@@ -54,8 +55,8 @@ function setOf(way, query) {
   return [...some.slice(at), ...some.slice(0, at)];
 }
 
-async function judge(some, way, find = null) {
-  const isOpened = await startWalk(some, { way, which: way === "new" ? "open" : which(), find });
+async function judge(some, way, find = null, kind = which()) {
+  const isOpened = await startWalk(some, { way, which: way === "new" ? "open" : kind, find });
   if (!isOpened) say("Nothing is to be judged");
   return isOpened;
 }
@@ -119,7 +120,8 @@ async function showOne(query) {
   $("saved-name").textContent = query.name;
   $("saved-note").textContent = [query.note, `saved ${query.saved.slice(0, 10)} by ${query.who}`].filter(Boolean).join(" · ");
   $("saved-counts").textContent = countsOf(query);
-  $("judge-one").disabled = !toJudge(query);
+  $("judge-one").textContent = toJudge(query) || !unjudged(query) ? "Judge" : "Judge the doubtful";
+  $("judge-one").disabled = !unjudged(query);
   $("saved-views").replaceChildren(...query.views.map((view) =>
     el("span", { class: `chip${view.is_wanted ? "" : " not"}` },
       el("img", { src: api.kept(view.kept, view.kept_box), alt: `${view.is_wanted ? "Looked for" : "Not like"}: ${view.image || "a picture"}` }))));
@@ -136,7 +138,7 @@ export function startSaved() {
   click("run-all", () => run({}));
   click("run-one", () => run({ names: [current().name] }));
   click("judge-all", trying(() => judge(setOf("all"), "all")));
-  click("judge-one", trying(() => judge([current()], "one")));
+  click("judge-one", trying(() => judge([current()], "one", null, toJudge(current()) ? which() : "unjudged")));
   click("all-saved", (event) => {
     event.preventDefault();
     address.openSaved(null);
