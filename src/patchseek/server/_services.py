@@ -176,11 +176,11 @@ class Services:
         return "token" if self.settings.token else None
 
     def ask_saved(self, names: Sequence[str] = (), *, only_new: bool) -> Job:
-        """Ask saved queries in a job; where the same waits already, that is the job. Raises Busy."""
+        """Ask saved queries in a job, none named: all; where that waits already, it is the job. Raises Busy."""
         title = f"Saved queries: {', '.join(map(told, names))}" if names else "Saved queries"
         title = title[:_NAME] + (", new pictures" if only_new else "")
         waiting = (job for job in self.jobs.all() if job.kind == "saved" and job.state == "waiting")
-        same = next((job for job in waiting if job.title == title), None)
+        same = None if names else next((job for job in waiting if job.title == title), None)
         return same or self.jobs.start("saved", title, partial(self._ask, tuple(names), only_new))
 
     def _ask(self, names: Sequence[str], only_new: bool, on_progress: OnProgress) -> AskReport:
@@ -188,11 +188,10 @@ class Services:
 
     def look_for_saved(self, report: AddReport) -> None:
         """Have saved queries look at what an adding job has brought. At the latest, the next one does."""
-        if not (report.added or report.changed) or not self.saved.all():
-            return
         try:
-            self.ask_saved(only_new=True)
-        except (Busy, RuntimeError):  # too much waits, or the server is being closed
+            if (report.added or report.changed) and self.saved.all():
+                self.ask_saved(only_new=True)
+        except (PatchseekError, Busy, RuntimeError):  # too much waits, or the server is being closed
             _log.info("saved queries look at what is new the next time")
 
     def problem_of(self, error: Exception) -> dict[str, Any]:

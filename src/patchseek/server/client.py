@@ -12,6 +12,7 @@ from typing import Any
 
 from .._home import expanded
 from .._progress import OnProgress
+from ..errors import QueryError
 from ._sent import detail, last_of, part
 from ._settings import is_loopback
 from ._target import ServerError, address, checked, quoted, token_in
@@ -142,11 +143,13 @@ class Client:
     ) -> dict[str, Any]:
         """Keep a query under a name: one picture, or several of one object with a box each; see Saved.add.
 
-        A picture is a file, its bytes, or the number of one of the collection; exclude: numbers of what is not meant.
+        exclude: numbers of pictures that are not meant. Raises QueryError where there are not as many boxes.
         """
         is_several = isinstance(query, Sequence) and not isinstance(query, str | bytes)
         pictures: Sequence[Any] = query if is_several else [query]  # type: ignore[assignment]
         boxes: Sequence[Any] = (box if is_several else [box]) or [None] * len(pictures)
+        if len(boxes) != len(pictures):
+            raise QueryError(f"as many boxes as pictures are needed: {len(pictures)}, found {len(boxes)}")
         refs = [self._ref(each, inner) for each, inner in zip(pictures, boxes, strict=True)]
         said = {"name": name, "queries": refs, "text": text, "exclude": list(exclude), "note": note, "replace": replace}
         kept: dict[str, Any] = self._ask("/api/saved", said=said)

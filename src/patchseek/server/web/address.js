@@ -81,8 +81,8 @@ export function openSaved(name) {
 
 // A find of a saved query is in the full view, or another one: Back closes the view.
 export function openFind(name, imageId, walk) {
-  const said = without(here(), ...SAVED.slice(walk ? 0 : 1));
   const isOpen = here().has("find");
+  const said = without(here(), ...SAVED);
   said.set("saved", name);
   said.set("find", imageId);
   if (walk) said.set("walk", walk);

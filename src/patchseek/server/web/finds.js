@@ -63,12 +63,11 @@ function fold() {
   const n = Math.max(0, query.finds - query.sure);
   const toggle = () => {
     isUnfolded = !isUnfolded;
-    const before = finds;
     $("finds").querySelector(".fold").remove();
     $("finds").querySelector(".wall + .wall")?.remove();
     add([]);
     $("more-finds").hidden = !hasMore() || !isUnfolded;
-    if (before === finds) $("finds").querySelector(".fold button").focus();
+    $("finds").querySelector(".fold button").focus();
   };
   return el("div", { class: "fold" }, el("span", { text: "Doubtful from here" }),
     el("button", { type: "button", text: isUnfolded ? "Hide them" : `Show ${count(n, "other")}`, "aria-expanded": String(isUnfolded), on: { click: toggle } }));
