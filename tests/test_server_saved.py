@@ -14,8 +14,6 @@ from .conftest import blot
 from .live import listening
 from .test_server import finish
 
-pytestmark = pytest.mark.extra("web")
-
 BOX = [8, 6, 40, 30]
 ODD = "a/b ../c \"d\" 'e' <script>alert(1)</script> ?&#%2F ü 写"
 
