@@ -120,17 +120,6 @@ def test_other_options_ask_anew_and_again_asks_what_has_been_asked(home, saved):
     assert len(saved.findings(told.query)) == 2  # those of other options are gone
 
 
-def test_an_option_that_is_named_with_its_default_is_no_other_one(home, saved):
-    saved.add("three", home / "pictures" / "3.png")
-    list(saved.run(**PLAIN))
-    assert [told.n_looked_at for told in saved.run(top=50, mirrored=False, **PLAIN)] == [0]
-
-
-def test_a_file_open_in_binary_is_kept_under_its_name(home, saved):
-    with (home / "pictures" / "3.png").open("rb") as file:
-        assert saved.add("three", file).views[0].file == "3.png"
-
-
 def test_a_run_that_is_ended_goes_on_with_the_next_query(home, saved):
     for number in (0, 1, 2):
         saved.add(f"q{number}", home / "pictures" / f"{number}.png")
@@ -159,7 +148,6 @@ def test_nearly_the_same_pictures_are_told(home, saved):
     list(saved.run(**PLAIN))
     found = saved.findings(query)
     first = saved.twins(found)
-    assert saved.twins([]) == []
     same = {each.record["image"] for each, leader in zip(found, first, strict=True) if leader == first[0]}
     assert found[0].record["image"] in same and same == {"a.png", "b.png"}
 

@@ -4,7 +4,7 @@ import hashlib
 import json
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 from .._progress import OnProgress, unheard
@@ -64,13 +64,13 @@ def run(
     options: of Collection.search, by default top=50. clock: seconds since 1970. Raises as Collection.search.
     """
     options = {"top": TOP} | options
-    said = asdict(SearchOptions(**options))  # raises before anything is done
+    SearchOptions(**options)  # raises before anything is done
     mark, n = last_id(collection.store), len(collection)
     lots: dict[int, list[tuple[SavedQuery, Question, Run]]] = {}
     for query in queries:
         question = asking(query)
         before = last_run(collection.store, query.key)
-        now = Run(mark, n, _digest(collection, question, said), clock())
+        now = Run(mark, n, _digest(collection, question, options), clock())
         after = 0 if again else _looked_at(before, now, only_new=only_new)
         lots.setdefault(after, []).append((query, question, now))
     done = 0
@@ -115,10 +115,7 @@ def _kept(
 
 
 def _digest(collection: Collection, question: Question, options: dict[str, Any]) -> str:
-    """What answers depend on beside the pictures: encoder, options, the pictures of the question.
-
-    options: all of them, so that one that is named and one that is left as it is by default are the same.
-    """
+    """What answers depend on beside the pictures: encoder, options, the pictures of the question."""
     settings = collection.store.settings
     sides = [
         [[asked.sha256 if isinstance(asked, KeptFile) else str(asked), box] for asked, box in side]
