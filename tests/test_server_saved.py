@@ -154,9 +154,9 @@ def test_odd_names_are_names(client):
     assert removed.json() == {"removed": 1} and client.get("/api/saved").json() == {"queries": []}
 
 
-@pytest.mark.parametrize("name", ["", " ", ".", "..", "a\nb", "\x00", "x" * 201])
-def test_what_is_no_name_is_refused(client, name):
-    assert save(client, name).status_code == 422
+def test_what_is_no_name_is_refused(client):
+    for name in ("", " ", ".", "..", "a\nb", "\x00", "x" * 201):
+        assert save(client, name).status_code == 422, name
     assert client.get("/api/saved").json() == {"queries": []}
 
 
