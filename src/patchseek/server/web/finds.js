@@ -19,7 +19,7 @@ let told = 0; // by the server, those included that are no longer there
 let isUnfolded = false;
 let loading = null;
 
-// Show a query's finds; what was shown of the same one stays as far as it was.
+// Show a query's finds; whether the doubtful ones are shown stays as it was.
 export async function showFinds(shown) {
   const isSame = query?.query_key === shown.query_key;
   if (!isSame) isUnfolded = false;

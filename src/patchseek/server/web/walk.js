@@ -13,7 +13,7 @@ const MOST = 1000; // finds of a query that are told at once
 let walk = null; // {way, which, left: queries whose finds are not there yet, results}
 let loading = null; // a promise of those of the next query
 
-// A find with what the full view needs of its query. told: the query, as the server tells it with its finds.
+// Finds with what the full view needs of its query. told: the query, as the server tells it with its finds.
 export function asFinds(told, finds) {
   const asked = told.views.filter((view) => view.is_wanted && view.kept_width).map((view) => ({
     src: api.kept(view.kept), name: view.image || told.name, box: view.kept_box, width: view.kept_width, height: view.kept_height, title: told.name,
@@ -70,6 +70,7 @@ const more = () => (loading ??= load().finally(() => (loading = null)));
 // The finds of the next query that has any.
 async function load() {
   const mine = walk;
+  if (!mine) return; // it is over: tried again too late
   const before = mine.results.length;
   while (mine.left.length && mine.results.length === before) {
     const [query] = mine.left;
