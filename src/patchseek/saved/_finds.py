@@ -92,6 +92,8 @@ def twins(collection: Collection, found: Sequence[Finding]) -> list[int]:
     there = [i for i, each in enumerate(found) if each.images and each.images[0].id in places]
     positions = np.array([places[found[i].images[0].id] for i in there], np.int64)
     first = list(range(len(found)))
+    if not there:
+        return first
     for i, leader in zip(there, same_pictures(snapshot, positions), strict=True):
         first[i] = there[leader]
     return first

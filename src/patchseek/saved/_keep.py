@@ -41,6 +41,8 @@ def keep(
     Raises ImageError, BoxError, QueryError, also for a picture that is too large to be kept.
     """
     if callable(read := getattr(asked, "read", None)):
+        if isinstance(file := getattr(asked, "name", None), str):
+            name = name or PurePath(file).name
         asked = read()  # once: a second time there is nothing left
     picture = collection.read(asked)
     sha256, page = content_of(collection, asked, picture)

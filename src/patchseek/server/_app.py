@@ -25,6 +25,7 @@ from ._routes_images import image_routes
 from ._routes_jobs import job_routes
 from ._routes_judge import judge_routes
 from ._routes_proposals import proposal_routes
+from ._routes_saved import saved_routes
 from ._routes_search import search_routes
 from ._services import Services
 from ._settings import ServerSettings
@@ -56,7 +57,7 @@ def build(collection: Collection, settings: ServerSettings) -> FastAPI:
         lifespan=lifespan,
     )
     app.state.services = services
-    for routes in (search_routes, judge_routes, proposal_routes, image_routes, job_routes):
+    for routes in (search_routes, judge_routes, proposal_routes, image_routes, job_routes, saved_routes):
         app.include_router(routes(services))
     _add_pages(app, services)
     _add_errors(app, services)

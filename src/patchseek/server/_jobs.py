@@ -1,4 +1,4 @@
-"""Changes to the collection, one after the other in one thread: add a folder, add uploads, take pictures out.
+"""Work on the collection, one after the other in one thread: add a folder or uploads, take out, ask saved queries.
 
 A job can be watched and cancelled. What was committed before a cancel stays, as after any interruption.
 """
@@ -15,6 +15,8 @@ from typing import Any
 from .._progress import OnProgress
 from ..encode import AddReport
 from ..errors import PatchseekError
+from ..store import Failure
+from ._asking import AskReport
 from ._queue import Busy
 from ._responses import told
 from ._uploads import Refusal
@@ -23,8 +25,19 @@ KEPT = 100
 """Finished jobs that are remembered."""
 MOST_WAITING = 20
 
-Work = Callable[[OnProgress], AddReport | None]
+Report = AddReport | AskReport
+Work = Callable[[OnProgress], Report | None]
 """What a job does; it tells how far it is and may find itself cancelled while it does."""
+
+
+_ADDED = ("added", "unchanged", "changed", "moved", "removed")
+_ASKED = ("queries", "looked_at", "new")
+# what a report counts
+
+
+def _failure(failed: Failure | Refusal) -> dict[str, str]:
+    """What failed, and why, as a JSON object."""
+    return failed.record() if isinstance(failed, Refusal) else {"image": told(failed.path), "reason": failed.reason}
 
 
 class _Cancelled(Exception):
@@ -33,11 +46,11 @@ class _Cancelled(Exception):
 
 @dataclass
 class Job:
-    """One change and how far it has come."""
+    """One piece of work and how far it has come."""
 
     id: str
     kind: str
-    # folder, upload or remove
+    # folder, upload, remove or saved
     title: str
     # for people
     refused: Sequence[Refusal] = ()
@@ -51,7 +64,7 @@ class Job:
     # 0 where nobody knows
     doing_since: float = field(default_factory=time.monotonic)
     error: str | None = None
-    report: AddReport | None = None
+    report: Report | None = None
     cancelled: threading.Event = field(default_factory=threading.Event)
     began: float = field(default_factory=time.monotonic)
     ended: float | None = None
@@ -64,7 +77,8 @@ class Job:
     def record(self) -> dict[str, Any]:
         """The job as a JSON object."""
         report = self.report
-        counts = ("added", "unchanged", "changed", "moved", "removed")
+        counts = _ASKED if isinstance(report, AskReport) else _ADDED
+        failed = () if report is None else (_failure(each) for each in report.failed[:100])
         return {
             "job_id": self.id,
             "kind": self.kind,
@@ -77,8 +91,7 @@ class Job:
             "doing_seconds": round((self.ended or time.monotonic()) - self.doing_since, 2),
             "error": self.error,
             "report": None if report is None else {name: getattr(report, name) for name in counts},
-            "failures": [refusal.record() for refusal in self.refused]
-            + [{"image": told(f.path), "reason": f.reason} for f in (report.failed[:100] if report else ())],
+            "failures": [*(refusal.record() for refusal in self.refused), *failed],
         }
 
 

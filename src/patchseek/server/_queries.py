@@ -22,10 +22,12 @@ class Query:
     picture: Picture
     sha256: str
     # of the file, as it was sent
+    content: bytes
+    # the file
 
 
-Content = tuple[str, Picture, str]
-"""Id, picture and SHA-256 of a file."""
+Content = tuple[str, Picture, str, bytes]
+"""Id, picture, SHA-256 and bytes of a file."""
 
 
 class Queries:
@@ -42,9 +44,9 @@ class Queries:
 
     def keep(self, content: Content, name: str) -> Query:
         """Keep what a file holds under its id, and from now on under this name."""
-        query_id, picture, sha256 = content
-        query = Query(query_id, name, picture, sha256)
-        self._kept.put(query_id, query, picture.pixels.nbytes)
+        query_id, picture, sha256, file = content
+        query = Query(query_id, name, picture, sha256, file)
+        self._kept.put(query_id, query, picture.pixels.nbytes + len(file))
         return query
 
     def get(self, query_id: str) -> Query | None:
@@ -53,5 +55,5 @@ class Queries:
 
     @property
     def n_bytes(self) -> int:
-        """Bytes of all pictures kept."""
+        """Bytes of all pictures kept, and of their files."""
         return self._kept.n_bytes

@@ -87,7 +87,9 @@ def image_routes(services: Services) -> APIRouter:
         names, refused = await services.keep_uploads(image)
 
         def work(on_progress: OnProgress) -> AddReport:
-            return collection.add(collection.path / FOLDER, on_progress=on_progress)
+            report = collection.add(collection.path / FOLDER, on_progress=on_progress)
+            services.look_for_saved(report)
+            return report
 
         title = names[0] if len(names) == 1 else f"{len(names)} pictures"
         return services.jobs.start("upload", title, work, refused).record()

@@ -57,7 +57,9 @@ def job_routes(services: Services) -> APIRouter:
 
         def work(on_progress: OnProgress) -> AddReport:
             services.begin()
-            return services.collection.add(folder, on_progress=on_progress)
+            report = services.collection.add(folder, on_progress=on_progress)
+            services.look_for_saved(report)
+            return report
 
         return services.jobs.start("folder", told(folder.name or "/"), work).record()
 

@@ -67,8 +67,7 @@ def judge_routes(services: Services) -> APIRouter:
         def run() -> dict[str, Any]:
             key = asked.query_key or _key(services, asked.queries, asked.text, asker)
             services.image(asked.image_id)
-            who = "token" if services.settings.token else None
-            return judgement_record(judgements.add(key, asked.image_id, asked.verdict, asked.box, who=who))
+            return judgement_record(judgements.add(key, asked.image_id, asked.verdict, asked.box, who=services.who))
 
         return await services.catalogue.run(run)
 

@@ -4,22 +4,27 @@ import hashlib
 import logging
 import threading
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from fastapi import HTTPException, UploadFile
 
+from .._progress import OnProgress
 from ..collection import Collection
+from ..encode import AddReport
 from ..errors import ImageError, PatchseekError, StoreError
 from ..images import Picture
 from ..judgements import Judgements
+from ..saved import Saved
 from ..store import Image
 from ._answers import Answers
 from ._askers import Asker
+from ._asking import AskReport, ask
 from ._batching import batching
 from ._decode import Decoder
 from ._health import Health
-from ._jobs import Jobs
+from ._jobs import Job, Jobs
 from ._lru import BoundedCache
 from ._metrics import Metrics
 from ._queries import Content, Queries, Query
@@ -53,6 +58,7 @@ class Services:
         self.queries = Queries(_QUERY_BYTES)
         self.answers = Answers()
         self.judgements = Judgements(self.collection)
+        self.saved = Saved(self.collection)
         self._members: BoundedCache[tuple[str, int], Picture] = BoundedCache(_MEMBER_BYTES)
         self.thumbnails = Thumbnails()
         self.jobs = Jobs(self.discreet)
@@ -101,7 +107,7 @@ class Services:
             query_id = self.queries.id_of(sha256)
             known = self.queries.get(query_id)
             picture = known.picture if known else self.decoder.decode(content, name)
-            return query_id, picture, sha256
+            return query_id, picture, sha256, content
 
         return self.queries.keep(await self.decodes.run_for(asker, decode), name)
 
@@ -163,6 +169,30 @@ class Services:
                 raise ImageError(image.path, error.reason) from error
             self._members.put(key, picture, picture.pixels.nbytes)
         return image, picture
+
+    @property
+    def who(self) -> str | None:
+        """Who judges and saves: whoever has the token, or else the system's user, None."""
+        return "token" if self.settings.token else None
+
+    def ask_saved(self, names: Sequence[str] = (), *, only_new: bool) -> Job:
+        """Ask saved queries in a job, none named: all; where that waits already, it is the job. Raises Busy."""
+        title = f"Saved queries: {', '.join(map(told, names))}" if names else "Saved queries"
+        title = title[:_NAME] + (", new pictures" if only_new else "")
+        waiting = (job for job in self.jobs.all() if job.kind == "saved" and job.state == "waiting")
+        same = None if names else next((job for job in waiting if job.title == title), None)
+        return same or self.jobs.start("saved", title, partial(self._ask, tuple(names), only_new))
+
+    def _ask(self, names: Sequence[str], only_new: bool, on_progress: OnProgress) -> AskReport:
+        return ask(self.saved, names, only_new=only_new, on_progress=on_progress)
+
+    def look_for_saved(self, report: AddReport) -> None:
+        """Have saved queries look at what an adding job has brought. At the latest, the next one does."""
+        try:
+            if (report.added or report.changed) and self.saved.all():
+                self.ask_saved(only_new=True)
+        except (PatchseekError, Busy, RuntimeError):  # too much waits, or the server is being closed
+            _log.info("saved queries look at what is new the next time")
 
     def problem_of(self, error: Exception) -> dict[str, Any]:
         """{"status", "detail"} of what went wrong while an answer was under way."""

@@ -179,7 +179,7 @@ class PlacesShape(BaseModel):
 
 
 class JobShape(BaseModel):
-    """A change to the collection and how far it has come."""
+    """Work on the collection and how far it has come. report: counts, by what kind of work it is."""
 
     job_id: str
     kind: str

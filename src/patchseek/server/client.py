@@ -10,28 +10,26 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from .._files import open_regular
 from .._home import expanded
 from .._progress import OnProgress
-from ..errors import ImageError, PatchseekError
+from ..errors import QueryError
+from ._sent import detail, last_of, part
 from ._settings import is_loopback
+from ._target import ServerError, address, checked, quoted, token_in
+
+__all__ = ["Client", "ServerError"]
 
 _log = logging.getLogger(__name__)
 
-_LINE = b"\r\n"
 LINES = "application/x-ndjson"
 """An answer that is told in lines, as it becomes known."""
 OnAnswer = Callable[[dict[str, Any]], None]
+Asked = str | Path | int | bytes
+"""A picture: a file, its bytes, or the number of one of the collection."""
+Box = Sequence[float]
+"""x y w h in pixels of the upright picture, or shares."""
 Option = str | int | Sequence[str]
 """A field of a search; several values are sent one after another."""
-
-
-class ServerError(PatchseekError):
-    """A server that cannot be reached, or refuses. status: of its answer, None where there was none."""
-
-    def __init__(self, message: str, status: int | None = None) -> None:
-        super().__init__(message)
-        self.status = status
 
 
 class _Staying(urllib.request.HTTPRedirectHandler):
@@ -42,7 +40,7 @@ class _Staying(urllib.request.HTTPRedirectHandler):
 
 
 class Client:
-    """A server at an address. Every call is one request, to that address and no other.
+    """A server at an address. Every call is one request, to that address and no other; `save` sends files before.
 
     Errors are ServerError with the server's own words. A proxy that the environment names (http_proxy, https_proxy) is
     used, but not to reach this machine itself.
@@ -50,9 +48,9 @@ class Client:
 
     def __init__(self, url: str, token: str | None = None, *, timeout: float = 60.0) -> None:
         """url: may be the whole address that the server printed, with its token. token: goes before that one."""
-        parts = _address(url)
-        self.url, self.timeout = f"{parts.scheme}://{parts.netloc}{_quoted(parts.path)}", timeout
-        self.token = _checked(token or _token_in(parts.query))
+        parts = address(url)
+        self.url, self.timeout = f"{parts.scheme}://{parts.netloc}{quoted(parts.path)}", timeout
+        self.token = checked(token or token_in(parts.query))
         is_near = is_loopback(parts.hostname or "")
         if self.token and parts.scheme == "http" and not is_near:
             _log.warning(
@@ -62,9 +60,9 @@ class Client:
 
     def search(
         self,
-        query: str | Path | int | bytes,
+        query: Asked,
         *,
-        box: Sequence[float] | None = None,
+        box: Box | None = None,
         top: int = 10,
         on_answer: OnAnswer | None = None,
         on_progress: OnProgress | None = None,
@@ -118,13 +116,69 @@ class Client:
         query_key: of a search's answer. box: x y w h in pixels of the upright picture. Returns what is kept now.
         """
         said = {"query_key": query_key, "image_id": image_id, "verdict": verdict, "box": list(box)}
-        kept: dict[str, Any] = self._ask("/api/judgements", said=said)
+        kept: dict[str, Any] = self._ask("/api/judgements", said=said, method="PUT")
         return kept
 
     def judgements(self, query_key: str, *, history: bool = False) -> list[dict[str, Any]]:
         """What stands of what was said of a query's finds; with the history all that was ever said."""
         asked = urllib.parse.urlencode({"query_key": query_key, "history": str(history).lower()})
         found: list[dict[str, Any]] = self._ask(f"/api/judgements?{asked}")["judgements"]
+        return found
+
+    def saved(self) -> list[dict[str, Any]]:
+        """The saved queries, by name, with how much of what each has found is new and is to be judged."""
+        found: list[dict[str, Any]] = self._ask("/api/saved")["queries"]
+        return found
+
+    def save(
+        self,
+        name: str,
+        query: Asked | Sequence[Asked] = (),
+        *,
+        box: Box | Sequence[Box | None] | None = None,
+        text: str | None = None,
+        exclude: Sequence[int] = (),
+        note: str = "",
+        replace: bool = False,
+    ) -> dict[str, Any]:
+        """Keep a query under a name: one picture, or several of one object with a box each; see Saved.add.
+
+        exclude: numbers of pictures that are not meant. Raises QueryError where there are not as many boxes.
+        """
+        is_several = isinstance(query, Sequence) and not isinstance(query, str | bytes)
+        pictures: Sequence[Any] = query if is_several else [query]  # type: ignore[assignment]
+        boxes: Sequence[Any] = (box if is_several else [box]) or [None] * len(pictures)
+        if len(boxes) != len(pictures):
+            raise QueryError(f"as many boxes as pictures are needed: {len(pictures)}, found {len(boxes)}")
+        refs = [self._ref(each, inner) for each, inner in zip(pictures, boxes, strict=True)]
+        said = {"name": name, "queries": refs, "text": text, "exclude": list(exclude), "note": note, "replace": replace}
+        kept: dict[str, Any] = self._ask("/api/saved", said=said)
+        return kept
+
+    def _ref(self, query: Asked, box: Box | None) -> dict[str, Any]:
+        """A picture by its number, or by the id that the server gives it when it is sent."""
+        if isinstance(query, int):
+            return {"image_id": query, "box": box}
+        sent = self._ask("/api/queries", [("image", query if isinstance(query, bytes) else expanded(query))])
+        return {"query_id": sent["query_id"], "box": box}
+
+    def remove_saved(self, name: str) -> None:
+        """Forget a saved query, but not what was said of its finds."""
+        self._ask(f"/api/saved/{urllib.parse.quote(name, safe='')}", method="DELETE")
+
+    def run_saved(self, *names: str, only_new: bool = False, on_progress: OnProgress | None = None) -> dict[str, Any]:
+        """Ask those of these names, or all, and wait until that is done: the job, with counts in its "report"."""
+        job = self._ask("/api/saved/run", said={"names": names, "only_new": only_new})
+        path = f"/api/jobs/{urllib.parse.quote(job['job_id'], safe='')}/events"
+        last: dict[str, Any] = self._ask(path, kind="text/event-stream", read=lambda lines: last_of(lines, on_progress))
+        if last["state"] == "failed":
+            raise ServerError(f"{self.url}: {last['error']}")
+        return last
+
+    def finds(self, name: str, *, which: str = "all", skip: int = 0, limit: int = 1000) -> list[dict[str, Any]]:
+        """What a saved query has found so far, the sure finds first. which: "all", "open" or "unjudged"."""
+        asked = urllib.parse.urlencode({"which": which, "skip": skip, "limit": limit})
+        found: list[dict[str, Any]] = self._ask(f"/api/saved/{urllib.parse.quote(name, safe='')}?{asked}")["finds"]
         return found
 
     def _ask(
@@ -134,92 +188,26 @@ class Client:
         kind: str = "application/json",
         read: Callable[[Any], Any] = json.load,
         said: dict[str, Any] | None = None,
+        method: str | None = None,
     ) -> Any:
-        """said: is sent as it is, to be kept."""
+        """said: is sent as it is, as JSON. method: by default GET, or POST for what is sent."""
         headers = {"Accept": kind}
         if self.token:
             headers["Authorization"] = f"Bearer {self.token}"
-        body, method = None, None
+        body = None
         if said is not None:
             headers["Content-Type"] = "application/json"
-            body, method = json.dumps(said).encode(), "PUT"
+            body = json.dumps(said).encode()
         elif fields:
             boundary = secrets.token_hex(16)
             headers["Content-Type"] = f"multipart/form-data; boundary={boundary}"
-            body = b"".join(_part(boundary, name, value) for name, value in fields) + f"--{boundary}--\r\n".encode()
+            body = b"".join(part(boundary, name, value) for name, value in fields) + f"--{boundary}--\r\n".encode()
         request = urllib.request.Request(self.url + path, body, headers, method=method)
         try:
             with self._opener.open(request, timeout=self.timeout) as answer:
                 return read(answer)
         except urllib.error.HTTPError as error:
             with error:  # it holds the connection
-                raise ServerError(f"{self.url}: {_detail(error)}", error.code) from error
+                raise ServerError(f"{self.url}: {detail(error)}", error.code) from error
         except (OSError, ValueError) as error:
             raise ServerError(f"{self.url}: no answer ({getattr(error, 'reason', error)})") from error
-
-
-def _address(url: str) -> urllib.parse.SplitResult:
-    """The parts of a server's address. Raises ServerError, which repeats no token and no password."""
-    shown = url.partition("#")[0].partition("?")[0]
-    if not url.startswith(("http://", "https://")):
-        raise ServerError(f"{shown.rpartition('@')[2]!r}: the address of a server begins with http:// or https://")
-    try:
-        parts = urllib.parse.urlsplit(url)
-        is_fine = bool(parts.hostname) and parts.port != 0
-    except ValueError:
-        parts, is_fine = urllib.parse.urlsplit(""), False
-    if "@" in shown.split("/")[2]:
-        raise ServerError("the address of a server takes no user and no password; its token stands behind ?token=")
-    if not is_fine or not shown.isprintable() or " " in shown:
-        raise ServerError(
-            f"{shown!r}: the address of a server is http://HOST or https://HOST, with a port or a path or not"
-        )
-    return parts
-
-
-def _quoted(path: str) -> str:
-    """A path as it is sent, without a slash at its end; letters of any kind may be given."""
-    return urllib.parse.quote(path.rstrip("/"), safe="/%:@!$&'()*+,;=~")
-
-
-def _token_in(query: str) -> str | None:
-    """The token of a printed address. A plus is a plus: no address of ours holds it for a space."""
-    pairs = (pair.partition("=") for pair in query.split("&"))
-    return next((urllib.parse.unquote(value) for name, _, value in pairs if name == "token"), None)
-
-
-def _checked(token: str | None) -> str | None:
-    """The token without what a file or a shell left around it. Raises ServerError, which does not repeat it."""
-    token = (token or "").strip()
-    if not (token.isascii() and token.isprintable()):
-        raise ServerError("the token holds letters that no server takes: it is plain ASCII in one line")
-    return token or None
-
-
-def _part(boundary: str, name: str, value: str | Path | bytes) -> bytes:
-    """One field of a form (RFC 7578): a text, or the content of a file; of one without a name, which is called -."""
-    head = f'--{boundary}\r\nContent-Disposition: form-data; name="{name}"'
-    if isinstance(value, str):
-        return f"{head}\r\n\r\n{value}\r\n".encode()
-    if isinstance(value, bytes):
-        return f'{head}; filename="-"\r\nContent-Type: application/octet-stream\r\n\r\n'.encode() + value + _LINE
-    try:
-        with open_regular(value, value) as file:
-            content = file.read()
-    except OSError as error:
-        raise ServerError(f"{value}: cannot be read ({error.strerror})") from error
-    except ImageError as error:
-        raise ServerError(str(error)) from error
-    shown = value.name.encode("utf-8", "replace").decode().replace('"', "%22").replace("\r", "%0D").replace("\n", "%0A")
-    return f'{head}; filename="{shown}"\r\nContent-Type: application/octet-stream\r\n\r\n'.encode() + content + _LINE
-
-
-def _detail(error: urllib.error.HTTPError) -> str:
-    """The server's sentence; the status where it sent none; where it leads to, for a redirection."""
-    place = error.headers.get("Location")
-    if 300 <= error.code < 400 and place is not None:
-        return f"leads on to {place[:300]!a} ({error.code}), where nothing was sent; name that address if it is meant"
-    try:
-        return str(json.load(error)["detail"])
-    except (ValueError, KeyError, TypeError, OSError):
-        return f"{error.code} {error.reason}"

@@ -7,6 +7,7 @@ import { state } from "./state.js";
 import { FIELDS, limit } from "./where.js";
 
 const OPEN = "open"; // the picture in the full view
+const SAVED = ["saved", "find", "walk"]; // a saved query, its find in the full view, and what is judged one after another
 const TOKEN = "token"; // of the address that the server prints, until another question is asked
 
 function fields() {
@@ -20,7 +21,7 @@ function fields() {
   return said;
 }
 
-const address = (said) => `${location.pathname}${said.size ? `?${said}` : ""}${location.hash}`;
+const address = (said, hash = location.hash) => `${location.pathname}${said.size ? `?${said}` : ""}${hash}`;
 const here = () => new URLSearchParams(location.search);
 
 function without(said, ...names) {
@@ -37,7 +38,7 @@ export function isOwn() {
   return was;
 }
 
-const question = () => String(without(here(), OPEN, TOKEN));
+const question = () => String(without(here(), OPEN, TOKEN, ...SAVED));
 
 // The question is asked: Back leads to the one before.
 export function show() {
@@ -60,6 +61,41 @@ export function close() {
     history.back();
   }
   else if (here().has(OPEN)) history.replaceState({}, "", address(without(here(), OPEN)));
+}
+
+// ---- saved queries, beside whatever is searched for
+
+// The saved query, its find and the walk that the address names; null where it names none.
+export function saved() {
+  const said = here();
+  return { name: said.get("saved"), find: Number(said.get("find")) || null, walk: said.get("walk") };
+}
+
+// Show a saved query, or with null all of them.
+export function openSaved(name) {
+  const said = without(here(), TOKEN, ...SAVED);
+  if (name !== null) said.set("saved", name);
+  history.pushState({}, "", address(said, "#queries"));
+  dispatchEvent(new HashChangeEvent("hashchange"));
+}
+
+// A find of a saved query is in the full view, or another one: Back closes the view.
+export function openFind(name, imageId, walk) {
+  const isOpen = here().has("find");
+  const said = without(here(), ...SAVED);
+  said.set("saved", name);
+  said.set("find", imageId);
+  if (walk) said.set("walk", walk);
+  history[isOpen ? "replaceState" : "pushState"]({ isFound: isOpen ? history.state?.isFound : true }, "", address(said, "#queries"));
+}
+
+// The full view was closed. Returns whether the browser will tell of another address.
+export function closeFind() {
+  if (!saved().find) return false;
+  const isBack = Boolean(history.state?.isFound);
+  if (isBack) history.back();
+  else history.replaceState({}, "", address(without(here(), "find", "walk")));
+  return isBack;
 }
 
 // Whether the address asks what is asked already.

@@ -94,6 +94,14 @@ export const sheet = async (body) => (await ask(`${ROOT}api/sheet`, { method: "P
 export const exported = async (body) => (await ask(`${ROOT}api/export`, { method: "POST", json: body })).blob();
 // Keep what was said of a find: {query_key, image_id, verdict, box}. It is sent though the page is closed meanwhile.
 export const judge = (body) => json(`${ROOT}api/judgements`, { method: "PUT", json: body, keepalive: true });
+export const savedQueries = async () => (await json(`${ROOT}api/saved`)).queries;
+export const saveQuery = (body) => json(`${ROOT}api/saved`, { method: "POST", json: body });
+export const removeSaved = (key) => json(`${ROOT}api/saved/${key}`, { method: "DELETE" });
+export const runSaved = (body) => json(`${ROOT}api/saved/run`, { method: "POST", json: body });
+// A saved query and its finds: {query, total, finds}. options: which, skip, limit.
+export const finds = (key, options) => json(`${ROOT}api/saved/${key}?${new URLSearchParams(options)}`);
+// What is kept of a view; with a box of it, what is there, small.
+export const kept = (sha256, box = null) => `${ROOT}api/kept/${sha256}${box ? `?small=true&box=${box}` : ""}`;
 export const judgements = async (body) => (await ask(`${ROOT}api/judgements`, { method: "POST", json: body })).blob();
 
 export function sendQuery(file, signal, heard) {

@@ -46,7 +46,7 @@ export function choice(picture, chosen, extra = null) {
   );
 }
 
-// A result that can be opened and selected.
+// A result that can be opened, and selected where `select` says how.
 export function resultCard(result, { open, select, selected, doubtful }) {
   const sure = result.confidence ?? null;
   const surety = sure === null ? result.score.toFixed(2) : `${Math.round(100 * sure)} % sure`;
@@ -59,17 +59,20 @@ export function resultCard(result, { open, select, selected, doubtful }) {
     result,
     el("button", { class: "tile", type: "button", on: { click: () => open(result) }, "aria-label": `Open ${name}` }, framed(result, marks)),
     stamp(result),
-    el(
-      "label",
-      { class: "pick" },
-      el("input", { type: "checkbox", checked: selected, on: { click: (event) => select(result, event.target.checked, event.shiftKey) }, "aria-label": `Select ${name}` }),
-    ),
+    select
+      ? el(
+          "label",
+          { class: "pick" },
+          el("input", { type: "checkbox", checked: selected, on: { click: (event) => select(result, event.target.checked, event.shiftKey) }, "aria-label": `Select ${name}` }),
+        )
+      : null,
     el(
       "div",
       { class: "caption" },
       el("span", { class: "rank", text: String(result.rank) }),
       el("span", { class: "names" }, ...names(result.image)),
       result.is_query ? el("span", { class: "badge", text: "searched with" }) : null,
+      result.is_new ? el("span", { class: "badge", text: "new" }) : null,
       el("span", { class: `score${isUnsure ? " unsure" : ""}`, text: facts }),
     ),
   );

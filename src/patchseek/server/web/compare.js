@@ -25,7 +25,7 @@ export function windows([roomW, roomH], boxes) {
   return scale(ways[0]) >= scale(ways[1]) ? ways[0] : ways[1];
 }
 
-// asked: the pictures searched with, {src, name, box, width, height}; room: [width, height] of the window.
+// asked: the pictures searched with, {src, name, box, width, height, title of the query where it has one}; room: [width, height] of the window.
 export function compareSheet(result, asked, room) {
   const query = asked[result.partners?.query ?? 0];
   const box = query.box ?? [0, 0, query.width, query.height];
@@ -36,7 +36,7 @@ export function compareSheet(result, asked, room) {
   const sheet = el(
     "div",
     { class: `viewer-sheet compare${isBeside ? "" : " above"}`, data: { compare: "" }, style: { aspectRatio: room.join(" / ") } },
-    pane("Looked for", box, query, size, [image, ...marks]),
+    pane(query.title ? `Looked for: ${query.title}` : "Looked for", box, query, size, [image, ...marks]),
     pane("Found", result.box, result, size, [large(result), ...overlays(result)]),
   );
   sheet.style.setProperty("--ratio", room[0] / room[1]);

@@ -6,6 +6,11 @@ import { progressRow } from "./progress.js";
 
 const watched = new Map(); // place and job -> its end
 
+const listeners = [];
+
+// listener(job) is called when a job that is followed here has ended.
+export const onOver = (listener) => listeners.push(listener);
+
 export const isUnderWay = ({ state }) => ["waiting", "running"].includes(state);
 
 // Ask for a job, and follow it.
@@ -40,9 +45,10 @@ function watch(job, place, over, ended) {
     isOver = !isUnderWay(record);
     if (!isOver) return;
     row.end();
-    if (record.kind === "upload") row.list(record.failures); // those of a folder are listed with the collection
+    if (["upload", "saved"].includes(record.kind)) row.list(record.failures); // those of a folder are listed with the collection
     say(`${record.title}: ${sentence(record)}`);
     refresh();
+    for (const listener of listeners) listener(record);
     ended();
   };
   api.watchJob(job.job_id, heard);
@@ -54,6 +60,7 @@ function sentence({ kind, state, doing, done, total, doing_seconds, error, repor
   if (state === "failed") return error;
   if (state === "cancelled") return "cancelled; what was finished is kept";
   if (state === "done") {
+    if (kind === "saved") return report.new ? count(report.new, "new find") : report.looked_at ? "nothing new" : "all pictures have been looked at before";
     if (kind === "remove") return "removed, also of later indexing";
     const { added, changed, unchanged, removed } = report;
     const parts = [[added, "added"], [changed, "changed"], [unchanged, "unchanged"], [removed, "removed"], [failures.length, "failed"]];

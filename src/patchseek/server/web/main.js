@@ -7,13 +7,16 @@ import { $, problem } from "./dom.js";
 import { startEasel } from "./easel.js";
 import { judgeSearch, startJudging } from "./judge.js";
 import { searchFiles, searchPicture } from "./asked.js";
+import { startFinds } from "./finds.js";
+import { showSaved, startSaved } from "./saved.js";
+import { startSaving } from "./saving.js";
 import { follow, showStart, startSearch } from "./search.js";
 import { state } from "./state.js";
 import { startMenus } from "./menus.js";
 import { startVerdicts } from "./verdicts.js";
 import { startViewer } from "./viewer.js";
 
-const PAGES = { search: "Search", collection: "Collection", judge: "How good is it here?" };
+const PAGES = { search: "Search", collection: "Collection", queries: "Saved", judge: "How good is it here?" };
 
 function showPage() {
   const name = location.hash.slice(1) in PAGES ? location.hash.slice(1) : "search";
@@ -24,7 +27,7 @@ function showPage() {
   }
   document.title = `${PAGES[name]} · patchseek`;
   window.scrollTo(0, 0);
-  const show = () => ({ collection: showCollection, search: showStart })[name]?.().catch((error) => problem(error, show));
+  const show = () => ({ collection: showCollection, queries: showSaved, search: showStart })[name]?.().catch((error) => problem(error, show));
   show();
 }
 
@@ -107,6 +110,9 @@ $("judge-these").addEventListener("click", () => {
   if (state.queries.length) judgeSearch(state);
   else problem("Results of words alone cannot be judged: search with a picture.");
 });
+startSaving();
+startSaved();
+startFinds();
 addEventListener("hashchange", showPage);
 showPage();
 try {

@@ -1,22 +1,26 @@
 // Judging the finds of the full view one after another: yes, no, unsure; the last one taken back; the box corrected.
+// Those that show nearly the same picture may be judged as one.
 
 import { Boxer } from "./boxer.js";
 import * as api from "./api.js";
 import { $ } from "./dom.js";
+import { hideSame, offerSame, sameOnes } from "./same.js";
 import { judge, onVerdict, send, waiting } from "./verdicts.js";
 
 const SAID = { yes: "Yes", no: "No", unsure: "Unsure" };
 
 let view = null; // see startReview
-let said = []; // {imageId, verdict, box} before each judgement of what is shown, the latest last
+let said = []; // what was before each judgement of what is shown, the latest last: a list of {result, verdict, box}
 let isTurning = false; // the next find is on its way: nobody has seen it
 let boxer = null; // on the box that is being corrected
 
 const placeOf = (result) => result.judged_box ?? result.box;
+const keyOf = (result) => result.query_key ?? view.tools().queryKey;
 
 // Another query's finds are shown.
 export function beginReview(queryKey) {
   said = [];
+  hideSame();
   $("review").hidden = !queryKey;
 }
 
@@ -32,11 +36,12 @@ export function showReview() {
 
 function showProgress() {
   if (!view.isOpen()) return;
-  $("review-words").textContent = `${view.results().filter(({ verdict }) => verdict).length} judged`;
+  const n = view.results().filter(({ verdict }) => verdict).length;
+  $("review-words").textContent = view.tools().progress?.(n) ?? `${n} judged`;
   $("take-back").disabled = !said.length;
-  const { n, trouble } = waiting();
+  const { n: left, trouble } = waiting();
   $("unsent").hidden = !trouble;
-  if (trouble) $("unsent-words").textContent = `${n} not kept yet. ${trouble.message}`;
+  if (trouble) $("unsent-words").textContent = `${left} not kept yet. ${trouble.message}`;
 }
 
 async function say(verdict) {
@@ -44,27 +49,46 @@ async function say(verdict) {
   const result = view.result();
   const corrected = boxer?.pixels;
   remember(result);
-  judge(view.queryKey(), result, verdict, corrected ?? placeOf(result));
+  judge(keyOf(result), result, verdict, corrected ?? placeOf(result));
   view.begin();
-  const words = `${SAID[verdict]}: ${result.image}. `;
+  const n = offerSame(result, verdict, view.results());
+  await turn(`${SAID[verdict]}: ${result.image}. ${n ? `${n} more look the same, G judges them so, too. ` : ""}`);
+}
+
+async function turn(words) {
   isTurning = true;
-  const isTurned = await view.go(1, words);
+  const isTurned = await view.go(1, words, true);
   isTurning = false;
   if (!isTurned && view.isOpen()) view.show(`${words}That was the last one. `);
 }
 
-function remember({ image_id, verdict, judged_box, box }) {
-  said.push({ imageId: image_id, verdict: verdict ?? null, box: judged_box ?? box });
+function remember(...results) {
+  said.push(results.map((result) => ({ result, verdict: result.verdict ?? null, box: placeOf(result) })));
+}
+
+// What was said last, of all that look the same.
+function sayOfSame() {
+  const { verdict, results } = sameOnes();
+  if (!results.length || isTurning) return;
+  remember(...results);
+  for (const result of results) judge(keyOf(result), result, verdict, placeOf(result));
+  hideSame();
+  const words = `${SAID[verdict]} for ${results.length} that look the same. `;
+  if (results.includes(view.result())) turn(words);
+  else view.show(words);
 }
 
 function takeBack() {
   if ($("review").hidden || !said.length) return;
-  const { imageId, verdict, box } = said.pop();
-  const at = view.results().findIndex(({ image_id }) => image_id === imageId);
-  if (at < 0) return takeBack(); // it is no longer among the results
-  const result = view.results()[at];
-  judge(view.queryKey(), result, verdict, box);
-  view.goTo(at, `Taken back: ${result.image}. `);
+  hideSame();
+  const places = said.pop().map(({ result, verdict, box }) => {
+    const at = view.results().findIndex((one) => one.image_id === result.image_id && keyOf(one) === keyOf(result));
+    if (at >= 0) judge(keyOf(result), view.results()[at], verdict, box);
+    return at;
+  });
+  const at = places.find((place) => place >= 0);
+  if (at === undefined) return takeBack(); // they are no longer among the results
+  view.goTo(at, `Taken back: ${view.results()[at].image}. `);
 }
 
 // ---- the box
@@ -86,23 +110,24 @@ function keep() {
   const isChanged = box && String(box) !== String(placeOf(result));
   if (isChanged) {
     remember(result);
-    judge(view.queryKey(), result, result.verdict === "unsure" ? "unsure" : "yes", box);
+    judge(keyOf(result), result, result.verdict === "unsure" ? "unsure" : "yes", box);
   }
   view.show(isChanged ? "Box kept. " : "");
 }
 
 // The keys that judge.
 export function reviewKeys() {
-  const keys = { y: () => say("yes"), n: () => say("no"), u: () => say("unsure"), z: takeBack, b: correct };
+  const keys = { y: () => say("yes"), n: () => say("no"), u: () => say("unsure"), z: takeBack, b: correct, g: sayOfSame };
   return boxer ? { ...keys, Enter: keep } : keys;
 }
 
-// of: result(), results(), queryKey(), isOpen(), begin(), show(words), go(step, words), goTo(at, words), draw(boxer).
+// of: result(), results(), tools(), isOpen(), begin(), show(words), go(step, words, isJudging), goTo(at, words), draw(boxer).
 export function startReview(of) {
   view = of;
   for (const button of $("review").querySelectorAll("[data-verdict]")) button.addEventListener("click", () => say(button.dataset.verdict));
   $("take-back").addEventListener("click", takeBack);
   $("correct-box").addEventListener("click", correct);
+  $("same-button").addEventListener("click", sayOfSame);
   $("unsent-again").addEventListener("click", send);
   onVerdict(showProgress);
 }

@@ -67,7 +67,7 @@ async function askAddress() {
 function show(imageId) {
   const result = state.results.find(({ image_id }) => image_id === imageId);
   if (result && !$("viewer").open) openResult(result);
-  else if (!imageId && $("viewer").open) $("viewer").close();
+  else if (!imageId && $("viewer").open && !address.saved().find) $("viewer").close();
 }
 
 // ---- start

@@ -28,6 +28,7 @@ let fetching = false;
 let timer = 0;
 
 const result = () => shown.results[shown.at];
+const asked = () => result().asked ?? shown.tools.asked; // in a walk each find has its own query
 
 // The picture that is shown, or was last.
 export const seen = () => (shown ? result().image_id : null);
@@ -36,7 +37,7 @@ export const seen = () => (shown ? result().image_id : null);
 export function openViewer(results, at, tools, isReview = false) {
   if (shown?.results !== results) beginReview(tools.queryKey);
   shown = { results, at, tools };
-  way = (comparing ?? isReview) && tools.asked.length ? "compare" : "whole";
+  way = (comparing ?? isReview) && asked().length ? "compare" : "whole";
   if (!$("viewer").open) $("viewer").showModal();
   $("viewer-stage").focus();
   show();
@@ -45,12 +46,13 @@ export function openViewer(results, at, tools, isReview = false) {
 // words: what has just been done, for who hears the page.
 function show(words = "") {
   if (boxer) [way, boxer] = [wayBack, null];
+  if (!asked().length) way = "whole";
   const { image, verdict } = result();
   $("viewer-name").replaceChildren(...names(image));
   $("viewer-name").title = image;
   const facts = showFacts();
   const stage = $("viewer-stage");
-  const sheet = SHEETS[way](result(), shown.tools.asked, [stage.clientWidth, stage.clientHeight]);
+  const sheet = SHEETS[way](result(), asked(), [stage.clientWidth, stage.clientHeight]);
   stage.replaceChildren(sheet, ...(way === "why" ? [el("p", { class: "why-words", text: countOf(result()) })] : []));
   lens.sheet = sheet;
   lens.fit();
@@ -59,7 +61,7 @@ function show(words = "") {
   $("region").hidden = false;
   $("region-go").hidden = true;
   $("why").hidden = !canSayWhy();
-  $("compare").hidden = !shown.tools.asked.length;
+  $("compare").hidden = !asked().length;
   for (const each of ["why", "compare"]) $(each).setAttribute("aria-pressed", String(way === each));
   $("exclude-this").hidden = !shown.tools.features.exclude;
   $("open-folder").hidden = !shown.tools.features.open_folder;
@@ -67,7 +69,8 @@ function show(words = "") {
   showReview();
   $("viewer-status").textContent = `${words}${image}, ${facts}${verdict ? `, judged ${verdict}` : ""}${way === "why" ? `, ${countOf(result())}` : ""}`;
   if (document.activeElement?.disabled || document.activeElement === document.body) stage.focus();
-  for (const next of shown.results.slice(shown.at + 1, shown.at + 3)) fetchAhead(next.image_id);
+  const isNext = (one) => !(shown.tools.isWalk && one.verdict);
+  for (const next of shown.results.slice(shown.at + 1).filter(isNext).slice(0, 2)) fetchAhead(next.image_id);
   fetchResults();
 }
 
@@ -78,7 +81,7 @@ function showFacts() {
   const surety = isKnown ? `${Math.round(100 * confidence)} % sure` : `score ${score.toFixed(3)}`;
   const sure = changed ? "changed since it was indexed: index again" : surety;
   const why = way === "why" && isKnown ? ` · score ${score.toFixed(3)}` : "";
-  const place = `${shown.at + 1} of ${ofHowMany()}`;
+  const place = shown.tools.placeOf?.(result(), shown.at) ?? `${shown.at + 1} of ${ofHowMany()}`;
   $("viewer-facts").textContent = `${place} · ${sure}${why} · ${width} × ${height}`;
   return `${place}, ${sure}`;
 }
@@ -109,7 +112,7 @@ async function fetchResults() {
 
 // Who judges compares, unless somebody has said otherwise.
 function compareFromNowOn() {
-  if (comparing === null && !boxer && way === "whole" && shown.tools.asked.length) way = "compare";
+  if (comparing === null && !boxer && way === "whole" && asked().length) way = "compare";
   comparing ??= true;
 }
 
@@ -127,21 +130,25 @@ function pictureSheet(found) {
 }
 
 // Words alone have no picture that could stand beside.
-const canSayWhy = () => Boolean(shown.tools.features.why && shown.tools.asked.length);
+const canSayWhy = () => Boolean(shown.tools.features.why && asked().length);
 
 function switchWay(other) {
-  if (other === "why" ? !canSayWhy() : !shown.tools.asked.length) return;
+  if (other === "why" ? !canSayWhy() : !asked().length) return;
   boxer = null;
   way = way === other ? "whole" : other;
   if (other === "compare") comparing = way === other;
   show();
 }
 
-// Returns whether there was such a result.
-async function go(step, words) {
+// Returns whether there was such a result. isJudging: in a walk, to the next one of which nothing was said.
+async function go(step, words, isJudging = false) {
   const { results, tools } = shown;
-  const next = shown.at + step;
-  if (next >= results.length && tools.hasMore()) await tools.more();
+  const from = (at) => (isJudging && tools.isWalk && results[at]?.verdict ? from(at + step) : at);
+  let next = from(shown.at + step);
+  for (let n = -1; next >= results.length && tools.hasMore() && n !== results.length; next = from(next)) {
+    n = results.length;
+    await tools.more();
+  }
   if (next < 0 || next >= results.length || shown.results !== results) return false;
   goTo(next, words);
   return true;
@@ -214,7 +221,7 @@ export function startViewer() {
   onSwipe(stage, (step) => go(step), () => !boxer && lens.scale === 1);
   stage.addEventListener("dblclick", (event) => boxer || (lens.scale > 1 ? lens.fit() : lens.zoom(2.5, event.clientX, event.clientY)));
   startReview({
-    result, show, go, goTo, draw, begin: compareFromNowOn, results: () => shown.results, queryKey: () => shown.tools.queryKey, isOpen: () => $("viewer").open,
+    result, show, go, goTo, draw, begin: compareFromNowOn, results: () => shown.results, tools: () => shown.tools, isOpen: () => $("viewer").open,
   });
   onKeys(keys);
   const click = (id, act) => $(id).addEventListener("click", act);
