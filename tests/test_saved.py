@@ -259,6 +259,17 @@ def test_saved_queries_are_in_a_backup(home, saved, tmp_path):
     assert [each.find for each in restored.findings(query)] == [each.find for each in saved.findings(query)]
 
 
+def test_a_collection_of_before_has_no_saved_queries_and_takes_one(home, saved):
+    with sqlite3.connect(saved.collection.store.catalogue.path) as db:
+        for table in ("saved_query", "saved_view", "kept_picture", "query_run", "query_find", "judgement"):
+            db.execute(f"DROP TABLE {table}")
+    assert saved.all() == [] and saved.collection.verify() == []
+    query = saved.add("one", home / "pictures" / "1.png")
+    assert saved.findings(query) == [] and saved.summary(query)["asked"] is None
+    (told,) = saved.run(**PLAIN)
+    assert len(told.finds) == len(saved.findings(query)) == 5
+
+
 def run(home, *arguments, code=0):
     done = CliRunner().invoke(cli, [*arguments, "-c", str(home / "pictures")])
     assert done.exit_code == code, done.output

@@ -20,6 +20,8 @@ export async function ask({ isKept = false } = {}) {
   const asked = options();
   if (!state.queries.length && !asked.text) return;
   const mine = (running = new AbortController());
+  let end;
+  state.settling = new Promise((resolve) => (end = resolve));
   const question = { queries: api.ordered(state.queries), began: performance.now() };
   $("answers").setAttribute("aria-busy", "true");
   $("answers").dataset.asking = "";
@@ -39,6 +41,7 @@ export async function ask({ isKept = false } = {}) {
     clearResults();
     problem(error, () => ask({ isKept: true }), "search");
   } finally {
+    end();
     if (running === mine) {
       $("answers").setAttribute("aria-busy", "false");
       delete $("answers").dataset.asking;

@@ -91,9 +91,16 @@ export function showQuery() {
     },
   });
   $("stage").replaceChildren(onEasel(boxer));
-  propose(boxer, query);
+  proposeFor(boxer, query);
   showNumbers(query.box);
   showStrip();
+}
+
+// Boxes are proposed once the search that begins now is settled: they take time of the same processor.
+async function proposeFor(mine, query) {
+  await new Promise((resolve) => setTimeout(resolve));
+  await state.settling;
+  if (boxer === mine) propose(mine, query);
 }
 
 function showNumbers(box) {

@@ -5,6 +5,7 @@
 export const state = {
   collection: null, queries: [], active: 0, exclude: [],
   answer: null, asked: [], results: [], isSettled: true, selected: new Map(), isUnfolded: false,
+  settling: Promise.resolve(), // done when no search is under way
 };
 
 export const features = () => state.collection?.features ?? {};
