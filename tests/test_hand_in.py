@@ -50,6 +50,10 @@ def run(home, *arguments, code=0):
     return done
 
 
+def id_of(saved, name):
+    return next(number for number, _, path in saved.collection.store.paths() if path == name)
+
+
 def size(file):
     with Image.open(file) as picture:
         return picture.size
@@ -177,12 +181,14 @@ def test_a_copy_stands_for_a_file_that_is_gone(home, saved):
 
 @pytest.mark.usefixtures("judged")
 def test_what_was_accepted_and_no_run_has_found_is_handed_in(saved):
-    zero = saved.get("zero")[0]
-    list(saved.run("zero", top=1, **PLAIN))  # other options: their finds take the place of those of before
-    assert len(saved.findings(zero)) == 1
-    found = accepted(saved, zero)
-    assert [each.record["image"] for each in found] == ["0.png", "1.png"]
-    assert tuple(found[1].record["box"]) == LATER and found[1].record["confidence"] is None
+    (root,) = saved.collection.store.roots()
+    query = saved.add("three", root / "3.png")
+    list(saved.run("three", top=1, **PLAIN))
+    assert [each.record["image"] for each in saved.findings(query)] == ["3.png"]
+    saved.judgements.add(query.key, id_of(saved, "1.png"), "yes", LATER)
+    found = accepted(saved, query)
+    assert [each.record["image"] for each in found] == ["1.png"]
+    assert tuple(found[0].record["box"]) == LATER and found[0].record["confidence"] is None
 
 
 # the report
