@@ -1,6 +1,6 @@
 """What judgements teach a saved query: mAP and precision at 10 after 0, 1, 3 and 5 of them, on both annotated sets.
 
-    python benchmarks/judgements.py [--data FOLDER] [--sets dev-set composite-set] [--after 1 3 5]
+    python benchmarks/judgements.py [--data FOLDER] [--sets dev-set composite-set] [--after 1 3 5] [--learn all]
 
 Each query of a set is saved and asked, and of its ranking the first so many pictures are judged by the annotations,
 with the boxes that were found. Then it is asked again, learning from what was accepted, refused, or both (`patchseek
@@ -25,8 +25,6 @@ from patchseek.datasets import Dataset, Query, open_dataset
 from patchseek.judgements import Judgements
 from patchseek.metrics import average_precision, make_ranking
 from patchseek.saved import Saved
-
-LEARN = ("accepted", "refused", "all")
 
 
 class Bench:
@@ -105,7 +103,7 @@ def mean(scores: Sequence[tuple[float, float] | None]) -> dict[str, float]:
     return {"mAP": round(100 * float(values[0]), 1), "P@10": round(100 * float(values[1]), 1)}
 
 
-def measure(folder: Path, after: Sequence[int]) -> dict[str, Any]:
+def measure(folder: Path, after: Sequence[int], learn_from: Sequence[str]) -> dict[str, Any]:
     """All figures of one set."""
     with tempfile.TemporaryDirectory() as name:
         bench = Bench(folder, Path(name))
@@ -116,7 +114,7 @@ def measure(folder: Path, after: Sequence[int]) -> dict[str, Any]:
             said = bench.judge(first, n)
             refused = sum(not yes for own in said.values() for yes in own.values())
             rows: dict[str, Any] = {"refused": refused, "the rest, as before": mean(bench.rest(first, said))}
-            for learn in LEARN:
+            for learn in learn_from:
                 answers = bench.ask(learn)
                 rows[f"the rest, learning from {learn}"] = mean(bench.rest(answers, said))
             rows["all, sorted"] = mean(bench.sorted_by_verdict(answers, said))
@@ -130,8 +128,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--sets", nargs="+", default=["dev-set", "composite-set"])
     parser.add_argument("--after", nargs="+", type=int, default=[1, 3, 5])
+    parser.add_argument("--learn", nargs="+", choices=("accepted", "refused", "all"), default=["all"])
     asked = parse_with_data(parser)
-    figures = {name: measure(Path(asked.data) / name, asked.after) for name in asked.sets}
+    figures = {name: measure(Path(asked.data) / name, asked.after, asked.learn) for name in asked.sets}
     keep("judgements", {"machine": machine(), "sets": figures})
 
 
