@@ -40,7 +40,7 @@ def save(client, name="north", **fields):
 
 
 def run(client, **fields):
-    return finish(client, client.post("/api/saved/run", json=fields))
+    return finish(client, client.post("/api/runs", json=fields))
 
 
 def finds(client, name="north", **fields):
@@ -102,7 +102,7 @@ def test_pictures_that_are_added_are_looked_at_and_what_is_found_is_new(client, 
     job = finish(client, client.post("/api/images", files=[("image", ("new.png", png(nearly(tmp_path))))]))
     assert job["report"]["added"] == 1
     asking = next(each for each in client.get("/api/jobs").json() if each["kind"] == "saved")
-    asked = finish(client, client.post("/api/saved/run", json={"only_new": True}))  # comes after it
+    asked = finish(client, client.post("/api/runs", json={"only_new": True}))  # comes after it
     assert asked["report"]["looked_at"] == 0
     done = client.get(f"/api/jobs/{asking['job_id']}").json()
     assert (done["state"], done["report"]["looked_at"]) == ("done", 1)
@@ -173,13 +173,13 @@ def test_what_cannot_be_saved_or_asked_is_said(client):
     assert save(client, queries=[{"image_id": 4}], replace=True).status_code == 201
     for answer in (client.get("/api/saved/south"), client.delete("/api/saved/south")):
         assert answer.status_code == 404 and "no saved query is called 'south'" in answer.json()["detail"]
-    assert client.post("/api/saved/run", json={"names": ["south"]}).status_code == 404
+    assert client.post("/api/runs", json={"names": ["south"]}).status_code == 404
 
 
 def test_a_token_is_asked_for_and_named(server_collection):
     app = create_app(server_collection, ServerSettings(token="secret word"))
     with TestClient(app, base_url="http://127.0.0.1:8765") as client:
-        assert save(client).status_code == client.post("/api/saved/run", json={}).status_code == 401
+        assert save(client).status_code == client.post("/api/runs", json={}).status_code == 401
         assert client.get("/api/saved").status_code == client.delete("/api/saved/north").status_code == 401
         assert client.get(f"/api/kept/{'0' * 64}").status_code == 401
         client.headers["authorization"] = "Bearer secret word"

@@ -54,7 +54,7 @@ def saved_routes(services: Services) -> APIRouter:
 
         return await services.pictures.run(run)
 
-    @router.post("/saved/run", status_code=202, response_model=JobShape)
+    @router.post("/runs", status_code=202, response_model=JobShape)
     async def run_saved(asked: RunRequest) -> Any:
         """Ask saved queries, in a job: one after another, and what each finds is kept before the next is asked."""
         names = [(await services.catalogue.run(query_of, name)).name for name in dict.fromkeys(asked.names)]

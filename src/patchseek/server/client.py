@@ -168,7 +168,7 @@ class Client:
 
     def run_saved(self, *names: str, only_new: bool = False, on_progress: OnProgress | None = None) -> dict[str, Any]:
         """Ask those of these names, or all, and wait until that is done: the job, with counts in its "report"."""
-        job = self._ask("/api/saved/run", said={"names": names, "only_new": only_new})
+        job = self._ask("/api/runs", said={"names": names, "only_new": only_new})
         path = f"/api/jobs/{urllib.parse.quote(job['job_id'], safe='')}/events"
         last: dict[str, Any] = self._ask(path, kind="text/event-stream", read=lambda lines: last_of(lines, on_progress))
         if last["state"] == "failed":

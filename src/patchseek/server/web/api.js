@@ -97,7 +97,7 @@ export const judge = (body) => json(`${ROOT}api/judgements`, { method: "PUT", js
 export const savedQueries = async () => (await json(`${ROOT}api/saved`)).queries;
 export const saveQuery = (body) => json(`${ROOT}api/saved`, { method: "POST", json: body });
 export const removeSaved = (key) => json(`${ROOT}api/saved/${key}`, { method: "DELETE" });
-export const runSaved = (body) => json(`${ROOT}api/saved/run`, { method: "POST", json: body });
+export const runSaved = (body) => json(`${ROOT}api/runs`, { method: "POST", json: body });
 // A saved query and its finds: {query, total, finds}. options: which, skip, limit.
 export const finds = (key, options) => json(`${ROOT}api/saved/${key}?${new URLSearchParams(options)}`);
 // What is kept of a view; with a box of it, what is there, small.
