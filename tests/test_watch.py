@@ -513,7 +513,8 @@ def test_a_wrong_use_is_one_line_before_anything_is_done(tmp_path, monkeypatch, 
 def command(setting, *arguments, before="pass"):
     """A real process that watches; files settle in no time, and the encoder is the tiny one. It is gone at the end."""
     code = f"""
-import time
+import signal, time
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs are told to ignore it
 import patchseek.collection, patchseek.watch
 from patchseek.cli import main
 from tests.conftest import TinyEncoder
