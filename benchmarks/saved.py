@@ -17,6 +17,7 @@ import tempfile
 import time
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from page import gather
@@ -47,15 +48,15 @@ def fill(store: Store, folder: Path, n_images: int) -> None:
 
 
 def save(collection: Collection, data: Path, pictures: Path, n: int) -> None:
-    """Save n queries."""
-    saved, made = Saved(collection), 0
+    """Save n queries: those of the sets, which have some in common, then the middles of pictures."""
+    saved, asked = Saved(collection), dict[tuple[str, ...], tuple[Path, Any]]()
     for name in ("dev-set", "composite-set"):
         for entry in json.loads((data / name / "query.json").read_text()):
-            if made < n:
-                saved.add(f"{name} {entry['id']}", data / name / entry["image"], box=entry["bbox"])
-                made += 1
-    for path in sorted(pictures.iterdir())[: n - made]:
-        saved.add(path.name, path, box=(0.25, 0.25, 0.5, 0.5))
+            asked.setdefault((entry["id"],), (data / name / entry["image"], entry["bbox"]))
+    for path in sorted(pictures.iterdir()):
+        asked[path.name, "middle"] = path, (0.25, 0.25, 0.5, 0.5)
+    for names, (path, box) in list(asked.items())[:n]:
+        saved.add(" ".join(names), path, box=box)
 
 
 def prepare(home: Path, data: Path, new: Path, n_queries: int, n_others: int, background: str | None) -> Collection:
