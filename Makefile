@@ -57,6 +57,7 @@ bench: $(VENV)/.bench
 	$(BIN)/python benchmarks/queries.py
 	$(BIN)/python benchmarks/proposals.py
 	$(BIN)/python benchmarks/search.py
+	$(BIN)/python benchmarks/many.py
 	$(BIN)/python benchmarks/indexes.py
 	$(BIN)/python benchmarks/encode.py
 	$(BIN)/python benchmarks/fast.py

@@ -1,24 +1,23 @@
 """What many queries at once cost: search_many against one matrix product of that shape and the encoding of the queries.
 
-    python benchmarks/many.py DATA/dev-set [--queries 1000] [--upright] [--rounds 3] [--out FILE]
+    python benchmarks/many.py [--data FOLDER] [--set dev-set] [--queries 1000] [--rounds 3]
 
-The queries are boxes of the set's pictures: its annotated ones, then windows of its gallery, until there are enough.
-They are searched by the grid alone. Beside it stands what cannot be avoided: the boxes read, cut and encoded in full
-batches (`encoding`), and one product of all features, float32 in memory, with all queries (`product`). `network` is the
-part of encoding that the network takes, its patches cut beforehand. Rounds alternate; figures are medians.
+FOLDER (by default $PATCHSEEK_DATA) holds the set. The queries are boxes of its pictures: its annotated ones, then
+windows of its gallery, until there are enough. They are searched by the grid alone, turned as well and upright. Beside
+it stands what cannot be avoided: the boxes read, cut and encoded in full batches (`encoding`), and one product of all
+features, float32 in memory, with all queries (`product`). They take turns; seconds are medians over the rounds, a ratio
+is the median of the rounds'. Writes results/CLASS/many.json.
 """
 
 import argparse
-import json
-import os
 import statistics
 import tempfile
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
+from turns import machine, parse_with_data, take_turns, write
 
 from patchseek import Collection
 from patchseek.answers import SearchOptions
@@ -45,13 +44,6 @@ def boxes_of(data: Dataset, n: int) -> list[tuple[Path, Box]]:
     return asked[:n]
 
 
-def seconds(act: Callable[[], object]) -> float:
-    """How long it takes."""
-    began = time.perf_counter()
-    act()
-    return time.perf_counter() - began
-
-
 class Parts:
     """What is compared, over one collection."""
 
@@ -63,25 +55,20 @@ class Parts:
         n_columns = len(asked) * (1 + len(self.lays))
         self.columns = np.ascontiguousarray(np.resize(self.rows, (n_columns, snapshot.dim)).T)
 
-    def many(self) -> float:
-        """Seconds of search_many."""
+    def many(self) -> None:
+        """What is measured."""
         options = {"refine": 0, "depth": 0, "turned": self.turned}
-        return seconds(lambda: list(self.collection.search_many(self.asked, **options)))
+        list(self.collection.search_many(self.asked, **options))
 
-    def product(self) -> float:
-        """Seconds of the product."""
-        return seconds(lambda: self.rows @ self.columns)
+    def product(self) -> None:
+        """One product of all features with all queries."""
+        self.rows @ self.columns
 
-    def encoding(self) -> float:
-        """Seconds of reading, cutting and encoding, threads ahead of the network."""
+    def encoding(self) -> None:
+        """Reading, cutting and encoding, threads ahead of the network."""
         with ThreadPoolExecutor(n_cores()) as pool:
-            encoder = self.collection.encoder
-            return seconds(lambda: [encoder.encode(joined(lot)) for lot in self._lots(pool.map(self._cut, self.asked))])
-
-    def network(self) -> float:
-        """Seconds of the network alone."""
-        lots = self._lots(map(self._cut, self.asked))
-        return sum(seconds(lambda lot=lot: self.collection.encoder.encode(joined(lot))) for lot in lots)
+            for lot in self._lots(pool.map(self._cut, self.asked)):
+                self.collection.encoder.encode(joined(lot))
 
     def _cut(self, asked: tuple[Path, Box]) -> Patches:
         picture = read(asked[0])
@@ -99,44 +86,33 @@ class Parts:
             yield lot
 
 
-def measure(data: Dataset, n: int, rounds: int, *, turned: bool) -> dict[str, object]:
-    """All figures."""
-    with tempfile.TemporaryDirectory() as folder:
-        collection = Collection.open(Path(folder) / "collection", points=False, create=True)
-        collection.add(data.folder)
-        parts = Parts(collection, boxes_of(data, n), turned=turned)
-        acts = {"many": parts.many, "encoding": parts.encoding, "network": parts.network, "product": parts.product}
-        parts.many()
-        taken: dict[str, list[float]] = {name: [] for name in acts}
-        for _ in range(rounds):
-            for name, act in acts.items():
-                taken[name].append(act())
-        found = {name: statistics.median(times) for name, times in taken.items()}
-        return {
-            "set": data.name,
-            "queries": n,
-            "lays": 1 + len(parts.lays),
-            "rows": len(parts.rows),
-            "dim": parts.rows.shape[1],
-            "cores": len(os.sched_getaffinity(0)),
-            **{f"{name}_s": round(value, 3) for name, value in found.items()},
-            "many / (product + encoding)": round(found["many"] / (found["product"] + found["encoding"]), 3),
-            "many / (product + network)": round(found["many"] / (found["product"] + found["network"]), 3),
-        }
+def measure(parts: Parts, rounds: int) -> dict[str, object]:
+    """The figures of one way to search."""
+    taken = take_turns({"many": parts.many, "encoding": parts.encoding, "product": parts.product}, rounds)
+    turns = zip(taken["many"], taken["encoding"], taken["product"], strict=True)
+    return {
+        "lays": 1 + len(parts.lays),
+        "seconds": {name: round(statistics.median(times), 3) for name, times in taken.items()},
+        "many / (product + encoding)": round(statistics.median(m / (e + p) for m, e, p in turns), 3),
+    }
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("set", type=Path)
+    parser.add_argument("--set", default="dev-set")
     parser.add_argument("--queries", type=int, default=1000)
-    parser.add_argument("--upright", action="store_true", help="as they lie alone")
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--out", type=Path)
-    told = parser.parse_args()
-    text = json.dumps(measure(open_dataset(told.set), told.queries, told.rounds, turned=not told.upright), indent=2)
-    print(text)
-    if told.out:
-        told.out.write_text(text + "\n")
+    told = parse_with_data(parser)
+    data, before = open_dataset(Path(told.data) / told.set), machine()
+    with tempfile.TemporaryDirectory() as folder:
+        collection = Collection.open(Path(folder) / "collection", points=False, create=True)
+        collection.add(data.folder)
+        asked = boxes_of(data, told.queries)
+        ways = {name: Parts(collection, asked, turned=name == "turned") for name in ("turned", "upright")}
+        rows, dim = ways["turned"].rows.shape
+        figures = {name: measure(parts, told.rounds) for name, parts in ways.items()}
+    settings = {"set": data.name, "queries": told.queries, "rows": rows, "dim": dim, "rounds": told.rounds}
+    write("many", {"machine": before, "settings": settings, **figures})
 
 
 if __name__ == "__main__":
