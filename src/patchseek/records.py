@@ -103,6 +103,11 @@ def collection_record(collection: Collection) -> dict[str, Any]:
     return record | ({"outgrown": collection.outgrown} if collection.outgrown else {})
 
 
+def moment(at: float) -> str:
+    """Seconds since 1970 as ISO 8601, in UTC."""
+    return datetime.fromtimestamp(at, UTC).isoformat(timespec="milliseconds")
+
+
 def judgement_record(said: Judgement) -> dict[str, Any]:
     """What somebody said of a find, as a JSON object. "at" is ISO 8601, in UTC."""
     return {
@@ -113,6 +118,6 @@ def judgement_record(said: Judgement) -> dict[str, Any]:
         "height": said.height,
         "sha256": said.sha256,
         "page": said.page,
-        "at": datetime.fromtimestamp(said.at, UTC).isoformat(timespec="milliseconds"),
+        "at": moment(said.at),
         "who": said.who,
     }

@@ -102,13 +102,14 @@ def show_command(name: str, every: bool, as_json: bool, collection: Path | None)
     """What a saved query looks for, and what it has found so far."""
     saved = _open(collection)
     (query,) = saved.get(name)
-    found = [each for each in saved.findings(query) if every or each.is_sure or each.verdict]
+    whole = saved.findings(query)
+    summary, found = saved.summary(query, whole), [each for each in whole if every or each.is_sure or each.verdict]
     if as_json:
-        print_line(json.dumps(saved.summary(query)))
+        print_line(json.dumps(summary))
         for each in found:
             print_line(json.dumps(each.record))
         return
-    print_line(f"{printable(query.name)}: {_counts(saved.summary(query))}")
+    print_line(f"{printable(query.name)}: {_counts(summary)}")
     for view in query.views:
         box = ",".join(map(str, view.box))
         print_line(f"  {'' if view.is_wanted else 'not '}{printable(view.file or 'a picture')} {box}")
@@ -160,7 +161,7 @@ def run_command(
         for each in saved.run(*names, on_progress=on_progress, **options):
             told.append(each)
             for problem in each.problems:
-                say(f"failed: {printable(f'{each.query.name}: {problem}')}", query=each.query.name)
+                say_failed(each.query.name, problem)
     for each in told:
         for find in each.new:
             if as_json:
@@ -175,6 +176,11 @@ def run_command(
     say(summary_of(told), **facts_of(told))
     if any(each.problems for each in told):
         sys.exit(EXIT_INCOMPLETE)
+
+
+def say_failed(name: str, problem: object) -> None:
+    """Say what could not be asked of the query of a name."""
+    say(f"failed: {printable(f'{name}: {problem}')}", query=name)
 
 
 def facts_of(told: Sequence["Told"]) -> dict[str, Any]:

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..errors import PatchseekError
 from ._log import say
-from ._saved import facts_of, summary_of
+from ._saved import facts_of, say_failed, summary_of
 
 if TYPE_CHECKING:
     from ..collection import Collection
@@ -31,7 +31,7 @@ def ask_of_new(opened: "Collection") -> dict[str, Any] | None:
     facts = facts_of(told)
     for each in told:
         for problem in each.problems:
-            say(f"failed: {printable(f'{each.query.name}: {problem}')}", query=each.query.name)
+            say_failed(each.query.name, problem)
         if each.new:
             say(f"{printable(each.query.name)}: {len(each.new)} new", query=each.query.name, new_finds=len(each.new))
     say(summary_of(told), **facts)

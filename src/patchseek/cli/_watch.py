@@ -21,6 +21,8 @@ from ._log import say
 from ._numbers import FiniteRange
 from ._output import printable
 from ._report import say_report
+from ._saved import say_failed
+from ._saved_files import NONE_SAVED
 from ._targets import WrongUse, check_file
 
 if TYPE_CHECKING:
@@ -124,9 +126,9 @@ class _Teller:
             say_report(self._collection, shown, prune=False, wants_points=False)
         for name, problem in problems:
             if self._is_new((name, problem)):
-                say(f"failed: {printable(f'{name}: {problem}')}", query=name)
+                say_failed(name, problem)
         if not look.told and self._is_new("none"):
-            say("no query is saved; save one with: patchseek query add NAME PICTURE --box X,Y,W,H")
+            say(NONE_SAVED)
         if any(told.n_looked_at for told in look.told) or look.n_finds:
             queries = counted(len(look.told), "saved query", "saved queries")
             say(f"{counted(look.n_finds, 'new find')}, {queries} asked", new_finds=look.n_finds, queries=len(look.told))

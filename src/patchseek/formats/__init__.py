@@ -24,6 +24,7 @@ from ._csv import COLUMNS as CSV_COLUMNS
 from ._csv import csv_box, csv_lines
 from ._cvat import cvat_text
 from ._fiftyone import write_fiftyone
+from ._files import whole as whole
 from ._files import write_text
 from ._json import json_text
 from ._label_studio import label_studio_text

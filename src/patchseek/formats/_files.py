@@ -2,6 +2,8 @@
 
 import os
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path, PurePosixPath
 
 from ..errors import PatchseekError
@@ -14,16 +16,29 @@ def plain_text(text: str) -> str:
     return _NO_XML.sub(lambda found: ascii(found[0])[1:-1], text)
 
 
-def write_bytes(path: Path, content: bytes) -> None:
-    """Write a file and the folders above it: who reads it finds the one before or this one. Raises PatchseekError."""
+@contextmanager
+def whole(path: Path, *, makes_folders: bool = False) -> Iterator[Path]:
+    """A file to write in the block, which takes the place of `path` at its end, or nothing does.
+
+    makes_folders: those above it that are not there. Raises PatchseekError.
+    """
     partial = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        partial.write_bytes(content)
+        if makes_folders:
+            path.parent.mkdir(parents=True, exist_ok=True)
+        yield partial
         partial.replace(path)
     except OSError as error:
-        partial.unlink(missing_ok=True)
         raise PatchseekError(f"{path}: cannot be written ({error.strerror or error})") from error
+    finally:
+        with suppress(OSError):  # a folder above it may be a file
+            partial.unlink(missing_ok=True)
+
+
+def write_bytes(path: Path, content: bytes) -> None:
+    """Write a file and the folders above it: who reads it finds the one before or this one. Raises PatchseekError."""
+    with whole(path, makes_folders=True) as partial:
+        partial.write_bytes(content)
 
 
 def write_text(path: Path, text: str) -> None:

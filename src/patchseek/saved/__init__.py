@@ -19,10 +19,11 @@ from ..errors import QueryError
 from ..judgements import VERDICTS, Judgements, View, query_key, user_name
 from ..many import Question
 from ..queries import Asked, paired
+from ..records import moment
 from ..store import SavedQuery, SavedView, kept_picture, last_run, remove_queries, save_query, saved_queries
 from ._bundle import read_queries, write_queries
 from ._finds import Finding, findings, twins
-from ._hand_in import HandIn, accepted, hand_in, moment
+from ._hand_in import HandIn, accepted, hand_in
 from ._judge import Said, judge
 from ._keep import Kept, asked_view, keep
 from ._report import write_report
@@ -147,9 +148,13 @@ class Saved:
         """All that a query has found so far, best first."""
         return findings(self.collection, query)
 
-    def summary(self, query: SavedQuery) -> dict[str, Any]:
-        """What there is of a query, as a JSON object; "open": finds that are sure and that nobody has judged."""
-        found, last = self.findings(query), last_run(self.collection.store, query.key)
+    def summary(self, query: SavedQuery, found: Sequence[Finding] | None = None) -> dict[str, Any]:
+        """What there is of a query, as a JSON object; "open": finds that are sure and that nobody has judged.
+
+        found: its findings, where they are known.
+        """
+        found = self.findings(query) if found is None else found
+        last = last_run(self.collection.store, query.key)
         return {
             "name": query.name,
             "note": query.note,

@@ -22,14 +22,13 @@ from .. import __version__
 from .._progress import OnProgress, unheard
 from ..boxes import BBOX_FORMAT
 from ..errors import DatasetError, ImageError, QueryError, StoreDamaged
-from ..formats import parse_json, shorten
+from ..formats import parse_json, shorten, whole
 from ..images import EXTENSIONS
 from ..judgements import View, query_key
 from ..patterns import is_utf8
 from ..store import SavedQuery, SavedView
 from ._keep import MOST, Kept
 from ._set import Imported
-from ._whole import whole
 
 if TYPE_CHECKING:
     from . import Saved

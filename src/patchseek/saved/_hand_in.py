@@ -2,14 +2,13 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from ..boxes import BBOX_FORMAT, to_pixels
 from ..errors import ImageChanged, ImageError
 from ..formats import Answer
 from ..originals import has_changed
-from ..records import collection_record
+from ..records import collection_record, moment
 from ..store import Find, Image, Judgement, SavedQuery
 from ._finds import Finding
 
@@ -94,11 +93,6 @@ def image_at_hand(found: Finding) -> Image:
         else:
             return image
     raise problem
-
-
-def moment(at: float) -> str:
-    """Seconds since 1970 as ISO 8601, in UTC."""
-    return datetime.fromtimestamp(at, UTC).isoformat(timespec="milliseconds")
 
 
 def _by_hand(said: Judgement, images: Sequence[Image]) -> dict[str, Any]:

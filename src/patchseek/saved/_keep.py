@@ -71,8 +71,7 @@ class KeptFile:
 
 def asked_view(store: Store, view: SavedView) -> tuple[Any, Pixels]:
     """The kept picture and the box in it, as Collection.search takes them."""
-    x, y, w, h = view.box
-    return KeptFile(store, view.kept), (x - view.corner[0], y - view.corner[1], w, h)
+    return KeptFile(store, view.kept), view.kept_box
 
 
 def _file(asked: Any, image: Image | None) -> bytes | None:

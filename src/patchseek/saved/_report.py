@@ -12,13 +12,13 @@ from .. import __version__
 from .._words import counted
 from ..draw import QUERY, RIGHT
 from ..errors import ImageError, StoreDamaged
+from ..formats import whole
 from ..originals import open_original
-from ..records import collection_record
+from ..records import collection_record, moment
 from ..store import SavedQuery, SavedView, last_run
 from . import _page
 from ._finds import Finding
-from ._hand_in import accepted, image_at_hand, moment
-from ._whole import whole
+from ._hand_in import accepted, image_at_hand
 
 if TYPE_CHECKING:
     from . import Saved
@@ -124,8 +124,7 @@ class _Report:
         except (StoreDamaged, ImageError) as error:
             self.problems.append(f"{query.name}: {error}")
             return _page.no_picture(str(error))
-        inside = (x - view.corner[0], y - view.corner[1], w, h)
-        box = _shares(inside, picture.width, picture.height) if view.is_wanted else None
+        box = _shares(view.kept_box, picture.width, picture.height) if view.is_wanted else None
         return _page.picture(picture.pixels, title, _SIDE, box, QUERY)
 
     def _find(self, number: str, query: SavedQuery, found: Finding) -> str:

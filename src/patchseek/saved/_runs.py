@@ -44,10 +44,10 @@ class Told:
     # of pictures of the query that could not be searched with
 
 
-def is_sure(record: dict[str, Any]) -> bool:
-    """Whether a find's object is probably there, as far as that is known."""
+def is_sure(record: dict[str, Any], least: float = DOUBTFUL) -> bool:
+    """Whether a find's object is probably there, as far as that is known: at least so sure."""
     confidence = record["confidence"]
-    return confidence is None or bool(confidence >= DOUBTFUL)
+    return confidence is None or bool(confidence >= least)
 
 
 def run(

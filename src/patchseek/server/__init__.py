@@ -11,9 +11,10 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
+from .._http import is_loopback as is_loopback
 from ..collection import Collection
 from ..errors import PatchseekError
-from ._settings import ServerSettings, check_folders, is_loopback
+from ._settings import ServerSettings, check_folders
 
 if TYPE_CHECKING:
     from fastapi import FastAPI

@@ -79,7 +79,7 @@ def is_new(found: Finding) -> bool:
 
 def query_record(saved: Saved, query: SavedQuery, found: Sequence[Finding]) -> dict[str, Any]:
     """What there is of a query and of its finds, as a JSON object."""
-    record = saved.summary(query)
+    record = saved.summary(query, found)
     return record | {
         "name": told(query.name),
         "note": told(query.note),
@@ -92,7 +92,6 @@ def query_record(saved: Saved, query: SavedQuery, found: Sequence[Finding]) -> d
 
 
 def _view_record(view: SavedView) -> dict[str, Any]:
-    x, y, w, h = view.box
     return {
         "is_wanted": view.is_wanted,
         "image": told(view.file),
@@ -102,7 +101,7 @@ def _view_record(view: SavedView) -> dict[str, Any]:
         "width": view.width,
         "height": view.height,
         "kept": view.kept,
-        "kept_box": [x - view.corner[0], y - view.corner[1], w, h],
+        "kept_box": list(view.kept_box),
     }
 
 

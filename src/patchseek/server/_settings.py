@@ -1,11 +1,11 @@
 """What the owner of a server chooses at its start. Starts nothing."""
 
-import ipaddress
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
+from .._http import is_loopback
 from ..errors import PatchseekError
 
 OWN_PATHS = frozenset({"api", "web", "docs", "healthz", "metrics", "openapi.json", "favicon.ico"})
@@ -89,11 +89,3 @@ def _check_address(url: str) -> None:
         raise PatchseekError(f"{url!r}: a public address has no ?, #, user or dots for folders in it")
     if segments[0] in OWN_PATHS:
         raise PatchseekError(f"{url!r}: /{segments[0]} is a path of patchseek itself; serve it below another")
-
-
-def is_loopback(host: str) -> bool:
-    """Whether an address or name is this machine's own."""
-    try:
-        return host == "localhost" or ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False

@@ -11,10 +11,10 @@ from pathlib import Path
 from typing import Any
 
 from .._home import expanded
+from .._http import is_loopback, staying_opener
 from .._progress import OnProgress
 from ..errors import QueryError
 from ._sent import detail, last_of, part
-from ._settings import is_loopback
 from ._target import ServerError, address, checked, quoted, token_in
 
 __all__ = ["Client", "ServerError"]
@@ -32,13 +32,6 @@ Option = str | int | Sequence[str]
 """A field of a search; several values are sent one after another."""
 
 
-class _Staying(urllib.request.HTTPRedirectHandler):
-    """Is led nowhere: token and picture are for the server that was named."""
-
-    def redirect_request(self, *_: Any) -> None:
-        """None, which makes an HTTPError of every redirection."""
-
-
 class Client:
     """A server at an address. Every call is one request, to that address and no other; `save` sends files before.
 
@@ -51,12 +44,12 @@ class Client:
         parts = address(url)
         self.url, self.timeout = f"{parts.scheme}://{parts.netloc}{quoted(parts.path)}", timeout
         self.token = checked(token or token_in(parts.query))
-        is_near = is_loopback(parts.hostname or "")
-        if self.token and parts.scheme == "http" and not is_near:
+        host = parts.hostname or ""
+        if self.token and parts.scheme == "http" and not is_loopback(host):
             _log.warning(
                 "%s: the token travels unencrypted, and whoever is between can read it; use https://", self.url
             )
-        self._opener = urllib.request.build_opener(_Staying, *([urllib.request.ProxyHandler({})] if is_near else []))
+        self._opener = staying_opener(host)
 
     def search(
         self,

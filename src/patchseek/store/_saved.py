@@ -36,6 +36,12 @@ class SavedView:
     corner: tuple[int, int] = (0, 0)
     # x, y in the picture of the upper left corner of what is kept
 
+    @property
+    def kept_box(self) -> tuple[int, int, int, int]:
+        """The box in pixels of what is kept."""
+        x, y, w, h = self.box
+        return x - self.corner[0], y - self.corner[1], w, h
+
 
 @dataclass(frozen=True)
 class SavedQuery:

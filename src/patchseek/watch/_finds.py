@@ -3,10 +3,11 @@
 import hashlib
 import json
 from collections.abc import Sequence
-from datetime import UTC, datetime
 from typing import Any
 
 from ..collection import Collection
+from ..records import moment
+from ..saved import is_sure
 from ..store import Find, SavedQuery, add_news, judgements_of, untold
 
 BATCH = 100
@@ -35,7 +36,7 @@ def put_down(
             continue
         looked_through.append(found)
         judged = {said.content for said in judgements_of(collection.store, query.key)}
-        new = [find for find in found.finds if find.content not in judged and _is_sure(find, least)]
+        new = [find for find in found.finds if find.content not in judged and is_sure(find.record, least)]
         new.sort(key=lambda find: (-(find.record["confidence"] or 0), -find.record["score"], find.content))
         lines += [_line(collection, query, find, at) for find in new]
     if not looked_through:
@@ -44,17 +45,11 @@ def put_down(
     return len(lines), add_news(collection.store, looked_through, texts, place, size, posts=posts)
 
 
-def _is_sure(find: Find, least: float) -> bool:
-    """Whether a find is as sure as is asked for, as far as that is known."""
-    confidence = find.record["confidence"]
-    return confidence is None or bool(confidence >= least)
-
-
 def _line(collection: Collection, query: SavedQuery, find: Find, at: float) -> str:
     """A find as a line of JSON. "id" is that of the query and of the picture's content, whenever it is written."""
     said: dict[str, Any] = {
         "id": hashlib.sha256(json.dumps([query.key, *find.content]).encode()).hexdigest()[:32],
-        "time": datetime.fromtimestamp(at, UTC).isoformat(timespec="milliseconds"),
+        "time": moment(at),
         "query": query.name,
         "query_key": query.key,
         "collection": str(collection.path.resolve()),

@@ -10,16 +10,15 @@ import binascii
 import hashlib
 import hmac
 import http.client
-import ipaddress
 import urllib.error
 import urllib.request
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 from urllib.parse import urlsplit
 
 from .. import __version__
 from .._addresses import masked
+from .._http import staying_opener
 from ..errors import PatchseekError
 
 TIMEOUT = 15.0
@@ -29,23 +28,13 @@ LEAST_KEY = 16
 _PREFIX = "whsec_"
 
 
-class _Staying(urllib.request.HTTPRedirectHandler):
-    """Is led nowhere: finds are for the address that was named."""
-
-    def redirect_request(self, *_: Any) -> None:
-        """None, which makes an HTTPError of every redirection."""
-
-
 class Address:
     """Where finds are posted. A proxy of the environment is used, but not to reach this machine itself."""
 
     def __init__(self, url: str, key: bytes | None, clock: Callable[[], float]) -> None:
         """clock: seconds since 1970. Raises PatchseekError for what is no http or https address."""
         self.url, self.shown, self._key, self._clock = url, masked(url), key, clock
-        host = _host(url)
-        self._opener = urllib.request.build_opener(
-            _Staying, *([urllib.request.ProxyHandler({})] if _is_near(host) else [])
-        )
+        self._opener = staying_opener(_host(url))
 
     def post(self, name: str, body: bytes) -> None:
         """Hand over a JSON object under a name. Raises PatchseekError for every answer but 2xx."""
@@ -109,11 +98,3 @@ def _host(url: str) -> str:
     if "@" in parts.netloc:
         raise PatchseekError("an address that finds are posted to takes no user and no password; sign with --key-file")
     return host
-
-
-def _is_near(host: str) -> bool:
-    """Whether a host is this machine."""
-    try:
-        return host == "localhost" or ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
