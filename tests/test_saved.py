@@ -280,7 +280,8 @@ def test_the_command_line_saves_lists_asks_shows_and_removes(home):
     picture = str(home / "pictures" / "3.png")
     assert "no query is saved" in run(home, "query", "list").stderr
     run(home, "query", "add", "three", picture, "--box", "80,60,160,120", "--note", "a note")
-    run(home, "query", "add", "all of one", str(home / "pictures" / "1.png"))
+    done = run(home, "query", "add", "all of one", str(home / "pictures" / "1.png"))
+    assert "patchseek query run 'all of one'" in done.stderr
     assert "three" in run(home, "query", "list").stdout and "not asked yet" in run(home, "query", "list").stdout
     done = run(home, "query", "run", "--json", "--refine", "0")
     assert "2 saved queries" in done.stderr

@@ -1,6 +1,7 @@
 """`patchseek query`: queries that are kept in the collection, and asked again. Parse, call, print."""
 
 import json
+import shlex
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -64,7 +65,8 @@ def add_command(
     query = _open(collection, weights).add(
         name, asked, box=numbers, text=text, exclude=list(exclude), note=note, replace=replace
     )
-    say(f"saved {printable(query.name)}; ask it with: patchseek query run {printable(query.name)}", name=query.name)
+    command = f"patchseek query run {shlex.quote(query.name)}"
+    say(f"saved {printable(query.name)}; ask it with: {printable(command)}", name=query.name)
 
 
 @query_group.command("list")
