@@ -9,8 +9,9 @@ and cutting on one core, the same on the device, the network by batch and precis
 that is not fused, all numbers in 16 bits. index: `add_files` over all pictures, without points, cut on the device and
 by Pillow; "card busy" is what the driver says (the share of time in which any kernel ran), "of its pace" patches a
 second beside those of the network alone, for a second at its start and for six seconds on end. kernels: where the
-card's time goes meanwhile. points: the same with points, which cores find, and without.
-processes: the same with one process, and with two of their own on the one card, as --device cuda:0,cuda:0 has them.
+card's time goes meanwhile. points: pictures a second of threads that only find points; of indexing with points, which
+cores find, and without. processes: without points, in one process and with two of their own on the one card, as
+--device cuda:0,cuda:0 has them.
 plain: REFERENCE.py (torch, timm, PIL, float32), its model moved to the device and its answers back. jpeg: the device's
 own decoder beside Pillow. search: one query and a thousand over rows of 1,024 numbers, beside reading every byte once
 on the device, and beside the CPU. refined: a search with 20 refined boxes.
@@ -38,6 +39,7 @@ from encode import new_store
 from gpu_compile import compiled
 from gpu_kernels import kernels
 from gpu_machine import REGIONS, SIZE, TINY, Machine
+from gpu_points import points
 from PIL import Image
 from turns import RESULTS, keep, machine
 
@@ -51,7 +53,7 @@ from patchseek.encoders._torch_network import TorchNetwork
 from patchseek.images import Picture, read
 from patchseek.indexes import open_index
 from patchseek.patches import cut, joined
-from patchseek.points import PointsIdentity, encode, find_points, identify, open_network
+from patchseek.points import PointsIdentity
 from patchseek.regions import Pyramid
 from patchseek.store import Snapshot
 
@@ -185,25 +187,6 @@ def index(here: Machine) -> dict[str, Any]:
             print(model, way, figures_of, flush=True)
         figures[model] = found
     return figures
-
-
-def points(here: Machine) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Pictures a second of the whole pipeline with points, whose network runs in the decoding threads, and without."""
-    network, picture = open_network(), read(here.pictures[0].read_bytes())
-    kept = identify()
-    alone = here.ms(lambda: encode(find_points(picture, kept.n_most, kept.side, network)), 5)
-    found: dict[str, Any] = {"runs on": network.runs_on, "decoding threads": here.cores, "ms of one core": alone}
-    for model in dict.fromkeys((here.large, here.base)):
-        encoder, names = here.open(model), here.some(model)
-        rates: dict[str, list[float]] = {"without": [], "with": []}
-        add(here, encoder, names[:8], kept)
-        for _ in range(2):
-            for way, own in rates.items():
-                own.append(len(names) / add(here, encoder, names, kept if way == "with" else None))
-        found[model] = {f"pictures/s {way}": [round(rate, 2) for rate in own] for way, own in rates.items()}
-        found[model]["of the time without"] = round(max(rates["without"]) / max(rates["with"]), 3)
-        print("points", model, found[model], flush=True)
-        yield f"{here.cores} cores", found
 
 
 def add(here: Machine, encoder: Encoder, names: list[str], points: PointsIdentity | None = None) -> float:
@@ -391,7 +374,7 @@ def main() -> None:
             "stages": lambda: stages(here),
             "index": lambda: index(here),
             "kernels": lambda: kernels(here, partial(add, here), partial(some_patches, here)),
-            "points": lambda: points(here),
+            "points": lambda: points(here, partial(add, here)),
             "processes": lambda: processes(here),
             "plain": lambda: plain(here, arguments.reference),
             "jpeg": lambda: jpeg(here),

@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 import skimage
 from PIL import Image
+from scipy.ndimage import maximum_filter
 
 import patchseek.points
 from patchseek.encoders._onnxruntime import OnnxRuntimeNetwork
@@ -193,6 +194,16 @@ def test_places_lie_between_pixels_where_likelihoods_say_so():
     likelihoods[31, 0] = 0.5
     maps = Maps(likelihoods, np.ones((4, 4), np.float32), np.ones((4, 4, 64), np.float32) / 8)
     np.testing.assert_allclose(placed(maps, *strongest(maps, 5)), [[20.75, 10.5], [0.5, 31.5]])
+
+
+@pytest.mark.parametrize("size", [(8, 8), (256, 40), (257, 40), (700, 64)])
+def test_points_are_where_none_of_the_5_by_5_pixels_around_is_likelier(size):
+    steps = np.random.default_rng(0).integers(0, 40, size)  # many are alike, and many next to nothing
+    likelihoods = (steps.astype(np.float32) / 40) ** 3
+    maps = Maps(likelihoods, np.ones((1, 1), np.float32), np.ones((1, 1, 64), np.float32) / 8)
+    likeliest = (maximum_filter(likelihoods, 5, mode="constant") == likelihoods) & (likelihoods > 0.05)
+    found = np.transpose(strongest(maps, likelihoods.size))
+    assert sorted(found.tolist()) == np.argwhere(likeliest).tolist()
 
 
 def test_points_of_a_box_are_those_of_the_picture_cut_by_hand(photograph):

@@ -2,10 +2,12 @@
 
 After Potje et al. 2024, section 3.2: a point's strength is its probability times the reliability of what is around it,
 and its descriptor is interpolated between the cells, by cubic convolution (Keys 1981).
+
+In few and large steps: where many threads take many small ones, they wait for the interpreter's lock at each of them.
+On 16 cores, 16 threads found the points of fewer pictures a second than 8.
 """
 
 from collections.abc import Callable
-from itertools import product
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,8 +17,10 @@ from ._network import Maps
 THRESHOLD = 0.05
 """Probability above which a pixel is a point, as the network was published."""
 
-_AROUND = sorted(product(range(-2, 3), repeat=2), key=lambda step: step[0] ** 2 + step[1] ** 2)[1:]
-# steps to the others of the 5 x 5 pixels around one, the nearest first
+_REACH = 2
+# pixels to each side of a point than which none is likelier
+_STRIP = 256
+# rows looked at together, few enough to stay in a core's cache
 _A = -0.75
 # the free number of cubic convolution, the slope at a distance of one cell
 
@@ -36,12 +40,23 @@ def strongest(maps: Maps, n: int) -> tuple[Rows, Rows]:
 
 def _peaks(likelihoods: NDArray[np.float32]) -> tuple[Rows, Rows]:
     """Rows (k,), columns (k,) of pixels (H, W) above the threshold than which none of the 5 x 5 around is likelier."""
-    padded = np.pad(likelihoods, 2)
-    width, flat = padded.shape[1], padded.ravel()
-    left = np.flatnonzero(flat > THRESHOLD)
-    for down, along in _AROUND:  # most are gone after the first few
-        left = left[flat[left] >= flat[left + down * width + along]]
-    return left // width - 2, left % width - 2
+    padded = np.pad(likelihoods, _REACH)
+    width = padded.shape[1]
+    found = []
+    for top in range(0, len(likelihoods), _STRIP):
+        flat = padded[top : top + _STRIP + 2 * _REACH].ravel()
+        most = _most(_most(flat, 1), width)  # of the 5 x 5 whose upper left pixel each one is
+        middles = flat[_REACH * (width + 1) :][: len(most)]
+        found.append(np.flatnonzero((middles >= most) & (middles > THRESHOLD)) + top * width)
+    rows, columns = np.divmod(np.concatenate(found), width)
+    return rows, columns
+
+
+def _most(values: NDArray[np.float32], step: int) -> NDArray[np.float32]:
+    """The most of each of the values (n,) and of the four that follow it at so many steps: (n - 4 step,)."""
+    of_two = np.maximum(values[:-step], values[step:])
+    of_four = np.maximum(of_two[: -2 * step], of_two[2 * step :])
+    return np.maximum(of_four[:-step], values[4 * step :])
 
 
 def placed(maps: Maps, rows: Rows, columns: Rows) -> NDArray[np.float64]:
@@ -51,7 +66,7 @@ def placed(maps: Maps, rows: Rows, columns: Rows) -> NDArray[np.float64]:
     it at another size then lie 15 to 20 % closer together.
     """
     padded = np.pad(maps.likelihoods, 1)
-    weights = np.stack([padded[rows + i, columns + j] for i, j in product(range(3), repeat=2)]).reshape(3, 3, -1)
+    weights = padded[rows + np.arange(3)[:, None, None], columns + np.arange(3)[:, None]]
     steps = np.array([-1.0, 0.0, 1.0])
     down, along = (np.tensordot(steps, weights.sum(axis=axis), 1) / weights.sum(axis=(0, 1)) for axis in (1, 0))
     return np.stack([columns + along, rows + down], axis=1) + 0.5
@@ -71,18 +86,25 @@ def _sampled(
 
     The first and the last pixel lie half a cell outside the middles of the first and the last cell.
     """
-    height, width = cells.shape[:2]
-    down = rows * (height / (maps.likelihoods.shape[0] - 1)) - 0.5
-    along = columns * (width / (maps.likelihoods.shape[1] - 1)) - 0.5
-    sums = np.zeros((len(rows), cells.shape[2]), np.float32)
-    for i in range(1 - reach, reach + 1):
-        y = np.floor(down).astype(np.intp) + i
-        for j in range(1 - reach, reach + 1):
-            x = np.floor(along).astype(np.intp) + j
-            inside = (y >= 0) & (y < height) & (x >= 0) & (x < width)
-            weights = np.where(inside, weights_of(np.abs(y - down)) * weights_of(np.abs(x - along)), 0)
-            sums += cells[np.clip(y, 0, height - 1), np.clip(x, 0, width - 1)] * weights[:, None].astype(np.float32)
+    height, width, n_channels = cells.shape
+    y, down = _around(rows, height, maps.likelihoods.shape[0], reach, weights_of)
+    x, along = _around(columns, width, maps.likelihoods.shape[1], reach, weights_of)
+    at = (y[:, None] * width + x).reshape(4 * reach**2, len(rows))
+    weights = (down[:, None] * along).reshape(*at.shape, 1).astype(np.float32)
+    values = cells.reshape(-1, n_channels)[at]
+    values *= weights
+    sums: NDArray[np.float32] = values.sum(axis=0)
     return sums
+
+
+def _around(
+    pixels: Rows, n_cells: int, n_pixels: int, reach: int, weights_of: Kernel
+) -> tuple[Rows, NDArray[np.float64]]:
+    """The 2 reach cells of a line around each of its pixels (m,): which, and their weights, both (2 reach, m)."""
+    places = pixels * (n_cells / (n_pixels - 1)) - 0.5
+    cells = np.floor(places).astype(np.intp) + np.arange(1 - reach, reach + 1)[:, None]
+    inside = (cells >= 0) & (cells < n_cells)
+    return np.clip(cells, 0, n_cells - 1), np.where(inside, weights_of(np.abs(cells - places)), 0)
 
 
 def _linear(distances: NDArray[np.float64]) -> NDArray[np.float64]:
