@@ -119,7 +119,7 @@ _OPTIONS = (
         "address",
         metavar="ADDRESS",
         help="Encode on a Ray cluster: its HOST:PORT, auto, or local for one of this machine. SOURCE may then also be "
-        "a tar or tars ('x-{000..099}.tar'), a .csv or .parquet with a column path or url, or a URL such as s3://.",
+        "several tars ('x-{000..099}.tar'), a .csv or .parquet with a column path or url, or a URL such as s3://.",
     ),
     click.option(
         "--workers",

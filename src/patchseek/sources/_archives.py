@@ -112,9 +112,9 @@ class TarArchive:
         try:
             notes = self._notes()
             notes.parent.mkdir(parents=True, exist_ok=True)
-            partial = notes.with_suffix(f".{os.getpid()}.tmp")
-            partial.write_text(f"{_state(self._file)}\n{members.to_json()}")
-            partial.replace(notes)
+            unfinished = notes.with_suffix(f".{os.getpid()}.tmp")
+            unfinished.write_text(f"{_state(self._file)}\n{members.to_json()}")
+            unfinished.replace(notes)
         except (OSError, PatchseekError):
             pass
 
@@ -138,14 +138,20 @@ _opening: dict[tuple[Path, str], threading.Lock] = {}
 
 def open_archive(file: Path) -> Archive:
     """An archive, opened anew where its size or dates are others than when it was opened last. Raises ImageError."""
+    return _opened(file)[0]
+
+
+def _opened(file: Path) -> tuple[Archive, str]:
+    """The same, and the state of the file that it is of."""
     try:
-        key = file, _state(file)
+        state = _state(file)
     except OSError as error:
         raise ImageError(file, f"cannot be read ({error.strerror})", passing=True) from error
+    key = file, state
     with _lock:
         if key in _open:
             _open.move_to_end(key)
-            return _open[key]
+            return _open[key], state
         opening = _opening.setdefault(key, threading.Lock())
     with opening:  # two that ask at once do not both go through it
         archive = _open.get(key)
@@ -156,23 +162,28 @@ def open_archive(file: Path) -> Archive:
             _opening.pop(key, None)
             while len(_open) > _MOST_OPEN:
                 _open.popitem(last=False)
-        return archive
+        return archive, state
 
 
 def read_member(file: Path, name: str) -> bytes:
     """The bytes of a member of an archive. Raises ImageError, also where somebody has written the archive meanwhile."""
-    archive, before = open_archive(file), _state(file)
+    archive, state = _opened(file)
     try:
         content = archive.read(name)
-    except ImageError as error:
-        problem: ImageError | None = error
-    else:
-        problem = None
-    if _state(file) != before:
-        raise ImageError(f"{file}!{name}", "changed while it was read", passing=True)
-    if problem is not None:
-        raise problem
+    except ImageError:
+        _require_same(file, name, state)
+        raise
+    _require_same(file, name, state)
     return content
+
+
+def _require_same(file: Path, name: str, state: str) -> None:
+    try:
+        is_same = _state(file) == state
+    except OSError:
+        is_same = False
+    if not is_same:
+        raise ImageError(f"{file}!{name}", "changed while it was read", passing=True)
 
 
 def _state(file: Path) -> str:

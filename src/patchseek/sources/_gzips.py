@@ -13,7 +13,7 @@ from typing import Any, BinaryIO
 
 _STEP = 1 << 20
 # unpacked bytes between two states, at first; a state holds some 40 KB
-_MOST = 1024
+_MOST = 256
 # states; where there would be more every other is dropped, and the steps are twice as large from then on
 _PIECE = 1 << 16
 _GZIP = 16 + zlib.MAX_WBITS

@@ -13,7 +13,7 @@ dies at, a picture is either committed with its vectors or not there.
 from ..patterns import Words
 from ._backup import back_up, restore
 from ._choice import Choice, Moment, same_tags
-from ._exclusions import all_exclusions, exclusions, gone_into, remember_exclusions, remember_inside
+from ._exclusions import all_exclusions, all_gone_into, exclusions, gone_into, remember_exclusions, remember_inside
 from ._features import REGIONS, Half, save_features
 from ._files import hash_file, require_space, write_part
 from ._judgements import Content, Judgement, add_judgement, ids_of, judgements_of
@@ -69,6 +69,7 @@ __all__ = [
     "add_news",
     "add_run",
     "all_exclusions",
+    "all_gone_into",
     "back_up",
     "begin_telling",
     "damaged_queries",

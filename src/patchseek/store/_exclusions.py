@@ -20,10 +20,7 @@ def exclusions(store: Store, root: Root) -> dict[str, str]:
 
 def all_exclusions(store: Store) -> dict[str, list[str]]:
     """The patterns as they were given, by the folder or URL they are for."""
-    with store.catalogue.reading() as db:
-        roots = {str(row[0]): str(store.root_of(row[1])) for row in db.execute("SELECT id, path FROM root ORDER BY id")}
-    found = _remembered(store, _EXCLUDE)
-    return {path: list(found[root]) for root, path in roots.items() if root in found}
+    return _all(store, _EXCLUDE)
 
 
 def remember_exclusions(writer: Writer, root: Root, lines: dict[str, str]) -> None:
@@ -37,9 +34,21 @@ def gone_into(store: Store, root: Root) -> list[str]:
     return kinds
 
 
+def all_gone_into(store: Store) -> dict[str, list[str]]:
+    """The same of all folders that were indexed."""
+    return _all(store, _INSIDE)
+
+
 def remember_inside(writer: Writer, root: Root, kinds: Iterable[str]) -> None:
     """Go into these from now on, below a root, instead of those before."""
     _remember(writer, _INSIDE, root, sorted(set(kinds)))
+
+
+def _all(store: Store, option: str) -> dict[str, list[str]]:
+    with store.catalogue.reading() as db:
+        roots = {str(row[0]): str(store.root_of(row[1])) for row in db.execute("SELECT id, path FROM root ORDER BY id")}
+    found = _remembered(store, option)
+    return {path: list(found[root]) for root, path in roots.items() if root in found}
 
 
 def _of(store: Store, option: str, root: Root) -> Any:
