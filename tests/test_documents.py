@@ -19,7 +19,7 @@ from patchseek import images
 from patchseek.errors import ImageError, MissingExtra
 from patchseek.sources import _documents
 from patchseek.sources._documents import Pool, count_pages, page, size_in_points
-from patchseek.sources._documents_child import MAX_PIXELS, Reader, pixels_of
+from patchseek.sources._documents_child import MAX_PIXELS, Reader, Refusal, pixels_of
 
 from .conftest import blot, wait_for
 from .pdfs import RED_LEFT, endless, laughing, locked, one_page, pdf, stream
@@ -108,6 +108,23 @@ def test_a_page_is_cut_to_its_crop_box(write):
     found = shown(file)
     assert found.shape == (40, 120, 3)
     assert (found[:, :20] == RED).all() and (found[:, 20:] == WHITE).all()
+
+
+@pytest.mark.parametrize(
+    "turn, to_document",
+    [
+        (0, lambda x, y: (10 + x, 120 - y)),
+        (90, lambda x, y: (10 + y, 20 + x)),
+        (180, lambda x, y: (210 - x, 20 + y)),
+        (270, lambda x, y: (210 - y, 120 - x)),
+    ],
+)
+def test_a_place_on_a_page_is_found_in_its_document_as_the_docs_say(write, turn, to_document):
+    """A square whose middle is at (56, 34)."""
+    boxes = b"/MediaBox [0 0 300 200] /CropBox [10 20 210 120] /Rotate %d" % turn
+    found = shown(write(one_page(b"1 0 0 rg 54 32 4 4 re f", boxes)), dpi=144)
+    rows, columns = np.nonzero((found == RED).all(axis=2))
+    assert to_document((columns.mean() + 0.5) * 72 / 144, (rows.mean() + 0.5) * 72 / 144) == pytest.approx((56, 34))
 
 
 def test_a_page_need_not_begin_at_nought(write):
@@ -239,7 +256,7 @@ def test_pages_that_a_document_only_claims_do_not_count(write):
 
 
 def test_a_document_without_pages_is_not_taken_for_the_one_before_it(write):
-    reason(count_pages, write(locked(for_users=True)))
+    assert reason(count_pages, write(locked(for_users=True))) == "is locked with a password"
     empty = pdf(b"<< /Type /Catalog /Pages 2 0 R >>", b"<< /Type /Pages /Kids [] /Count 0 >>")
     assert reason(count_pages, write(empty)) == "is broken"
 
@@ -399,6 +416,20 @@ def test_a_file_that_is_replaced_is_read_anew(write):
     assert (shown(file)[0, 0] == WHITE).all()
     file.unlink()
     assert reason(page, file, 1) == "no such file or directory"
+
+
+def test_a_file_that_changes_while_it_is_drawn_gives_no_page(write):
+    reader, path = Reader(pypdfium2), os.fsencode(write(one_page())).hex()
+    draw = reader._draw
+
+    def meddle(*question: object) -> object:
+        write(one_page(b""))
+        return draw(*question)
+
+    reader._draw = meddle
+    with pytest.raises(Refusal, match="changed while it was read"):
+        reader.answer(path, 1, 72.0)
+    reader.close()
 
 
 ASKER = """

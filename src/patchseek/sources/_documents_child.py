@@ -69,12 +69,15 @@ class Reader:
             return {"n_pages": self._n_pages}, ()
         if not 1 <= number <= self._n_pages:
             raise Refusal(f"has no page {number}, only {self._n_pages}")
-        width, height = document.get_page_size(number - 1)
-        if not (0 < width < math.inf and 0 < height < math.inf):
-            raise Refusal(f"its page {number} has no size")
-        if dpi is None:
-            return {"size": (width, height)}, ()
-        drawn = self._draw(document, number, pixels_of(width, height, dpi))
+        try:
+            width, height = document.get_page_size(number - 1)
+            if not (0 < width < math.inf and 0 < height < math.inf):
+                raise Refusal(f"its page {number} has no size")
+            if dpi is None:
+                return {"size": (width, height)}, ()
+            drawn = self._draw(document, number, pixels_of(width, height, dpi))
+        except self._pdfium.PdfiumError as error:
+            raise Refusal(f"its page {number} cannot be read") from error
         if self._file is None or _state(os.fstat(self._file.fileno())) != self._state:
             raise Refusal("changed while it was read", is_passing=True)
         return {}, drawn
@@ -137,11 +140,7 @@ class Reader:
 
     def _draw(self, document: Any, number: int, size: tuple[int, int]) -> Sequence[Bytes]:
         """A page (from 1) as a PPM of a size."""
-        c = self._c
-        try:
-            page = document.get_page(number - 1)
-        except self._pdfium.PdfiumError as error:
-            raise Refusal(f"its page {number} cannot be read") from error
+        c, page = self._c, document.get_page(number - 1)
         try:
             blends = bool(c.FPDFPage_HasTransparency(page))  # which goes wrong without an alpha, however opaque
             kind = c.FPDFBitmap_BGRA if blends else c.FPDFBitmap_BGR
