@@ -109,6 +109,17 @@ class Stored:
         """Whether it is a page of a document or a frame of a film: what is no picture until it is made one."""
         return self.member is None and suffix_of(self.file.name) in DOCUMENTS | FILMS
 
+    @property
+    def is_document(self) -> bool:
+        """Whether it is a page of a document."""
+        return self.is_rendered and suffix_of(self.file.name) in DOCUMENTS
+
+    def size_in_points(self) -> tuple[float, float]:
+        """Width and height of a page of a document as it is shown, in 1/72 inch. Raises ImageError, MissingExtra."""
+        from ._documents import size_in_points
+
+        return size_in_points(self.file, self.page)
+
     def pages(self) -> tuple[int, ...]:
         """Of a document or a film, the numbers of the pictures in it, rising from 1; see split_page.
 
