@@ -111,11 +111,11 @@ class Content:
         content = read_file(place.file, path, state.size) if is_file else place.read_bytes()
         return replace(cls.of(path, state, content, has_pages=has_pages), place=place)
 
-    def pages(self) -> tuple[int, ...]:
-        """The numbers of its pages, rising from 1. Raises ImageError."""
+    def pages(self) -> tuple[tuple[int, ...], str | None]:
+        """The numbers of its pages, rising from 1, and what it lacks. Raises ImageError, MissingExtra."""
         if self.place is not None and self.place.is_rendered:
             return self.place.pages()
-        return tuple(range(1, count_pages(self.content) + 1))
+        return tuple(range(1, count_pages(self.content) + 1)), None
 
     def source(self, page: int) -> tuple[Path | bytes, int]:
         """What images.read takes of a page. Raises ImageError."""
@@ -136,19 +136,20 @@ def load_content(given: Content, same: Same | None, extractors: Sequence[Extract
     """Decode a file's pages and cut them; same: those that the collection has. Raises ImageError for a file of one."""
     if not given.has_pages:
         return replace(same, n_pages=1) if same else load_page(given, extractors, n_pages=1)
-    pages = given.pages()
+    pages, damage = given.pages()
     kept = {} if same is None else {page: image for page, image in same.by_page.items() if page in pages}
     known = replace(same, images=tuple(kept.values()), n_pages=len(pages)) if same and kept else None
     missing = tuple(page for page in reversed(pages) if page not in kept)
     if not missing and known is not None:
         return known
     if len(pages) == 1:
-        return load_page(given, extractors, n_pages=1)
+        return replace(loaded := load_page(given, extractors, n_pages=1), note=loaded.note or damage)
     source = given if given.place is None else replace(given, content=b"")
 
     def load(page: int) -> Loaded | Failure:
         try:
-            return load_page(source, extractors, page, len(pages))
+            loaded = load_page(source, extractors, page, len(pages))
+            return replace(loaded, note=damage) if page == 1 and damage else loaded
         except ImageError as error:
             return Failure(page_path(given.path, page), given.state, error.reason, error.passing, given.sha256)
 

@@ -120,18 +120,19 @@ class Stored:
 
         return size_in_points(self.file, self.page)
 
-    def pages(self) -> tuple[int, ...]:
-        """Of a document or a film, the numbers of the pictures in it, rising from 1; see split_page.
+    def pages(self) -> tuple[tuple[int, ...], str | None]:
+        """Of a document or a film, the numbers of the pictures in it, rising from 1, see split_page; and what it lacks.
 
         Raises ImageError, MissingExtra.
         """
         if suffix_of(self.file.name) in FILMS:
             from ._films import pick
 
-            return tuple(ms + 1 for ms in sorted({0, *pick(self.file).times}))
+            picked = pick(self.file)
+            return tuple(ms + 1 for ms in sorted({0, *picked.times})), picked.damage
         from ._documents import count_pages
 
-        return tuple(range(1, count_pages(self.file) + 1))
+        return tuple(range(1, count_pages(self.file) + 1)), None
 
     @property
     def source(self) -> tuple[Path | bytes, int]:

@@ -17,7 +17,27 @@ ARCHIVES = (".zip", ".tar", ".tar.gz", ".tgz")
 """Suffixes, in small letters, of files whose members are pictures."""
 TIFFS = frozenset({".tif", ".tiff"})
 DOCUMENTS = frozenset({".pdf"})
-_FILMS = ("mp4", "m4v", "mov", "mkv", "webm", "avi", "mpg", "mpeg", "mts", "m2ts", "wmv", "flv", "3gp", "ogv")
+_FILMS = (
+    *(
+        "mp4",
+        "m4v",
+        "mov",
+        "qt",
+        "3gp",
+        "3g2",
+        "mkv",
+        "webm",
+        "avi",
+        "divx",
+        "mpg",
+        "mpeg",
+        "m2v",
+        "vob",
+        "mts",
+        "m2ts",
+    ),
+    *("wmv", "asf", "flv", "f4v", "ogv", "ogm", "mxf"),
+)
 FILMS = frozenset(f".{suffix}" for suffix in _FILMS)
 KINDS: dict[str, tuple[str, ...]] = {
     "zip": (".zip",),
