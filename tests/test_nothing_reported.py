@@ -111,7 +111,7 @@ def strays(found: Watched, folder: Path, *kept: str) -> set[str]:
     outside = {path for path in paths if path.is_relative_to(home) or not path.is_relative_to(folder)}
     return {
         str(path)
-        for path in outside - {Path("/dev/null")}
+        for path in outside - {Path("/dev/null"), Path("/proc/self/oom_score_adj")}  # neither is a file
         if not any(path.is_relative_to(each) or each.is_relative_to(path) for each in named)
     }
 

@@ -5,6 +5,7 @@ import os
 import shutil
 
 import numpy as np
+import pypdfium2
 import pytest
 from click.testing import CliRunner
 from PIL import Image
@@ -51,8 +52,9 @@ def later(file, seconds):
 
 
 def test_every_page_is_a_picture_of_its_own_that_is_found_and_opened_again(collection, tmp_path):
-    report = collection.add(document(tmp_path / "in" / "manual.pdf", 1, 2, 3))
-    assert (report.added, report.failed) == (3, [])
+    file = document(tmp_path / "in" / "manual.pdf", 1, 2, 3)
+    report = collection.add(file)
+    assert (report.added, report.failed) == (len(pypdfium2.PdfDocument(file.read_bytes())), [])
     assert paths(collection) == ["manual.pdf", "manual.pdf#page=2", "manual.pdf#page=3"]
     best = collection.search(np.asarray(tiles(2)), top=3)[0]
     assert (best.image.path, best.image.page, best.image.width, best.image.height) == ("manual.pdf#page=2", 2, 320, 256)
