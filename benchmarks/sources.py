@@ -30,6 +30,7 @@ from PIL import Image
 from turns import machine, middle, parse_with_data, take_turns, write
 
 from patchseek import Collection
+from patchseek.regions import Pyramid
 from patchseek.store import FileState, NewPicture, Writer
 
 KINDS = ("box.zip", "box.tar", "box.tar.gz")
@@ -100,7 +101,8 @@ def look(work: Path, n_members: int) -> dict[str, Any]:
     for kind in KINDS:
         archive = pack(work / f"large-{kind}", members)
         status = archive.stat()
-        collection = Collection.open(work / f"large-{kind}-collection", points=False, create=True)
+        one = Pyramid.up_to(0)
+        collection = Collection.open(work / f"large-{kind}-collection", pyramid=one, points=False, create=True)
         shape, root = collection.store.settings.shape, archive.parent
         with Writer(collection.store) as writer:
             for low in range(0, n_members, 2048):

@@ -9,8 +9,9 @@ none of `_KINDS`, and what a film of those kinds refers to is refused.
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from errno import EINVAL
 from fractions import Fraction
-from io import SEEK_END
+from io import SEEK_END, SEEK_SET
 from itertools import chain
 from math import floor
 from pathlib import Path
@@ -20,10 +21,12 @@ from .._files import open_regular
 from ..encoders._openvino import len_cores
 from ..errors import ImageError, MissingExtra, PatchseekError, is_passing
 from ..images import MAX_PIXELS
+from ..images._memory import LEAST, free_memory
 from ..images._pixels import check_size
 
 FAR = 20_000
 """Milliseconds that are rather leapt over than read through."""
+MOST_THREADS = 16
 
 _KINDS = "mov,matroska,avi,mpeg,mpegts,mpegvideo,asf,flv,ogg,mxf,dv"
 """Demultiplexers of FFmpeg that may be used."""
@@ -35,11 +38,26 @@ _LIMITS = {"max_pixels": str(MAX_PIXELS)}
 _OPTIONS = {"format_whitelist": _KINDS, "protocol_whitelist": "none", "enable_drefs": "0"} | _LIMITS
 _LIGHT_B = {"h264", "mpeg4", "mpeg2video", "mpeg1video"}
 # those in which frames that are predicted from both sides are left out: others rest on them hardly or not at all
-_MOST_THREADS = 16
 _BACK = (0, 2_000, 10_000, 60_000)
 # milliseconds before the one looked for at which a leap is tried: formats without an index land anywhere
 _WIDEST = 8  # a pixel that claims to be wider or higher than this many others counts as square
 _HALF = Fraction(1, 2)
+
+
+class _Content:
+    """A file as PyAV wants it. To seek a place that cannot be fails there, as damage to the film."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._file = file
+        self.read, self.tell = file.read, file.tell
+
+    def seek(self, place: int, whence: int = SEEK_SET) -> int:
+        try:
+            return self._file.seek(place, whence)
+        except (OSError, ValueError) as error:
+            if getattr(error, "errno", EINVAL) == EINVAL:
+                return -1
+            raise
 
 
 class Film:
@@ -55,7 +73,7 @@ class Film:
         # packets that could not be decoded
         self.is_cut_off = False
         # whether reading has ended at what cannot be read
-        self._content, self._draft = content, draft
+        self._content, self._draft = _Content(content), draft
         self._open()
 
     def _open(self) -> None:
@@ -88,7 +106,7 @@ class Film:
     def _set_decoder(self) -> None:
         codec = self._codec = self._stream.codec_context
         check_size((codec.width or 1, codec.height or 1), self.label, MAX_PIXELS)
-        codec.thread_type, codec.thread_count = "AUTO", min(len_cores(), _MOST_THREADS)
+        codec.thread_type, codec.thread_count = "AUTO", min(len_cores(), MOST_THREADS)
         codec.options = _LIMITS
         if self._draft:
             codec.skip_frame = "BIDIR" if codec.name in _LIGHT_B else "NONREF"
@@ -209,8 +227,8 @@ def _reason(error: Exception, is_passing_one: bool) -> str:
 
 
 def _unless_short(error: Exception) -> Exception:
-    """The error, raised where memory is what is missing."""
-    if isinstance(error, MemoryError):
+    """The error, raised where memory is what is missing. FFmpeg says so of damaged sizes, too."""
+    if isinstance(error, MemoryError) and free_memory() < LEAST:
         raise error
     return error
 
