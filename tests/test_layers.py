@@ -11,7 +11,7 @@ import pytest
 import patchseek
 
 PIXELS = ["errors", "boxes", "regions", "images", "foreground", "patches", "lays", "encoders", "proposals"]
-KEPT = ["points", "patterns", "store", "originals", "encode"]
+KEPT = ["points", "patterns", "sources", "store", "originals", "encode"]
 ANSWERS = [
     "indexes",
     "search",

@@ -41,6 +41,23 @@ with Changes(Path.cwd(), Path.cwd() / "collection", print) as changes:
     Path("1.png").touch()
     assert changes.wait(600) == {Path.cwd() / "1.png"}
 """
+DRAW = """
+from pathlib import Path
+from PIL import Image
+from patchseek.sources._documents import page
+Image.new("RGB", (64, 64)).save("a.pdf")
+page(Path("a.pdf"), 1)
+"""
+PICK = """
+import av, numpy
+from pathlib import Path
+from patchseek.sources._films import pick
+with av.open("a.mp4", "w") as film:
+    stream = film.add_stream("mpeg4", rate=25, width=64, height=64)
+    film.mux(stream.encode(av.VideoFrame.from_ndarray(numpy.zeros((64, 64, 3), numpy.uint8), "rgb24")))
+    film.mux(stream.encode())
+pick(Path("a.mp4"))
+"""
 OPENED = {
     "onnx": "from patchseek.encoders import open_encoder; open_encoder('embedded', engine='onnxruntime')",
     "timm": "import patchseek.encoders._timm",
@@ -52,6 +69,8 @@ OPENED = {
     "ray": "import ray, aiohttp, fsspec.implementations.http",
     "mcp": "from patchseek.mcp import require_sdk; require_sdk()",
     "watch": WATCH,
+    "pdf": DRAW,
+    "video": PICK,
     "milvus": "from patchseek.indexes._milvus_server import connect; connect('a.db').list_collections()",
     "postgres": "from patchseek.indexes._postgres_server import Server; Server('postgresql://a@127.0.0.1/b')",
 }
@@ -92,7 +111,7 @@ def strays(found: Watched, folder: Path, *kept: str) -> set[str]:
     outside = {path for path in paths if path.is_relative_to(home) or not path.is_relative_to(folder)}
     return {
         str(path)
-        for path in outside - {Path("/dev/null")}
+        for path in outside - {Path("/dev/null"), Path("/proc/self/oom_score_adj")}  # neither is a file
         if not any(path.is_relative_to(each) or each.is_relative_to(path) for each in named)
     }
 

@@ -14,7 +14,8 @@ from patchseek.errors import ImageError, StoreError
 from patchseek.images import read
 from patchseek.patches import cut
 from patchseek.regions import Pyramid
-from patchseek.store import FileState, NewPicture, Settings, Store, Writer, hash_file, page_path, split_page
+from patchseek.sources import page_path, split_page
+from patchseek.store import FileState, NewPicture, Settings, Store, Writer, hash_file
 from patchseek.store import Image as StoredImage
 
 from .conftest import TinyEncoder, blot

@@ -9,10 +9,13 @@ import io
 import json
 import os
 import re
+import shutil
 import signal
+import sqlite3
 import subprocess
 import sys
 import zipfile
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -76,8 +79,23 @@ def load_demo():
 
 @pytest.fixture(scope="module")
 def home(tmp_path_factory):
-    """Ten scenes, three of them with the cup at PLACES; its photograph; a folder that may be added; a collection."""
-    demo, home = load_demo(), tmp_path_factory.mktemp("web")
+    """Ten scenes, three of them with the cup at PLACES; its photograph; a folder that may be added; a collection.
+
+    Made once in a process; each file of tests has a copy.
+    """
+    made, home = tmp_path_factory.getbasetemp() / "made-home", tmp_path_factory.mktemp("web") / "home"
+    if not made.exists():
+        make_home(made)
+    shutil.copytree(made, home)
+    with closing(sqlite3.connect(home / "collection" / "catalogue.sqlite")) as db, db:
+        db.execute("UPDATE root SET path = ?", (str(home / "pictures"),))
+    return home
+
+
+def make_home(home):
+    """The folder that `home` has a copy of."""
+    demo = load_demo()
+    home.mkdir()
     photos = demo.photographs()
     cuts = demo.cut_outs(photos)
     for folder in ("pictures", "allowed"):
@@ -100,7 +118,6 @@ def home(tmp_path_factory):
     (home / "allowed" / "torn.jpg").write_bytes(b"\xff\xd8\xff\xe0 torn")
     (home / "truth.json").write_text(json.dumps(truth))
     run("index", home / "pictures", "-c", home / "collection")
-    return home
 
 
 def run(*arguments):

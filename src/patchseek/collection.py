@@ -60,6 +60,7 @@ from .queries import Asked, as_id, asked_box, paired, read_query
 from .regions import Pyramid
 from .rerank import OnStep, go_on
 from .search import Query, encode_query, encode_words, join
+from .sources import is_archive
 from .store import Choice, Settings, Snapshot, Store, Writer, back_up, restore, same_tags
 
 _log = logging.getLogger(__name__)
@@ -158,6 +159,7 @@ class Collection:
         folder: str | Path,
         *,
         exclude: Given | None = None,
+        inside: Sequence[str] | None = None,
         hidden: bool = False,
         follow_symlinks: bool = False,
         retry: bool = False,
@@ -167,14 +169,14 @@ class Collection:
         is_ready: IsReady = always,
         on_progress: OnProgress = unheard,
     ) -> AddReport:
-        """Bring the collection up to date with a folder of pictures; see encode.add_folder for options and errors.
+        """Bring the collection up to date with a folder of pictures, or an archive; see encode.add_folder.
 
-        Or with a single picture, see encode.add_file, which takes none of the options. Raises StoreMismatch where the
-        collection is outdated.
+        Or with a single picture, document or film, see encode.add_file, which takes none of the options. Raises
+        StoreMismatch where the collection is outdated.
         """
         self.store.require_current()
         place = expanded(folder)
-        if is_file(place):
+        if is_file(place) and not is_archive(place.name):
             if exclude is not None:
                 raise PatchseekError(f"{place}: a single picture; exclusions are for folders")
             report = add_file(self.store, place, self._ready(on_progress), on_progress=on_progress)
@@ -184,6 +186,7 @@ class Collection:
                 place,
                 self._ready(on_progress),
                 exclude=exclude,
+                inside=inside,
                 hidden=hidden,
                 follow_symlinks=follow_symlinks,
                 retry=retry,
@@ -378,7 +381,7 @@ class Collection:
             raise
         except ImageError as error:
             raise ImageError(
-                image.file, f"{error.reason}; the collection is older than the file, index again"
+                image.stored.name, f"{error.reason}; the collection is older than the file, index again"
             ) from error
 
     def use_index(self, engine: str, refit: Refit = Refit.WHERE_CHANGED, *, on_progress: OnProgress = unheard) -> Index:

@@ -5,7 +5,6 @@ A box is of the picture that was indexed. What has been turned, cropped or paint
 
 from stat import S_ISREG
 
-from ._files import hash_regular
 from .errors import ImageChanged, ImageError
 from .images import Picture, read
 from .store import Image
@@ -17,15 +16,25 @@ def open_original(image: Image, *, need: int | None = None) -> Picture:
     Raises ImageChanged where its file holds another picture than was indexed, ImageError where it is gone or damaged.
     """
     if has_changed(image):
-        raise ImageChanged(image.file)
-    picture = read(image.file, page=image.page, need=need, name=str(image.file))
+        raise ImageChanged(image.stored.name)
+    picture = open_today(image, need=need)
     if (picture.width, picture.height) != (image.width, image.height):  # in the same second, with the same size
-        raise ImageChanged(image.file)
+        raise ImageChanged(image.stored.name)
     return picture
 
 
+def open_today(image: Image, *, need: int | None = None, name: str | None = None) -> Picture:
+    """What is under the path of a picture of a collection, whether or not it is what was indexed.
+
+    name: what an error calls it. Raises ImageError.
+    """
+    place = image.stored
+    source, page = place.source
+    return read(source, page=page, need=need, name=name or place.name)
+
+
 def find_original(image: Image, *, need: int | None = None) -> Picture | None:
-    """The same; None where there is none, whatever the reason."""
+    """The same as `open_original`; None where there is none, whatever the reason."""
     try:
         return open_original(image, need=need)
     except ImageError:
@@ -35,17 +44,17 @@ def find_original(image: Image, *, need: int | None = None) -> Picture | None:
 def has_changed(image: Image) -> bool:
     """Whether the file of a picture is there and holds other bytes than were indexed.
 
-    Only where size or date say so is it read: a copy of a library has other dates and is the same. What was never a
-    file of its own (a member of a tar) has no date, and has not changed.
+    Only where size or date say so is it read: a copy of a library has other dates and is the same. A member of an
+    archive has the archive's dates. What was streamed has none, and has not changed.
     """
+    place = image.stored
     try:
-        status = image.file.stat()
+        status = place.file.stat()
         if not S_ISREG(status.st_mode):
             return False
-        if image.state.mtime_ns in (0, status.st_mtime_ns) and image.state.size == status.st_size:
-            return False
-        if image.state.size != status.st_size:
+        is_as_dated = image.state.mtime_ns in (0, status.st_mtime_ns)
+        if place.member is None and image.state.size != status.st_size:
             return True
-        return hash_regular(image.file, image.file) != image.sha256
+        return not is_as_dated and place.sha256() != image.sha256
     except (OSError, ImageError):  # gone, which is something else, as a pipe is
         return False

@@ -10,6 +10,7 @@ from . import __version__
 from .boxes import BBOX_FORMAT, to_pixels
 from .collection import Collection
 from .confidence import DOUBTFUL
+from .errors import PatchseekError
 from .images import Picture
 from .search import Match, PartnerPoints
 from .store import Judgement
@@ -29,6 +30,7 @@ def match_record(
     why: the query pictures, as query_record has them; "partners" is then there where points say where the object is:
     "query", whose place is that of its picture among them, and "points", rows of x y in pixels of that picture and x y
     in pixels of the one found, the first few of which lie all over the object.
+    "box_points" is there on a page of a document that can be opened: the box in 1/72 inch of the page as it is shown.
     hashed: with "sha256", that of the picture's file when it was indexed.
     """
     width, height = match.image.width, match.image.height
@@ -44,6 +46,8 @@ def match_record(
         "width": width,
         "height": height,
     }
+    if points := _in_points(match):
+        record["box_points"] = points
     if hashed:
         record["sha256"] = match.image.sha256
     if match.changed:
@@ -59,6 +63,19 @@ def match_record(
         asked = match.partners.asked
         record["partners"] = {"query": asked, "points": _partners(match.partners, why[asked], width, height)}
     return record
+
+
+def _in_points(match: Match) -> list[float] | None:
+    image = match.image
+    if not image.stored.is_document:
+        return None
+    try:
+        width, height = image.stored.size_in_points()
+    except PatchseekError:
+        return None
+    x, y, w, h = match.pixels
+    across, down = width / image.width, height / image.height
+    return [round(value, 2) for value in (x * across, y * down, w * across, h * down)]
 
 
 def _outline(corners: Sequence[tuple[float, float]], width: int, height: int) -> dict[str, Any]:

@@ -43,6 +43,8 @@ if TYPE_CHECKING:
 
 FAST = "embedded-fast"
 """The encoder of --fast."""
+INSIDE = ("zip", "tar", "pdf", "tif", "video")
+"""The keys of sources.KINDS, which need not be imported for a help text."""
 _ERROR = "patchseek: error: "
 
 
@@ -65,9 +67,12 @@ def cli(log_json: bool, quiet: bool) -> None:
 
 
 @cli.command()
-@click.argument("source")
+@click.argument("sources", metavar="SOURCE...", nargs=-1, required=True)
 @click.option(
-    "-c", "--collection", type=click.Path(path_type=Path), help="Where to keep it.  [default: SOURCE/.patchseek]"
+    "-c",
+    "--collection",
+    type=click.Path(path_type=Path),
+    help="Where to keep it.  [default: SOURCE/.patchseek, of the first]",
 )
 @encoder_options
 @cluster_options
@@ -93,6 +98,13 @@ def cli(log_json: bool, quiet: bool) -> None:
     help="Leave out files or folders: a name or path, or a pattern as in .gitignore, e.g. '*.tif' or 'raw/*'; "
     "repeatable. It is remembered for SOURCE; '' forgets.",
 )
+@click.option(
+    "--inside",
+    multiple=True,
+    type=click.Choice([*INSIDE, "all", ""]),
+    help="Go into archives, documents or films below SOURCE, too: zip, tar, pdf, video or all; repeatable. It is "
+    "remembered for SOURCE; '' forgets.",
+)
 @click.option("--hidden", is_flag=True, help="Go into hidden folders too.")
 @click.option("--follow-symlinks", is_flag=True, help="Follow links to files and folders.")
 @click.option("--retry", is_flag=True, help="Try files again that failed before because of what is in them.")
@@ -112,7 +124,7 @@ def cli(log_json: bool, quiet: bool) -> None:
 @click.option("--saved/--no-saved", default=True, help="Whether saved queries are asked of what is new.")
 @click.option("--report", type=click.Path(path_type=Path), metavar="FILE", help="Write counts and failures as JSON.")
 def index(
-    source: str,
+    sources: tuple[str, ...],
     choice: EncoderChoice,
     cluster: ClusterChoice,
     collection: Path | None,
@@ -122,6 +134,7 @@ def index(
     with_points: bool,
     overlap: float | None,
     exclude: tuple[str, ...],
+    inside: tuple[str, ...],
     hidden: bool,
     follow_symlinks: bool,
     retry: bool,
@@ -134,14 +147,17 @@ def index(
 ) -> None:
     """Encode every picture below the folder SOURCE. Run it again after changes: only what is new is encoded.
 
-    A single picture as SOURCE is added to the collection of its folder, or brought up to date, and nothing else is.
+    SOURCE may also be an archive (.zip, .tar, .tar.gz), or a single picture, PDF or film: that is added to the
+    collection of its folder, or brought up to date, and nothing else is.
     """
     from ..collection import Collection, find_collection
-    from ..encode import is_file
+    from ..encode import AddReport, is_file
     from ..indexes import Refit, judge_parameters, lasting
+    from ..sources import is_archive
     from ..store import Store
     from ._progress import progress
 
+    kinds = [*INSIDE] if "all" in inside else [kind for kind in inside if kind] if inside else None
     if index_engine is not None:
         judge_parameters(index_engine)
         index_engine = lasting(index_engine)
@@ -149,32 +165,37 @@ def index(
         check_file(report)
     if with_points and not points:
         raise WrongUse("--with-points adds points and --no-points keeps none: give one of them")
-    if exclude and cluster.address is None and is_file(Path(source)):
-        raise WrongUse(f"{source} is no folder: --exclude says what to leave out of one")
-    home = collection or cluster.home(source)
+    for source in sources:
+        if exclude and cluster.address is None and is_file(Path(source)) and not is_archive(source):
+            raise WrongUse(f"{source} is no folder: --exclude says what to leave out of one")
+    home = collection or cluster.home(sources[0])
     there = find_collection(home)
     if fast:
         choice = choice.or_else(FAST)
         _require_fast(there)
     if not Store.exists(there):  # make none for a folder without pictures
-        cluster.check(source, exclude or None, hidden, follow_symlinks)
+        for source in sources:
+            cluster.check(source, exclude or None, kinds, hidden, follow_symlinks)
     pyramid = _pyramid(levels, overlap)
     encoder, weights = choice.name_or_open(), choice.weights
     opened = Collection.open(home, encoder=encoder, pyramid=pyramid, weights=weights, points=points, create=True)
-    with progress() as on_progress:
-        done = cluster.add(
-            opened,
-            source,
-            choice,
-            exclude=exclude or None,
-            hidden=hidden,
-            follow_symlinks=follow_symlinks,
-            retry=retry,
-            check_content=check_content,
-            prune=prune,
-            with_removed=with_removed,
-            on_progress=on_progress,
-        )
+    done = AddReport()
+    for source in sources:
+        with progress() as on_progress:
+            done += cluster.add(
+                opened,
+                source,
+                choice,
+                exclude=exclude or None,
+                inside=kinds,
+                hidden=hidden,
+                follow_symlinks=follow_symlinks,
+                retry=retry,
+                check_content=check_content,
+                prune=prune,
+                with_removed=with_removed,
+                on_progress=on_progress,
+            )
     remember(opened.path)
     if with_points:
         with progress() as on_progress:

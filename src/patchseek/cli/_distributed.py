@@ -31,18 +31,30 @@ class ClusterChoice:
         if self.address is None and (self.n_workers or self.staging):
             raise click.UsageError("--workers and --staging need --ray")
 
-    def check(self, source: str, exclude: Sequence[str] | None, hidden: bool, follow_symlinks: bool) -> None:
+    def check(
+        self,
+        source: str,
+        exclude: Sequence[str] | None,
+        inside: Sequence[str] | None,
+        hidden: bool,
+        follow_symlinks: bool,
+    ) -> None:
         """Raise PatchseekError for a source that names no pictures, before a collection is made for it."""
         from ..distributed import check_source
         from ..encode import find_pictures, is_file
         from ..images import EXTENSIONS
+        from ..sources import DOCUMENTS, FILMS, is_archive, suffix_of
 
+        how: dict[str, Any] = {"inside": inside, "hidden": hidden, "follow_symlinks": follow_symlinks}
+        is_archived = is_archive(source) and not is_url(source)
         if self.address is not None:
-            check_source(source, exclude=exclude, hidden=hidden, follow_symlinks=follow_symlinks)
-        elif is_url(source) or (is_file(Path(source)) and Path(source).suffix.lower() not in EXTENSIONS):
-            raise PatchseekError(f"{masked(source)}: not a folder; for tars, lists and URLs add: --ray local")
-        elif not is_file(Path(source)):
-            find_pictures(Path(source), exclude or (), hidden=hidden, follow_symlinks=follow_symlinks)
+            check_source(source, exclude=exclude, **how)
+        elif is_url(source) or (
+            is_file(Path(source)) and not is_archived and suffix_of(source) not in EXTENSIONS | DOCUMENTS | FILMS
+        ):
+            raise PatchseekError(f"{masked(source)}: not a folder or archive; for lists and URLs add: --ray local")
+        elif is_archived or not is_file(Path(source)):
+            find_pictures(Path(source), exclude or (), **{**how, "inside": inside or ()})
 
     def home(self, source: str) -> Path:
         """Where the collection of a source is kept by default: in the folder, or beside the tar or list."""
@@ -60,6 +72,7 @@ class ClusterChoice:
         choice: EncoderChoice,
         *,
         exclude: Sequence[str] | None,
+        inside: Sequence[str] | None,
         hidden: bool,
         follow_symlinks: bool,
         retry: bool,
@@ -71,6 +84,7 @@ class ClusterChoice:
         """Bring the collection up to date, here or on the cluster."""
         options: dict[str, Any] = {
             "exclude": exclude,
+            "inside": inside,
             "hidden": hidden,
             "follow_symlinks": follow_symlinks,
             "retry": retry,
@@ -105,7 +119,7 @@ _OPTIONS = (
         "address",
         metavar="ADDRESS",
         help="Encode on a Ray cluster: its HOST:PORT, auto, or local for one of this machine. SOURCE may then also be "
-        "a tar or tars ('x-{000..099}.tar'), a .csv or .parquet with a column path or url, or a URL such as s3://.",
+        "several tars ('x-{000..099}.tar'), a .csv or .parquet with a column path or url, or a URL such as s3://.",
     ),
     click.option(
         "--workers",

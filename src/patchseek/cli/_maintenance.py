@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 def info_command(collection: Path | None, as_json: bool) -> None:
     """Say what a collection is and what it holds."""
     from ..records import collection_record
-    from ..store import all_exclusions
+    from ..store import all_exclusions, all_gone_into
     from . import _output
 
     opened = open_collection(collection)
@@ -37,6 +37,7 @@ def info_command(collection: Path | None, as_json: bool) -> None:
         "set_aside": opened.store.n_aside(),
         "taken_out": opened.store.n_taken_out(),
         "exclude": all_exclusions(opened.store),
+        "inside": all_gone_into(opened.store),
         "failures": [{"image": f.path, "reason": f.reason} for f in failures],
     }
     if lacking := points_text(opened):
@@ -54,9 +55,9 @@ def info_command(collection: Path | None, as_json: bool) -> None:
         _output.print_line(json.dumps(record, indent=2))
         return
     for key, value in record.items():
-        if key == "exclude":
-            for folder, patterns in value.items():
-                _output.print_line(_output.printable(f"{key:14} {', '.join(patterns)} (in {folder})"))
+        if key in ("exclude", "inside"):
+            for folder, said in value.items():
+                _output.print_line(_output.printable(f"{key:14} {', '.join(said)} (in {folder})"))
         elif key != "failures":
             _output.print_line(f"{key:14} {', '.join(map(str, value)) if isinstance(value, list | dict) else value}")
     _output.print_line(f"{'failures':14} {len(failures)}")

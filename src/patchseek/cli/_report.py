@@ -110,12 +110,14 @@ def passed_over_text(counts: Mapping[str, int], *, can_follow: bool = True) -> s
 
     can_follow: whether the command has --follow-symlinks.
     """
-    from ..encode import EXCLUDED, HIDDEN, LINKS, NO_SUFFIX, REPEATED, TAKEN_OUT
+    from ..sources import EXCLUDED, HIDDEN, KINDS, LINKS, NO_SUFFIX, REPEATED, TAKEN_OUT
     from ._output import printable
 
     others = (REPEATED, HIDDEN, LINKS, EXCLUDED, TAKEN_OUT)
     suffixes = sorted((s for s in counts if s not in others), key=lambda s: (-counts[s], s))
-    said = [f"{counts[s]} {'without suffix' if s == NO_SUFFIX else printable(s)}" for s in suffixes[:_NAMED]]
+    kinds = {suffix: f" (--inside {kind})" for kind, all_of in KINDS.items() for suffix in all_of} if can_follow else {}
+    named = {s: "without suffix" if s == NO_SUFFIX else printable(s) + kinds.get(s, "") for s in suffixes[:_NAMED]}
+    said = [f"{counts[s]} {name}" for s, name in named.items()]
     n_others = sum(counts[suffix] for suffix in suffixes[_NAMED:])
     if n_others:
         said.append(f"{n_others} others")

@@ -23,14 +23,12 @@ from ..formats import Box, clamp, corners
 from ._coco import read_coco_set
 from ._csv import read_csv
 from ._dataset import Dataset, GalleryPicture, Query, Truth
-from ._headers import check_tar
 from ._ilias import TextQuery, prepare_ilias, read_ilias, text_queries
 from ._instre import read_instre
 from ._revisited import NAMES, read_revisited
 from ._schema import read_schema
 from ._shards import Keys, Place, Shard, iter_shard, open_shards, read_keys, webdataset_key
 from ._similarities import read_similarities, write_similarities
-from ._tars import Listing, Member, list_tar, tidy
 from ._write import write_schema
 
 __all__ = [
@@ -38,25 +36,20 @@ __all__ = [
     "Dataset",
     "GalleryPicture",
     "Keys",
-    "Listing",
-    "Member",
     "Place",
     "Query",
     "Shard",
     "TextQuery",
     "Truth",
-    "check_tar",
     "clamp",
     "corners",
     "iter_shard",
-    "list_tar",
     "open_dataset",
     "open_shards",
     "prepare_ilias",
     "read_keys",
     "read_similarities",
     "text_queries",
-    "tidy",
     "webdataset_key",
     "write_schema",
     "write_similarities",

@@ -23,10 +23,20 @@ from pathlib import Path
 import numpy as np
 
 from .._files import open_regular
-from ..encode import REPEATED, suffix_of
 from ..errors import DatasetError, ImageError
-from ._headers import MAX_BYTES, check_tar, not_a_tar, reading, reason_of
-from ._tars import Listing, Member, list_tar, tidy
+from ..sources import (
+    MAX_BYTES,
+    REPEATED,
+    Listing,
+    Member,
+    check_tar,
+    list_tar,
+    not_a_tar,
+    reading,
+    reason_of,
+    suffix_of,
+    tidy,
+)
 
 KEY_BYTES = 40
 # of a key in a `Keys`

@@ -9,7 +9,7 @@ survives is alone; it is listed as failed.
 """
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import closing
 from functools import partial
 from pathlib import Path
@@ -42,6 +42,7 @@ def add_source(
     open_encoder: Callable[[], Encoder] | None = None,
     staging: str | None = None,
     exclude: Given | None = None,
+    inside: Sequence[str] | None = None,
     hidden: bool = False,
     follow_symlinks: bool = False,
     retry: bool = False,
@@ -58,7 +59,7 @@ def add_source(
     to a cluster. n_workers: by default as many as use the whole cluster. open_encoder: called in each worker, by
     default opens the collection's encoder by its name. staging: a URL, or a folder that all machines see, for finished
     shards; by default inside the collection. exclude: names and patterns to leave out, remembered as by
-    `Collection.add`. hidden, follow_symlinks: for folders. retry, check_content, prune and with_removed: as for
+    `Collection.add`. inside, hidden, follow_symlinks: for folders. retry, check_content, prune and with_removed: as for
     `Collection.add`. shard_images: files in a shard. on_progress: hears of each finished shard; 0 are to be
     done where a source does not tell its length.
 
@@ -82,8 +83,8 @@ def add_source(
                 remembered=partial(exclusions, store),
                 hidden=hidden,
                 follow_symlinks=follow_symlinks,
+                inside=inside,
                 may_be_empty=True,
-                roots=store.roots(),
             ),
             shard_images=shard_images,
             retry=retry,
@@ -112,10 +113,16 @@ def add_source(
 
 
 def check_source(
-    source: str | Path, *, exclude: Given | None = None, hidden: bool = False, follow_symlinks: bool = False
+    source: str | Path,
+    *,
+    exclude: Given | None = None,
+    inside: Sequence[str] | None = None,
+    hidden: bool = False,
+    follow_symlinks: bool = False,
 ) -> None:
     """Raise PatchseekError where `add_source` would find no pictures, as far as can be told without reading any."""
-    next(open_sources(_absolute(source), exclude=exclude, hidden=hidden, follow_symlinks=follow_symlinks))
+    place = _absolute(source)
+    next(open_sources(place, exclude=exclude, inside=inside, hidden=hidden, follow_symlinks=follow_symlinks))
 
 
 def _absolute(source: str | Path) -> str:

@@ -8,10 +8,11 @@ from itertools import islice
 import numpy as np
 
 from .._progress import OnProgress
-from ..encode import ENCODING, TAKEN_OUT, AddReport, Place, Plan, Same, let_in, take_leave
+from ..encode import ENCODING, AddReport, Place, Plan, Same, Scan, let_in, take_leave
 from ..errors import PatchseekError, StoreDamaged
-from ..store import Failure, FileState, KnownFile, Root, Writer, remember_exclusions
-from ._entries import Source, folder_source
+from ..sources import TAKEN_OUT, Root
+from ..store import Failure, KnownFile, Writer, remember_exclusions
+from ._entries import Source, walked_source
 from ._ray import Died
 from ._staging import Record, Staging
 from ._work import Item, Work
@@ -77,7 +78,7 @@ class Driver:
         unmatched: dict[str, str | None] | None = None
         for source in sources:
             if source.visit is not None:
-                source = folder_source(source.visit(self._writer, prune=self._prune))
+                source = walked_source(source.visit(self._writer, prune=self._prune), is_whole=source.is_whole)
             else:
                 remember_exclusions(self._writer, source.root, source.exclusions)
             unmatched = {
@@ -109,7 +110,7 @@ class Driver:
             self.report.unchanged += plan.unchanged
             self.report.moved += plan.moved
             self.report.failed += plan.still_failing
-            self.report.failed += [Failure(path, FileState(0, 0), why, True) for path, why in source.unreadable.items()]
+            self.report.failed += Scan(unreadable=source.unreadable).unread()
             self.report.passed_over += source.passed_over + Counter({TAKEN_OUT: plan.taken_out})
 
     def _whole(self, source: Source, plan: Plan) -> list[Item]:

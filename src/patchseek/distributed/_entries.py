@@ -5,7 +5,8 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
 from ..encode import Walked, is_there
-from ..store import FileState, Root
+from ..sources import Root
+from ..store import FileState
 
 
 @dataclass(frozen=True)
@@ -15,7 +16,7 @@ class Entry:
     path: str
     # as the catalogue knows it
     place: str
-    # a path or URL to read
+    # an absolute path of this machine, as of sources.stored, or a URL to read
     state: FileState
     start: int = 0
     # its first byte there
@@ -48,13 +49,13 @@ class Source:
     moved: frozenset[str] = frozenset()
     # see encode.Walked
     visit: Callable[..., Walked] | None = None
-    # of a folder of this machine: walk it, once there is a writer; see encode.visit
+    # of a folder or archive of this machine: walk it, once there is a writer; see encode.visit
 
 
-def folder_source(walked: Walked) -> Source:
-    """A folder of this machine as the collection knows it."""
+def walked_source(walked: Walked, *, is_whole: bool) -> Source:
+    """A folder or archive of this machine as the collection knows it."""
     root, found = walked.place.root, walked.found
     entries = [Entry(path, f"{root}/{path}", state) for path, state in found.files.items()]
-    source = Source(root, entries, True, len(entries), found.unreadable, {}, found.unmatched, found.passed_over)
+    source = Source(root, entries, is_whole, len(entries), found.unreadable, {}, found.unmatched, found.passed_over)
     source.under, source.moved = walked.place.under, walked.moved
     return source

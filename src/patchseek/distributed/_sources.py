@@ -6,24 +6,27 @@ the whole of a folder tells what was moved.
     SOURCE                          root in the catalogue    path of a picture in it
     /data/pictures                  the folder               a/b.jpg
     s3://bucket/pictures            the URL                  s3://bucket/pictures/a/b.jpg
-    /data/x-{000..099}.tar, *.tar   each tar                 x-000.tar/b.jpg
+    /data/x-{000..099}.tar, *.tar   the folder               x-000.tar!b.jpg
+    /data/box.zip                   the folder               box.zip!b.jpg
+    s3://bucket/x.tar               the URL of the tar       s3://bucket/x.tar/b.jpg
     /data/list.csv, list.parquet    the list                 /data/a/b.jpg, or the URL
 """
 
 import re
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from os.path import normpath
 from pathlib import Path
 
 from .._addresses import is_url, masked, name_part
 from .._home import expanded
-from ..encode import NO_SUFFIX, REPEATED, SKIPPED_FOLDERS, find_pictures, is_file, is_there, suffix_of, visit
+from ..encode import Scan, Walked, find_pictures, find_place, is_file, is_there, visit
 from ..errors import PatchseekError
 from ..images import EXTENSIONS
 from ..patterns import Exclusions, Given, seen_from
-from ..store import FileState, Root
+from ..sources import NO_SUFFIX, REPEATED, SKIPPED_FOLDERS, Root, is_archive, open_archive, suffix_of
+from ..store import FileState, Writer
 from ._entries import Entry, Source
 from ._files import list_folder, state_of
 from ._lists import LISTS, iter_list
@@ -41,13 +44,13 @@ def open_sources(
     remembered: Callable[[Root], Given] = lambda _: (),
     hidden: bool = False,
     follow_symlinks: bool = False,
+    inside: Sequence[str] | None = None,
     may_be_empty: bool = False,
-    roots: Iterable[Root] = (),
 ) -> Iterator[Source]:
     """The roots that a source stands for: one, or one a tar. Raises PatchseekError, before the first, for a bad one.
 
-    exclude: what to leave out of each; None for what is remembered of a root. may_be_empty: leave it to the visit to
-    look into a folder. roots: what the collection knows already, so that a tar is known again by another name.
+    exclude: what to leave out of each; None for what is remembered of a root. inside: see encode.visit. may_be_empty:
+    leave it to the visit to look into a folder or archive.
     """
 
     def left_out(root: Root) -> Given:
@@ -55,13 +58,16 @@ def open_sources(
 
     name = name_part(source)
     suffix = name.rpartition(".")[2].lower() if is_url(source) or not Path(source).is_dir() else ""
-    if suffix == "tar":
-        tars = find_tars(source, roots)
-        for root, (tar, n_named) in tars.items():
+    if suffix == "tar" or (suffix and is_archive(name) and not is_url(source)):
+        tars = find_tars(source)
+        for tar, n_named in tars.items():
+            if not is_url(tar):
+                look = partial(visit, exclude=exclude, hidden=hidden, follow_symlinks=follow_symlinks, inside=inside)
+                yield _local_tar(Path(tar), look, is_alone=len(tars) == 1, n_named=n_named)
+                continue
             yield open_tar(
                 tar,
-                root,
-                Exclusions(left_out(root), root),
+                Exclusions(left_out(tar), tar),
                 hidden=hidden,
                 follow_symlinks=follow_symlinks,
                 is_alone=len(tars) == 1,
@@ -85,11 +91,34 @@ def open_sources(
         folder = Path(source).resolve()
         found = None
         if not may_be_empty:
-            found = find_pictures(folder, left_out(folder), hidden=hidden, follow_symlinks=follow_symlinks)
+            given = left_out(folder)
+            found = find_pictures(folder, given, hidden=hidden, follow_symlinks=follow_symlinks, inside=inside or ())
         files = {} if found is None else found.files
         entries = [Entry(path, f"{folder}/{path}", state) for path, state in files.items()]
         look = partial(visit, folder=folder, exclude=exclude, hidden=hidden, follow_symlinks=follow_symlinks)
+        look = partial(look, inside=inside)
         yield Source(folder, entries, True, len(entries), visit=look)
+
+
+def _local_tar(tar: Path, look: Callable[..., Walked], *, is_alone: bool, n_named: int) -> Source:
+    """An archive of this machine. One of several that cannot be read is a failure beside the others, no error."""
+    if is_alone:
+        open_archive(tar)
+
+    def visit_it(writer: Writer, *, prune: bool) -> Walked:
+        try:
+            open_archive(tar)
+            walked = look(writer, folder=tar, prune=prune)
+        except PatchseekError as error:
+            if is_alone:
+                raise
+            place, reason = find_place(writer.store, tar), str(error).removeprefix(f"{tar}: ")
+            return Walked(place, Scan(unreadable={f"{tar.name}!": reason}))
+        if n_named > 1:
+            walked.found.passed_over[REPEATED] += n_named - 1
+        return walked
+
+    return Source(tar, (), False, visit=visit_it)
 
 
 def _open_url(url: str, left_out: Exclusions, hidden: bool) -> Source:

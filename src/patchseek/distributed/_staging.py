@@ -21,6 +21,7 @@ from typing import IO
 from .._addresses import is_url
 from ..encode import Same
 from ..errors import PatchseekError, StoreError
+from ..sources import Root
 from ..store import (
     POINTS,
     REGIONS,
@@ -30,7 +31,6 @@ from ..store import (
     Half,
     KnownFile,
     NewPicture,
-    Root,
     Settings,
     require_space,
     save_features,

@@ -1,25 +1,24 @@
 """Webdataset tars as sources: a picture is a file and a range of its bytes. Reads headers; workers read pictures."""
 
 import re
-from collections.abc import Iterable, Iterator
+from collections import Counter
+from collections.abc import Iterator
 from functools import cache
 from itertools import product
 from pathlib import Path
 
 from .._addresses import is_url, masked, name_part
 from .._home import expanded
-from ..datasets import Listing, check_tar, list_tar, tidy
-from ..encode import EXCLUDED, REPEATED
 from ..errors import PatchseekError
 from ..patterns import Exclusions, is_utf8
-from ..store import FileState, Root
+from ..sources import EXCLUDED, REPEATED, Listing, check_tar, list_tar, tidy
+from ..store import FileState
 from ._entries import Entry, Source
 from ._files import expand, open_file, state_of
 
 
 def open_tar(
     place: str,
-    root: Root,
     left_out: Exclusions,
     *,
     hidden: bool = False,
@@ -27,15 +26,15 @@ def open_tar(
     is_alone: bool = True,
     n_named: int = 1,
 ) -> Source:
-    """A tar. Its pictures change when the tar does: their times are the tar's.
+    """A tar at a URL. Its pictures change when the tar does: their times are the tar's.
 
-    root: what the collection knows it as. is_alone: whether nothing else is a source; then one that does not begin as a
+    is_alone: whether nothing else is a source; then one that does not begin as a
     tar is an error, PatchseekError. One that is damaged further on, or is one of several, is a failure beside the
     pictures that there are. n_named: how often the source names it.
     """
     times = state_of(place)
-    name = str(root) if is_url(place) else Path(root).name
-    source = Source(root, (), False)
+    name = place
+    source = Source(place, (), False)
     if n_named > 1:
         source.passed_over[REPEATED] = n_named - 1
     if is_alone:
@@ -77,25 +76,19 @@ def open_tar(
     return source
 
 
-def find_tars(pattern: str, roots: Iterable[Root] = ()) -> dict[Root, tuple[str, int]]:
-    """The tars that x-{000..099}.tar or *.tar stands for, all of which exist: root -> place, how often it is named.
+def find_tars(pattern: str) -> dict[str, int]:
+    """The tars that x-{000..099}.tar or *.tar stands for, all of which exist, and how often each is named.
 
-    One that is there under several names, by links, is one tar; it has the root under which the collection knows it,
-    of `roots`. Raises PatchseekError.
+    One that is there under several names, by links, is one tar. Raises PatchseekError.
     """
     if is_url(pattern):
-        return {url: (url, 1) for url in _named(pattern)}
-    known = [root for root in roots if isinstance(root, Path)]
-    roots_of = {root.resolve(): root for root in known}
-    found: dict[Root, tuple[str, int]] = {}
+        return dict.fromkeys(_named(pattern), 1)
+    found: Counter[str] = Counter()
     for place in _named(str(expanded(pattern).absolute())):
         if not is_utf8(place):
             raise PatchseekError(f"{place!a}: the name is not valid UTF-8; rename it")
-        tar = Path(place)
-        root = tar if tar in known else roots_of.setdefault(tar.resolve(), tar)
-        first, n = found.get(root, (place, 0))
-        found[root] = first, n + 1
-    return found
+        found[str(Path(place).resolve())] += 1
+    return dict(found)
 
 
 def _named(pattern: str) -> list[str]:

@@ -11,8 +11,10 @@ import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import cached_property
+from pathlib import Path
 from typing import ParamSpec, TypeVar
 
+from .._addresses import is_url
 from ..encode import (
     Content,
     Extractor,
@@ -29,7 +31,8 @@ from ..encode import (
 )
 from ..encoders import Encoder
 from ..errors import EncoderError, ImageError
-from ..store import Failure, KnownFile, Root, Settings
+from ..sources import Root, stored
+from ..store import Failure, KnownFile, Settings
 from ._entries import Entry
 from ._files import fetch
 from ._staging import Record, Staging
@@ -122,8 +125,7 @@ class ShardWorker:
         entry, task = item.entry, item.task
         try:
             with in_turn(entry.state.size):
-                content = fetch(entry.place, entry.path, entry.start, entry.size, entry.state)
-                given = Content.of(entry.path, entry.state, content)
+                given = _content(entry)
                 same = task.same(given.sha256)
                 if same is None and item.may_be_moved and given.sha256 in self._gone:
                     return Same(entry.path, entry.state, self._gone[given.sha256], moved=True)
@@ -131,6 +133,12 @@ class ShardWorker:
                 return replace(result, load=_watched(result.load)) if isinstance(result, Several) else result
         except ImageError as error:
             return Failure(entry.path, entry.state, error.reason, error.passing)
+
+
+def _content(entry: Entry) -> Content:
+    if not is_url(entry.place):
+        return Content.at(stored(Path("/"), entry.place), entry.path, entry.state)
+    return Content.of(entry.path, entry.state, fetch(entry.place, entry.path, entry.start, entry.size, entry.state))
 
 
 def _watched(function: Callable[P, T]) -> Callable[P, T]:

@@ -3,7 +3,7 @@
 import numpy as np
 
 from ..errors import ImageError
-from ..images import read
+from ..originals import open_today
 from ..store import Image
 from ._strokes import Pixels
 
@@ -16,6 +16,6 @@ def thumbnail(image: Image) -> Pixels:
     Where its file has moved or changed since it was indexed, a grey picture of its shape: the rank stays.
     """
     try:
-        return read(image.file, page=image.page, need=_NEED).pixels
+        return open_today(image, need=_NEED).pixels
     except ImageError:
         return np.full((image.height // 8 + 1, image.width // 8 + 1, 3), 200, np.uint8)

@@ -17,6 +17,7 @@ from ..encoders import Encoder
 from ..errors import ImageError, PatchseekError
 from ..images import EXTENSIONS
 from ..patterns import Given
+from ..sources import DOCUMENTS, FILMS, TAKEN_OUT, Stored, stored, suffix_of
 from ..store import Failure, FileState, Store, Writer
 from ._extractors import Extractor, Regions, extractors_of, features_of, features_of_regions, points_of
 from ._leave import let_in, take_leave
@@ -38,32 +39,13 @@ from ._plan import Missing, Plan
 from ._points import PointsReport, add_points
 from ._report import AddReport
 from ._run import ENCODING, Run
-from ._scan import (
-    EXCLUDED,
-    HIDDEN,
-    LINKS,
-    NO_SUFFIX,
-    REPEATED,
-    SKIPPED_FOLDERS,
-    TAKEN_OUT,
-    Scan,
-    is_file,
-    is_there,
-    suffix_of,
-)
+from ._scan import Scan, is_file, is_there
 from ._tasks import Place, Same, Task
 
 __all__ = [
     "ENCODING",
-    "EXCLUDED",
-    "HIDDEN",
-    "LINKS",
     "MAX_FILE_BYTES",
-    "NO_SUFFIX",
-    "REPEATED",
     "SHARD_IMAGES",
-    "SKIPPED_FOLDERS",
-    "TAKEN_OUT",
     "AddReport",
     "Content",
     "Extractor",
@@ -92,6 +74,7 @@ __all__ = [
     "features_of_regions",
     "find_new",
     "find_pictures",
+    "find_place",
     "in_turn",
     "is_file",
     "is_there",
@@ -101,7 +84,6 @@ __all__ = [
     "points_of",
     "read_file",
     "require_own",
-    "suffix_of",
     "take_leave",
     "visit",
 ]
@@ -125,6 +107,7 @@ def add_folder(
     encoder: Encoder,
     *,
     exclude: Given | None = None,
+    inside: Sequence[str] | None = None,
     hidden: bool = False,
     follow_symlinks: bool = False,
     retry: bool = False,
@@ -135,15 +118,17 @@ def add_folder(
     n_workers: int | None = None,
     on_progress: OnProgress = unheard,
 ) -> AddReport:
-    """Bring the collection up to date with a folder: encode what is new or changed, note what moved, set aside what is
-    gone.
+    """Bring the collection up to date with a folder, or an archive: encode what is new or changed, note what moved, set
+    aside what is gone.
 
     What is set aside is not found any more, and taken back with its tags when the same bytes return, here or elsewhere.
     Where so much is gone that a disk may not be mounted, it stays in, and the report says so. A folder inside an
     indexed one updates that part of it; one that holds what another held takes its place.
 
     exclude: what to leave out, see `scan`; it is remembered for this folder and left out until something else is said
-    (None says nothing). retry: try files again that failed before because of their content and have not changed since.
+    (None says nothing). inside: keys of sources.KINDS, of the files below the folder that are gone into, since they
+    hold pictures (archives, documents, films); remembered likewise. What was gone into once is looked into again.
+    retry: try files again that failed before because of their content and have not changed since.
     check_content: read every file and compare its hash, whatever its date. prune: drop what is gone, however much it
     is, and what was set aside here. with_removed: take in again what somebody took out. is_ready: of a file
     that is not, what was known stays. n_workers: decoding threads, by default one a core.
@@ -153,7 +138,9 @@ def add_folder(
     began = time.monotonic()
     with Writer(store) as writer:
         on_progress(0, 0, "looking for pictures")
-        walked = visit(writer, folder, exclude, hidden=hidden, follow_symlinks=follow_symlinks, prune=prune)
+        walked = visit(
+            writer, folder, exclude, hidden=hidden, follow_symlinks=follow_symlinks, prune=prune, inside=inside
+        )
         if with_removed:
             let_in(writer, walked.place)
         plan = Plan(store, walked.place, retry=retry, check_content=check_content, moved=walked.moved)
@@ -168,7 +155,7 @@ def add_file(store: Store, file: Path, encoder: Encoder, *, on_progress: OnProgr
     It belongs to the folder that was indexed and that it is seen in from there, else to its own. Raises PatchseekError
     for a file that is no picture by its name, ImageError for one that is not there.
     """
-    if file.suffix.lower() not in EXTENSIONS:
+    if suffix_of(file.name) not in EXTENSIONS | DOCUMENTS | FILMS:
         raise PatchseekError(f"{file}: not a folder, nor a picture by its name")
     folder = file.parent.resolve()
     found = _look_at(folder, [file.name])
@@ -229,7 +216,7 @@ def _update(
     began = time.monotonic()
     assert isinstance(plan.place.root, Path), "a folder"
     looked = [task for path, state in found.files.items() if (task := plan.look(path, state))]
-    tasks = [task for task in looked if is_ready(plan.place.root / task.path, task.state)]
+    tasks = [task for task in looked if _is_ready(is_ready, stored(plan.place.root, task.path), task.state)]
     n_waiting = len(looked) - len(tasks)
     there = _nowhere if alone else is_there
     tasks = plan.close(tasks, list(found.unreadable), there, alone=alone, is_whole=is_whole)
@@ -240,11 +227,19 @@ def _update(
     report.waiting = n_waiting
     if is_whole:
         take_leave(writer, plan, report, prune=prune)
-    report.failed += [Failure(path, FileState(0, 0), reason, True) for path, reason in found.unreadable.items()]
+    report.failed += found.unread()
     report.failed.sort(key=lambda failure: failure.path)
     report.passed_over, report.unmatched = found.passed_over + Counter({TAKEN_OUT: plan.taken_out}), found.unmatched
     report.seconds = time.monotonic() - began
     return report
+
+
+def _is_ready(is_ready: IsReady, place: Stored, state: FileState) -> bool:
+    """Whether a file may be read, or the archive that it is in."""
+    try:
+        return is_ready(place.file, state if place.member is None else FileState.of(place.file.stat()))
+    except OSError:  # gone; whoever reads it says so
+        return True
 
 
 def _is_full(n_pictures: int, seconds: float) -> bool:
@@ -298,11 +293,10 @@ def add_stream(
 def _look_into(plan: Plan, task: Task, extractors: Sequence[Extractor], *, has_pages: bool) -> Result:
     """Read a file once: recognise it by its hash, or decode it and cut it into patches."""
     assert isinstance(plan.place.root, Path), "a folder"
-    file = plan.place.root / task.path
+    place = stored(plan.place.root, task.path)
     try:
-        with in_turn(task.state.size):
-            content = read_file(file, task.path, task.state.size)
-            given = Content.of(task.path, task.state, content, file, has_pages=has_pages)
+        with in_turn(0 if place.is_rendered else task.state.size):
+            given = Content.at(place, task.path, task.state, has_pages=has_pages)
             same = task.same(given.sha256) or plan.claim(task, given.sha256)
             return load_content(given, same, extractors)
     except ImageError as error:

@@ -3,7 +3,8 @@
 from dataclasses import replace
 from pathlib import Path
 
-from ..store import Root, Writer, split_page
+from ..sources import Root, split_page
+from ..store import Writer
 from ._plan import Missing, Plan, is_alarming
 from ._report import AddReport
 from ._scan import emptied_folder, is_there

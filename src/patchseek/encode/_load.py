@@ -13,12 +13,13 @@ from pathlib import Path
 from typing import TypeVar
 
 from .._files import MAX_FILE_BYTES as MAX_FILE_BYTES
-from .._files import open_regular, too_large
+from .._files import hash_regular, open_regular, too_large
 from ..errors import ImageError
 from ..images import Picture, count_pages, read
 from ..originals import open_original
 from ..patches import Patches
-from ..store import Failure, FileState, Image, NewPicture, may_have_pages, page_path
+from ..sources import Stored, may_have_pages, page_path
+from ..store import Failure, FileState, Image, NewPicture
 from ._extractors import Batched, Extractor, Extracts, extract
 from ._pipeline import encode_stream, map_ahead
 from ._tasks import Same
@@ -84,43 +85,71 @@ def read_file(file: Path, path: str, size: int) -> bytes:
 
 @dataclass(frozen=True)
 class Content:
-    """A file's bytes and what they are known by."""
+    """A file, or a member of an archive, and what it is known by."""
 
     path: str
     state: FileState
     content: bytes
+    # its bytes; none of a document or film, which is read where it lies
     sha256: str
-    file: Path | None = None
-    # where further pages may be read from, so that the bytes need not be kept
+    place: Stored | None = None
+    # where it lies, so that further pages are read from there
     has_pages: bool = False
     # whether further pages are wanted
 
     @classmethod
-    def of(
-        cls, path: str, state: FileState, content: bytes, file: Path | None = None, *, has_pages: bool = True
-    ) -> "Content":
-        """The bytes with their hash. has_pages: whether further pages are wanted, of a file that can have some."""
-        sha256 = hashlib.sha256(content).hexdigest()
-        return cls(path, state, content, sha256, file, has_pages and may_have_pages(path))
+    def of(cls, path: str, state: FileState, content: bytes, *, has_pages: bool = True) -> "Content":
+        """Bytes with their hash. has_pages: whether further pages are wanted, of a file that can have some."""
+        return cls(path, state, content, hashlib.sha256(content).hexdigest(), None, has_pages and may_have_pages(path))
+
+    @classmethod
+    def at(cls, place: Stored, path: str, state: FileState, *, has_pages: bool = True) -> "Content":
+        """What lies at a place of this machine. Raises ImageError, also for a file that somebody is writing to."""
+        if place.is_rendered:
+            return cls(path, state, b"", hash_file(place.file, path), place, has_pages)
+        is_file = place.member is None
+        content = read_file(place.file, path, state.size) if is_file else place.read_bytes()
+        return replace(cls.of(path, state, content, has_pages=has_pages), place=place)
+
+    def pages(self) -> tuple[tuple[int, ...], str | None]:
+        """The numbers of its pages, rising from 1, and what it lacks. Raises ImageError, MissingExtra."""
+        if self.place is not None and self.place.is_rendered:
+            return self.place.pages()
+        return tuple(range(1, count_pages(self.content) + 1)), None
+
+    def source(self, page: int) -> tuple[Path | bytes, int]:
+        """What images.read takes of a page. Raises ImageError."""
+        if self.content or self.place is None:
+            return self.content, page
+        return replace(self.place, page=page).source
+
+
+def hash_file(file: Path, path: str) -> str:
+    """SHA-256 of a file of any size, called `path` in errors, in hex. Raises ImageError."""
+    try:
+        return hash_regular(file, path)
+    except OSError as error:
+        raise ImageError(path, f"cannot be read ({error.strerror})", passing=True) from error
 
 
 def load_content(given: Content, same: Same | None, extractors: Sequence[Extractor]) -> Result:
     """Decode a file's pages and cut them; same: those that the collection has. Raises ImageError for a file of one."""
     if not given.has_pages:
         return replace(same, n_pages=1) if same else load_page(given, extractors, n_pages=1)
-    n_pages = count_pages(given.content)
-    kept = {} if same is None else {page: image for page, image in same.by_page.items() if page <= n_pages}
-    known = replace(same, images=tuple(kept.values()), n_pages=n_pages) if same and kept else None
-    missing = tuple(page for page in range(n_pages, 0, -1) if page not in kept)
+    pages, damage = given.pages()
+    kept = {} if same is None else {page: image for page, image in same.by_page.items() if page in pages}
+    known = replace(same, images=tuple(kept.values()), n_pages=len(pages)) if same and kept else None
+    missing = tuple(page for page in reversed(pages) if page not in kept)
     if not missing and known is not None:
         return known
-    if n_pages == 1:
-        return load_page(given, extractors, n_pages=1)
-    source = given if given.file is None else replace(given, content=b"")
+    if len(pages) == 1:
+        return replace(loaded := load_page(given, extractors, n_pages=1), note=loaded.note or damage)
+    source = given if given.place is None else replace(given, content=b"")
 
     def load(page: int) -> Loaded | Failure:
         try:
-            return load_page(source, extractors, page, n_pages)
+            loaded = load_page(source, extractors, page, len(pages))
+            return replace(loaded, note=damage) if page == 1 and damage else loaded
         except ImageError as error:
             return Failure(page_path(given.path, page), given.state, error.reason, error.passing, given.sha256)
 
@@ -130,9 +159,10 @@ def load_content(given: Content, same: Same | None, extractors: Sequence[Extract
 def load_page(given: Content, extractors: Sequence[Extractor], page: int = 1, n_pages: int | None = None) -> Loaded:
     """Decode a picture and cut it. Raises ImageError."""
     path = page_path(given.path, page)
+    source, number = given.source(page)
 
     def decode(need: int | None) -> Picture:
-        return read(given.content or given.file or b"", need=need, name=path, page=page)
+        return read(source, need=need, name=path, page=number)
 
     picture, extracts = extract(decode, extractors, path)
     size = picture.width, picture.height

@@ -4,8 +4,8 @@ from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
 
-from .._files import hash_regular
 from ..errors import ImageError
+from ..sources import stored
 from ..store import FileState, KnownFile
 from ._plan import is_alarming
 
@@ -50,7 +50,7 @@ def _is_proven(folder: Path, prefix: str, known: Mapping[str, KnownFile], new: M
             n_same += 1
             continue
         try:
-            n_same += hash_regular(folder / path, path) == file.sha256
+            n_same += stored(folder, path).sha256() == file.sha256
         except (OSError, ImageError):
             continue
     return 2 * n_same > len(proofs)

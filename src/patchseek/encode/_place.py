@@ -5,15 +5,16 @@ folder held which is gone takes its place. Each of these changes paths in the ca
 else; what was to be left out goes along. Looks at the disk, but reads files only to be sure of a move (see `_moved`).
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from ..errors import PatchseekError
 from ..patterns import Exclusions, Given, moved_below
-from ..store import Store, Writer, exclusions, remember_exclusions, split_page
+from ..sources import EXCLUDED, SKIPPED_FOLDERS, Kind, as_folder, is_archive, kind_of, split_page
+from ..store import Store, Writer, exclusions, gone_into, remember_exclusions, remember_inside
 from ._moved import new_prefix
-from ._scan import EXCLUDED, SKIPPED_FOLDERS, Kind, LeftOut, Scan, is_there, kind_of, scan, scan_without
+from ._scan import Inside, LeftOut, Scan, Walk, is_there, scan
 from ._tasks import Place
 
 _NO_FOLDERS = (".tar", ".csv", ".parquet")
@@ -29,30 +30,45 @@ class Walked:
     # paths under which pictures are known since their folder moved here as a whole
 
 
-def find_pictures(folder: Path, exclude: Given, *, hidden: bool, follow_symlinks: bool) -> Scan:
-    """All pictures below a folder, by name. Raises PatchseekError when there is no folder or nothing in it."""
+def find_pictures(
+    folder: Path, exclude: Given, *, hidden: bool, follow_symlinks: bool, inside: Sequence[str] = ()
+) -> Scan:
+    """All pictures below a folder, or in an archive, by name. Raises PatchseekError where there is none.
+
+    inside: keys of sources.KINDS, of what is gone into.
+    """
     found = Scan()
-    if _is_folder_there(folder):
-        found = scan(folder, exclude, hidden=hidden, follow_symlinks=follow_symlinks)
+    if _is_there(folder):
+        found = scan(folder, exclude, hidden=hidden, follow_symlinks=follow_symlinks, inside=inside)
     if not found.files:
         _raise_for_nothing(folder, found)
     return found
 
 
 def visit(
-    writer: Writer, folder: Path, exclude: Given | None, *, hidden: bool, follow_symlinks: bool, prune: bool
+    writer: Writer,
+    folder: Path,
+    exclude: Given | None,
+    *,
+    hidden: bool,
+    follow_symlinks: bool,
+    prune: bool,
+    inside: Sequence[str] | None = None,
 ) -> Walked:
-    """Walk a folder and join to its place, in the catalogue, what belongs there.
+    """Walk a folder, or an archive, and join to its place, in the catalogue, what belongs there.
 
-    exclude: what to leave out, which is remembered; None for what was remembered. Raises PatchseekError for a folder
-    without pictures; where some are known there, unless they are to be pruned.
+    exclude: what to leave out, which is remembered; None for what was remembered. inside: keys of sources.KINDS, of
+    what is gone into, likewise. Raises PatchseekError for a folder without pictures; where some are known there, unless
+    they are to be pruned.
     """
     store, folder = writer.store, folder.resolve()
     roots = [root for root in store.roots() if isinstance(root, Path) and _is_indexed_folder(root)]
-    place, there = find_place(store, folder), _is_folder_there(folder)
+    place, there = find_place(store, folder), _is_there(folder)
+    kinds = set(gone_into(store, place.root) if inside is None or place.under else ()) | set(inside or ())
+    into = _into(store, place, roots, folder, kinds)
 
     def walk(rules: _Rules) -> Scan:
-        return scan_without(folder, rules.all, hidden=hidden, follow_symlinks=follow_symlinks) if there else Scan()
+        return Walk(rules.all, hidden, follow_symlinks, into).scan(folder) if there else Scan()
 
     rules = _Rules(store, place, folder, exclude, roots)
     found = walk(rules)
@@ -65,8 +81,10 @@ def visit(
     if not found.files:
         _require_known(store, folder, found, [place, *map(Place, inner)], prune=prune)
     unmatched = rules.remember(writer, found) if there else {}
+    remember_inside(writer, place.root, kinds)
     for root in inner:
         _join(writer, root, place, _prefix(root, _folder(place)))
+    _join_tars(writer, place, found.below(place.under))
     others = [root for root in roots if root not in inner and not folder.is_relative_to(root)]
     moved: set[str] = set()
     if found.files and _join_moved(writer, place, found.below(place.under), others, moved, is_said=exclude is not None):
@@ -81,12 +99,13 @@ def find_new(store: Store, folder: Path) -> tuple[int, int]:
     By their names alone; what is remembered to be left out counts in neither. Raises PatchseekError where no folder is.
     """
     folder = folder.resolve()
-    if not _is_folder_there(folder):
+    if not _is_there(folder):
         _raise_for_nothing(folder, Scan())
     place = find_place(store, folder)
     roots = [root for root in store.roots() if isinstance(root, Path) and _is_indexed_folder(root)]
-    left_out = _Rules(store, place, folder, None, roots).all
-    found = scan_without(folder, left_out, hidden=False, follow_symlinks=False).below(place.under)
+    into = _into(store, place, roots, folder, gone_into(store, place.root))
+    walk = Walk(_Rules(store, place, folder, None, roots).all, inside=into)
+    found = walk.scan(folder).below(place.under)
     inner = [root for root in roots if root != place.root and root.is_relative_to(folder)]
     known: set[str] = set()
     for root, prefix in [(_folder(place), ""), *((root, _prefix(root, _folder(place))) for root in inner)]:
@@ -96,11 +115,14 @@ def find_new(store: Store, folder: Path) -> tuple[int, int]:
 
 
 def find_place(store: Store, folder: Path) -> Place:
-    """The outermost indexed folder that a folder is part of; itself where there is none.
+    """The outermost indexed folder that a folder is part of; itself where there is none. An archive is part of its own.
 
     Hidden folders, those that are never gone into and those inside the collection are no parts of what is around them,
     unless pictures of them are known there; and never is what was to be left out there.
     """
+    if is_archive(folder.name) and kind_of(folder) is not Kind.FOLDER:
+        home = find_place(store, folder.parent)
+        return Place(home.root, f"{home.under}{folder.name}!")
     around = [root for root in store.roots() if isinstance(root, Path) and _is_indexed_folder(root)]
     around = [root for root in around if folder != root and folder.is_relative_to(root)]
     for root in sorted(around, key=lambda root: len(root.parts)):
@@ -125,11 +147,26 @@ def _is_indexed_folder(root: Path) -> bool:
     return kind is Kind.FOLDER or (kind is not Kind.OTHER and root.suffix.lower() not in _NO_FOLDERS)
 
 
-def _is_folder_there(folder: Path) -> bool:
-    """Whether it is there. Raises PatchseekError where that cannot be told: a failing disk is no missing folder."""
+def _is_there(folder: Path) -> bool:
+    """Whether the folder or archive is there. Raises PatchseekError where that cannot be told, of a failing disk."""
     if kind_of(folder) is Kind.UNKNOWN:
         raise PatchseekError(f"{folder}: cannot be looked at; is its disk well, and may you read it?")
-    return kind_of(folder) is Kind.FOLDER
+    return kind_of(folder) is Kind.FOLDER or (is_archive(folder.name) and kind_of(folder) is Kind.OTHER)
+
+
+def _into(store: Store, place: Place, roots: Sequence[Path], folder: Path, said: Iterable[str]) -> Inside:
+    """What a walk of a folder goes into: the kinds that are said, those remembered below it, the files known."""
+    kinds, known = set(said), set[str]()
+    for path in store.holders(place.root):
+        known |= {path.removeprefix(place.under)} if path.startswith(place.under) else set()
+    for root in roots:
+        if root != place.root and root.is_relative_to(folder):
+            kinds |= set(gone_into(store, root))
+            known |= {_prefix(root, folder) + path for path in store.holders(root)}
+    for tar in store.roots():  # that came through a cluster, each as a root of its own
+        if isinstance(tar, Path) and is_archive(tar.name) and tar.is_relative_to(folder):
+            known.add(tar.relative_to(folder).as_posix())
+    return Inside.of(kinds, known)
 
 
 def _prefix(folder: Path, root: Path) -> str:
@@ -153,12 +190,13 @@ def _require_known(store: Store, folder: Path, found: Scan, places: list[Place],
 
 def _raise_for_nothing(folder: Path, found: Scan) -> None:
     """Raise PatchseekError that says why a walk of a folder found no picture."""
-    if kind_of(folder) is not Kind.FOLDER:
+    if not _is_there(folder):
         raise PatchseekError(f"{folder}: not a folder")
-    why = [f"{path}: {reason}" for path, reason in found.unreadable.items()]
+    why = [reason if path == "!" else f"{path}: {reason}" for path, reason in found.unreadable.items()]
     if found.passed_over[EXCLUDED]:
         why.append(f"{found.passed_over[EXCLUDED]} excluded")
-    raise PatchseekError(f"{folder}: no pictures found below this folder" + (f" ({'; '.join(why)})" if why else ""))
+    where = "in this archive" if is_archive(folder.name) else "below this folder"
+    raise PatchseekError(f"{folder}: no pictures found {where}" + (f" ({'; '.join(why)})" if why else ""))
 
 
 # ---- what is left out
@@ -168,13 +206,13 @@ class _Rules:
     """All that is to be left out of a walk: what is said now, else remembered, and what was said of folders inside."""
 
     def __init__(self, store: Store, place: Place, folder: Path, exclude: Given | None, roots: Sequence[Path]) -> None:
-        self._place, self._folder = place, folder
+        self._place, self._folder, self._under = place, folder, as_folder(place.under)
         remembered = exclusions(store, place.root)
         self._own = None if exclude is None else Exclusions(exclude, folder)
         if exclude is not None:  # instead of what was said of this folder before, but not of one around it
-            remembered = _elsewhere(remembered, place.under) if place.under else {}
+            remembered = _elsewhere(remembered, self._under) if self._under else {}
         self._around = Exclusions(remembered, _folder(place))
-        self.all = [LeftOut(self._around, under=place.under)]
+        self.all = [LeftOut(self._around, under=self._under)]
         if self._own is not None:
             self.all.append(LeftOut(self._own))
         for root in roots:
@@ -185,9 +223,9 @@ class _Rules:
         """Leave it out the next time, too; what is said now and meant nothing, with what may have been meant."""
         lines = self._around.lines
         if self._own is not None:
-            lines = lines | _below(self._own.lines, self._place.under)
+            lines = lines | _below(self._own.lines, self._under)
         remember_exclusions(writer, self._place.root, lines)
-        return {} if self._own is None else self._own.unmatched(found.files, self._folder)
+        return {} if self._own is None else self._own.unmatched([*map(as_folder, found.files)], self._folder)
 
 
 def _is_left_out(store: Store, root: Path, under: str) -> bool:
@@ -215,8 +253,19 @@ def _join(writer: Writer, root: Path, place: Place, prefix: str) -> bool:
     before = exclusions(writer.store, place.root)
     after = before | _below(exclusions(writer.store, root), prefix)
     remember_exclusions(writer, place.root, after)
+    kinds = {*gone_into(writer.store, place.root), *gone_into(writer.store, root)}
     writer.join(root, place.root, prefix)
+    remember_inside(writer, place.root, kinds)
     return after != before
+
+
+def _join_tars(writer: Writer, place: Place, found: Scan) -> None:
+    """Make part of a place the tars in it that came through a cluster, each as a root of its own."""
+    for root in writer.store.roots():
+        if isinstance(root, Path) and is_archive(root.name) and root.is_relative_to(_folder(place)):
+            prefix = f"{root.relative_to(_folder(place)).as_posix()}!"
+            if any(file.startswith(prefix) for file in found.files):
+                writer.join(root, place.root, prefix, cut=len(f"{root.name}/"))
 
 
 def _join_moved(

@@ -10,7 +10,8 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 
-from ..store import Failure, FileState, KnownFile, Root, Store, may_have_pages, split_page
+from ..sources import Root, may_have_pages, split_page
+from ..store import Failure, FileState, KnownFile, Store
 from ._pool import Lost, Pool
 from ._tasks import Place, Same, Task
 

@@ -5,7 +5,8 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
-from ..store import KnownFile, Root
+from ..sources import Root
+from ..store import KnownFile
 from ._tasks import Task
 
 

@@ -1,7 +1,7 @@
 """What a run tells of itself."""
 
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 
 from ..store import Failure
 from ._plan import Missing
@@ -38,6 +38,14 @@ class AddReport:
     seconds: float = 0.0
     confidence_seconds: float = 0.0
     # that it took after these to measure confidence anew; see Collection.refresh_background
+
+    def __iadd__(self, other: "AddReport") -> "AddReport":
+        """Count what another run did as well."""
+        for name in (each.name for each in fields(self)):
+            mine, theirs = getattr(self, name), getattr(other, name)
+            is_lookup = isinstance(mine, dict) and not isinstance(mine, Counter)
+            setattr(self, name, mine | theirs if is_lookup else mine + theirs)
+        return self
 
     def count(self, same: Same) -> None:
         """Count the pictures of a file whose bytes the collection had."""

@@ -8,7 +8,8 @@ from typing import TypeVar
 from .._progress import OnProgress
 from ..encoders import Encoder
 from ..errors import StoreError
-from ..store import Failure, Writer, split_page
+from ..sources import split_page
+from ..store import Failure, Writer
 from ._extractors import Extractor, extractors_of, features_of, points_of
 from ._load import Loaded, Result, encode_tasks
 from ._plan import Plan

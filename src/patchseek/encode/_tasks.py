@@ -2,7 +2,8 @@
 
 from dataclasses import dataclass
 
-from ..store import FileState, KnownFile, Move, Root, page_path, split_page
+from ..sources import Root, page_path, split_page
+from ..store import FileState, KnownFile, Move
 
 
 @dataclass(frozen=True)

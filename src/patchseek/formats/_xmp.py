@@ -44,6 +44,8 @@ def write_xmp(answer: Answer, folder: Path | None) -> list[str]:
             image = answer.image(image_id, own[0].name)
             if image.page > 1:
                 raise ImageError(own[0].name, "a sidecar is of a whole file, and this is a further page")
+            if image.stored.member is not None or image.stored.is_rendered:
+                raise ImageError(own[0].name, "a sidecar is of a picture file, and this lies in another kind of file")
             if has_changed(image):
                 raise ImageError(own[0].name, "changed since it was indexed; index again")
             path = below(folder, f"{own[0].name}.xmp") if folder else beside(image.file)

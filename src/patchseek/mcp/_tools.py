@@ -111,7 +111,7 @@ class Tools:
 
 def _place(match: Match) -> str | None:
     """Where its file is; None for a picture that came from elsewhere."""
-    return None if is_url(match.image.path) else str(match.image.file)
+    return None if is_url(match.image.path) else match.image.stored.name
 
 
 def told(value: Any) -> Any:

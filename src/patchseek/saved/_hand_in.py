@@ -89,7 +89,7 @@ def image_at_hand(found: Finding) -> Image:
         if is_file and not image.file.exists():
             problem = ImageError(name, "its file is gone")
         elif has_changed(image):
-            problem = ImageChanged(image.file)
+            problem = ImageChanged(image.stored.name)
         else:
             return image
     raise problem

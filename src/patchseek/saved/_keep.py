@@ -5,7 +5,7 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from io import BytesIO
-from pathlib import Path, PurePath
+from pathlib import PurePath
 from typing import Any
 
 from PIL import Image as PillowImage
@@ -80,8 +80,7 @@ def _file(asked: Any, image: Image | None) -> bytes | None:
         return bytes(asked)
     if image is None and not isinstance(asked, str | os.PathLike):
         return None
-    path: Path = image.file if image else expanded(asked)
-    return path.read_bytes()
+    return image.stored.read_bytes() if image else expanded(asked).read_bytes()
 
 
 def _smallest(picture: Picture, file: bytes | None, inside: Pixels | None) -> tuple[bytes, tuple[int, int]]:

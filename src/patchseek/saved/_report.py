@@ -146,7 +146,8 @@ class _Report:
         assert said is not None, "it is accepted"
         sha256, page = found.find.content
         files = [
-            f"{image.file}{f', page {page}' if page > 1 else ''}{_time_of(image.state.mtime_ns)}" for image in images
+            f"{image.stored.name}{f', page {page}' if page > 1 else ''}{_time_of(image.state.mtime_ns)}"
+            for image in images
         ]
         was_found = found.find.run > 0
         confidence = "not known" if record["confidence"] is None else f"{record['confidence']:.0%}"

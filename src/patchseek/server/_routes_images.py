@@ -164,7 +164,7 @@ def _record(services: Services, image: Image) -> dict[str, Any]:
         "image": told(image.path),
         "width": image.width,
         "height": image.height,
-        "file": told(image.file) if services.settings.is_local and not is_url(image.path) else None,
+        "file": told(image.stored.name) if services.settings.is_local and not is_url(image.path) else None,
     }
 
 

@@ -5,7 +5,8 @@ from io import BytesIO
 import numpy as np
 from PIL import Image as PillowImage
 
-from ..images import Picture, read
+from ..images import Picture
+from ..originals import open_today
 from ..store import Image
 from ._lru import BoundedCache
 
@@ -38,7 +39,7 @@ class Thumbnails:
         made = self._kept.get(key) if keep else None
         if made is None:
             # A picture is decoded no smaller than 1.5 x need on its shorter side: enough for any shape up to 3:1.
-            made = to_jpeg(read(image.file, page=image.page, need=max(1, size // 3), name=image.path), size)
+            made = to_jpeg(open_today(image, need=max(1, size // 3), name=image.path), size)
             if keep:
                 self._kept.put(key, made, len(made))
         return made

@@ -8,7 +8,8 @@ from pathlib import Path
 
 from ..errors import PatchseekError
 from ..images import EXTENSIONS
-from ..store import Image, Store, split_page
+from ..sources import split_page
+from ..store import Image, Store
 from ._responses import told
 
 FOLDER = "uploads"

@@ -13,7 +13,7 @@ dies at, a picture is either committed with its vectors or not there.
 from ..patterns import Words
 from ._backup import back_up, restore
 from ._choice import Choice, Moment, same_tags
-from ._exclusions import all_exclusions, exclusions, remember_exclusions
+from ._exclusions import all_exclusions, all_gone_into, exclusions, gone_into, remember_exclusions, remember_inside
 from ._features import REGIONS, Half, save_features
 from ._files import hash_file, require_space, write_part
 from ._judgements import Content, Judgement, add_judgement, ids_of, judgements_of
@@ -29,11 +29,7 @@ from ._records import (
     KnownFile,
     Move,
     NewPicture,
-    Root,
     Settings,
-    may_have_pages,
-    page_path,
-    split_page,
 )
 from ._runs import Find, Run, add_run, finds_of, last_id, last_run
 from ._saved import SavedQuery, SavedView, damaged_queries, kept_picture, remove_queries, save_query, saved_queries
@@ -60,7 +56,6 @@ __all__ = [
     "Move",
     "NewPicture",
     "News",
-    "Root",
     "Run",
     "SavedQuery",
     "SavedView",
@@ -74,23 +69,24 @@ __all__ = [
     "add_news",
     "add_run",
     "all_exclusions",
+    "all_gone_into",
     "back_up",
     "begin_telling",
     "damaged_queries",
     "exclusions",
     "finds_of",
     "folders_in",
+    "gone_into",
     "hash_file",
     "ids_of",
     "judgements_of",
     "kept_picture",
     "last_id",
     "last_run",
-    "may_have_pages",
     "note_posted",
     "note_written",
-    "page_path",
     "remember_exclusions",
+    "remember_inside",
     "remove_queries",
     "require_space",
     "restore",
@@ -99,7 +95,6 @@ __all__ = [
     "save_points",
     "save_query",
     "saved_queries",
-    "split_page",
     "take_lock",
     "untold",
     "waiting_news",

@@ -24,10 +24,10 @@ from typing import IO
 from .._progress import OnProgress, unheard
 from .._words import counted
 from ..errors import DiskFull, StoreDamaged, StoreError
+from ..sources import stored
 from ._catalogue import Catalogue
 from ._files import Part, hash_file, sync_folder
 from ._lock import hold_shards
-from ._records import split_page
 from ._store import Store
 
 _SUMS, _CATALOGUE = "SHA256SUMS", "catalogue.sqlite"
@@ -231,9 +231,7 @@ def _place_roots(catalogue: Catalogue, target: Store, pictures: Path | None) -> 
             query = "SELECT path FROM image WHERE root = ? AND NOT removed LIMIT ?"
             sample = [row[0] for row in db.execute(query, (root_id, _SAMPLE))]
             there = (target.path.resolve() / path).resolve()  # the target itself is not there yet
-            moved_along = not Path(path).is_absolute() and any(
-                (there / split_page(name)[0]).is_file() for name in sample
-            )
+            moved_along = not Path(path).is_absolute() and any(stored(there, name).file.is_file() for name in sample)
             if pictures is not None or not moved_along:
                 place = target.relate(pictures or home / path)  # home / an absolute path is that path
                 db.execute("UPDATE root SET path = ? WHERE id = ?", (place, root_id))

@@ -1,46 +1,78 @@
-"""The exclusions that a collection remembers, for each folder or URL that was indexed with some."""
+"""What a collection remembers of the folders or URLs that were indexed: what is left out, and what is gone into."""
 
 import json
+from collections.abc import Iterable
+from typing import Any
 
-from ._records import Root
+from ..sources import Root
 from ._store import Store
 from ._writer import Writer
 
-_OPTION = "exclude"  # {id of a root: {pattern as given: line that it stands for}}; see patterns.Exclusions
+_EXCLUDE = "exclude"  # {id of a root: {pattern as given: line that it stands for}}; see patterns.Exclusions
+_INSIDE = "inside"  # {id of a root: [keys of sources.KINDS]}
 
 
 def exclusions(store: Store, root: Root) -> dict[str, str]:
     """What is left out of a root: patterns as they were given, with the lines that they stand for."""
-    with store.catalogue.reading() as db:
-        row = db.execute("SELECT id FROM root WHERE path = ?", (store.relate(root),)).fetchone()
-    return _remembered(store).get(str(row[0]), {}) if row else {}
+    lines: dict[str, str] = _of(store, _EXCLUDE, root) or {}
+    return lines
 
 
 def all_exclusions(store: Store) -> dict[str, list[str]]:
     """The patterns as they were given, by the folder or URL they are for."""
-    with store.catalogue.reading() as db:
-        roots = {str(row[0]): str(store.root_of(row[1])) for row in db.execute("SELECT id, path FROM root ORDER BY id")}
-    found = _remembered(store)
-    return {path: list(found[root]) for root, path in roots.items() if root in found}
+    return _all(store, _EXCLUDE)
 
 
 def remember_exclusions(writer: Writer, root: Root, lines: dict[str, str]) -> None:
     """Leave this out of a root from now on, instead of what was; nothing where there are no lines."""
+    _remember(writer, _EXCLUDE, root, lines)
+
+
+def gone_into(store: Store, root: Root) -> list[str]:
+    """The kinds of files that are gone into below a root: keys of sources.KINDS, sorted."""
+    kinds: list[str] = _of(store, _INSIDE, root) or []
+    return kinds
+
+
+def all_gone_into(store: Store) -> dict[str, list[str]]:
+    """The same of all folders that were indexed."""
+    return _all(store, _INSIDE)
+
+
+def remember_inside(writer: Writer, root: Root, kinds: Iterable[str]) -> None:
+    """Go into these from now on, below a root, instead of those before."""
+    _remember(writer, _INSIDE, root, sorted(set(kinds)))
+
+
+def _all(store: Store, option: str) -> dict[str, list[str]]:
+    with store.catalogue.reading() as db:
+        roots = {str(row[0]): str(store.root_of(row[1])) for row in db.execute("SELECT id, path FROM root ORDER BY id")}
+    found = _remembered(store, option)
+    return {path: list(found[root]) for root, path in roots.items() if root in found}
+
+
+def _of(store: Store, option: str, root: Root) -> Any:
+    with store.catalogue.reading() as db:
+        row = db.execute("SELECT id FROM root WHERE path = ?", (store.relate(root),)).fetchone()
+    return _remembered(store, option).get(str(row[0])) if row else None
+
+
+def _remember(writer: Writer, option: str, root: Root, what: Any) -> None:
     store = writer.store
-    place, before = (store.relate(root),), _remembered(store)
+    place, before = (store.relate(root),), _remembered(store, option)
     with store.catalogue.writing() as db:
-        if lines:
+        if what:
             db.execute("INSERT OR IGNORE INTO root (path) VALUES (?)", place)
         numbers = {row[1]: str(row[0]) for row in db.execute("SELECT id, path FROM root")}
     own = numbers.get(place[0])
     # What is there of roots that are not there any more goes: their numbers may be given again
     after = {key: value for key, value in before.items() if key in numbers.values() and key != own}
-    if own is not None and lines:
-        after[own] = lines
+    if own is not None and what:
+        after[own] = what
     if after != before:
-        writer.set_option(_OPTION, json.dumps(after))
+        writer.set_option(option, json.dumps(after))
 
 
-def _remembered(store: Store) -> dict[str, dict[str, str]]:
-    remembered: dict[str, dict[str, str]] = json.loads(store.option(_OPTION) or "{}")
+def _remembered(store: Store, option: str) -> dict[str, Any]:
+    remembered: dict[str, Any] = json.loads(store.option(option) or "{}")
     return remembered

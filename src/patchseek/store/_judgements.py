@@ -8,8 +8,8 @@ from collections.abc import Iterable
 from dataclasses import astuple, dataclass
 from typing import Any
 
+from ..sources import split_page
 from ._catalogue import has_table
-from ._records import split_page
 from ._store import Store
 
 Content = tuple[str, int]

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from ..errors import QueryError
 from ..patterns import Pattern, absolute, escaped, inside, is_utf8, nearest, plain, seen_from, spellings, tidy
-from ._records import Root, may_have_pages, split_page
+from ..sources import Root, as_folder, as_member, is_archive, may_have_pages, split_member, split_page
 from ._store import Store
 
 Ids = NDArray[np.int64]
@@ -52,9 +52,11 @@ def folders_in(store: Store) -> list[str]:
     They are seen from what was indexed. Of several roots on this machine, they themselves are among them.
     """
     folder = "rtrim(path, replace(path, '/', ''))"  # up to the last slash
-    query = f"SELECT DISTINCT {folder} FROM image WHERE NOT removed AND instr(path, '/')"
+    query = f"SELECT DISTINCT {folder} FROM image WHERE NOT removed AND instr(path, '/') AND NOT instr(path, '!')"
     with store.catalogue.reading() as db:
         inner = [row[0].rstrip("/") for row in db.execute(query)]
+        members = db.execute("SELECT path FROM image WHERE NOT removed AND instr(path, '!')")
+        inner += sorted({as_folder(row[0]).rpartition("/")[0] for row in members})
         ids = db.execute("SELECT DISTINCT root FROM image WHERE NOT removed").fetchall()
         roots = [store.root_of(db.execute("SELECT path FROM root WHERE id = ?", each).fetchone()[0]) for each in ids]
     found = {f"{root}" for root in roots if len(roots) > 1 and isinstance(root, Path)}
@@ -74,6 +76,9 @@ def _named(db: sqlite3.Connection, roots: Roots, place: str) -> list[int]:
             name = text.rstrip("/")
             below = (number, f"{name}/", f"{name}0")  # 0 comes next after /
             found += db.execute(f"{_IN} AND path > ? AND path < ?", below).fetchall()
+            if is_archive(name):
+                members = (number, f"{name}!", f'{name}"')  # " comes next after !
+                found += db.execute(f"{_IN} AND path > ? AND path < ?", members).fetchall()
             if not text.endswith("/"):
                 found += db.execute(f"{_IN} AND path = ?", (number, name)).fetchall()
             if may_have_pages(name) and not text.endswith("/"):
@@ -91,6 +96,7 @@ def _as_stored(place: str, wholes: Sequence[str], root: Root) -> list[str]:
             ways += [inner, f"{own}/{inner}"]  # at a URL and in a list, paths are full ones
             if own.endswith(".tar"):
                 ways.append(f"{own.rpartition('/')[2]}/{inner}")
+    ways += [as_member(way) for way in ways]
     return [text for way in dict.fromkeys(ways) for text in spellings(way) if is_utf8(text)]
 
 
@@ -101,12 +107,17 @@ def _homes(root: Root) -> list[Root]:
 
 
 def _paths(db: sqlite3.Connection, roots: Roots) -> Iterator[tuple[int, int, str]]:
-    """(root, id, path as patterns see it) of every picture: relative to its root, where it is not by itself."""
+    """(root, id, path as patterns see it) of every picture: relative to its root, where it is not by itself.
+
+    And once more of those in archives, as they are named in there.
+    """
     for number, root in roots:
         for image_id, path in db.execute(f"{_IN.replace('id', 'id, path')} ORDER BY id", (number,)):
-            file = split_page(path)[0] if "#" in path else path
+            file = as_folder(split_page(path)[0]) if "#" in path or "!" in path else path
             is_simple = file.isascii() and file[:1] != "/" and "://" not in file  # of a million, nearly all
             yield number, image_id, file if is_simple else plain(seen_from(_homes(root)[-1], file))
+            if "!" in path and (member := split_member(split_page(path)[0])[1]):
+                yield number, image_id, plain(member)
 
 
 class _Sought:

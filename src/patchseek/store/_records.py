@@ -2,7 +2,6 @@
 
 import json
 import os
-import re
 import sqlite3
 import sys
 from dataclasses import asdict, dataclass, replace
@@ -13,9 +12,7 @@ from ..encoders._predecessors import UNLIKE, today
 from ..errors import StoreDamaged
 from ..points import PointsIdentity
 from ..regions import Pyramid
-
-Root = Path | str
-"""What pictures' paths are relative to: a folder, or the URL of a place that is none."""
+from ..sources import Stored, stored
 
 
 @dataclass(frozen=True)
@@ -108,27 +105,6 @@ class Settings:
 ANEW = "make the points anew with: patchseek index FOLDER --with-points"
 """What to do about points that are outdated, lost or not there."""
 _POINTS_WORDS = {"n_most": "number", "side": "size", "n_bytes": "bytes"}
-
-_PAGE = re.compile(r"(.*\.tiff?)#([2-9]|[1-9][0-9]+)", re.IGNORECASE | re.DOTALL)
-
-
-def split_page(path: str) -> tuple[str, int]:
-    """The file and the page (from 1) that a picture's path names: scan.tif#2 is page 2 of scan.tif.
-
-    No file that is indexed can have such a name of its own: its suffix would be none of a picture's.
-    """
-    found = _PAGE.fullmatch(path)
-    return (found[1], int(found[2])) if found else (path, 1)
-
-
-def page_path(file: str, page: int) -> str:
-    """The path of a page of a file; the inverse of split_page."""
-    return file if page == 1 else f"{file}#{page}"
-
-
-def may_have_pages(file: str) -> bool:
-    """Whether a file of this name can hold more than one picture."""
-    return file.lower().endswith((".tif", ".tiff"))
 
 
 class FarTime(int):
@@ -242,11 +218,16 @@ class Image:
     # of the file when it was indexed
 
     @property
+    def stored(self) -> Stored:
+        """Where the picture lay when it was indexed."""
+        return stored(self.root, self.path)
+
+    @property
     def file(self) -> Path:
-        """Where the picture's file was when it was indexed."""
-        return self.root / split_page(self.path)[0]
+        """The file that holds it: itself, an archive, a document or a film."""
+        return self.stored.file
 
     @property
     def page(self) -> int:
-        """Which page of its file it is, from 1."""
-        return split_page(self.path)[1]
+        """Which page of its file it is, from 1; see sources.split_page."""
+        return self.stored.page

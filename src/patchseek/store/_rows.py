@@ -3,7 +3,8 @@
 import sqlite3
 from collections.abc import Iterable
 
-from ._records import FileState, may_have_pages, split_page
+from ..sources import may_have_pages, split_page
+from ._records import FileState
 from ._shards import Shard, delete_shards, insert_shard
 
 
@@ -76,26 +77,30 @@ def replace_shard(db: sqlite3.Connection, old: int, new: Shard | None, slots: It
     return int(lost)
 
 
-def join_roots(db: sqlite3.Connection, old: int, new: int, prefix: str) -> None:
+def join_roots(db: sqlite3.Connection, old: int, new: int, prefix: str, cut: int = 0) -> None:
     """Make all that one root has part of another, its paths put below `prefix`; then forget it.
 
     A picture that both know stays as the new root knows it; where the bytes are the same it takes the other's tags.
+    cut: letters that its paths lose before that, of a tar: then ./ in names goes as well.
     """
-    _merge_twins(db, old, new, prefix)
-    db.execute("UPDATE image SET root = ?, path = ? || path WHERE root = ?", (new, prefix, old))
+    for table in ("image", "failure", "failure_note", "taken_out") if cut else ():
+        db.execute(f"UPDATE OR REPLACE {table} SET path = replace(path, '/./', '/') WHERE root = ?", (old,))
+    _merge_twins(db, old, new, prefix, cut)
+    there = new, prefix, cut + 1, old
+    db.execute("UPDATE image SET root = ?, path = ? || substr(path, ?) WHERE root = ?", there)
     for table in ("failure", "failure_note", "taken_out"):
-        db.execute(f"UPDATE OR REPLACE {table} SET root = ?, path = ? || path WHERE root = ?", (new, prefix, old))
+        db.execute(f"UPDATE OR REPLACE {table} SET root = ?, path = ? || substr(path, ?) WHERE root = ?", there)
     live = "SELECT path FROM image WHERE root = failure.root AND NOT removed"
     db.execute(f"DELETE FROM failure WHERE root = ? AND path IN ({live})", (new,))
     _delete_root(db, old)
 
 
-def _merge_twins(db: sqlite3.Connection, old: int, new: int, prefix: str) -> None:
+def _merge_twins(db: sqlite3.Connection, old: int, new: int, prefix: str, cut: int) -> None:
     twins = db.execute(
         "SELECT mine.id, theirs.id, mine.sha256 = theirs.sha256 FROM image AS theirs "
-        "JOIN image AS mine ON mine.root = ? AND mine.path = ? || theirs.path AND NOT mine.removed "
+        "JOIN image AS mine ON mine.root = ? AND mine.path = ? || substr(theirs.path, ?) AND NOT mine.removed "
         "WHERE theirs.root = ? AND NOT theirs.removed",
-        (new, prefix, old),
+        (new, prefix, cut + 1, old),
     ).fetchall()
     same = [(mine, theirs) for mine, theirs, is_same in twins if is_same]
     db.executemany("INSERT OR IGNORE INTO tag SELECT name, ? FROM tag WHERE image = ?", same)
@@ -118,5 +123,5 @@ def forget_root(db: sqlite3.Connection, old: int, new: int) -> None:
 def _delete_root(db: sqlite3.Connection, root: int) -> None:
     """With what was to be left out of it: its number may be given again. See `_exclusions`."""
     db.execute("DELETE FROM root WHERE id = ?", (root,))
-    forget = "UPDATE setting SET value = json_remove(value, ?) WHERE key = 'option.exclude'"
+    forget = "UPDATE setting SET value = json_remove(value, ?) WHERE key IN ('option.exclude', 'option.inside')"
     db.execute(forget, (f'$."{root}"',))

@@ -11,11 +11,12 @@ import numpy as np
 from .._progress import OnProgress, unheard
 from .._words import counted
 from ..errors import StoreDamaged, StoreError, StoreMismatch
+from ..sources import DOCUMENTS, FILMS, Root, split_member, split_page
 from ._catalogue import Catalogue, has_table, later_columns, setting_of, tags_of
 from ._features import map_features
 from ._files import allow_open_files, require_size
 from ._points import open_points
-from ._records import Failure, FileState, Image, KnownFile, Root, Settings
+from ._records import Failure, FileState, Image, KnownFile, Settings
 from ._shards import Shard, read_shards
 from ._snapshot import Snapshot
 from ._soundness import find_problems
@@ -203,6 +204,17 @@ class Store:
         with self.catalogue.reading() as db:
             found = self._files(db, "NOT removed", root, under)
         return {file.path: file for file in found}
+
+    def holders(self, root: Root) -> set[str]:
+        """The files of one indexed folder that hold pictures known here, in several: archives, documents, films."""
+        marks = " OR ".join(f"path LIKE '%{suffix}'" for suffix in sorted(DOCUMENTS | FILMS))
+        query = (
+            "SELECT path FROM image WHERE NOT removed AND root = (SELECT id FROM root WHERE path = ?) "
+            f"AND (instr(path, '!') OR instr(path, '#') OR {marks})"
+        )
+        with self.catalogue.reading() as db:
+            files = {split_page(row[0])[0] for row in db.execute(query, (self.relate(root),))}
+        return {split_member(file)[0] for file in files}
 
     def aside(self, root: Root, under: str = "") -> list[KnownFile]:
         """The pictures of one indexed folder, or of a part, that are set aside; see Writer.set_aside."""

@@ -11,12 +11,13 @@ import numpy as np
 
 from .._progress import OnProgress, unheard
 from ..errors import PatchseekError, QueryError, StoreError
+from ..sources import Root
 from ._catalogue import put_setting
 from ._features import Half
 from ._lock import may_remove, take_lock
 from ._mend import compact, points_of, repair
 from ._points import Codes
-from ._records import Failure, Move, NewPicture, Root, Settings
+from ._records import Failure, Move, NewPicture, Settings
 from ._rows import (
     columns,
     forget_failure,
@@ -215,13 +216,14 @@ class Writer:
             for old in roots - {root_id}:
                 forget_root(db, old, root_id)
 
-    def join(self, old: Root, new: Root, prefix: str = "") -> None:
+    def join(self, old: Root, new: Root, prefix: str = "", *, cut: int = 0) -> None:
         """Make the pictures of one root part of another, their paths put below a prefix such as "sub/".
 
-        Ids, vectors and tags stay. A picture that both know stays as the new root knows it.
+        cut: letters that their paths lose before that. Ids, vectors and tags stay. A picture that both know stays as
+        the new root knows it.
         """
         with self._catalogue.writing() as db:
-            join_roots(db, self._root_id(db, old), self._root_id(db, new), prefix)
+            join_roots(db, self._root_id(db, old), self._root_id(db, new), prefix, cut)
 
     def remove(self, ids: Sequence[int]) -> int:
         """Take pictures out of every future search; returns how many were there. `compact` frees their bytes."""

@@ -7,10 +7,12 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from ..encode import suffix_of
 from ..errors import MissingExtra
 from ..images import EXTENSIONS
+from ..sources import DOCUMENTS, FILMS, suffix_of
 
+_SUFFIXES = EXTENSIONS | DOCUMENTS | FILMS | {".zip", ".tar", ".gz", ".tgz"}
+# of pictures, and of files that hold some
 _STEP = 250
 # milliseconds between two looks at what the system has told
 _QUIET = 500
@@ -102,7 +104,7 @@ class Changes:
         if any(part.startswith(".") for part in inside):
             return False
         suffix = suffix_of(path)
-        return suffix in EXTENSIONS or not suffix or Path(path).is_dir()
+        return suffix in _SUFFIXES or not suffix or Path(path).is_dir()
 
     def _identity(self) -> tuple[int, int] | None:
         try:

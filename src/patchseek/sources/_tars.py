@@ -5,54 +5,19 @@ there several times (`tar -r` puts a new version at the end), the last counts, a
 ./a.jpg and /a.jpg are one name, A.jpg is another. A hard link is the file that it leads to.
 """
 
+import json
 import tarfile
-from collections import Counter
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from io import SEEK_END, RawIOBase
 from posixpath import dirname, join, normpath
 
-from ..encode import HIDDEN, LINKS, NO_SUFFIX, REPEATED, SKIPPED_FOLDERS, suffix_of
-from ..images import EXTENSIONS
 from ..patterns import is_utf8
 from ._headers import MAX_BYTES, Bounded, next_member, open_tar, reading, reason_of
+from ._listing import Listing, Member
+from ._names import LINKS, REPEATED, is_picture, passing, tidy
 
 _MAX_LINKS = 40
 # on the way to a file
-
-
-@dataclass(frozen=True, slots=True)
-class Member:
-    """A picture in a tar."""
-
-    name: str
-    # as the tar has it
-    start: int
-    # its first byte
-    size: int
-    # bytes
-
-
-@dataclass
-class Listing:
-    """What a tar holds."""
-
-    pictures: list[Member] = field(default_factory=list)
-    # in the tar's order
-    unreadable: dict[str, str] = field(default_factory=dict)
-    # members that are pictures by their name and cannot be read, and why
-    links: list[str] = field(default_factory=list)
-    # symbolic links that are not followed
-    passed_over: Counter[str] = field(default_factory=Counter)
-    # see encode.Scan
-    damage: str | None = None
-    # why the tar ends early; what stands before is listed
-
-
-def tidy(name: str) -> str:
-    """A member's name as it tells members apart: without what unpacking takes off, the first slash and each ./."""
-    if "//" not in (padded := f"/{name}/") and "/./" not in padded:
-        return name
-    return "/".join(part for part in name.split("/") if part not in ("", "."))
 
 
 def list_tar(
@@ -69,31 +34,39 @@ def list_tar(
     dot. follow_symlinks: a link is the member that it leads to. Raises DatasetError for what is no tar at its very
     beginning, or is compressed.
     """
-    file = Bounded(raw, max_bytes)
+    return scan_tar(raw, label, max_bytes=max_bytes).listing(hidden=hidden, follow_symlinks=follow_symlinks)
+
+
+def scan_tar(raw: RawIOBase, label: object, *, max_bytes: int = MAX_BYTES) -> "Members":
+    """All that the headers of a tar say, as `list_tar` reads them."""
+    file = Bounded(raw, min(max_bytes, MAX_BYTES))
     try:
         with reading(label):
-            end = file.seek(0, SEEK_END)
-            file.seek(0)
             tar = open_tar(file)
-        members = _Members(max_bytes)
-        damage = None
+        members = Members(max_bytes)
         try:
             while (member := next_member(tar)) is not None:
                 members.add(member)
             file.seek(tar.offset)
             if any(file.read(tarfile.BLOCKSIZE)):  # two blocks of zeros end a tar
-                damage = f"no file begins at byte {tar.offset}, where one should"
+                members.damage = f"no file begins at byte {tar.offset}, where one should"
         except (OSError, tarfile.TarError) as error:
-            damage = reason_of(error)
-        return members.listing(end, damage, hidden=hidden, follow_symlinks=follow_symlinks)
+            members.damage = reason_of(error)
+        with reading(label):
+            members.end = file.seek(0, SEEK_END)
+        return members
     finally:
         file.detach()
 
 
-class _Members:
+class Members:
     """The members of a tar by name, as they are gone through."""
 
     def __init__(self, max_bytes: int) -> None:
+        self.end = 0
+        # bytes of the tar
+        self.damage: str | None = None
+        # why it ends early
         self._max_bytes = max_bytes
         self._found: dict[str, Member | str | None] = {}
         # by tidy name: where it is; why it cannot be read; None for a folder
@@ -107,7 +80,7 @@ class _Members:
         """Note the next member; one of the same name counts no more, and its place in the order is this one's."""
         key = tidy(member.name)
         if key in self._found:
-            self._n_repeated += _is_picture(key)
+            self._n_repeated += is_picture(key)
             del self._found[key]
         elif key != member.name:
             self._names[key] = member.name
@@ -133,22 +106,22 @@ class _Members:
             return f"{member.size} bytes, more than the limit of {self._max_bytes}"
         return Member(member.name, member.offset_data, member.size)
 
-    def listing(self, end: int, damage: str | None, *, hidden: bool, follow_symlinks: bool) -> Listing:
-        """What was found, in a tar of `end` bytes. What reaches beyond that is cut short, which is damage too."""
-        listing = Listing(damage=damage)
+    def listing(self, *, hidden: bool, follow_symlinks: bool) -> Listing:
+        """What was found. What reaches beyond the end of the tar is cut short, which is damage too."""
+        listing = Listing(damage=self.damage)
         if self._n_repeated:
             listing.passed_over[REPEATED] = self._n_repeated
         for key, there in self._found.items():
             if there is None:
                 continue
             name, is_link = self._names.get(key, key), key in self._leads
-            reason = _passing(key, hidden=hidden, is_link=is_link and not follow_symlinks)
+            reason = passing(key, hidden=hidden, is_link=is_link and not follow_symlinks)
             if reason is not None:
                 listing.passed_over[reason] += 1
                 listing.links += [name] * (reason == LINKS)
                 continue
             there = self._followed(key) if is_link else there
-            if isinstance(there, Member) and there.start + there.size > end:
+            if isinstance(there, Member) and there.start + there.size > self.end:
                 listing.damage = f"it is cut short within {name!r}"
                 continue
             why = there if isinstance(there, str) else _bad_name(name)
@@ -157,6 +130,31 @@ class _Members:
             elif isinstance(there, Member):
                 listing.pictures.append(replace(there, name=name))
         return listing
+
+    def __len__(self) -> int:
+        return len(self._found)
+
+    def find(self, name: str) -> Member | None:
+        """Where a file is, by its name or that of a link to it; None where there is none that can be read."""
+        key = tidy(name)
+        there = self._followed(key) if key in self._leads else self._found.get(key)
+        return there if isinstance(there, Member) else None
+
+    def to_json(self) -> str:
+        """All of it as one JSON object."""
+        found = {key: [it.name, it.start, it.size] if isinstance(it, Member) else it for key, it in self._found.items()}
+        kept = [self.end, self.damage, self._max_bytes, self._n_repeated, found, self._names, self._leads]
+        return json.dumps(kept)
+
+    @classmethod
+    def from_json(cls, text: str) -> "Members":
+        """The inverse of to_json. Raises ValueError or TypeError for anything else."""
+        end, damage, max_bytes, n_repeated, found, names, leads = json.loads(text)
+        members = cls(max_bytes)
+        members.end, members.damage, members._n_repeated = end, damage, n_repeated
+        members._found = {key: Member(*it) if isinstance(it, list) else it for key, it in found.items()}
+        members._names, members._leads = names, leads
+        return members
 
     def _followed(self, key: str) -> Member | str:
         """What a symbolic link leads to in the end."""
@@ -167,23 +165,6 @@ class _Members:
             target = self._leads[target]
         there = self._found.get(target)
         return there if isinstance(there, Member) else f"a link to {target!r}, which is no file in the tar"
-
-
-def _is_picture(name: str) -> bool:
-    return suffix_of(name) in EXTENSIONS
-
-
-def _passing(key: str, *, hidden: bool, is_link: bool) -> str | None:
-    """As what a member is passed over, see encode.Scan; None for a picture."""
-    if not _is_picture(key):
-        suffix = suffix_of(key)
-        return (suffix if is_utf8(suffix) else ascii(suffix)) or NO_SUFFIX
-    *folders, name = key.split("/")
-    if any(folder.lower() in SKIPPED_FOLDERS for folder in folders):
-        return HIDDEN
-    if not hidden and any(part.startswith(".") and part != ".." for part in (*folders, name)):
-        return HIDDEN
-    return LINKS if is_link else None
 
 
 def _bad_name(name: str) -> str | None:

@@ -1,0 +1,184 @@
+"""Where pictures lie: files, members of archives, pages of documents, frames of films. A path in, bytes out.
+
+    _paths   what a path says         _names   which names are pictures
+    _archives -> _zips, _tars (_headers, _gzips) -> _listing
+    _documents, _films: what needs an extra
+
+A catalogue's path names a picture within a root: the folder that was indexed. Whoever wants its pixels asks `stored`
+where it lies, and gives images.read what that gives.
+"""
+
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+
+from .._files import hash_regular, open_regular
+from ..errors import ImageError
+from ._archives import Archive, open_archive, read_member
+from ._headers import MAX_BYTES, check_tar, not_a_tar, reading, reason_of
+from ._listing import Listing, Member
+from ._names import (
+    EXCLUDED,
+    HIDDEN,
+    LINKS,
+    NO_SUFFIX,
+    REPEATED,
+    SKIPPED_FOLDERS,
+    TAKEN_OUT,
+    leads_out,
+    suffix_of,
+    tidy,
+)
+from ._paths import (
+    ARCHIVES,
+    DOCUMENTS,
+    FILMS,
+    KINDS,
+    as_folder,
+    as_member,
+    is_archive,
+    may_have_pages,
+    page_path,
+    split_member,
+    split_page,
+)
+from ._tars import list_tar
+from ._there import Kind, kind_of
+
+__all__ = [
+    "ARCHIVES",
+    "DOCUMENTS",
+    "EXCLUDED",
+    "FILMS",
+    "HIDDEN",
+    "KINDS",
+    "LINKS",
+    "MAX_BYTES",
+    "NO_SUFFIX",
+    "REPEATED",
+    "SKIPPED_FOLDERS",
+    "TAKEN_OUT",
+    "Archive",
+    "Kind",
+    "Listing",
+    "Member",
+    "Root",
+    "Stored",
+    "as_folder",
+    "as_member",
+    "check_tar",
+    "is_archive",
+    "kind_of",
+    "leads_out",
+    "list_tar",
+    "may_have_pages",
+    "not_a_tar",
+    "open_archive",
+    "page_path",
+    "reading",
+    "reason_of",
+    "split_member",
+    "split_page",
+    "stored",
+    "suffix_of",
+    "tidy",
+]
+
+Root = Path | str
+"""What pictures' paths are relative to: a folder, or the URL of a place that is none."""
+
+
+@dataclass(frozen=True)
+class Stored:
+    """Where a picture lies on this machine."""
+
+    file: Path
+    # that holds it
+    member: str | None = None
+    # its name in that, if that is an archive
+    page: int = 1
+    # of that or of the member; see split_page
+
+    @property
+    def name(self) -> str:
+        """The file and the member, for people."""
+        return f"{self.file}" if self.member is None else f"{self.file}!{self.member}"
+
+    @property
+    def is_rendered(self) -> bool:
+        """Whether it is a page of a document or a frame of a film: what is no picture until it is made one."""
+        return self.member is None and suffix_of(self.file.name) in DOCUMENTS | FILMS
+
+    @property
+    def is_document(self) -> bool:
+        """Whether it is a page of a document."""
+        return self.is_rendered and suffix_of(self.file.name) in DOCUMENTS
+
+    def size_in_points(self) -> tuple[float, float]:
+        """Width and height of a page of a document as it is shown, in 1/72 inch. Raises ImageError, MissingExtra."""
+        from ._documents import size_in_points
+
+        return size_in_points(self.file, self.page)
+
+    def pages(self) -> tuple[tuple[int, ...], str | None]:
+        """Of a document or a film, the numbers of the pictures in it, rising from 1, see split_page; and what it lacks.
+
+        Raises ImageError, MissingExtra.
+        """
+        if suffix_of(self.file.name) in FILMS:
+            from ._films import pick
+
+            picked = pick(self.file)
+            return tuple(ms + 1 for ms in sorted({0, *picked.times})), picked.damage
+        from ._documents import count_pages
+
+        return tuple(range(1, count_pages(self.file) + 1)), None
+
+    @property
+    def source(self) -> tuple[Path | bytes, int]:
+        """A picture file, or the bytes of one, and the page in it, as images.read takes them. Raises ImageError."""
+        if self.member is not None:
+            return read_member(self.file, self.member), self.page
+        if not self.is_rendered:
+            return self.file, self.page
+        if suffix_of(self.file.name) in FILMS:
+            from ._films import frame
+
+            return frame(self.file, self.page - 1), 1
+        from ._documents import page
+
+        return page(self.file, self.page), 1
+
+    def read_bytes(self) -> bytes:
+        """The bytes of its file, or of the member. Raises ImageError, OSError."""
+        if self.member is not None:
+            return read_member(self.file, self.member)
+        with open_regular(self.file, self.file) as file:
+            return file.read()
+
+    def sha256(self) -> str:
+        """The hash of these bytes, in hex. Raises ImageError, OSError."""
+        if self.member is None:
+            return hash_regular(self.file, self.file)
+        return hashlib.sha256(self.read_bytes()).hexdigest()
+
+    def is_there(self) -> bool:
+        """Whether there is something under its name. What cannot be told counts as there."""
+        if self.member is None:
+            return kind_of(self.file) is not Kind.NOTHING
+        try:
+            return open_archive(self.file).has(self.member)
+        except ImageError:
+            return kind_of(self.file) is not Kind.NOTHING
+
+
+def stored(root: Path, path: str) -> Stored:
+    """Where the picture lies that a catalogue has under a path, below a folder that was indexed.
+
+    Or below a tar: what came through a cluster has the tar as its root, and paths such as x.tar/a.jpg.
+    """
+    whole, page = split_page(path)
+    file, member = split_member(whole)
+    if root.suffix.lower() == ".tar" and whole.startswith(f"{root.name}/") and not root.is_dir():
+        return Stored(root, whole.removeprefix(f"{root.name}/"), page)
+    return Stored(root / file, member, page)

@@ -1,0 +1,92 @@
+"""Films in a collection: frames are pictures, found by what they show, opened again at their time."""
+
+import os
+
+import numpy as np
+import pytest
+
+from patchseek import Collection
+from patchseek.originals import has_changed, open_original
+from patchseek.regions import Pyramid
+from patchseek.sources import split_page
+from patchseek.store import Settings, Store
+
+from .conftest import blot
+from .test_films import RATE, cut_off, film
+
+pytestmark = pytest.mark.extra("video")
+PYRAMID = Pyramid.up_to(1)
+
+
+@pytest.fixture
+def collection(tmp_path, tiny):
+    return Collection(Store.create(tmp_path / "collection", Settings(tiny.identity, PYRAMID)), tiny)
+
+
+def scene(seed):
+    """A picture of large tiles, which every codec keeps well."""
+    return np.asarray(blot(seed, 20, 12).resize((160, 96), 0))
+
+
+def shots(file, *seeds, seconds=3.0):
+    """A film of still shots, one of each scene."""
+    file.parent.mkdir(parents=True, exist_ok=True)
+    return film(file, [scene(seed) for seed in seeds for _ in range(round(seconds * RATE))])
+
+
+def moments(collection):
+    """Seconds of the frames that the collection has of tape.mp4, rising."""
+    return sorted((split_page(path)[1] - 1) / 1000 for _, _, path in collection.store.paths() if "tape.mp4" in path)
+
+
+def test_each_shot_is_found_at_a_time_at_which_it_is_shown(collection, tmp_path):
+    report = collection.add(shots(tmp_path / "in" / "tape.mp4", 1, 2, 3))
+    assert report.failed == []
+    assert report.added == len(moments(collection)) >= 3
+    for n, seed in enumerate((1, 2, 3)):
+        best = collection.search(scene(seed), top=1)[0].image
+        seconds = (best.page - 1) / 1000
+        assert best.path == ("tape.mp4" if seconds == 0 else f"tape.mp4#t={seconds:g}")
+        assert 3 * n <= seconds < 3 * (n + 1)
+        assert np.abs(open_original(best).pixels.astype(int) - scene(seed)).mean() < 12
+
+
+def test_a_film_is_encoded_once_and_known_when_it_is_touched_or_moved(collection, tmp_path):
+    file = shots(tmp_path / "in" / "tape.mp4", 1, 2)
+    collection.add(file.parent, inside=["video"])
+    n = len(collection)
+    assert collection.add(file.parent).unchanged == n
+    status = file.stat()
+    os.utime(file, ns=(status.st_atime_ns, status.st_mtime_ns + 10**9))
+    image = collection.store.images([1])[0]
+    assert not has_changed(image)
+    report = collection.add(file.parent)
+    assert (report.added, report.changed, len(collection)) == (0, 0, n)
+    file.rename(file.with_name("other.mp4"))
+    report = collection.add(file.parent)
+    assert (report.added, report.moved, len(collection)) == (0, n, n)
+
+
+def test_a_film_that_is_another_now_is_gone_through_anew(collection, tmp_path):
+    file = shots(tmp_path / "in" / "tape.mp4", 1, 2, 3)
+    collection.add(file)
+    shots(file, 4, 5)
+    status = file.stat()
+    os.utime(file, ns=(status.st_atime_ns, status.st_mtime_ns + 10**9))
+    collection.add(file)
+    assert max(moments(collection)) < 6
+    best = collection.search(scene(5), top=1)[0].image
+    assert np.abs(open_original(best).pixels.astype(int) - scene(5)).mean() < 12
+
+
+def test_what_is_no_film_is_one_failure_and_its_neighbours_are_unharmed(collection, tmp_path):
+    folder = tmp_path / "in"
+    shots(folder / "tape.mp4", 1)
+    (folder / "bad.mp4").write_bytes(b"no film")
+    cut_off(shots(folder / "cut.mp4", 1, 2), 0.3)
+    (folder / "empty.mkv").touch()
+    report = collection.add(folder, inside=["video"])
+    assert report.added >= 1
+    assert {failure.path for failure in report.failed} | report.damaged.keys() == {"bad.mp4", "empty.mkv", "cut.mp4"}
+    again = collection.add(folder)
+    assert (again.added, again.changed, len(again.failed)) == (0, 0, len(report.failed))
