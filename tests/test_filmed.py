@@ -1,11 +1,17 @@
 """Films in a collection: frames are pictures, found by what they show, opened again at their time."""
 
+import json
 import os
+from dataclasses import replace
 
 import numpy as np
 import pytest
+from click.testing import CliRunner
+from PIL import Image
 
 from patchseek import Collection
+from patchseek.cli import cli
+from patchseek.cli._table import _clock
 from patchseek.originals import has_changed, open_original
 from patchseek.regions import Pyramid
 from patchseek.sources import split_page
@@ -90,3 +96,37 @@ def test_what_is_no_film_is_one_failure_and_its_neighbours_are_unharmed(collecti
     assert {failure.path for failure in report.failed} | report.damaged.keys() == {"bad.mp4", "empty.mkv", "cut.mp4"}
     again = collection.add(folder)
     assert (again.added, again.changed, len(again.failed)) == (0, 0, len(report.failed))
+
+
+def test_a_film_answers_once_with_its_best_frame_and_the_times_at_which_the_object_is_seen(collection, tmp_path):
+    folder = tmp_path / "in"
+    shots(folder / "tape.mp4", 1, 2, 1, 3)  # the first scene again from second 6 on
+    shots(folder / "other.mp4", 4, 5)
+    collection.add(folder, inside=["video"])
+    found = collection.search(scene(1), top=9)
+    assert sorted(match.image.stored.file.name for match in found) == ["other.mp4", "tape.mp4"]
+    best = found[0]
+    assert best.image.stored.file.name == "tape.mp4"
+    assert [(0 <= a <= b < 3, 6 <= a <= b < 9) for a, b in best.ranges] == [(True, False), (False, True)]
+    assert best in [replace(frame, frames=best.frames, ranges=best.ranges) for frame in best.frames]
+    assert all(frame.ranges == () for frame in best.frames)
+    one_by_one = collection.search(scene(1), top=99, frames=True)
+    assert len(one_by_one) == len(collection)
+    assert all(match.frames == () for match in one_by_one)
+    many = list(collection.search_many([scene(1)], top=9, refine=0, depth=0))
+    assert many[0][0].ranges == collection.search(scene(1), top=9, refine=0, depth=0)[0].ranges
+
+
+def test_the_command_line_says_when_it_is_seen(tmp_path):
+    shots(tmp_path / "in" / "tape.mp4", 1, 2)
+    Image.fromarray(scene(2)).save(tmp_path / "query.png")
+    run = CliRunner()
+    assert run.invoke(cli, ["index", str(tmp_path / "in"), "--inside", "video", "--no-points"]).exit_code == 0
+    search = ["search", str(tmp_path / "query.png"), "-c", str(tmp_path / "in"), "--refine", "0", "--json"]
+    (result,) = json.loads(run.invoke(cli, search).stdout)["results"]
+    ((begin, end),) = result["ranges"]
+    assert 3 <= begin <= end < 6
+    assert [frame["box"] for frame in result["frames"]]
+    every = json.loads(run.invoke(cli, [*search, "--frames"]).stdout)["results"]
+    assert len(every) == len(Store.open(tmp_path / "in" / ".patchseek"))
+    assert [_clock(seconds) for seconds in (0, 61.99, 3723.5)] == ["00:00:00", "00:01:01", "01:02:03"]

@@ -30,6 +30,8 @@ def match_record(
     why: the query pictures, as query_record has them; "partners" is then there where points say where the object is:
     "query", whose place is that of its picture among them, and "points", rows of x y in pixels of that picture and x y
     in pixels of the one found, the first few of which lie all over the object.
+    "ranges" and "frames" are there for the best frame of a film: seconds from and to which the object is seen, and all
+    frames that were found and in which it probably is, each with its box.
     "box_points" is there on a page of a document that can be opened: the box in 1/72 inch of the page as it is shown.
     hashed: with "sha256", that of the picture's file when it was indexed.
     """
@@ -53,6 +55,13 @@ def match_record(
     if match.changed:
         record["changed"] = True
     record |= _outline(match.outline, width, height)
+    if match.frames:
+        record["ranges"] = [list(each) for each in match.ranges]
+        record["frames"] = [
+            {"image": frame.image.path, "image_id": frame.image.id, "box": list(frame.pixels)}
+            | {"score": round(frame.score, 6), "confidence": frame.confidence and round(frame.confidence, 4)}
+            for frame in match.frames
+        ]
     if match.boxes:
         record["boxes"] = [
             {"box": list(to_pixels(found.box, width, height)), "score": round(found.score, 6)}

@@ -96,6 +96,10 @@ class Match:
     # whether its pixels were looked at: only then does a low confidence say that the object is probably not there
     outline: tuple[tuple[float, float], ...] = ()
     # of the first box, as FoundBox has it: also of pictures that nobody opened, where their points say it
+    frames: tuple["Match", ...] = ()
+    # of a film: all of its frames that were found and in which the object is probably seen, in their order; itself too
+    ranges: tuple[tuple[float, float], ...] = ()
+    # of a film, in seconds: from the first to the last of the frames that follow each other in the collection
     partners: PartnerPoints | None = field(default=None, compare=False, repr=False)
     # None where points were not looked at, or say nothing for the picture
 

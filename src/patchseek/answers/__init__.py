@@ -10,6 +10,7 @@ from ..rerank import OnStep, Recipe
 from ..search import Match, Query
 from ..store import Image
 from ._copies import may_have_copies, with_copies
+from ._frames import by_film
 from ._near import Without, distinct, expand, less_like
 from ._near import same_pictures as same_pictures
 from ._options import SearchOptions as SearchOptions
@@ -66,7 +67,7 @@ def _found(query: Query, options: SearchOptions, searched: Searched, on_progress
     looks = closer_looks(
         searched.encoder, 0, depth=options.depth, copies=copies, on_step=searched.on_step, on_progress=on_progress
     )
-    n = options.n_ranked(searched.snapshot.n_live)
+    n = options.n_ranked(searched.snapshot.n_live, has_films=searched.has_films)
     if searched.refused is None:
         return rank(query, searched.view, looks, n)
     n = max([n, *(look.n for look in looks)]) + _TWINS * len(searched.refused)
@@ -89,7 +90,7 @@ def _judged(
     ranked: Sequence[Candidate[Image]], options: SearchOptions, searched: Searched
 ) -> list[tuple[Match, Candidate[Image]]]:
     """The candidates that are answered with, as matches: neither score nor confidence rises down the list."""
-    listed = in_order(ranked[: options.n_ranked(searched.snapshot.n_live)])
+    listed = in_order(ranked[: options.n_ranked(searched.snapshot.n_live, has_films=searched.has_films)])
     if options.distinct:
         listed = distinct(listed, searched.snapshot)
     sure = [searched.background.confidence(each.evidence) if searched.background else None for each in listed]
@@ -101,6 +102,8 @@ def _judged(
         for candidate, each in zip(listed, sure, strict=True)
         if least is None or each is None or each >= least
     ]
+    if searched.has_films and not options.frames:
+        judged = by_film(judged, searched.store)
     return judged[: options.top]
 
 

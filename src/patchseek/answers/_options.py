@@ -7,6 +7,9 @@ from ..lays import Lay, lays_of
 from ..rank import DEPTH
 from ..store import Choice, Moment, Words
 
+FRAMES = 500
+"""Candidates from which the frames of films are gathered."""
+
 
 @dataclass(frozen=True)
 class SearchOptions:
@@ -26,6 +29,8 @@ class SearchOptions:
     # find every copy in each picture answered with
     distinct: bool = False
     # answer with one of several pictures that are nearly identical
+    frames: bool = False
+    # answer with each frame of a film by itself, instead of with its best one
     expand: int = 0
     # search again with the best so many results as further queries; 0: no
     min_confidence: float | None = None
@@ -46,9 +51,13 @@ class SearchOptions:
         """Which pictures may answer."""
         return Choice(self.under, self.tags, self.since, self.until)
 
-    def n_ranked(self, n_live: int) -> int:
-        """How many candidates the answer is chosen from, in a collection of so many pictures that can be found."""
-        return max((self.top or n_live) * (3 if self.distinct else 1), self.refine)
+    def n_ranked(self, n_live: int, *, has_films: bool = False) -> int:
+        """How many candidates the answer is chosen from, in a collection of so many pictures that can be found.
+
+        has_films: whether many of them may be frames of one film.
+        """
+        n = max((self.top or n_live) * (3 if self.distinct else 1), self.refine)
+        return max(n, FRAMES) if has_films and not self.frames else n
 
     def __post_init__(self) -> None:
         self.choice  # noqa: B018  raises for dates that are none

@@ -1,6 +1,7 @@
 """What is searched, and with what. Does nothing itself."""
 
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,6 +29,11 @@ class Searched:
     # (m, R, D) unit length: the regions of pictures that may not answer, nor what is nearly the same as one of them
     on_step: OnStep = go_on
     # also called before each search and before a file is looked at
+
+    @cached_property
+    def has_films(self) -> bool:
+        """Whether frames of films may be among the pictures."""
+        return self.store.has_films()
 
     @property
     def view(self) -> StoreView:

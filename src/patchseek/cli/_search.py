@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 CHOICE = ("under", "tags", "since", "until")
 """Options that say which pictures may answer."""
-_HOW = ("text", "refine", "depth", "turned", "mirrored", "several", "distinct", "expand", "min_confidence")
+_HOW = ("text", "refine", "depth", "turned", "mirrored", "several", "distinct", "frames", "expand", "min_confidence")
 """Options that say how to search."""
 _HERE_ALONE = (
     "weights",
@@ -70,6 +70,7 @@ _COUNT = click.IntRange(0)
 @click.option("--mirrored", is_flag=True, help="Look for its mirror image, too.")
 @click.option("--several", is_flag=True, help="All copies of the object in each picture.")
 @click.option("--distinct", is_flag=True, help="One of several pictures that are nearly the same.")
+@click.option("--frames", is_flag=True, help="Each frame of a film by itself, not its best with the times.")
 @click.option("--expand", type=_COUNT, default=0, metavar="N", help="Search again with the best N results added.")
 @click.option("--min-confidence", type=FiniteRange(0, 1), metavar="0..1", help="Leave out what is less sure than this.")
 @click.option("--under", multiple=True, metavar="FOLDER", help="Only there: a folder, picture or '*.png'; repeatable.")
@@ -313,7 +314,7 @@ def _search_there(
     if len(asked) != 1:
         raise click.UsageError("a server is asked with one picture from here; its page takes several")
     options: dict[str, Any] = {name: said[name] for name in ("refine", "depth")}
-    options |= {k: "true" for k in ("several", "distinct", "mirrored", "why") if said[k]}
+    options |= {k: "true" for k in ("several", "distinct", "frames", "mirrored", "why") if said[k]}
     options |= {} if said["turned"] else {"turned": "false"}
     options |= {name: said[name] for name in ("text", *CHOICE) if said[name]}
     client = Client(url)

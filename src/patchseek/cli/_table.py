@@ -37,7 +37,14 @@ def _cells(result: Mapping[str, Any]) -> tuple[str, ...]:
     sure = "" if result["confidence"] is None else f"{result['confidence']:.0%}"
     size = f"{result['width']}x{result['height']}"
     lines = "\n".join(",".join(map(str, box)) for box in boxes)
-    return str(result["rank"]), sure, f"{result['score']:.3f}", printable(result["image"]), lines, size
+    name = printable(result["image"]) + "".join(f"\n{_clock(a)}-{_clock(b)}" for a, b in result.get("ranges", ()))
+    return str(result["rank"]), sure, f"{result['score']:.3f}", name, lines, size
+
+
+def _clock(seconds: float) -> str:
+    """As 00:01:07."""
+    whole = int(seconds)
+    return f"{whole // 3600:02}:{whole // 60 % 60:02}:{whole % 60:02}"
 
 
 def _width(rows: list[tuple[str, ...]], column: int) -> int:
@@ -61,7 +68,10 @@ def _print_wide(rows: list[tuple[str, ...]], console: Any) -> None:
 def _print_narrow(rows: list[tuple[str, ...]]) -> None:
     """Each match as a block of lines, which the terminal itself may break."""
     for rank, sure, score, name, boxes, size in rows:
+        name, *times = name.split("\n")
         print_line("  ".join(part for part in (rank, sure, score, name) if part))
+        for time in times:
+            print_line(f"  {time}")
         for box in boxes.split("\n"):
             print_line(f"  {box}")
         print_line(f"  of {size}")

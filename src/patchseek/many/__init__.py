@@ -34,7 +34,7 @@ def answer_many(
         nothing = Choice()
         searched = searched.of(options.choice)
         options = replace(options, under=nothing.under, tags=nothing.tags, since=nothing.since, until=nothing.until)
-    n_hits = _depth(options, searched.snapshot.n_live)
+    n_hits = _depth(options, searched.snapshot.n_live, has_films=searched.has_films)
     size = max(min(AT_ONCE, _MOST_HITS // max(n_hits * (1 + len(options.lays)), 1)), 1)
     for start in range(begin // size * size, len(questions), size):
         lot = Lot(questions[start : start + size], options, searched, read, n_hits)
@@ -42,6 +42,6 @@ def answer_many(
             yield lot.outcome(number)
 
 
-def _depth(options: SearchOptions, n_live: int) -> int:
+def _depth(options: SearchOptions, n_live: int, *, has_films: bool) -> int:
     """The pictures that are asked of the index, as `answers` asks."""
-    return max(min(max(options.n_ranked(n_live), options.depth), n_live), 1)
+    return max(min(max(options.n_ranked(n_live, has_films=has_films), options.depth), n_live), 1)

@@ -39,6 +39,7 @@ OPTIONS = {
     "several_queries": "several pictures of one object",
     "exclude": "pictures of what is not meant",
     "distinct": "show near-duplicates once",
+    "frames": "show each frame of a film by itself",
     "under": "only pictures in a folder or of a pattern",
     "tags": "only pictures with a tag",
     "since": "only files changed on a day or later",
@@ -94,6 +95,7 @@ class SearchRequest:
     # say by which points they were found, where that is known
     turned: bool = True
     mirrored: bool = False
+    frames: bool = False
     # see SearchOptions
 
 
@@ -222,6 +224,8 @@ def _options(request: SearchRequest, known: frozenset[str]) -> dict[str, Any]:
         options["exclude"] = [query.picture for query in request.exclude]
     if request.distinct:
         options["distinct"] = True
+    if request.frames:
+        options["frames"] = True
     options |= {name: getattr(request, name) for name in ("under", "tags", "since", "until") if getattr(request, name)}
     wanted = {*options, *(["several_queries"] if len(request.queries) > 1 else [])}
     missing = sorted(wanted - known)

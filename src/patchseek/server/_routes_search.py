@@ -54,6 +54,7 @@ def search_routes(services: Services) -> APIRouter:
         text: Annotated[str | None, Form(max_length=500, description="words to look for")] = None,
         exclude: Annotated[list[Id], Form(description="pictures of the collection that are not meant")] = [],  # noqa: B006
         distinct: Annotated[bool, Form(description="show near-duplicates once")] = False,
+        frames: Annotated[bool, Form(description="show each frame of a film by itself")] = False,
         under: Annotated[
             list[Word], Form(max_length=20, description="only pictures in such a folder or of such a pattern")
         ] = [],  # noqa: B006
@@ -105,6 +106,7 @@ def search_routes(services: Services) -> APIRouter:
                 why,
                 turned,
                 mirrored,
+                frames,
             )
 
             def page(found: Found) -> Page:

@@ -66,6 +66,8 @@ class Result(BaseModel):
     height: int
     outline: Outline | None = None
     boxes: list[Copy] | None = None
+    ranges: list[tuple[float, float]] | None = Field(None, description="of a film, seconds in which it is seen")
+    frames: list[dict[str, Any]] | None = Field(None, description="of a film, all frames found in which it is")
     partners: Partners | None = None
     is_query: bool | None = Field(None, description="there, and true, where its file is one that was searched with")
     verdict: Verdict | None = Field(None, description="there where somebody has judged it for this query")

@@ -114,6 +114,11 @@ class Stored:
         """Whether it is a page of a document."""
         return self.is_rendered and suffix_of(self.file.name) in DOCUMENTS
 
+    @property
+    def is_frame(self) -> bool:
+        """Whether it is a frame of a film."""
+        return self.is_rendered and suffix_of(self.file.name) in FILMS
+
     def size_in_points(self) -> tuple[float, float]:
         """Width and height of a page of a document as it is shown, in 1/72 inch. Raises ImageError, MissingExtra."""
         from ._documents import size_in_points

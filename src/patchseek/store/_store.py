@@ -24,6 +24,8 @@ from ._tables import FORMAT
 
 T = TypeVar("T")
 
+FILM_OPTION = "films"
+"""Is there once frames of a film were committed."""
 _IMAGE = "image.id, image.path, root.path, width, height, sha256, size, mtime_ns"
 """The columns of an Image, of `image JOIN root`."""
 _FILE = "image.path, image.id, size, mtime_ns, sha256, removed"
@@ -204,6 +206,21 @@ class Store:
         with self.catalogue.reading() as db:
             found = self._files(db, "NOT removed", root, under)
         return {file.path: file for file in found}
+
+    def pages_of(self, image: Image) -> list[int]:
+        """The pages, or frames, of a picture's file that can be found, rising; see sources.split_page."""
+        file = split_page(image.path)[0]
+        query = (
+            "SELECT path FROM image WHERE NOT removed AND root = (SELECT root FROM image WHERE id = ?) "
+            "AND (path = ? OR path > ? AND path < ?)"  # $ comes next after #
+        )
+        with self.catalogue.reading() as db:
+            rows = db.execute(query, (image.id, file, f"{file}#", f"{file}$")).fetchall()
+        return sorted(split_page(row[0])[1] for row in rows)
+
+    def has_films(self) -> bool:
+        """Whether frames of films may be among the pictures."""
+        return self.option(FILM_OPTION) is not None
 
     def holders(self, root: Root) -> set[str]:
         """The files of one indexed folder that hold pictures known here, in several: archives, documents, films."""

@@ -30,7 +30,7 @@ from ._rows import (
     remove_images,
 )
 from ._shards import Shard, adopt_shard, drop_points, insert_shard, next_number, put_part, write_points, write_shard
-from ._store import Store
+from ._store import FILM_OPTION, Store
 
 ASIDE_DAYS = 30
 """How long a picture that is set aside is kept at least; `compact` drops it after that."""
@@ -172,6 +172,8 @@ class Writer:
             if shard is None:
                 return
             insert_shard(db, shard)
+            if any("#t=" in picture.path for picture in pictures):
+                put_setting(db, f"option.{FILM_OPTION}", "1")
             db.executemany(
                 "INSERT INTO image (root, path, size, mtime_ns, ctime_ns, sha256, width, height, n_pages, shard, slot) "
                 "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",

@@ -1,0 +1,55 @@
+"""Frames of films that answer: of each film the best one, which tells of the others and of when the object is seen."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from ..confidence import DOUBTFUL
+from ..rank import Candidate
+from ..search import Match
+from ..store import Image, Store
+
+SURE_OF_BEST = 0.9
+"""Where no confidence is known, a frame counts that scores at least this share of its film's best."""
+Judged = tuple[Match, Candidate[Image]]
+
+
+def by_film(judged: Sequence[Judged], store: Store) -> list[Judged]:
+    """The matches, best first, with one for each film: its best frame. Others keep their places.
+
+    That frame has all in which the object is probably seen, itself too, in their order, and the times at which that is.
+    """
+    films: dict[tuple[Path, Path], list[Match]] = {}
+    for match, _ in judged:
+        if (place := match.image.stored).is_frame:
+            films.setdefault((match.image.root, place.file), []).append(match)
+    best = {frames[0].image.id: frames for frames in films.values()}
+    others = {match.image.id for frames in films.values() for match in frames[1:]}
+    return [
+        (_with_frames(match, best[match.image.id], store), candidate) if match.image.id in best else (match, candidate)
+        for match, candidate in judged
+        if match.image.id not in others
+    ]
+
+
+def _with_frames(best: Match, frames: Sequence[Match], store: Store) -> Match:
+    seen = sorted((frame for frame in frames if frame is best or _is_sure(frame, best)), key=lambda m: m.image.page)
+    return replace(best, frames=tuple(seen), ranges=_ranges([frame.image.page for frame in seen], best, store))
+
+
+def _is_sure(frame: Match, best: Match) -> bool:
+    if frame.confidence is not None:
+        return frame.confidence >= DOUBTFUL
+    return frame.score >= SURE_OF_BEST * best.score
+
+
+def _ranges(pages: Sequence[int], best: Match, store: Store) -> tuple[tuple[float, float], ...]:
+    """First and last second of each run of frames, between which the collection has no other frame of the film."""
+    order = {page: i for i, page in enumerate(store.pages_of(best.image))}
+    runs: list[list[int]] = []
+    for page in pages:
+        if runs and order.get(page, -1) == order.get(runs[-1][-1], -1) + 1:
+            runs[-1].append(page)
+        else:
+            runs.append([page])
+    return tuple(((run[0] - 1) / 1000, (run[-1] - 1) / 1000) for run in runs)
