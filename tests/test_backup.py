@@ -16,6 +16,7 @@ from patchseek import Collection
 from patchseek.errors import DiskFull, StoreDamaged, StoreError
 from patchseek.regions import Pyramid
 from patchseek.store import FileState, NewPicture, Settings, Store, Writer, back_up, restore
+from patchseek.store._lock import hold_shards
 
 from .conftest import TinyEncoder
 
@@ -276,6 +277,18 @@ def back_up_slowly(collection: Path, file: Path) -> None:
     back_up(Store.open(collection), file, on_shard)
 
 
+def test_what_a_killed_backup_left_goes_and_what_another_holds_stays(store, tmp_path):
+    for name in ("held", "left"):
+        (tmp_path / f".{name}.tar.patchseek-unfinished-x").mkdir()
+        (tmp_path / f".{name}.tar.patchseek-unfinished-x" / "backup.tar").write_bytes(b"x")
+        os.utime(tmp_path / f".{name}.tar.patchseek-unfinished-x", (0, 0))
+    (tmp_path / ".somebody-elses").mkdir()
+    with hold_shards(tmp_path / ".held.tar.patchseek-unfinished-x"):
+        back_up(store, tmp_path / "a.tar")
+    here = {path.name for path in tmp_path.iterdir()}
+    assert here == {".held.tar.patchseek-unfinished-x", ".somebody-elses", "a.tar", "collection"}
+
+
 def test_killed_on_the_way_nothing_has_the_final_name_and_the_next_one_succeeds(store, tmp_path):
     target = tmp_path / "target"
     target.mkdir()
@@ -287,6 +300,11 @@ def test_killed_on_the_way_nothing_has_the_final_name_and_the_next_one_succeeds(
         os.kill(process.pid, signal.SIGKILL)
         process.wait()
     assert not (target / "a.tar").exists()
+    (left,) = target.iterdir()
     commit(store, 5)  # nothing is held any more
     back_up(store, target / "a.tar")
+    assert left.exists(), "so new that its owner may be about to hold it"
+    os.utime(left, (0, 0))
+    back_up(store, target / "b.tar")
+    assert names(target) == ["a.tar", "b.tar"]
     assert numbers(restore(target / "a.tar", tmp_path / "again")) == {1, 2, 3, 4, 5}

@@ -318,6 +318,25 @@ def test_keys_too_long_or_a_broken_archive_are_errors(tmp_path):
         read_keys(tmp_path / "b.gz")
 
 
+def test_a_packed_list_with_any_byte_flipped_is_an_error_or_the_same(tmp_path):
+    keys = b"".join(b"%d\n" % (i * i) for i in range(2000))
+    packed = gzip.compress(keys, mtime=0)
+    whole = read_keys_of(tmp_path, packed)
+    for at in range(0, len(packed), 7):
+        damaged = bytearray(packed)
+        damaged[at] ^= 0x5A
+        try:
+            assert read_keys_of(tmp_path, bytes(damaged)) == whole  # a time or a name in the header
+        except DatasetError as error:
+            assert "\n" not in str(error)
+
+
+def read_keys_of(folder, packed):
+    """What a packed list says, by its hash."""
+    (folder / "keys.gz").write_bytes(packed)
+    return read_keys(folder / "keys.gz").digest
+
+
 # ---- similarities
 
 
@@ -373,6 +392,7 @@ def test_a_ranking_that_cannot_be_scored_is_not_written(tmp_path, ranking, messa
         ("s.json", '{"q": [1]}', r"s\.json: 'q': an object picture id -> score is expected"),
         ("s.json", '{"q": {"a": "1"}}', r"s\.json: 'q': the score of 'a' is '1'"),
         ("s.json", '{"q": {"a": 1e999}}', r"the score of 'a' is inf"),
+        ("s.json", f'{{"q": {{"a": {10**400}}}}}', r"the score of 'a' is 1000"),
         ("s.json", '{"q": {"a": 1, "a": 2}}', r"the key 'a' repeats"),
         ("s.json", '{"q": {\n"a"}}', r"s\.json: line 2: not valid JSON"),
     ],

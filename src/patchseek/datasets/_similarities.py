@@ -57,6 +57,14 @@ def read_similarities(path: Path | str) -> dict[str, dict[str, float]]:
         if not isinstance(ranking, dict):
             raise DatasetError(f"{path}: {shorten(query)}: an object picture id -> score is expected")
         for key, score in ranking.items():
-            if isinstance(score, bool) or not isinstance(score, (int, float)) or not isfinite(score):
+            if isinstance(score, bool) or not isinstance(score, (int, float)) or not _is_finite(score):
                 raise DatasetError(f"{path}: {shorten(query)}: the score of {shorten(key)} is {shorten(score)}")
     return content
+
+
+def _is_finite(score: float) -> bool:
+    """Whether it is a number that a float holds: JSON knows whole ones of any length."""
+    try:
+        return isfinite(score)
+    except OverflowError:
+        return False

@@ -16,7 +16,7 @@ import sqlite3
 import tarfile
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from io import BytesIO
 from pathlib import Path
 from typing import IO
@@ -27,7 +27,7 @@ from ..errors import DiskFull, StoreDamaged, StoreError
 from ..sources import stored
 from ._catalogue import Catalogue
 from ._files import Part, hash_file, sync_folder
-from ._lock import hold_shards
+from ._lock import hold_shards, may_be_held
 from ._store import Store
 
 _SUMS, _CATALOGUE = "SHA256SUMS", "catalogue.sqlite"
@@ -36,6 +36,8 @@ _HOME = "backup.home"  # setting in a backup's catalogue: where the collection w
 _SPARE_BYTES = 16 << 20
 _SAMPLE = 20  # pictures looked for to know a folder again
 _BLOCK = 1 << 20
+_UNFINISHED = ".patchseek-unfinished-"  # in the names of temporary folders
+_YOUNG = 60.0  # seconds
 
 
 def back_up(store: Store, file: Path, on_progress: OnProgress = unheard) -> int:
@@ -112,14 +114,31 @@ def _named_parts(store: Store) -> dict[str, Part]:
 
 @contextmanager
 def _beside(final: Path) -> Iterator[Path]:
-    """A temporary folder beside a path, gone after the block; what the system refuses becomes an error of ours."""
+    """A temporary folder beside a path, gone after the block; what the system refuses becomes an error of ours.
+
+    Those that others have left there, since they were killed, go as well.
+    """
     try:
-        with tempfile.TemporaryDirectory(prefix=f".{final.name}.", dir=final.parent) as folder:
-            yield Path(folder)
+        with (
+            tempfile.TemporaryDirectory(prefix=f".{final.name}{_UNFINISHED}", dir=final.parent) as name,
+            hold_shards(Path(name)),  # for as long as this process lives
+        ):
+            _remove_left(Path(name))
+            yield Path(name)
     except OSError as error:
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
             raise DiskFull(f"{final}: the disk is full ({error.strerror}); nothing was changed") from error
         raise StoreError(f"{final}: cannot be made ({error})") from error
+
+
+def _remove_left(own: Path) -> None:
+    """Remove temporary folders that nobody holds, but for new ones, whose owner may not have come to hold them yet."""
+    for other in own.parent.glob(f".*{_UNFINISHED}*"):
+        with suppress(OSError):
+            if other == own or other.is_symlink() or own.stat().st_mtime - other.stat().st_mtime < _YOUNG:
+                continue
+            if not may_be_held(other):
+                shutil.rmtree(other)
 
 
 def _require_space(folder: Path, n_bytes: int) -> None:

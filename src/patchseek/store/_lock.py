@@ -53,6 +53,18 @@ def hold_shards(folder: Path) -> Iterator[None]:
         os.close(handle)
 
 
+def may_be_held(folder: Path) -> bool:
+    """Whether somebody may hold a folder by `hold_shards`; yes where the file system cannot tell."""
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        return True
+    finally:
+        os.close(handle)
+    return False
+
+
 @contextmanager
 def may_remove(folder: Path) -> Iterator[bool]:
     """Whether shards may be removed from the folder: False while somebody holds them. Nobody can begin to meanwhile."""
