@@ -13,7 +13,9 @@ import pytest
 from patchseek.encoders import EncoderIdentity
 from patchseek.errors import DiskFull, StoreDamaged, StoreError, StoreLocked, StoreMismatch
 from patchseek.regions import Pyramid
-from patchseek.store import Failure, FileState, NewPicture, Settings, Store, Writer
+from patchseek.store import Failure, FileState, NewPicture, Settings, Store, Writer, save_features
+from patchseek.store._features import map_features
+from patchseek.store._files import Part
 
 SETTINGS = Settings(EncoderIdentity("tiny", 8, 4, "00", "squash"), Pyramid.up_to(1))
 ROOT = Path("/pictures")
@@ -251,3 +253,24 @@ def test_more_shards_than_files_may_be_open_can_be_mapped(store):
         commit(store, f"{i}.jpg")
     done = subprocess.run([sys.executable, "-c", code, str(store.path)], capture_output=True, text=True)
     assert done.stdout == "60\n", done.stderr
+
+
+def test_a_header_of_features_with_any_byte_changed_is_damage_or_the_same(tmp_path):
+    """numpy's reader of headers raises what Python's own parser does, and takes a file that begins as a zip for one."""
+    features = np.arange(24, dtype=np.float16).reshape(2, 3, 4)
+    path = tmp_path / "a.npy"
+    with path.open("wb") as file:
+        save_features(file, features)
+    whole = path.read_bytes()
+    part = Part("regions", "a.npy", len(whole), "")
+    for at in range(len(whole) - features.nbytes):
+        for byte in {*b"P(,'\\#\n\0\x80", whole[at] ^ 1, whole[at] ^ 0x20} - {whole[at]}:
+            path.write_bytes(whole[:at] + bytes([byte]) + whole[at + 1 :])
+            try:
+                assert np.array_equal(map_features(tmp_path, part, features.shape), features)
+            except StoreDamaged as error:
+                assert "\n" not in str(error)
+    for start in (b"PK\x03\x04", b"\x80\x04"):
+        path.write_bytes(start + whole[len(start) :])
+        with pytest.raises(StoreDamaged):
+            map_features(tmp_path, part, features.shape)

@@ -149,7 +149,7 @@ def open_embedded(
     engines = ("auto", "openvino") if name == FAST else ("auto", "openvino", "onnxruntime")
     if engine not in engines:
         raise EncoderError(f"engine must be one of {', '.join(engines)}, found {engine!r}")
-    expected = np.load(folder / manifest["probes"])
+    expected = np.load(folder / manifest["probes"], allow_pickle=False)
     if engine != "onnxruntime":
         try:
             ways = _ways(name, precision, streams)

@@ -73,6 +73,6 @@ def open_codebook() -> Codebook:
     file = folder / recorded["file"]
     if hashlib.sha256(file.read_bytes()).hexdigest() != recorded["sha256"]:
         raise EncoderError(f"{file}: not the file that was shipped (SHA-256 differs); install patchseek again")
-    *axes, floors, steps = np.load(file)
+    *axes, floors, steps = np.load(file, allow_pickle=False)
     bits, sha256, network = tuple(recorded["bits"]), recorded["sha256"], recorded["network"]
     return Codebook(np.stack(axes), floors, steps, bits, sha256, network)

@@ -102,7 +102,7 @@ def _open(engine: str) -> PointNetwork:
     engines = dict.fromkeys(name for name, _ in ways)
     if engine not in ("auto", *engines):
         raise EncoderError(f"engine must be one of auto, {', '.join(engines)}, found {engine!r}")
-    with np.load(folder / manifest["probe"]) as recorded:
+    with np.load(folder / manifest["probe"], allow_pickle=False) as recorded:
         expected = dict(recorded)
     failed: PatchseekError = EncoderError("xfeat: nothing on this processor gives the points it should")
     for make in [make for name, make in ways if engine in ("auto", name)]:

@@ -29,12 +29,14 @@ def map_features(folder: Path, part: Part, shape: Shape) -> Half:
     path = folder / part.file
     try:
         require_size(folder, part)
-        features: Half = np.load(path, mmap_mode="r", allow_pickle=False)
-    except FileNotFoundError:
+        features = np.lib.format.open_memmap(path, mode="r")  # unlike np.load it takes nothing for a zip
+    except (FileNotFoundError, StoreDamaged):
         raise
-    except (OSError, ValueError, EOFError) as error:
-        raise StoreDamaged(f"{path}: cannot be read ({error}); run: patchseek verify --repair") from error
-    if features.shape != shape or features.dtype != np.float16:
+    except Exception as error:  # of a damaged header, numpy raises whatever the parser of Python does
+        why = " ".join(str(error).split())[:150]
+        raise StoreDamaged(f"{path}: cannot be read ({why}); run: patchseek verify --repair") from error
+    is_last = features.offset + features.nbytes == part.n_bytes  # else they would be read from another place
+    if features.shape != shape or features.dtype != np.float16 or not (is_last and features.flags.c_contiguous):
         raise StoreDamaged(f"{path}: holds {features.shape} {features.dtype}; run: patchseek verify --repair")
     return features
 

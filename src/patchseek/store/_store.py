@@ -79,6 +79,8 @@ class Store:
         found, settings = catalogue.get("format"), catalogue.get("settings")
         if found is None or settings is None:
             raise StoreDamaged(f"{path}: the catalogue does not say what it is")
+        if not found.isdecimal():
+            raise StoreDamaged(f"{path}: the catalogue says that its format is {found!r}")
         if int(found) > FORMAT:
             raise StoreError(f"{path}: format {found} is newer than this patchseek reads ({FORMAT}); upgrade patchseek")
         return cls(path, Settings.from_json(settings))
