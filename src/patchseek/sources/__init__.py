@@ -1,0 +1,1 @@
+"""Where the bytes of a picture come from."""

@@ -1,0 +1,111 @@
+"""Frames of films as pictures: which of them to take, and the pixels of one. Keeps nothing.
+
+    _film_file (PyAV) -> _film_pixels (what a frame shows)
+                      -> here (which frames)
+
+Not every frame is taken: one a shot at least, one every few seconds at most where a shot goes on and changes, none that
+looks like the one before. Key frames go first: encoders put them where a shot begins, and each is decoded by itself.
+Between them, sizes tell: a frame that takes far more bytes than its neighbours, and nearly as many as a key frame,
+probably begins a shot; where others take few, nothing moves. What is decoded between key frames is what leads there.
+
+What can be missed: a shot between two key frames at most `every` seconds apart that holds none of them, unless sizes
+show both of its cuts; a shot shorter than a quarter of `every`; what comes and goes between two key frames that look
+alike; in a shot that moves while key frames are sparse, what is seen for less than twice `every`; what is new in less
+than a 64th of the picture, or differs little from what was there.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from ..errors import ImageError
+from ._film_file import Film, opened
+from ._film_pixels import Look, look, ppm
+from ._film_shots import between, chosen
+from ._film_walk import KeyFrames, shown
+
+_SUFFIXES = (
+    *(
+        "mp4",
+        "m4v",
+        "mov",
+        "qt",
+        "3gp",
+        "3g2",
+        "mkv",
+        "webm",
+        "avi",
+        "divx",
+        "mpg",
+        "mpeg",
+        "m2v",
+        "vob",
+        "mts",
+        "m2ts",
+    ),
+    *("ts", "wmv", "asf", "flv", "f4v", "ogv", "ogm", "mxf", "dv"),
+)
+EXTENSIONS: frozenset[str] = frozenset(f".{suffix}" for suffix in _SUFFIXES)
+"""Lower-case suffixes of the files worth trying. Reading goes by the content and ignores the name."""
+
+
+@dataclass(frozen=True)
+class Picks:
+    """Frames of a film that are worth being looked at."""
+
+    times: tuple[int, ...]
+    # milliseconds from the film's start as players count, rising: when each is first shown; see `_film_file`
+    seconds: float
+    # from the film's start to the end of its last frame
+    damage: str | None
+    # why it ends early, or what of it could not be read; what stands before counts
+
+
+def pick(file: Path, *, every: float = 2.0) -> Picks:
+    """The frames of a film that are worth being looked at; at least one.
+
+    every: seconds for which a shot that goes on is not looked at again. The same on any number of cores. Holds a few
+    frames and 64 MB of the file at most. Raises ImageError for what is no film, has sound alone, is encrypted, empty,
+    too large, or so damaged that no frame can be had; MissingExtra without PyAV.
+    """
+    step = max(1, round(1000 * every))
+    with opened(file, draft=True) as film:
+        keys = KeyFrames(film)
+        looks: dict[int, Look] = {}
+        for frame in keys.frames(step // 4):
+            _keep(looks, film, frame)
+        for _, frame in shown(film, sorted(set(between(keys, looks, step)) - looks.keys())):
+            _keep(looks, film, frame)
+        if not looks:
+            raise ImageError(film.label, "is damaged: no frame can be decoded")
+        bad = f"{film.n_bad} frames cannot be decoded" if film.n_bad else None
+        return Picks(chosen(sorted(looks.items()), step), keys.end / 1000, keys.damage or bad)
+
+
+def frame(file: Path, ms: int) -> bytes:
+    """The frame that is shown so many milliseconds from a film's start, as the bytes of a binary PPM.
+
+    Upright as its file says, with square pixels (the side that is too short is stretched), 8-bit RGB; more in
+    `_film_pixels`. Raises as `pick` does, and ImageError where the film is over by then.
+    """
+    return next(frames(file, [ms]))[1]
+
+
+def frames(file: Path, times: Sequence[int]) -> Iterator[tuple[int, bytes]]:
+    """(time, its `frame`) of each of rising times. Reads the film once; leaps where that spares more than it costs.
+
+    The file is open until the last one is taken or the iterator is closed.
+    """
+    with opened(file) as film:
+        n_done = 0
+        for ms, one in shown(film, times):
+            yield ms, ppm(one, film.aspect, film.label)
+            n_done += 1
+        if n_done < len(times):
+            raise ImageError(film.label, f"has no frame at {times[n_done] / 1000:g} s")
+
+
+def _keep(looks: dict[int, Look], film: Film, frame: object) -> None:
+    time = film.time_of(frame)
+    if time is not None and time >= 0:
+        looks.setdefault(time, look(frame))
