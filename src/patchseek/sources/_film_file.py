@@ -158,6 +158,8 @@ class Film:
                     raise ImageError(self.label, "is encrypted")
                 if packet.size:
                     yield packet
+        except IndexError:
+            pass  # at the end, PyAV looks for streams that came up on the way, and that it has none of
         except self._errors as error:
             _unless_short(error)
             self.is_cut_off = True
