@@ -18,8 +18,10 @@ from PIL import Image
 from skimage import data
 
 from patchseek.errors import ImageError, MissingExtra
+from patchseek.images import EXTENSIONS
+from patchseek.sources import FILMS
 from patchseek.sources._film_pixels import without_combs
-from patchseek.sources._films import EXTENSIONS, Picks, frame, frames, pick
+from patchseek.sources._films import Picks, frame, frames, pick
 
 pytestmark = pytest.mark.extra("video")
 
@@ -544,9 +546,7 @@ def test_without_pyav_the_error_says_how_to_get_it(tmp_path: Path, monkeypatch: 
         pick(tmp_path / "a.mp4")
 
 
-def test_extensions_are_lower_case_and_none_is_that_of_a_picture() -> None:
-    from patchseek.images import EXTENSIONS as PICTURES
-
-    assert {".mp4", ".mov", ".mkv", ".webm", ".avi", ".ts"} <= EXTENSIONS
-    assert not EXTENSIONS & PICTURES
-    assert all(suffix == suffix.lower() for suffix in EXTENSIONS)
+def test_suffixes_are_lower_case_and_none_is_that_of_a_picture() -> None:
+    assert {".mp4", ".mov", ".mkv", ".webm", ".avi"} <= FILMS
+    assert not FILMS & EXTENSIONS
+    assert all(suffix == suffix.lower() for suffix in FILMS)

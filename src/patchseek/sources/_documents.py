@@ -20,8 +20,6 @@ from typing import Any
 from ..errors import ImageError, MissingExtra
 from . import _documents_child
 
-EXTENSIONS = frozenset({".pdf"})
-"""Lower-case suffixes of the files worth trying."""
 DPI = 150.0
 """Pixels per inch unless something else is said: A4 has 1240 x 1754 then."""
 SECONDS = 60.0

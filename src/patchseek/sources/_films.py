@@ -24,30 +24,6 @@ from ._film_pixels import Look, look, ppm
 from ._film_shots import between, chosen
 from ._film_walk import KeyFrames, shown
 
-_SUFFIXES = (
-    *(
-        "mp4",
-        "m4v",
-        "mov",
-        "qt",
-        "3gp",
-        "3g2",
-        "mkv",
-        "webm",
-        "avi",
-        "divx",
-        "mpg",
-        "mpeg",
-        "m2v",
-        "vob",
-        "mts",
-        "m2ts",
-    ),
-    *("ts", "wmv", "asf", "flv", "f4v", "ogv", "ogm", "mxf", "dv"),
-)
-EXTENSIONS: frozenset[str] = frozenset(f".{suffix}" for suffix in _SUFFIXES)
-"""Lower-case suffixes of the files worth trying. Reading goes by the content and ignores the name."""
-
 
 @dataclass(frozen=True)
 class Picks:
