@@ -130,3 +130,12 @@ def test_the_command_line_says_when_it_is_seen(tmp_path):
     every = json.loads(run.invoke(cli, [*search, "--frames"]).stdout)["results"]
     assert len(every) == len(Store.open(tmp_path / "in" / ".patchseek"))
     assert [_clock(seconds) for seconds in (0, 61.99, 3723.5)] == ["00:00:00", "00:01:01", "01:02:03"]
+
+
+def test_where_sound_begins_before_the_pictures_the_first_frame_is_one_picture(collection, tmp_path):
+    (tmp_path / "in").mkdir()
+    pictures = [scene(1)] * 50
+    film(tmp_path / "in" / "tape.mp4", pictures, times=[400 + 40 * i for i in range(50)], sound=2.4)
+    report = collection.add(tmp_path / "in" / "tape.mp4")
+    assert (report.added, report.failed, moments(collection)) == (1, [], [0.0])
+    assert np.abs(open_original(collection.store.images([1])[0]).pixels.astype(int) - scene(1)).mean() < 12

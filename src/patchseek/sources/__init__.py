@@ -134,7 +134,8 @@ class Stored:
             from ._films import pick
 
             picked = pick(self.file)
-            return tuple(ms + 1 for ms in sorted({0, *picked.times})), picked.damage
+            times = 0, *picked.times[1:]  # where sound begins before it, the first frame is shown from 0 on
+            return tuple(ms + 1 for ms in times), picked.damage
         from ._documents import count_pages
 
         return tuple(range(1, count_pages(self.file) + 1)), None
