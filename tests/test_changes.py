@@ -255,7 +255,7 @@ def test_it_is_said_in_one_line():
     from patchseek.cli._report import passed_over_text
 
     counts = {".cr2": 12, ".mp4": 3, "links": 2, "excluded": 4, "no suffix": 1, ".a": 1, ".b": 1, ".c": 1}
-    said = "12 .cr2, 3 .mp4, 1 .a, 1 .b, 1 .c, 1 others, 2 links (--follow-symlinks), 4 excluded"
+    said = "12 .cr2, 3 .mp4 (--inside video), 1 .a, 1 .b, 1 .c, 1 others, 2 links (--follow-symlinks), 4 excluded"
     assert passed_over_text(counts) == said
     assert passed_over_text({"no suffix": 2}) == "2 without suffix"
 

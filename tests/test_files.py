@@ -194,9 +194,8 @@ def test_of_large_files_one_is_held_at_a_time_however_many_threads_read(
 ) -> None:
     folder = make_folder(*(f"{i}.png" for i in range(8)))
     monkeypatch.setattr(_load, "_LARGE", 100)
-    monkeypatch.setattr(
-        encode, "read_file", lambda *asked: held.append(1) or most.append(len(held)) or _load.read_file(*asked)
-    )
+    read = _load.read_file
+    monkeypatch.setattr(_load, "read_file", lambda *asked: held.append(1) or most.append(len(held)) or read(*asked))
     monkeypatch.setattr(encode, "load_content", lambda *asked: held.pop() and _load.load_content(*asked))
     held: list[int] = []
     most: list[int] = []
