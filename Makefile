@@ -67,6 +67,8 @@ bench: $(VENV)/.bench
 	$(BIN)/python benchmarks/page.py
 	$(BIN)/python benchmarks/saved.py
 	$(BIN)/python benchmarks/judgements.py
+	$(BIN)/python benchmarks/sources.py
+	$(BIN)/python benchmarks/film.py
 	$(BIN)/python benchmarks/hostile.py
 
 # What depends most on the processor, with a newer one held back to AVX2

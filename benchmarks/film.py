@@ -1,6 +1,6 @@
 """Frames picked from films: how fast, how many, how many shots are met, and whether their times are right.
 
-    python benchmarks/film.py [--minutes 3] [--rounds 3]
+    python benchmarks/film.py [--minutes 3] [--rounds 3] [--folder DIR]
 
 The films are made of the photographs of scikit-image, in 1080p H.264: shots at rest, pans and zooms of 0.6 to 9 seconds
 under grain; every frame bears its number. They differ in where the encoder puts key frames: where a shot begins and at
@@ -147,12 +147,19 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--minutes", type=float, default=3)
     parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--folder", type=Path, help="where the films are, or are to be made and kept")
     arguments = parser.parse_args()
     shots = draw_shots(arguments.minutes)
-    kept: dict[str, Any] = {"machine": machine(), "minutes": arguments.minutes, "shots": len(shots)}
-    with tempfile.TemporaryDirectory() as folder:
-        for i, (name, options) in enumerate(STOPS.items()):
-            kept[name] = figures(make_film(Path(folder) / f"{i}.mp4", shots, **options), shots, arguments.rounds)
+    kept: dict[str, Any] = {"minutes": arguments.minutes, "shots": len(shots)}
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = arguments.folder or Path(temporary)
+        folder.mkdir(exist_ok=True)
+        films = {name: folder / f"{arguments.minutes:g}-{i}.mp4" for i, name in enumerate(STOPS)}
+        for name, path in films.items():
+            if not path.exists():
+                make_film(path, shots, **STOPS[name])
+        kept["machine"] = machine()
+        kept |= {name: figures(path, shots, arguments.rounds) for name, path in films.items()}
     write("film", kept)
 
 

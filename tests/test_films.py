@@ -21,6 +21,7 @@ from patchseek.errors import ImageError, MissingExtra
 from patchseek.images import EXTENSIONS
 from patchseek.sources import FILMS
 from patchseek.sources._film_pixels import without_combs
+from patchseek.sources._film_shots import peaks
 from patchseek.sources._films import Picks, frame, frames, pick
 
 pytestmark = pytest.mark.extra("video")
@@ -385,12 +386,33 @@ def test_a_shot_that_goes_on_and_changes_is_picked_every_so_often(tmp_path: Path
     assert ((gaps >= 1800) & (gaps <= 2400)).all()
 
 
-def test_a_cut_without_a_key_frame_is_found(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("name", "codec", "options"),
+    [
+        ("a.mp4", H264, {"sc_threshold": "0"}),
+        ("a.mkv", "libx265", {"x265-params": "keyint=1000:scenecut=0:log-level=none"}),
+        ("a.webm", "libvpx-vp9", {"cpu-used": "8", "deadline": "realtime"}),
+        ("a.mpg", "mpeg2video", {"bf": "2", "sc_threshold": "1000000000"}),
+        ("a.avi", "mpeg4", {"sc_threshold": "1000000000"}),
+    ],
+)
+def test_a_cut_without_a_key_frame_is_found(tmp_path: Path, name: str, codec: str, options: dict[str, str]) -> None:
+    if codec not in av.codecs_available:
+        pytest.skip(f"no {codec}")
     shots = still("coffee", 3.2) + still("chelsea", 3.2) + still("rocket", 3.2)
-    path = film(tmp_path / "a.mp4", shots, g="1000", sc_threshold="0")
+    path = film(tmp_path / name, shots, codec, **{"g": "600"} | options)
     with av.open(path) as container:
         assert sum(packet.is_keyframe for packet in container.demux(video=0)) == 1
-    assert pick(path).times == (0, 3200, 6400)
+    assert [ms // 3200 for ms in pick(path).times] == [0, 1, 2]
+
+
+def test_a_frame_that_begins_a_shot_takes_more_bytes_than_those_around_it() -> None:
+    at_rest, moving = [10, 90, 12, 11, 80, 9, 10] * 4, [400, 2000, 410, 390, 2100, 405] * 4
+    assert peaks([*at_rest, 3000, *at_rest], 9000) == [28]
+    assert peaks([*moving, 5000, *moving], 9000) == [24]
+    assert peaks([*at_rest, *moving], 9000) == peaks(at_rest, 9000) == peaks(moving, 9000) == []
+    assert peaks([8000, *moving], 9000) == [0]  # right after the key frame: it has to be nearly as large
+    assert peaks([5000, *moving], 9000) == []
 
 
 def test_a_short_shot_between_two_key_frames_is_found_by_its_two_cuts(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""The one file that imports PyAV: opens a film, refuses what is none, reads and decodes its packets. Picks no frames.
+"""Opens a film, refuses what is none, reads and decodes its packets. Picks no frames.
 
 A time is whole milliseconds from the film's start, as players count: 0 is where its first stream, picture or sound,
 begins, whatever the file calls that moment. The time of a frame is that of its presentation, rounded.
@@ -9,9 +9,8 @@ none of `_KINDS`, and what a film of those kinds refers to is refused.
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from errno import EINVAL
 from fractions import Fraction
-from io import SEEK_END, SEEK_SET
+from io import SEEK_END
 from itertools import chain
 from math import floor
 from pathlib import Path
@@ -19,10 +18,10 @@ from typing import Any, BinaryIO
 
 from .._files import open_regular
 from ..encoders._openvino import len_cores
-from ..errors import ImageError, MissingExtra, PatchseekError, is_passing
+from ..errors import ImageError, PatchseekError
 from ..images import MAX_PIXELS
-from ..images._memory import LEAST, free_memory
 from ..images._pixels import check_size
+from ._film_library import Content, as_image_error, library, refuse, unless_short
 
 FAR = 20_000
 """Milliseconds that are rather leapt over than read through."""
@@ -34,6 +33,8 @@ _TELL_LENGTH = {"mov", "matroska", "asf", "flv"}
 # those whose files say how long they are, rather than have it guessed from what is there
 _GUESS_TIMES = {"mpeg", "mpegvideo"}
 # those whose frames do not all bear a time: the others' are known only where all is read from the beginning
+_HIDE_FRAMES = {"av1", "libdav1d", "libaom-av1", "vp8", "vp9", "libvpx", "libvpx-vp9"}
+# those that store frames ahead, to be shown later
 _LIMITS = {"max_pixels": str(MAX_PIXELS)}
 _OPTIONS = {"format_whitelist": _KINDS, "protocol_whitelist": "none", "enable_drefs": "0"} | _LIMITS
 _LIGHT_B = {"h264", "mpeg4", "mpeg2video", "mpeg1video"}
@@ -44,27 +45,11 @@ _WIDEST = 8  # a pixel that claims to be wider or higher than this many others c
 _HALF = Fraction(1, 2)
 
 
-class _Content:
-    """A file as PyAV wants it. To seek a place that cannot be fails there, as damage to the film."""
-
-    def __init__(self, file: BinaryIO) -> None:
-        self._file = file
-        self.read, self.tell = file.read, file.tell
-
-    def seek(self, place: int, whence: int = SEEK_SET) -> int:
-        try:
-            return self._file.seek(place, whence)
-        except (OSError, ValueError) as error:
-            if getattr(error, "errno", EINVAL) == EINVAL:
-                return -1
-            raise
-
-
 class Film:
     """An open film, for one thread at a time. Its packets and frames are PyAV's."""
 
     def __init__(self, content: BinaryIO, label: str, draft: bool) -> None:
-        """draft: frames are needed for their looks alone, and not all have to be there, which is several times as fast.
+        """draft: frames are needed for their looks alone: they are roughly right, and not all are there.
 
         Raises ImageError for what is no film.
         """
@@ -73,8 +58,10 @@ class Film:
         # packets that could not be decoded
         self.is_cut_off = False
         # whether reading has ended at what cannot be read
-        self._content, self._draft = _Content(content), draft
+        self._content, self._draft = Content(content), draft
         self._open()
+        self.leaps = self._container.format.name not in _GUESS_TIMES
+        # whether it is worth trying to go on elsewhere
 
     def _open(self) -> None:
         """Open it at its beginning."""
@@ -82,10 +69,10 @@ class Film:
         self._content.seek(0)
         try:
             self._container = av.open(
-                self._content, "r", options=_OPTIONS, metadata_errors="replace", buffer_size=1 << 16, io_open=_refuse
+                self._content, "r", options=_OPTIONS, metadata_errors="replace", buffer_size=1 << 16, io_open=refuse
             )
         except av.FFmpegError as error:
-            raise ImageError(self.label, "is no film that can be read") from _unless_short(error)
+            raise ImageError(self.label, "is no film that can be read") from unless_short(error)
         self._errors: type[Exception] = av.FFmpegError
         self._is_fresh = True
         try:
@@ -109,6 +96,7 @@ class Film:
         codec.thread_type, codec.thread_count = "AUTO", min(len_cores(), MOST_THREADS)
         codec.options = _LIMITS
         if self._draft:
+            codec.options = _LIMITS | {"skip_loop_filter": "all", "flags2": "+fast"}
             codec.skip_frame = "BIDIR" if codec.name in _LIGHT_B else "NONREF"
 
     def close(self) -> None:
@@ -120,6 +108,11 @@ class Film:
         """How wide a pixel is for its height."""
         aspect = Fraction(self._stream.sample_aspect_ratio or 1)
         return aspect if Fraction(1, _WIDEST) <= aspect <= _WIDEST else Fraction(1)
+
+    @property
+    def late(self) -> int:
+        """Milliseconds by which a frame may be shown after its bytes were stored, with those of an earlier frame."""
+        return 1_000 if self._codec.name in _HIDE_FRAMES else 0
 
     @property
     def told(self) -> int | None:
@@ -161,7 +154,7 @@ class Film:
         except IndexError:
             pass  # at the end, PyAV looks for streams that came up on the way, and that it has none of
         except self._errors as error:
-            _unless_short(error)
+            unless_short(error)
             self.is_cut_off = True
 
     def decoded(self, packet: Any) -> list[Any]:
@@ -169,7 +162,7 @@ class Film:
         try:
             return list(self._codec.decode(packet))
         except self._errors as error:
-            _unless_short(error)
+            unless_short(error)
             self.n_bad += not isinstance(error, EOFError)
             return []
 
@@ -179,7 +172,7 @@ class Film:
 
     def packets_before(self, time: int) -> Iterator[Any]:
         """Packets of pictures from a key frame on that is not after a time; from the first, where none can be found."""
-        if not (self._is_fresh and time <= FAR) and self._container.format.name not in _GUESS_TIMES:
+        if self.leaps and not (self._is_fresh and time <= FAR):
             for back in _BACK:
                 try:
                     stamp = floor((time - back + self._zero + _HALF) / self._tick)
@@ -191,6 +184,7 @@ class Film:
                 found = None if first is None else self.time_of(first)
                 if found is not None and found <= time:
                     return chain([first], packets)
+        self.leaps = self.leaps and time <= FAR
         if not self._is_fresh:
             self.close()
             self._open()
@@ -200,7 +194,7 @@ class Film:
 @contextmanager
 def opened(file: Path, draft: bool = False) -> Iterator[Film]:
     """A film, for the block; see there. Raises ImageError, whatever goes wrong with it, MissingExtra without PyAV."""
-    foreign = library().FFmpegError
+    library()
     label = str(file)
     try:
         with open_regular(file, label) as content:
@@ -213,40 +207,8 @@ def opened(file: Path, draft: bool = False) -> Iterator[Film]:
                 film.close()
     except PatchseekError:
         raise
-    except Exception as error:  # a damaged file can raise anything from any depth of a decoder
-        is_passing_one = is_passing(error) and (isinstance(error, MemoryError) or not isinstance(error, foreign))
-        raise ImageError(label, _reason(error, is_passing_one), is_passing_one) from error
-
-
-def _reason(error: Exception, is_passing_one: bool) -> str:
-    """One short line."""
-    if isinstance(error, OSError) and is_passing_one and error.strerror:
-        return error.strerror.lower()
-    if isinstance(error, MemoryError):
-        return "too little memory to decode it"
-    text = " ".join(str(error).split()) or type(error).__name__
-    return f"cannot be decoded: {text}"[:200]
-
-
-def _unless_short(error: Exception) -> Exception:
-    """The error, raised where memory is what is missing. FFmpeg says so of damaged sizes, too."""
-    if isinstance(error, MemoryError) and free_memory() < LEAST:
-        raise error
-    return error
-
-
-def library() -> Any:
-    """PyAV, which says nothing by itself. Raises MissingExtra."""
-    try:
-        import av
-    except ImportError as error:
-        raise MissingExtra("av", "video") from error
-    return av
-
-
-def _refuse(url: str, flags: int, options: object) -> BinaryIO:  # noqa: ARG001
-    """What FFmpeg calls to open another file."""
-    raise ValueError(f"refers to another file, {url}")
+    except Exception as error:
+        raise as_image_error(error, label) from error
 
 
 def _pictures(container: Any, disposition: Any, label: str) -> Any:

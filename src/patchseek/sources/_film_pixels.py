@@ -15,7 +15,8 @@ from PIL import Image
 from ..encoders._openvino import len_cores
 from ..images import MAX_PIXELS
 from ..images._pixels import check_size
-from ._film_file import MOST_THREADS, library
+from ._film_file import MOST_THREADS
+from ._film_library import library
 
 Pixels = NDArray[np.uint8]
 Look = NDArray[np.int16]

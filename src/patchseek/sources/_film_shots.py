@@ -3,7 +3,8 @@
 The limits were measured on films of benchmarks/film.py, with grain, of three habits of encoders.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from itertools import pairwise
 from math import inf
 from statistics import median
@@ -14,10 +15,10 @@ from numpy.typing import NDArray
 from ._film_pixels import LOOK, Look
 from ._film_walk import KeyFrames
 
-UNLIKE = 3.0
+UNLIKE = 4.0
 """Levels, of 255, by which any of 8 x 8 cells of two frames differs on average that do not look the same.
 
-Shots at rest under grain differ by 0.6 at most within nine seconds, those that pan and zoom by 15 to 60.
+Drafts of shots at rest under grain differ by 2.3 at most within nine seconds, those that pan and zoom by 15 to 60.
 """
 CUT = 0.28
 """Share of the pixels of two frames whose colours the other lacks, where a shot ends between them.
@@ -29,24 +30,39 @@ _WINDOW = 12
 # frames before and after one that begins a shot to which its bytes are compared
 _RISE, _FALL = 1.2, 2.0
 # times the most bytes of those before, and of those after, that such a frame takes
-_OF_KEY, _OF_MEDIAN = 0.25, 3.0
+_OF_KEY, _OF_MEDIAN = 0.05, 3.0
 # and how many of the lesser key frame's beside it, and of the median frame's between the two
 _ALMOST_KEY = 0.8
 # of the key frame's, where it comes next
 _ONE_CUT = 250  # milliseconds within which such frames are those of one cut
 _MOVES = 0.4
 # bytes a second between key frames, as a share of the key frame's, where something moves
+_SPARSE = 1.5
+# times the step at which looks then follow each other: decoding between key frames is what takes time
 
 
-def between(film: KeyFrames, looks: Mapping[int, Look], step: int) -> Iterator[int]:
-    """Times between the key frames that were looked at which are worth a look, too.
+@dataclass
+class Wanted:
+    """Times between key frames that are worth a look, too."""
 
-    looks: by their times. step: milliseconds for which a shot that goes on is not looked at again.
+    times: set[int]
+    # where a shot probably begins, and all of `runs`
+    runs: dict[int, tuple[int, list[int]]]
+    # by their first time, where a shot begins and those in it at which something may have moved; if nothing has by the
+    # first of them, the others are not worth it
+
+
+def between(film: KeyFrames, looks: Mapping[int, Look], step: int, late: int) -> Wanted:
+    """What is worth a look beside the key frames that were looked at.
+
+    looks: by their times. step: milliseconds for which a shot that goes on is not looked at again. late: by how many a
+    frame may be shown after its bytes were stored.
     """
     seen = [i for i in film.keys if film.times[i] in looks]
     longest = _usual([film.times[b] - film.times[a] for a, b in pairwise(film.keys)])
+    wanted = Wanted(set(), {})
     if film.times and (not seen or film.times[seen[0]] > film.times[0]):
-        yield max(0, film.times[0])
+        wanted.times.add(max(0, film.times[0]))
     for first, last in pairwise([*seen, len(film.times)] if seen else []):
         sizes, times = film.sizes[first + 1 : last], film.times[first + 1 : last]
         if not sizes:
@@ -57,10 +73,16 @@ def between(film: KeyFrames, looks: Mapping[int, Look], step: int) -> Iterator[i
         cuts = _apart(sorted(times[i] for i in peaks(sizes, key) if times[i] > start))
         is_due = end - start > 0.98 * longest  # such a key frame stands within a shot: the last one that began is seen
         if len(cuts) > (is_due and not is_open):
-            yield from cuts
-        moves = 1000 * sum(sizes) > _MOVES * film.sizes[first] * (end - start)
-        if moves and (is_open or unlike(looks[start], looks[end])):
-            yield from range(start + step, end - (0 if is_open else step) + 1, step)
+            wanted.times.update(cuts, (time + late for time in cuts))
+        if is_open or unlike(looks[start], looks[end]):
+            for begin, stop in pairwise([start, *cuts, end]):
+                n = round((stop - begin) / (_SPARSE * step))
+                n_bytes = sum(size for time, size in zip(times, sizes, strict=True) if begin < time < stop)
+                if 1000 * n_bytes > _MOVES * film.sizes[first] * (stop - begin):
+                    run = [begin + (stop - begin) * i // n for i in range(1, n + (is_open and stop == end))]
+                    wanted.times.update(run)
+                    wanted.runs.update({run[0]: (begin, run)} if run else {})
+    return wanted
 
 
 def peaks(sizes: Sequence[int], key: int) -> list[int]:

@@ -2,7 +2,7 @@
 
 from array import array
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 from ._film_file import FAR, Film
@@ -52,13 +52,13 @@ class KeyFrames:
             self.damage = f"cannot be read after {end_of_all / 1000:.1f} s"
 
 
-def shown(film: Film, times: Iterable[int]) -> Iterator[tuple[int, Any]]:
+def shown(film: Film, todo: deque[int]) -> Iterator[tuple[int, Any]]:
     """(time, the frame that is shown then) of rising times; nothing of those after the film's end.
 
-    The first frame is shown before its time, too.
+    The first frame is shown before its time, too. todo: each is taken away when it is done; others may be, on the way.
     """
-    walk = _Walk(film, deque(times))
-    todo, last, end = walk.todo, None, 0
+    walk = _Walk(film, todo)
+    last, end = None, 0
     for frame in walk.frames():
         time = None if frame is None else film.time_of(frame)
         if time is None:
@@ -105,7 +105,7 @@ class _Walk:
             time = film.time_of(packet)
             if self._n_bytes > _MOST_HELD or film.is_past(packet, todo[0]):
                 yield from self._decoded()
-            elif time is not None and todo[0] - time > FAR and todo[0] != leapt_to:
+            elif film.leaps and time is not None and todo[0] - time > FAR and todo[0] != leapt_to:
                 leapt_to = todo[0]
                 packets = film.packets_before(leapt_to)
                 self._held, self._n_bytes, self._goes_on = [], 0, False

@@ -1,19 +1,20 @@
 """Frames of films as pictures: which of them to take, and the pixels of one. Keeps nothing.
 
-    _film_file (PyAV) -> _film_pixels (what a frame shows)
-                      -> here (which frames)
+    _film_library (PyAV) -> _film_file -> _film_walk -> _film_pixels (what a frame shows)
+                                                     -> _film_shots (which times are worth a look, and a picture)
 
 Not every frame is taken: one a shot at least, one every few seconds at most where a shot goes on and changes, none that
 looks like the one before. Key frames go first: encoders put them where a shot begins, and each is decoded by itself.
-Between them, sizes tell: a frame that takes far more bytes than its neighbours, and nearly as many as a key frame,
-probably begins a shot; where others take few, nothing moves. What is decoded between key frames is what leads there.
+Between them, sizes tell: a frame that takes more bytes than all around it probably begins a shot, and where frames take
+few, nothing moves. So what lies between is decoded only up to where it seems worth a look, and roughly.
 
-What can be missed: a shot between two key frames at most `every` seconds apart that holds none of them, unless sizes
-show both of its cuts; a shot shorter than a quarter of `every`; what comes and goes between two key frames that look
-alike; in a shot that moves while key frames are sparse, what is seen for less than twice `every`; what is new in less
-than a 64th of the picture, or differs little from what was there.
+What can be missed: a shot between two key frames that holds neither, where sizes do not show it, as where a dissolve or
+a picture much simpler than the one before begins it; a shot shorter than a quarter of `every`; what comes and goes
+between two key frames that look alike; in a shot that moves while key frames are sparse, what is seen for less than
+2.25 times `every`; what is new in less than a 64th of the picture, or differs little from what was there.
 """
 
+from collections import deque
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,7 +22,7 @@ from pathlib import Path
 from ..errors import ImageError
 from ._film_file import Film, opened
 from ._film_pixels import Look, look, ppm
-from ._film_shots import between, chosen
+from ._film_shots import between, chosen, unlike
 from ._film_walk import KeyFrames, shown
 
 
@@ -50,11 +51,17 @@ def pick(file: Path, *, every: float = 2.0) -> Picks:
         looks: dict[int, Look] = {}
         for frame in keys.frames(step // 4):
             _keep(looks, film, frame)
-        for _, frame in shown(film, sorted(set(between(keys, looks, step)) - looks.keys())):
+        bad = f"{film.n_bad} key frames cannot be decoded" if film.n_bad else None
+        wanted = between(keys, looks, step, film.late)
+        todo = deque(sorted(wanted.times - looks.keys()))
+        for time, frame in shown(film, todo):
             _keep(looks, film, frame)
+            start, run = wanted.runs.get(time, (-1, []))
+            if start in looks and not unlike(looks[start], look(frame)):
+                for later in set(run) & set(todo):
+                    todo.remove(later)
         if not looks:
             raise ImageError(film.label, "is damaged: no frame can be decoded")
-        bad = f"{film.n_bad} frames cannot be decoded" if film.n_bad else None
         return Picks(chosen(sorted(looks.items()), step), keys.end / 1000, keys.damage or bad)
 
 
@@ -74,7 +81,7 @@ def frames(file: Path, times: Sequence[int]) -> Iterator[tuple[int, bytes]]:
     """
     with opened(file) as film:
         n_done = 0
-        for ms, one in shown(film, times):
+        for ms, one in shown(film, deque(times)):
             yield ms, ppm(one, film.aspect, film.label)
             n_done += 1
         if n_done < len(times):
