@@ -9,8 +9,10 @@ from ..rank import Candidate
 from ..search import Match
 from ..store import Image, Store
 
-SURE_OF_BEST = 0.9
-"""Where no confidence is known, a frame counts that scores at least this share of its film's best."""
+OF_BEST, OF_BEST_ALONE = 0.5, 0.9
+"""A frame counts that is not doubtful and scores at least this share of its film's best; the second where nobody can
+say what is doubtful. In a small collection, little is doubtful.
+"""
 Judged = tuple[Match, Candidate[Image]]
 
 
@@ -38,9 +40,9 @@ def _with_frames(best: Match, frames: Sequence[Match], store: Store) -> Match:
 
 
 def _is_sure(frame: Match, best: Match) -> bool:
-    if frame.confidence is not None:
-        return frame.confidence >= DOUBTFUL
-    return frame.score >= SURE_OF_BEST * best.score
+    if frame.confidence is None:
+        return frame.score >= OF_BEST_ALONE * best.score
+    return frame.confidence >= DOUBTFUL and frame.score >= OF_BEST * best.score
 
 
 def _ranges(pages: Sequence[int], best: Match, store: Store) -> tuple[tuple[float, float], ...]:
