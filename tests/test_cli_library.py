@@ -25,7 +25,9 @@ def home(tmp_path_factory):
         (home / "pictures" / name).write_bytes(b"")
     (home / "pictures" / "link.png").symlink_to(home / "pictures" / "0.png")
     done = index(home, "pictures")
-    assert "passed over: 2 .cr2, 1 .mp4, 1 without suffix, 1 links (--follow-symlinks)\n" in done.stderr
+    assert (
+        "passed over: 2 .cr2, 1 .mp4 (--inside video), 1 without suffix, 1 links (--follow-symlinks)\n" in done.stderr
+    )
     assert "7 added, 0 unchanged, 0 changed, 0 moved, 0 removed, 0 failed; " in done.stderr
     return home
 

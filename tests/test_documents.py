@@ -354,6 +354,16 @@ def test_a_process_that_has_grown_is_replaced(write, make_pool):
     assert pool.ask(file, 1, 150)[1] == first
 
 
+def test_a_large_process_keeps_those_that_draw_for_it(write, make_pool):
+    pool, file = make_pool(1, memory=1 << 30), write(one_page())  # one that takes a fourth of that is replaced
+    large = b"x" * (300 << 20)
+    pool.ask(file, 1, 72)
+    (process,) = children_of(pool)
+    pool.ask(file, 1, 72)
+    assert children_of(pool) == [process]
+    assert large
+
+
 def children_of(pool: Pool) -> list[int]:
     """The ids of its processes."""
     return [each._child.pid for each in pool._all if each._child is not None]
