@@ -176,7 +176,10 @@ def test_every_frame_is_found_at_its_time(tmp_path: Path, name: str, codec: str,
 def test_the_pixels_of_many_frames_are_those_of_each(tmp_path: Path) -> None:
     path = film(tmp_path / "a.mp4", pan("coffee", 3), g="30")
     times = [0, 120, 1000, 1040, 2200, 2960]
-    assert dict(frames(path, times)) == {ms: frame(path, ms) for ms in times}
+    each = {ms: frame(path, ms) for ms in times}
+    assert dict(frames(path, times)) == each
+    every = dict(frames(path, range(0, 3000, 40)))  # of which none can be passed over
+    assert {ms: every[ms] for ms in times} == each
 
 
 def test_between_two_frames_the_former_is_shown(tmp_path: Path) -> None:
@@ -431,12 +434,17 @@ def test_a_long_shot_with_one_key_frame_is_picked_where_it_moves(tmp_path: Path)
     assert (np.diff(times[1:]) >= 1800).all()
 
 
-def test_picks_are_the_same_on_any_number_of_cores(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    path = film(tmp_path / "a.mp4", still("rocket", 1.2) + pan("coffee", 6) + still("chelsea", 2), g="200")
+@pytest.mark.parametrize(("name", "codec"), [("a.mp4", H264), ("a.ts", H264), ("a.mpg", "mpeg2video")])
+def test_picks_are_the_same_on_any_number_of_cores(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, codec: str
+) -> None:
+    shots = still("rocket", 1.2) + pan("coffee", 6) + still("chelsea", 2) + pan("rocket", 8)
+    path = film(tmp_path / name, shots, codec, g="150", sc_threshold="0" if codec == H264 else "1000000000")
     seen = []
     for cores in ("1", "2", "5"):
         monkeypatch.setenv("PATCHSEEK_CORES", cores)
         picks = pick(path)
+        assert len(picks.times) > 5
         seen.append((picks, [frame(path, ms) for ms in picks.times]))
     assert seen[0] == seen[1] == seen[2]
 

@@ -48,17 +48,17 @@ _HALF = Fraction(1, 2)
 class Film:
     """An open film, for one thread at a time. Its packets and frames are PyAV's."""
 
-    def __init__(self, content: BinaryIO, label: str, draft: bool) -> None:
+    def __init__(self, content: BinaryIO, label: str, draft: bool, n_threads: int) -> None:
         """draft: frames are needed for their looks alone: they are roughly right, and not all are there.
 
-        Raises ImageError for what is no film.
+        n_threads: that decode it. Raises ImageError for what is no film.
         """
         self.label = label
         self.n_bad = 0
         # packets that could not be decoded
         self.is_cut_off = False
         # whether reading has ended at what cannot be read
-        self._content, self._draft = Content(content), draft
+        self._content, self._draft, self._n_threads = Content(content), draft, n_threads
         self._open()
         self.leaps = self._container.format.name not in _GUESS_TIMES
         # whether it is worth trying to go on elsewhere
@@ -93,7 +93,7 @@ class Film:
     def _set_decoder(self) -> None:
         codec = self._codec = self._stream.codec_context
         check_size((codec.width or 1, codec.height or 1), self.label, MAX_PIXELS)
-        codec.thread_type, codec.thread_count = "AUTO", min(len_cores(), MOST_THREADS)
+        codec.thread_type, codec.thread_count = "AUTO", self._n_threads
         codec.options = _LIMITS
         if self._draft:
             codec.options = _LIMITS | {"skip_loop_filter": "all", "flags2": "+fast"}
@@ -157,8 +157,13 @@ class Film:
             unless_short(error)
             self.is_cut_off = True
 
-    def decoded(self, packet: Any) -> list[Any]:
-        """Frames that are ready after one more packet; after None, all that are left. None at all of a damaged one."""
+    def decoded(self, packet: Any, is_shown: bool = True) -> list[Any]:
+        """Frames that are ready after one more packet; after None, all that are left. None at all of a damaged one.
+
+        is_shown: False for a packet that is needed only if others rest on it.
+        """
+        if self._codec.name in _LIGHT_B and not self._draft:
+            self._codec.skip_frame = "DEFAULT" if is_shown else "NONREF"
         try:
             return list(self._codec.decode(packet))
         except self._errors as error:
@@ -192,15 +197,18 @@ class Film:
 
 
 @contextmanager
-def opened(file: Path, draft: bool = False) -> Iterator[Film]:
-    """A film, for the block; see there. Raises ImageError, whatever goes wrong with it, MissingExtra without PyAV."""
+def opened(file: Path, draft: bool = False, n_threads: int | None = None) -> Iterator[Film]:
+    """A film, for the block; see there. n_threads: by default, as many as there are cores.
+
+    Raises ImageError, whatever goes wrong with it, MissingExtra without PyAV.
+    """
     library()
     label = str(file)
     try:
         with open_regular(file, label) as content:
             if not content.seek(0, SEEK_END):
                 raise ImageError(label, "empty file")
-            film = Film(content, label, draft)
+            film = Film(content, label, draft, n_threads or min(len_cores(), MOST_THREADS))
             try:
                 yield film
             finally:

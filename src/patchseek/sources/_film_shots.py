@@ -37,13 +37,13 @@ _ALMOST_KEY = 0.8
 _ONE_CUT = 250  # milliseconds within which such frames are those of one cut
 _MOVES = 0.4
 # bytes a second between key frames, as a share of the key frame's, where something moves
-_SPARSE = 1.5
+_SPARSE = 1.75
 # times the step at which looks then follow each other: decoding between key frames is what takes time
 
 
 @dataclass
-class Wanted:
-    """Times between key frames that are worth a look, too."""
+class Gap:
+    """Times between two key frames that are worth a look, too."""
 
     times: set[int]
     # where a shot probably begins, and all of `runs`
@@ -52,7 +52,7 @@ class Wanted:
     # first of them, the others are not worth it
 
 
-def between(film: KeyFrames, looks: Mapping[int, Look], step: int, late: int) -> Wanted:
+def between(film: KeyFrames, looks: Mapping[int, Look], step: int, late: int) -> list[Gap]:
     """What is worth a look beside the key frames that were looked at.
 
     looks: by their times. step: milliseconds for which a shot that goes on is not looked at again. late: by how many a
@@ -60,29 +60,38 @@ def between(film: KeyFrames, looks: Mapping[int, Look], step: int, late: int) ->
     """
     seen = [i for i in film.keys if film.times[i] in looks]
     longest = _usual([film.times[b] - film.times[a] for a, b in pairwise(film.keys)])
-    wanted = Wanted(set(), {})
+    gaps = []
     if film.times and (not seen or film.times[seen[0]] > film.times[0]):
-        wanted.times.add(max(0, film.times[0]))
+        gaps.append(Gap({max(0, film.times[0])}, {}))
     for first, last in pairwise([*seen, len(film.times)] if seen else []):
-        sizes, times = film.sizes[first + 1 : last], film.times[first + 1 : last]
-        if not sizes:
-            continue
-        is_open = last == len(film.times)  # at its end, the film is not looked at
-        start, end = film.times[first], max(times) if is_open else film.times[last]
-        key = film.sizes[first] if is_open else min(film.sizes[first], film.sizes[last])
-        cuts = _apart(sorted(times[i] for i in peaks(sizes, key) if times[i] > start))
-        is_due = end - start > 0.98 * longest  # such a key frame stands within a shot: the last one that began is seen
-        if len(cuts) > (is_due and not is_open):
-            wanted.times.update(cuts, (time + late for time in cuts))
-        if is_open or unlike(looks[start], looks[end]):
-            for begin, stop in pairwise([start, *cuts, end]):
-                n = round((stop - begin) / (_SPARSE * step))
-                n_bytes = sum(size for time, size in zip(times, sizes, strict=True) if begin < time < stop)
-                if 1000 * n_bytes > _MOVES * film.sizes[first] * (stop - begin):
-                    run = [begin + (stop - begin) * i // n for i in range(1, n + (is_open and stop == end))]
-                    wanted.times.update(run)
-                    wanted.runs.update({run[0]: (begin, run)} if run else {})
-    return wanted
+        if last - first > 1:
+            gaps.append(_gap(film, first, last, looks, step, late, longest))
+    return [gap for gap in gaps if gap.times]
+
+
+def _gap(
+    film: KeyFrames, first: int, last: int, looks: Mapping[int, Look], step: int, late: int, longest: float
+) -> Gap:
+    """What is worth a look between the packets of two key frames; the last may be the film's end."""
+    sizes, times = film.sizes[first + 1 : last], film.times[first + 1 : last]
+    is_open = last == len(film.times)  # at its end, the film is not looked at
+    start, end = film.times[first], max(times) if is_open else film.times[last]
+    key = film.sizes[first] if is_open else min(film.sizes[first], film.sizes[last])
+    cuts = _apart(sorted(times[i] for i in peaks(sizes, key) if times[i] > start))
+    gap = Gap(set(), {})
+    is_due = end - start > 0.98 * longest  # such a key frame stands within a shot: the last one that began is seen
+    if len(cuts) > (is_due and not is_open):
+        gap.times.update(cuts, (time + late for time in cuts))
+    if is_open or unlike(looks[start], looks[end]):
+        for begin, stop in pairwise([start, *cuts, end]):
+            n = round((stop - begin) / (_SPARSE * step))
+            n_bytes = sum(size for time, size in zip(times, sizes, strict=True) if begin < time < stop)
+            if 1000 * n_bytes > _MOVES * film.sizes[first] * (stop - begin):
+                run = [begin + (stop - begin) * i // n for i in range(1, n + (is_open and stop == end))]
+                gap.times.update(run)
+                gap.runs.update({run[0]: (begin, run)} if run else {})
+    gap.times.difference_update(looks)
+    return gap
 
 
 def peaks(sizes: Sequence[int], key: int) -> list[int]:

@@ -103,13 +103,14 @@ class _Walk:
             if not self._hold(packet):
                 continue
             time = film.time_of(packet)
-            if self._n_bytes > _MOST_HELD or film.is_past(packet, todo[0]):
-                yield from self._decoded()
+            is_past = film.is_past(packet, todo[0])
+            if is_past or self._n_bytes > _MOST_HELD:
+                yield from self._decoded(is_past)
             elif film.leaps and time is not None and todo[0] - time > FAR and todo[0] != leapt_to:
                 leapt_to = todo[0]
                 packets = film.packets_before(leapt_to)
                 self._held, self._n_bytes, self._goes_on = [], 0, False
-        yield from self._decoded()
+        yield from self._decoded(is_all=False)
         yield from film.decoded(None)
 
     def _hold(self, packet: Any) -> bool:
@@ -123,12 +124,14 @@ class _Walk:
         self._n_bytes += packet.size
         return True
 
-    def _decoded(self) -> Iterator[Any]:
-        """Frames of all that wait."""
-        held, goes_on = self._held, self._goes_on
+    def _decoded(self, is_all: bool) -> Iterator[Any]:
+        """Frames of those that wait. is_all: all frames up to the next time are among them; most need not be shown."""
+        film, held, goes_on = self._film, self._held, self._goes_on
         self._held, self._n_bytes, self._goes_on = [], 0, True
         if held and not goes_on:
-            self._film.forget()
+            film.forget()
             yield None
-        for packet in held:
-            yield from self._film.decoded(packet)
+        times = [film.time_of(packet) for packet in held]
+        wanted = max((time for time in times if is_all and time is not None and time <= self.todo[0]), default=0)
+        for packet, time in zip(held, times, strict=True):
+            yield from film.decoded(packet, is_shown=time is None or time >= wanted)

@@ -11,19 +11,26 @@ few, nothing moves. So what lies between is decoded only up to where it seems wo
 What can be missed: a shot between two key frames that holds neither, where sizes do not show it, as where a dissolve or
 a picture much simpler than the one before begins it; a shot shorter than a quarter of `every`; what comes and goes
 between two key frames that look alike; in a shot that moves while key frames are sparse, what is seen for less than
-2.25 times `every`; what is new in less than a 64th of the picture, or differs little from what was there.
+2.6 times `every`; what is new in less than a 64th of the picture, or differs little from what was there.
 """
 
-from collections import deque
+from collections import ChainMap, deque
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
+from itertools import chain
 from pathlib import Path
 
+from ..encoders._openvino import len_cores
 from ..errors import ImageError
-from ._film_file import Film, opened
+from ._film_file import MOST_THREADS, Film, opened
 from ._film_pixels import Look, look, ppm
-from ._film_shots import between, chosen, unlike
+from ._film_shots import Gap, between, chosen, unlike
 from ._film_walk import KeyFrames, shown
+
+MOST_FILMS = 4
+"""Times that a film is open at once, where what lies between its key frames is looked at."""
 
 
 @dataclass(frozen=True)
@@ -41,28 +48,55 @@ class Picks:
 def pick(file: Path, *, every: float = 2.0) -> Picks:
     """The frames of a film that are worth being looked at; at least one.
 
-    every: seconds for which a shot that goes on is not looked at again. The same on any number of cores. Holds a few
-    frames and 64 MB of the file at most. Raises ImageError for what is no film, has sound alone, is encrypted, empty,
-    too large, or so damaged that no frame can be had; MissingExtra without PyAV.
+    every: seconds for which a shot that goes on is not looked at again. The same on any number of cores; each, up to
+    the fourth, holds a few frames and 64 MB of the file at most. Raises ImageError for what is no film, has sound
+    alone, is encrypted, empty, too large, or so damaged that no frame can be had; MissingExtra without PyAV.
     """
     step = max(1, round(1000 * every))
+    looks: dict[int, Look] = {}
     with opened(file, draft=True) as film:
         keys = KeyFrames(film)
-        looks: dict[int, Look] = {}
         for frame in keys.frames(step // 4):
             _keep(looks, film, frame)
         bad = f"{film.n_bad} key frames cannot be decoded" if film.n_bad else None
-        wanted = between(keys, looks, step, film.late)
-        todo = deque(sorted(wanted.times - looks.keys()))
-        for time, frame in shown(film, todo):
-            _keep(looks, film, frame)
-            start, run = wanted.runs.get(time, (-1, []))
-            if start in looks and not unlike(looks[start], look(frame)):
-                for later in set(run) & set(todo):
-                    todo.remove(later)
-        if not looks:
-            raise ImageError(film.label, "is damaged: no frame can be decoded")
-        return Picks(chosen(sorted(looks.items()), step), keys.end / 1000, keys.damage or bad)
+        gaps, leaps = between(keys, looks, step, film.late), film.leaps
+    looks |= _looked_between(file, gaps, looks, leaps)
+    if not looks:
+        raise ImageError(file, "is damaged: no frame can be decoded")
+    return Picks(chosen(sorted(looks.items()), step), keys.end / 1000, keys.damage or bad)
+
+
+def _looked_between(file: Path, gaps: list[Gap], keys: dict[int, Look], leaps: bool) -> dict[int, Look]:
+    """What a film looks like between key frames. keys: what it looks like at those. leaps: whether it can be read so.
+
+    Each gap can be decoded by itself, so several are at once: threads that decode the same one wait for each other.
+    """
+    if not gaps:
+        return {}
+    if not leaps:  # then it is read once
+        gaps = [Gap(set().union(*(gap.times for gap in gaps)), dict(ChainMap(*(gap.runs for gap in gaps))))]
+    n = min(len_cores(), MOST_FILMS, len(gaps))
+    looked = partial(_looked, file, keys=keys, n_threads=max(1, min(len_cores(), MOST_THREADS) // n))
+    if n == 1:
+        return looked(gaps)
+    with ThreadPoolExecutor(n) as pool:
+        return dict(chain.from_iterable(found.items() for found in pool.map(looked, (gaps[i::n] for i in range(n)))))
+
+
+def _looked(file: Path, gaps: Sequence[Gap], keys: dict[int, Look], n_threads: int) -> dict[int, Look]:
+    """What a film looks like in gaps between key frames."""
+    looks: dict[int, Look] = {}
+    with opened(file, draft=True, n_threads=n_threads) as film:
+        for gap in gaps:
+            todo = deque(sorted(gap.times))
+            for time, frame in shown(film, todo):
+                _keep(looks, film, frame)
+                start, run = gap.runs.get(time, (-1, []))
+                before = keys.get(start, looks.get(start))
+                if before is not None and not unlike(before, look(frame)):
+                    for later in set(run) & set(todo):
+                        todo.remove(later)
+    return looks
 
 
 def frame(file: Path, ms: int) -> bytes:
