@@ -409,11 +409,12 @@ def test_a_cut_without_a_key_frame_is_found(tmp_path: Path, name: str, codec: st
     assert [ms // 3200 for ms in pick(path).times] == [0, 1, 2]
 
 
-def test_a_frame_that_begins_a_shot_takes_more_bytes_than_those_around_it() -> None:
-    at_rest, moving = [10, 90, 12, 11, 80, 9, 10] * 4, [400, 2000, 410, 390, 2100, 405] * 4
+def test_a_frame_that_begins_a_shot_takes_more_bytes_than_those_before_it() -> None:
+    at_rest, moving = [90, 10, 12, 80, 11, 9, 10] * 4, [2000, 400, 410, 2100, 390, 405] * 4
     assert peaks([*at_rest, 3000, *at_rest], 9000) == [28]
     assert peaks([*moving, 5000, *moving], 9000) == [24]
-    assert peaks([*at_rest, *moving], 9000) == peaks(at_rest, 9000) == peaks(moving, 9000) == []
+    assert peaks([*moving, 5000, *(2 * size for size in moving)], 9000) == [24]
+    assert peaks(at_rest, 9000) == peaks(moving, 9000) == []
     assert peaks([8000, *moving], 9000) == [0]  # right after the key frame: it has to be nearly as large
     assert peaks([5000, *moving], 9000) == []
 

@@ -5,8 +5,8 @@
 
 Not every frame is taken: one a shot at least, one every few seconds at most where a shot goes on and changes, none that
 looks like the one before. Key frames go first: encoders put them where a shot begins, and each is decoded by itself.
-Between them, sizes tell: a frame that takes more bytes than all around it probably begins a shot, and where frames take
-few, nothing moves. So what lies between is decoded only up to where it seems worth a look, and roughly.
+Between them, sizes tell: a frame that takes more bytes than those before it probably begins a shot, and where frames
+take few, nothing moves. So what lies between is decoded only up to where it seems worth a look, and roughly.
 
 What can be missed: a shot between two key frames that holds neither, where sizes do not show it, as where a dissolve or
 a picture much simpler than the one before begins it; a shot shorter than a quarter of `every`; what comes and goes
@@ -15,11 +15,9 @@ between two key frames that look alike; in a shot that moves while key frames ar
 """
 
 from collections import ChainMap, deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from functools import partial
-from itertools import chain
 from pathlib import Path
 
 from ..encoders._openvino import len_cores
@@ -74,16 +72,16 @@ def _looked_between(file: Path, gaps: list[Gap], keys: dict[int, Look], leaps: b
     if not gaps:
         return {}
     if not leaps:  # then it is read once
-        gaps = [Gap(set().union(*(gap.times for gap in gaps)), dict(ChainMap(*(gap.runs for gap in gaps))))]
+        gaps = [Gap(0, set().union(*(gap.times for gap in gaps)), dict(ChainMap(*(gap.runs for gap in gaps))))]
     n = min(len_cores(), MOST_FILMS, len(gaps))
-    looked = partial(_looked, file, keys=keys, n_threads=max(1, min(len_cores(), MOST_THREADS) // n))
-    if n == 1:
-        return looked(gaps)
+    n_threads = max(1, min(len_cores(), MOST_THREADS) // n)
+    left = iter(gaps)  # each takes its next one from there
     with ThreadPoolExecutor(n) as pool:
-        return dict(chain.from_iterable(found.items() for found in pool.map(looked, (gaps[i::n] for i in range(n)))))
+        found = [pool.submit(_looked, file, left, keys, n_threads) for _ in range(n)]
+        return dict(ChainMap(*(future.result() for future in found)))
 
 
-def _looked(file: Path, gaps: Sequence[Gap], keys: dict[int, Look], n_threads: int) -> dict[int, Look]:
+def _looked(file: Path, gaps: Iterable[Gap], keys: dict[int, Look], n_threads: int) -> dict[int, Look]:
     """What a film looks like in gaps between key frames."""
     looks: dict[int, Look] = {}
     with opened(file, draft=True, n_threads=n_threads) as film:
