@@ -14,7 +14,6 @@ from ..errors import PatchseekError
 from ._encoder import EncoderChoice
 
 if TYPE_CHECKING:
-    from .._progress import OnProgress
     from ..collection import Collection
     from ..encode import AddReport
 
@@ -42,16 +41,13 @@ class ClusterChoice:
         """Raise PatchseekError for a source that names no pictures, before a collection is made for it."""
         from ..distributed import check_source
         from ..encode import find_pictures, is_file
-        from ..images import EXTENSIONS
-        from ..sources import DOCUMENTS, FILMS, is_archive, suffix_of
+        from ..sources import is_archive, may_be_added
 
         how: dict[str, Any] = {"inside": inside, "hidden": hidden, "follow_symlinks": follow_symlinks}
         is_archived = is_archive(source) and not is_url(source)
         if self.address is not None:
             check_source(source, exclude=exclude, **how)
-        elif is_url(source) or (
-            is_file(Path(source)) and not is_archived and suffix_of(source) not in EXTENSIONS | DOCUMENTS | FILMS
-        ):
+        elif is_url(source) or (is_file(Path(source)) and not (is_archived or may_be_added(source))):
             raise PatchseekError(f"{masked(source)}: not a folder or archive; for lists and URLs add: --ray local")
         elif is_archived or not is_file(Path(source)):
             find_pictures(Path(source), exclude or (), **{**how, "inside": inside or ()})
@@ -70,29 +66,9 @@ class ClusterChoice:
         collection: "Collection",
         source: str,
         choice: EncoderChoice,
-        *,
-        exclude: Sequence[str] | None,
-        inside: Sequence[str] | None,
-        hidden: bool,
-        follow_symlinks: bool,
-        retry: bool,
-        check_content: bool,
-        prune: bool,
-        with_removed: bool,
-        on_progress: "OnProgress",
+        **options: Any,
     ) -> "AddReport":
-        """Bring the collection up to date, here or on the cluster."""
-        options: dict[str, Any] = {
-            "exclude": exclude,
-            "inside": inside,
-            "hidden": hidden,
-            "follow_symlinks": follow_symlinks,
-            "retry": retry,
-            "check_content": check_content,
-            "prune": prune,
-            "with_removed": with_removed,
-            "on_progress": on_progress,
-        }
+        """Bring the collection up to date, here or on the cluster. options: those of Collection.add."""
         if self.address is None:
             return collection.add(source, **options)
         from ..distributed import add_source

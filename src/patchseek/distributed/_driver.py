@@ -8,7 +8,7 @@ from itertools import islice
 import numpy as np
 
 from .._progress import OnProgress
-from ..encode import ENCODING, AddReport, Place, Plan, Same, Scan, let_in, take_leave
+from ..encode import ENCODING, AddReport, Place, Plan, Same, let_in, take_leave, unread
 from ..errors import PatchseekError, StoreDamaged
 from ..sources import TAKEN_OUT, Root
 from ..store import Failure, KnownFile, Writer, remember_exclusions
@@ -110,7 +110,7 @@ class Driver:
             self.report.unchanged += plan.unchanged
             self.report.moved += plan.moved
             self.report.failed += plan.still_failing
-            self.report.failed += Scan(unreadable=source.unreadable).unread()
+            self.report.failed += unread(source.unreadable)
             self.report.passed_over += source.passed_over + Counter({TAKEN_OUT: plan.taken_out})
 
     def _whole(self, source: Source, plan: Plan) -> list[Item]:

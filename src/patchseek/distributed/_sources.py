@@ -56,13 +56,13 @@ def open_sources(
     def left_out(root: Root) -> Given:
         return remembered(root) if exclude is None else exclude
 
+    look = partial(visit, exclude=exclude, hidden=hidden, follow_symlinks=follow_symlinks, inside=inside)
     name = name_part(source)
     suffix = name.rpartition(".")[2].lower() if is_url(source) or not Path(source).is_dir() else ""
     if suffix == "tar" or (suffix and is_archive(name) and not is_url(source)):
         tars = find_tars(source)
         for tar, n_named in tars.items():
             if not is_url(tar):
-                look = partial(visit, exclude=exclude, hidden=hidden, follow_symlinks=follow_symlinks, inside=inside)
                 yield _local_tar(Path(tar), look, is_alone=len(tars) == 1, n_named=n_named)
                 continue
             yield open_tar(
@@ -95,9 +95,7 @@ def open_sources(
             found = find_pictures(folder, given, hidden=hidden, follow_symlinks=follow_symlinks, inside=inside or ())
         files = {} if found is None else found.files
         entries = [Entry(path, f"{folder}/{path}", state) for path, state in files.items()]
-        look = partial(visit, folder=folder, exclude=exclude, hidden=hidden, follow_symlinks=follow_symlinks)
-        look = partial(look, inside=inside)
-        yield Source(folder, entries, True, len(entries), visit=look)
+        yield Source(folder, entries, True, len(entries), visit=partial(look, folder=folder))
 
 
 def _local_tar(tar: Path, look: Callable[..., Walked], *, is_alone: bool, n_named: int) -> Source:

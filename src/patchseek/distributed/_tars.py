@@ -28,12 +28,11 @@ def open_tar(
 ) -> Source:
     """A tar at a URL. Its pictures change when the tar does: their times are the tar's.
 
-    is_alone: whether nothing else is a source; then one that does not begin as a
-    tar is an error, PatchseekError. One that is damaged further on, or is one of several, is a failure beside the
-    pictures that there are. n_named: how often the source names it.
+    is_alone: whether nothing else is a source; then one that does not begin as a tar is an error, PatchseekError. One
+    that is damaged further on, or is one of several, is a failure beside the pictures that there are. n_named: how
+    often the source names it.
     """
     times = state_of(place)
-    name = place
     source = Source(place, (), False)
     if n_named > 1:
         source.passed_over[REPEATED] = n_named - 1
@@ -49,15 +48,15 @@ def open_tar(
         except PatchseekError as error:
             if is_alone:
                 raise
-            source.unreadable[name] = str(error).removeprefix(f"{masked(place)}: ")
+            source.unreadable[place] = str(error).removeprefix(f"{masked(place)}: ")
             return Listing()
 
     def entries() -> Iterator[Entry]:
         listing = listed()
         for unread, why in listing.unreadable.items():
-            source.unreadable[f"{name}/{unread}"] = why
+            source.unreadable[f"{place}/{unread}"] = why
         if listing.damage is not None:
-            source.unreadable[name] = f"cannot be read as a tar to its end ({listing.damage})"
+            source.unreadable[place] = f"cannot be read as a tar to its end ({listing.damage})"
         source.passed_over += listing.passed_over
         wanted = set(left_out.kept([tidy(member.name) for member in listing.pictures]))
         for member in listing.pictures:
@@ -65,7 +64,7 @@ def open_tar(
                 source.passed_over[EXCLUDED] += 1
                 continue
             state = FileState(member.size, times.mtime_ns, times.ctime_ns)
-            yield Entry(f"{name}/{member.name}", place, state, member.start, member.size)
+            yield Entry(f"{place}/{member.name}", place, state, member.start, member.size)
 
     if left_out.lines:  # all is gone through at once: which names there are decides
         source.exclusions = left_out.lines

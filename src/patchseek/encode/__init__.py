@@ -15,9 +15,8 @@ from pathlib import Path
 from .._progress import OnProgress, unheard
 from ..encoders import Encoder
 from ..errors import ImageError, PatchseekError
-from ..images import EXTENSIONS
 from ..patterns import Given
-from ..sources import DOCUMENTS, FILMS, TAKEN_OUT, Stored, stored, suffix_of
+from ..sources import TAKEN_OUT, Stored, may_be_added, stored
 from ..store import Failure, FileState, Store, Writer
 from ._extractors import Extractor, Regions, extractors_of, features_of, features_of_regions, points_of
 from ._leave import let_in, take_leave
@@ -39,7 +38,7 @@ from ._plan import Missing, Plan
 from ._points import PointsReport, add_points
 from ._report import AddReport
 from ._run import ENCODING, Run
-from ._scan import Scan, is_file, is_there
+from ._scan import Scan, is_file, is_there, unread
 from ._tasks import Place, Same, Task
 
 __all__ = [
@@ -85,6 +84,7 @@ __all__ = [
     "read_file",
     "require_own",
     "take_leave",
+    "unread",
     "visit",
 ]
 
@@ -155,7 +155,7 @@ def add_file(store: Store, file: Path, encoder: Encoder, *, on_progress: OnProgr
     It belongs to the folder that was indexed and that it is seen in from there, else to its own. Raises PatchseekError
     for a file that is no picture by its name, ImageError for one that is not there.
     """
-    if suffix_of(file.name) not in EXTENSIONS | DOCUMENTS | FILMS:
+    if not may_be_added(file.name):
         raise PatchseekError(f"{file}: not a folder, nor a picture by its name")
     folder = file.parent.resolve()
     found = _look_at(folder, [file.name])
@@ -227,7 +227,7 @@ def _update(
     report.waiting = n_waiting
     if is_whole:
         take_leave(writer, plan, report, prune=prune)
-    report.failed += found.unread()
+    report.failed += unread(found.unreadable)
     report.failed.sort(key=lambda failure: failure.path)
     report.passed_over, report.unmatched = found.passed_over + Counter({TAKEN_OUT: plan.taken_out}), found.unmatched
     report.seconds = time.monotonic() - began

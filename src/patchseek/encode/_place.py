@@ -84,13 +84,16 @@ def visit(
     remember_inside(writer, place.root, kinds)
     for root in inner:
         _join(writer, root, place, _prefix(root, _folder(place)))
-    _join_tars(writer, place, found.below(place.under))
+    here = found.below(place.under)
+    _join_tars(writer, place, here)
     others = [root for root in roots if root not in inner and not folder.is_relative_to(root)]
     moved: set[str] = set()
-    if found.files and _join_moved(writer, place, found.below(place.under), others, moved, is_said=exclude is not None):
-        found = walk(_Rules(store, place, folder, None, roots))  # without what was to be left out there
-    found.unmatched = unmatched
-    return Walked(place, found.below(place.under), frozenset(moved))
+    if here.files and _join_moved(writer, place, here, others, moved, is_said=exclude is not None):
+        here = walk(_Rules(store, place, folder, None, roots)).below(
+            place.under
+        )  # without what was to be left out there
+    here.unmatched = unmatched
+    return Walked(place, here, frozenset(moved))
 
 
 def find_new(store: Store, folder: Path) -> tuple[int, int]:

@@ -2,7 +2,7 @@
 
 import os
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -46,10 +46,6 @@ class Scan:
     # what was left out, as `scan` was told; see patterns.Exclusions.lines
     unmatched: dict[str, str | None] = field(default_factory=dict)
     # exclusions that nothing matched, each with what may have been meant
-
-    def unread(self) -> list[Failure]:
-        """What could not be looked at, as failures that pass."""
-        return [Failure(path.removesuffix("!"), FileState(0, 0), why, True) for path, why in self.unreadable.items()]
 
     def below(self, prefix: str) -> "Scan":
         """The same with its paths put below a prefix such as "sub/"."""
@@ -205,6 +201,11 @@ def _walk(found: Scan, folder: Path, how: Walk) -> None:
             found.files[relative] = state
 
     walk(str(folder), "")
+
+
+def unread(unreadable: Mapping[str, str]) -> list[Failure]:
+    """What could not be looked at, see Scan, as failures that pass."""
+    return [Failure(path.removesuffix("!"), FileState(0, 0), why, True) for path, why in unreadable.items()]
 
 
 def _enter(found: Scan, archive: Path, state: FileState, prefix: str, folder: str, how: Walk) -> None:

@@ -25,6 +25,7 @@ from ._names import (
     REPEATED,
     SKIPPED_FOLDERS,
     TAKEN_OUT,
+    is_picture,
     leads_out,
     suffix_of,
     tidy,
@@ -71,6 +72,7 @@ __all__ = [
     "kind_of",
     "leads_out",
     "list_tar",
+    "may_be_added",
     "may_have_pages",
     "not_a_tar",
     "open_archive",
@@ -83,6 +85,12 @@ __all__ = [
     "suffix_of",
     "tidy",
 ]
+
+
+def may_be_added(name: str) -> bool:
+    """Whether a file of this name may be added by itself: a picture, a document or a film."""
+    return is_picture(name) or suffix_of(name) in DOCUMENTS | FILMS
+
 
 Root = Path | str
 """What pictures' paths are relative to: a folder, or the URL of a place that is none."""

@@ -12,7 +12,7 @@ from ..encoders._predecessors import UNLIKE, today
 from ..errors import StoreDamaged
 from ..points import PointsIdentity
 from ..regions import Pyramid
-from ..sources import Stored, stored
+from ..sources import Stored, split_page, stored
 
 
 @dataclass(frozen=True)
@@ -230,4 +230,4 @@ class Image:
     @property
     def page(self) -> int:
         """Which page of its file it is, from 1; see sources.split_page."""
-        return self.stored.page
+        return split_page(self.path)[1]

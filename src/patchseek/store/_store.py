@@ -226,14 +226,15 @@ class Store:
 
     def holders(self, root: Root) -> set[str]:
         """The files of one indexed folder that hold pictures known here, in several: archives, documents, films."""
-        marks = " OR ".join(f"path LIKE '%{suffix}'" for suffix in sorted(DOCUMENTS | FILMS))
-        query = (
-            "SELECT path FROM image WHERE NOT removed AND root = (SELECT id FROM root WHERE path = ?) "
-            f"AND (instr(path, '!') OR instr(path, '#') OR {marks})"
-        )
-        with self.catalogue.reading() as db:
-            files = {split_page(row[0])[0] for row in db.execute(query, (self.relate(root),))}
-        return {split_member(file)[0] for file in files}
+        suffixes = tuple(DOCUMENTS | FILMS)
+        query = "SELECT path FROM image WHERE NOT removed AND root = (SELECT id FROM root WHERE path = ?)"
+        with self.catalogue.reading() as db:  # SQL would take three times as long for as many suffixes
+            paths = [
+                path
+                for (path,) in db.execute(query, (self.relate(root),))
+                if "!" in path or "#" in path or path.lower().endswith(suffixes)
+            ]
+        return {split_member(split_page(path)[0])[0] for path in paths}
 
     def aside(self, root: Root, under: str = "") -> list[KnownFile]:
         """The pictures of one indexed folder, or of a part, that are set aside; see Writer.set_aside."""

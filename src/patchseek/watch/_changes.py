@@ -8,11 +8,8 @@ from types import TracebackType
 from typing import Any
 
 from ..errors import MissingExtra
-from ..images import EXTENSIONS
-from ..sources import DOCUMENTS, FILMS, suffix_of
+from ..sources import is_archive, may_be_added, suffix_of
 
-_SUFFIXES = EXTENSIONS | DOCUMENTS | FILMS | {".zip", ".tar", ".gz", ".tgz"}
-# of pictures, and of files that hold some
 _STEP = 250
 # milliseconds between two looks at what the system has told
 _QUIET = 500
@@ -103,8 +100,7 @@ class Changes:
         inside = Path(path).relative_to(self._folder).parts
         if any(part.startswith(".") for part in inside):
             return False
-        suffix = suffix_of(path)
-        return suffix in _SUFFIXES or not suffix or Path(path).is_dir()
+        return may_be_added(path) or is_archive(path) or not suffix_of(path) or Path(path).is_dir()
 
     def _identity(self) -> tuple[int, int] | None:
         try:
