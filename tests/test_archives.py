@@ -19,7 +19,7 @@ from patchseek import Collection
 from patchseek.cli import INSIDE, cli
 from patchseek.draw.thumbnails import thumbnail
 from patchseek.encode import find_pictures
-from patchseek.errors import ImageChanged, ImageError, PatchseekError
+from patchseek.errors import ImageChanged, ImageError, MissingExtra, PatchseekError
 from patchseek.originals import has_changed, open_original
 from patchseek.regions import Pyramid
 from patchseek.sources import KINDS as ALL_KINDS
@@ -402,6 +402,24 @@ def test_a_file_named_as_a_member_is_refused(collection, tmp_path):
     report = collection.add(folder)
     assert paths(collection) == ["wow!.png"]
     assert {failure.path for failure in report.failed} == {"box.zip!a.png", "x.zip!y/"}
+
+
+@pytest.mark.parametrize("name", ["manual.pdf", "tape.mp4"])
+def test_without_its_extra_a_file_is_one_failure_that_passes_and_its_neighbours_are_unharmed(
+    collection, tmp_path, monkeypatch, name
+):
+    def missing(*_):
+        raise MissingExtra("a library", "pdf")
+
+    folder = tmp_path / "in"
+    pack(folder / "box.zip", some())
+    (folder / name).write_bytes(b"whatever it holds")
+    monkeypatch.setattr("patchseek.sources._documents.count_pages", missing)
+    monkeypatch.setattr("patchseek.sources._films.pick", missing)
+    report = collection.add(folder, inside=["zip", "pdf", "video"])
+    (failure,) = report.failed
+    assert (report.added, failure.path, failure.passing) == (3, name, True)
+    assert "a library is not installed" in failure.reason
 
 
 # ---- paths

@@ -112,7 +112,7 @@ class Content:
         return replace(cls.of(path, state, content, has_pages=has_pages), place=place)
 
     def pages(self) -> tuple[tuple[int, ...], str | None]:
-        """The numbers of its pages, rising from 1, and what it lacks. Raises ImageError, MissingExtra."""
+        """The numbers of its pages, rising from 1, and what it lacks. Raises ImageError."""
         if self.place is not None and self.place.is_rendered:
             return self.place.pages()
         return tuple(range(1, count_pages(self.content) + 1)), None

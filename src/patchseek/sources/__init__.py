@@ -9,11 +9,13 @@ where it lies, and gives images.read what that gives.
 """
 
 import hashlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from .._files import hash_regular, open_regular
-from ..errors import ImageError
+from ..errors import ImageError, MissingExtra
 from ._archives import Archive, open_archive, read_member
 from ._headers import MAX_BYTES, check_tar, not_a_tar, reading, reason_of
 from ._listing import Listing, Member
@@ -136,17 +138,18 @@ class Stored:
     def pages(self) -> tuple[tuple[int, ...], str | None]:
         """Of a document or a film, the numbers of the pictures in it, rising from 1, see split_page; and what it lacks.
 
-        Raises ImageError, MissingExtra.
+        Raises ImageError, also for want of an extra.
         """
-        if suffix_of(self.file.name) in FILMS:
-            from ._films import pick
+        with _passing(self.file):
+            if suffix_of(self.file.name) in FILMS:
+                from ._films import pick
 
-            picked = pick(self.file)
-            times = 0, *picked.times[1:]  # where sound begins before it, the first frame is shown from 0 on
-            return tuple(ms + 1 for ms in times), picked.damage
-        from ._documents import count_pages
+                picked = pick(self.file)
+                times = 0, *picked.times[1:]  # where sound begins before it, the first frame is shown from 0 on
+                return tuple(ms + 1 for ms in times), picked.damage
+            from ._documents import count_pages
 
-        return tuple(range(1, count_pages(self.file) + 1)), None
+            return tuple(range(1, count_pages(self.file) + 1)), None
 
     @property
     def source(self) -> tuple[Path | bytes, int]:
@@ -155,13 +158,14 @@ class Stored:
             return read_member(self.file, self.member), self.page
         if not self.is_rendered:
             return self.file, self.page
-        if suffix_of(self.file.name) in FILMS:
-            from ._films import frame
+        with _passing(self.file):
+            if suffix_of(self.file.name) in FILMS:
+                from ._films import frame
 
-            return frame(self.file, self.page - 1), 1
-        from ._documents import page
+                return frame(self.file, self.page - 1), 1
+            from ._documents import page
 
-        return page(self.file, self.page), 1
+            return page(self.file, self.page), 1
 
     def read_bytes(self) -> bytes:
         """The bytes of its file, or of the member. Raises ImageError, OSError."""
@@ -184,6 +188,15 @@ class Stored:
             return open_archive(self.file).has(self.member)
         except ImageError:
             return kind_of(self.file) is not Kind.NOTHING
+
+
+@contextmanager
+def _passing(file: Path) -> Iterator[None]:
+    """Make a package that is missing one file's failure that passes, as any cause outside a file is."""
+    try:
+        yield
+    except MissingExtra as error:
+        raise ImageError(file, str(error), passing=True) from error
 
 
 def stored(root: Path, path: str) -> Stored:
