@@ -6,6 +6,7 @@ import { $, count, el, number, problem, say } from "./dom.js";
 import { showFinds } from "./finds.js";
 import { follow, isUnderWay, start } from "./jobs.js";
 import { startNews } from "./news.js";
+import { sent } from "./verdicts.js";
 import { startWalk, startWalking } from "./walk.js";
 
 let queries = []; // as the server lists them
@@ -27,6 +28,7 @@ const isLooking = () => $("viewer").open && address.saved().find; // when the fu
 
 async function show() {
   if (isLooking()) return;
+  await sent(); // what was judged a moment ago counts
   queries = await api.savedQueries();
   const { name, find, walk } = address.saved();
   const query = queries.find((one) => one.name === name);

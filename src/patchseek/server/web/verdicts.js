@@ -6,7 +6,7 @@ import { problem } from "./dom.js";
 const said = new Map(); // `${query key} ${image_id}` -> {verdict, judged_box}, since the page was opened
 const unsent = []; // {query_key, result, verdict, box, before}, what the server has not yet
 const listeners = [];
-let sending = false;
+let sending = null; // a promise, while it goes on
 let trouble = null; // why the first of them could not be sent
 
 // listener({query_key, image_id}) is called whenever something was said, listener({}) when it has been sent or not.
@@ -38,10 +38,16 @@ function note(queryKey, result, words) {
   tell({ query_key: queryKey, image_id: result.image_id });
 }
 
-// Send what waits. What the server refuses for good is taken back; all else waits for the next try.
+// Send what waits; done when nothing does, or when that has come to a stand. What the server refuses for good is taken
+// back; all else waits for the next try.
 export async function send() {
-  if (sending) return;
-  sending = true;
+  if (unsent.length) await (sending ??= sendAll());
+}
+
+// Done when what was said is kept, or cannot be for now.
+export const sent = async () => sending;
+
+async function sendAll() {
   trouble = null;
   while (unsent.length && !trouble) {
     const { query_key, result, verdict, box, before } = unsent[0];
@@ -57,7 +63,7 @@ export async function send() {
       }
     }
   }
-  sending = false;
+  sending = null;
   tell();
 }
 
