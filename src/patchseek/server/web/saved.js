@@ -10,6 +10,7 @@ import { sent } from "./verdicts.js";
 import { startWalk, startWalking } from "./walk.js";
 
 let queries = []; // as the server lists them
+let removing = null; // the key of the query that somebody was asked whether to remove
 
 // Sure finds alone are to be judged, unless somebody wants the doubtful ones, too.
 const which = () => ($("doubtful-too").checked ? "unjudged" : "open");
@@ -99,19 +100,25 @@ function row(query) {
     remover(query));
 }
 
+// Asked twice; the list may be drawn anew in between.
 function remover(query) {
-  const button = el("button", { type: "button", class: "quiet icon small-icon", "aria-label": `Remove ${query.name}`, text: "×" });
-  let isAsked = false;
+  const key = query.query_key;
+  const words = () => (removing === key ? "Remove?" : "×");
+  const button = el("button", { type: "button", class: "quiet icon small-icon", "aria-label": `Remove ${query.name}`, text: words() });
   button.addEventListener("click", async () => {
-    if (isAsked) {
+    if (removing === key) {
+      removing = null;
       button.disabled = true;
-      const remove = () => api.removeSaved(query.query_key).then(showSaved).catch((error) => problem(error, remove));
+      const remove = () => api.removeSaved(key).then(showSaved).catch((error) => problem(error, remove));
       await remove();
       return say(`Removed ${query.name}. What was judged is kept`);
     }
-    isAsked = true;
-    button.textContent = "Remove?";
-    setTimeout(() => [isAsked, button.textContent] = [false, "×"], 4000);
+    removing = key;
+    button.textContent = words();
+    setTimeout(() => {
+      if (removing === key) removing = null;
+      for (const one of $("saved-queries").querySelectorAll(`[data-key="${key}"] .small-icon`)) one.textContent = words();
+    }, 4000);
   });
   return button;
 }
