@@ -16,8 +16,8 @@ from patchseek import Collection
 from patchseek._addresses import is_chain, is_url, masked, name_part, without_fragment
 from patchseek.cli._report import say_report, write_run_report
 from patchseek.distributed import _files, check_source
-from patchseek.distributed._causes import cause_of
 from patchseek.errors import ImageError, PatchseekError
+from patchseek.sources import cause_of
 from patchseek.store import FileState, Settings, Store
 
 from .conftest import TinyEncoder, blot

@@ -207,13 +207,13 @@ def test_an_interrupted_run_keeps_what_was_finished_and_the_next_goes_on(store, 
 
 
 def test_shards_are_committed_on_the_way(store, tiny, make_folder, monkeypatch):
-    monkeypatch.setattr(encode, "SHARD_IMAGES", 4)
+    monkeypatch.setattr(encode._run, "SHARD_IMAGES", 4)
     add_folder(store, make_folder(*(f"{i}.png" for i in range(10))), tiny)
     assert [len(array) for array in store.snapshot().arrays] == [4, 4, 2]
 
 
 def test_a_disk_that_fills_keeps_the_shards_before(store, tiny, make_folder, monkeypatch):
-    monkeypatch.setattr(encode, "SHARD_IMAGES", 4)
+    monkeypatch.setattr(encode._run, "SHARD_IMAGES", 4)
     folder, real, calls = make_folder(*(f"{i}.png" for i in range(10))), os.fsync, []
 
     def filling(handle):

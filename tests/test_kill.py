@@ -32,7 +32,7 @@ class SlowEncoder(TinyEncoder):
 
 def add_slowly(folder: Path, collection: Path) -> None:
     """What the killed process runs: shards of four pictures, so that kills fall on every step of a commit."""
-    encode.SHARD_IMAGES = 4
+    encode._run.SHARD_IMAGES = 4
     encoder = SlowEncoder()
     if not Store.exists(collection):
         Store.create(collection, Settings(encoder.identity, Pyramid.up_to(1)))

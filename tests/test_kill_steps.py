@@ -131,7 +131,7 @@ def home(tmp_path):
     "happen", [move_all, move_into_another, stir, lose_two, lose_most, change, lose_and_find, take_in]
 )
 def test_a_run_killed_before_any_of_its_steps_is_made_good_by_the_next(home, happen, monkeypatch):
-    monkeypatch.setattr(encode, "SHARD_IMAGES", 2)
+    monkeypatch.setattr(encode._run, "SHARD_IMAGES", 2)
     shutil.copytree(home, home.with_name("kept"))
     n_steps = 0
     expected = None
@@ -190,7 +190,7 @@ def test_time_passes_for_what_is_set_aside_while_nothing_runs(home):
 
 def test_what_was_recognised_is_committed_on_the_way(home, monkeypatch):
     """Not only when a shard is full: a library that moved fills none."""
-    monkeypatch.setattr(encode, "SHARD_SECONDS", -1.0)  # everything has waited long enough
+    monkeypatch.setattr(encode._run, "SHARD_SECONDS", -1.0)  # everything has waited long enough
     folders, _ = stir(home)
     collection = Collection(Store.open(home / "collection"), TinyEncoder())
     move, moved = Writer.move, []

@@ -71,6 +71,7 @@ OPENED = {
     "watch": WATCH,
     "pdf": DRAW,
     "video": PICK,
+    "urls": "from patchseek.sources import open_web; open_web()",
     "milvus": "from patchseek.indexes._milvus_server import connect; connect('a.db').list_collections()",
     "postgres": "from patchseek.indexes._postgres_server import Server; Server('postgresql://a@127.0.0.1/b')",
 }

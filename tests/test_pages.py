@@ -262,7 +262,7 @@ def test_the_further_pages_of_a_scan_that_an_older_version_indexed_are_found_at_
 
 def test_the_first_page_is_there_when_all_are(collection, folder, tiny, monkeypatch):
     """At whatever page a run breaks off: what is there stays, and the next run encodes the rest."""
-    monkeypatch.setattr(encode, "SHARD_IMAGES", 1)
+    monkeypatch.setattr(encode._run, "SHARD_IMAGES", 1)
     scan(folder / "scan.tif", 1, 2, 3, 4)
     commit, committed = Writer.commit, []
 

@@ -59,7 +59,7 @@ def store(tmp_path):
 @pytest.fixture
 def old(tmp_path, folder, tiny, monkeypatch):
     """A collection of nine pictures without points, in shards of four."""
-    monkeypatch.setattr(encode, "SHARD_IMAGES", 4)
+    monkeypatch.setattr(encode._run, "SHARD_IMAGES", 4)
     store = Store.create(tmp_path / "old", PLAIN)
     add_folder(store, folder, tiny)
     return store

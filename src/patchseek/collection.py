@@ -24,6 +24,7 @@ from .encode import (
     PointsReport,
     add_file,
     add_folder,
+    add_list,
     add_points,
     always,
     features_of_regions,
@@ -60,7 +61,7 @@ from .queries import Asked, as_id, asked_box, paired, read_query
 from .regions import Pyramid
 from .rerank import OnStep, go_on
 from .search import Query, encode_query, encode_words, join
-from .sources import is_archive
+from .sources import is_archive, list_kind
 from .store import Choice, Settings, Snapshot, Store, Writer, back_up, restore, same_tags
 
 _log = logging.getLogger(__name__)
@@ -171,12 +172,24 @@ class Collection:
     ) -> AddReport:
         """Bring the collection up to date with a folder of pictures, or an archive; see encode.add_folder.
 
-        Or with a single picture, document or film, see encode.add_file, which takes none of the options. Raises
-        StoreMismatch where the collection is outdated.
+        Or with a list of pictures, see encode.add_list; or with a single picture, document or film, see
+        encode.add_file, which takes none of the options. Raises StoreMismatch where the collection is outdated.
         """
         self.store.require_current()
         place = expanded(folder)
-        if is_file(place) and not is_archive(place.name):
+        if list_kind(place.name) and is_file(place):
+            report = add_list(
+                self.store,
+                place,
+                self._ready(on_progress),
+                exclude=exclude,
+                retry=retry,
+                check_content=check_content,
+                prune=prune,
+                with_removed=with_removed,
+                on_progress=on_progress,
+            )
+        elif is_file(place) and not is_archive(place.name):
             if exclude is not None:
                 raise PatchseekError(f"{place}: a single picture; exclusions are for folders")
             report = add_file(self.store, place, self._ready(on_progress), on_progress=on_progress)

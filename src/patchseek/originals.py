@@ -45,10 +45,13 @@ def has_changed(image: Image) -> bool:
     """Whether the file of a picture is there and holds other bytes than were indexed.
 
     Only where size or date say so is it read: a copy of a library has other dates and is the same. A member of an
-    archive has the archive's dates. What was streamed has none, and has not changed.
+    archive has the archive's dates. What was streamed has none, and has not changed. What is on the web is what was
+    fetched last.
     """
     place = image.stored
     try:
+        if place.url is not None:
+            return place.sha256() != image.sha256
         status = place.file.stat()
         if not S_ISREG(status.st_mode):
             return False

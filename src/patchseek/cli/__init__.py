@@ -147,13 +147,14 @@ def index(
 ) -> None:
     """Encode every picture below the folder SOURCE. Run it again after changes: only what is new is encoded.
 
-    SOURCE may also be an archive (.zip, .tar, .tar.gz), or a single picture, PDF or film: that is added to the
-    collection of its folder, or brought up to date, and nothing else is.
+    SOURCE may also be an archive (.zip, .tar, .tar.gz), a list of pictures (.txt, or .csv or .parquet with a column
+    path or url), or a single picture, PDF or film: that is added to the collection of its folder, or brought up to
+    date, and nothing else is.
     """
     from ..collection import Collection, find_collection
     from ..encode import AddReport, is_file
     from ..indexes import Refit, judge_parameters, lasting
-    from ..sources import is_archive
+    from ..sources import is_archive, list_kind
     from ..store import Store
     from ._progress import progress
 
@@ -166,7 +167,8 @@ def index(
     if with_points and not points:
         raise WrongUse("--with-points adds points and --no-points keeps none: give one of them")
     for source in sources:
-        if exclude and cluster.address is None and is_file(Path(source)) and not is_archive(source):
+        is_single = is_file(Path(source)) and not (is_archive(source) or list_kind(source))
+        if exclude and cluster.address is None and is_single:
             raise WrongUse(f"{source} is no folder: --exclude says what to leave out of one")
     home = collection or cluster.home(sources[0])
     there = find_collection(home)

@@ -40,15 +40,17 @@ class ClusterChoice:
     ) -> None:
         """Raise PatchseekError for a source that names no pictures, before a collection is made for it."""
         from ..distributed import check_source
-        from ..encode import find_pictures, is_file
-        from ..sources import is_archive, may_be_added
+        from ..encode import find_listed, find_pictures, is_file
+        from ..sources import is_archive, list_kind, may_be_added
 
         how: dict[str, Any] = {"inside": inside, "hidden": hidden, "follow_symlinks": follow_symlinks}
         is_archived = is_archive(source) and not is_url(source)
         if self.address is not None:
             check_source(source, exclude=exclude, **how)
+        elif list_kind(source) and not is_url(source) and is_file(Path(source)):
+            find_listed(Path(source), exclude or ())
         elif is_url(source) or (is_file(Path(source)) and not (is_archived or may_be_added(source))):
-            raise PatchseekError(f"{masked(source)}: not a folder or archive; for lists and URLs add: --ray local")
+            raise PatchseekError(f"{masked(source)}: not a folder, archive or list; for URLs add: --ray local")
         elif is_archived or not is_file(Path(source)):
             find_pictures(Path(source), exclude or (), **{**how, "inside": inside or ()})
 
@@ -95,7 +97,7 @@ _OPTIONS = (
         "address",
         metavar="ADDRESS",
         help="Encode on a Ray cluster: its HOST:PORT, auto, or local for one of this machine. SOURCE may then also be "
-        "several tars ('x-{000..099}.tar'), a .csv or .parquet with a column path or url, or a URL such as s3://.",
+        "several tars ('x-{000..099}.tar'), or a URL such as s3://.",
     ),
     click.option(
         "--workers",

@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     envvar="PATCHSEEK_PUBLIC_URL",
     help="The address people type, where a reverse proxy stands in front.",
 )
+@click.option("--fetch", is_flag=True, help="Fetch pictures on the web again, to refine and show them.")
 @click.option("--create", is_flag=True, help="Begin with an empty COLLECTION where there is none.")
 @click.option("--max-upload", default=64, show_default=True, type=click.IntRange(1, 4096), help="Megabytes a request.")
 @click.option("--weights", type=click.Path(path_type=Path), help="The encoder's file, where it is not found by itself.")
@@ -48,6 +49,7 @@ def serve_command(
     token: str | None,
     allow_dirs: tuple[Path, ...],
     public_url: str | None,
+    fetch: bool,
     create: bool,
     max_upload: int,
     weights: Path | None,
@@ -66,7 +68,8 @@ def serve_command(
     token = token or (None if is_ours else new_token())
     with _opened(collection, weights, create=create, may_begin=is_ours) as (opened, folder, begin_at):
         allowed = allow_dirs if folder is None or not is_ours else (folder, *allow_dirs)
-        settings = ServerSettings(host, port, token, allowed, public_url, max_upload << 20, begin_at=begin_at)
+        most = max_upload << 20
+        settings = ServerSettings(host, port, token, allowed, public_url, most, may_fetch=fetch, begin_at=begin_at)
         try:
             serve(opened, settings, _say_address)
         finally:

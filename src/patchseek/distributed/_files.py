@@ -10,16 +10,16 @@ from datetime import datetime
 from email.utils import parsedate_to_datetime
 from io import SEEK_SET, RawIOBase
 from pathlib import Path
-from queue import Empty, SimpleQueue
-from threading import Thread
-from typing import Any, TypeVar, cast
+from typing import Any, TypeVar
 
 from .._addresses import is_chain, is_url, is_web, masked, without_fragment
 from .._files import open_regular
+from .._within import within
 from ..encode import MAX_FILE_BYTES, read_file
 from ..errors import ImageError, MissingExtra, PatchseekError
+from ..sources import cause_of
 from ..store import FileState
-from ._causes import cause_of, require_content
+from ._content import require_content
 
 FETCH_SECONDS = 60.0
 """What one picture may take to come from a URL."""
@@ -117,7 +117,7 @@ def fetch(place: str, name: str, start: int, size: int | None, state: FileState)
     if size is None and not is_url(place):
         return read_file(Path(place), name, state.size)
     try:
-        content = _within(FETCH_SECONDS, lambda: _read(place, start, size, state))
+        content = within(FETCH_SECONDS, lambda: _read(place, start, size, state))
     except ImageError as error:
         raise ImageError(name, error.reason, error.passing) from error
     except TimeoutError as error:
@@ -189,26 +189,6 @@ def _read(place: str, start: int, size: int | None, state: FileState) -> bytes:
         while len(content) <= MAX_FILE_BYTES and (chunk := file.read(_CHUNK)):
             content += chunk
     return bytes(content)
-
-
-def _within(seconds: float, function: Callable[[], T]) -> T:
-    """The result of a function that may hang: it is then left behind. Raises TimeoutError."""
-    answers: SimpleQueue[tuple[bool, Any]] = SimpleQueue()
-
-    def run() -> None:
-        try:
-            answers.put((True, function()))
-        except BaseException as error:
-            answers.put((False, error))
-
-    Thread(target=run, daemon=True).start()
-    try:
-        done, answer = answers.get(timeout=seconds)
-    except Empty:
-        raise TimeoutError from None
-    if not done:
-        raise answer
-    return cast(T, answer)
 
 
 def _state(entry: dict[str, Any]) -> FileState:

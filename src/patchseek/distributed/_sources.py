@@ -16,7 +16,6 @@ import re
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
-from os.path import normpath
 from pathlib import Path
 
 from .._addresses import is_url, masked, name_part
@@ -25,15 +24,23 @@ from ..encode import Scan, Walked, find_pictures, find_place, is_file, is_there,
 from ..errors import PatchseekError
 from ..images import EXTENSIONS
 from ..patterns import Exclusions, Given, seen_from
-from ..sources import NO_SUFFIX, REPEATED, SKIPPED_FOLDERS, Root, is_archive, open_archive, suffix_of
+from ..sources import (
+    LISTS,
+    NO_SUFFIX,
+    REPEATED,
+    SKIPPED_FOLDERS,
+    Root,
+    folder_of_list,
+    is_archive,
+    open_archive,
+    read_list,
+    suffix_of,
+)
 from ..store import FileState, Writer
 from ._entries import Entry, Source
-from ._files import list_folder, state_of
-from ._lists import LISTS, iter_list
+from ._files import list_folder, open_file, state_of
 from ._tars import find_tars, open_tar
 
-COMMENTS = "comments"
-"""Beside the keys of encode.Scan.passed_over: lines of a list that begin with #."""
 _PACKED = re.compile(r"\.(?:tar\.\w+|tgz|tbz2?|txz|tzst)$", re.IGNORECASE)
 
 
@@ -76,7 +83,7 @@ def open_sources(
     elif suffix in LISTS:
         place = source if is_url(source) else str(expanded(source).resolve())
         root = place if is_url(place) else Path(place)
-        yield _open_list(place, root, suffix, Exclusions(left_out(root), _folder_of(place)))
+        yield _open_list(place, root, Exclusions(left_out(root), folder_of_list(place)))
     elif suffix and (packed := _PACKED.search(name)):
         raise PatchseekError(
             f"{masked(source)}: {packed[0]} is a packed tar, in which no picture has a place of its own: "
@@ -86,7 +93,9 @@ def open_sources(
         url = source.rstrip("/")
         yield _open_url(url, Exclusions(left_out(url), url), hidden)
     elif is_file(Path(source)):
-        raise PatchseekError(f"{source}: a source is a folder, a .tar, .{' or .'.join(LISTS)} file, or a URL of these")
+        raise PatchseekError(
+            f"{source}: a source is a folder, a .tar, .{', .'.join(LISTS[:-1])} or .{LISTS[-1]} file, or a URL of these"
+        )
     else:
         folder = Path(source).resolve()
         found = None
@@ -144,11 +153,11 @@ def _open_url(url: str, left_out: Exclusions, hidden: bool) -> Source:
     return Source(url, entries, True, len(entries), {}, *said, passed_over, is_listed)
 
 
-def _open_list(place: str, root: Root, kind: str, left_out: Exclusions) -> Source:
+def _open_list(place: str, root: Root, left_out: Exclusions) -> Source:
     """A list. It is read once to the end beforehand, so that a bad line costs nothing."""
-    folder = _folder_of(place)
+    folder = folder_of_list(place)
     source = Source(root, (), False)
-    places, source.passed_over = _places(place, folder, kind)
+    places, source.passed_over = read_list(place, open_file(place))
     if left_out.lines:
         seen = {seen_from(folder, where): where for where in places}
         places = [seen[path] for path in left_out.kept(list(seen))]
@@ -160,34 +169,6 @@ def _open_list(place: str, root: Root, kind: str, left_out: Exclusions) -> Sourc
         Entry(where, where, FileState(0, 0) if is_url(where) else _local_state(where)) for where in places
     )
     return source
-
-
-def _folder_of(place: str) -> str:
-    """Where what a list names without a folder lies."""
-    return name_part(place).rpartition("/")[0]
-
-
-def _places(place: str, folder: str, kind: str) -> tuple[list[str], Counter[str]]:
-    """The paths and URLs that a list names, each once as it is first written, and what was passed over.
-
-    a.jpg and ./a.jpg are one file. A line of a list on this machine that begins with # says nothing, unless a file is
-    called so; blanks around a name are none of its own, unless a file is called so.
-    """
-    found: dict[str, str] = {}
-    passed_over: Counter[str] = Counter()
-    for given in iter_list(place, kind):
-        name = given.strip()
-        where = name if is_url(name) or name.startswith("/") else f"{folder}/{name}"
-        if not is_url(where):
-            if given != name and is_file(Path(folder, given)):
-                where = f"{folder}/{given}"
-            elif name.startswith("#") and not is_file(Path(where)):
-                passed_over[COMMENTS] += 1
-                continue
-        plain = where if is_url(where) else normpath(where)
-        if found.setdefault(where if plain == where else plain, where) is not where:
-            passed_over[REPEATED] += 1
-    return list(found.values()), passed_over
 
 
 def _local_state(path: str) -> FileState:

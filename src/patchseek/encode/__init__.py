@@ -20,6 +20,7 @@ from ..sources import TAKEN_OUT, Stored, may_be_added, stored
 from ..store import Failure, FileState, Store, Writer
 from ._extractors import Extractor, Regions, extractors_of, features_of, features_of_regions, points_of
 from ._leave import let_in, take_leave
+from ._listed import add_list, find_listed
 from ._load import (
     MAX_FILE_BYTES,
     Content,
@@ -37,7 +38,7 @@ from ._place import Walked, find_new, find_pictures, find_place, visit
 from ._plan import Missing, Plan
 from ._points import PointsReport, add_points
 from ._report import AddReport
-from ._run import ENCODING, Run
+from ._run import ENCODING, SHARD_IMAGES, Run
 from ._scan import Scan, is_file, is_there, unread
 from ._tasks import Place, Same, Task
 
@@ -63,6 +64,7 @@ __all__ = [
     "add_file",
     "add_files",
     "add_folder",
+    "add_list",
     "add_points",
     "add_stream",
     "always",
@@ -71,6 +73,7 @@ __all__ = [
     "extractors_of",
     "features_of",
     "features_of_regions",
+    "find_listed",
     "find_new",
     "find_pictures",
     "find_place",
@@ -88,10 +91,6 @@ __all__ = [
     "visit",
 ]
 
-SHARD_IMAGES = 256
-"""Pictures in a full shard: 20 MB at 30 regions of 1280 numbers."""
-SHARD_SECONDS = 20.0
-"""A shard is committed after this time even if it is not full; a kill loses no more work than this."""
 IsReady = Callable[[Path, FileState], bool]
 """Whether a file that is to be read may be, or whether it is left as it is this time, since it may still grow."""
 
@@ -220,7 +219,7 @@ def _update(
     n_waiting = len(looked) - len(tasks)
     there = _nowhere if alone else is_there
     tasks = plan.close(tasks, list(found.unreadable), there, alone=alone, is_whole=is_whole)
-    run = Run(writer, plan.place, len(tasks), on_progress, _is_full, plan.is_known)
+    run = Run(writer, plan.place, len(tasks), on_progress, is_known=plan.is_known)
     run.begin(plan)
     run.encode(tasks, partial(_look_into, plan, has_pages=not alone), encoder, n_workers)
     report = run.report
@@ -240,10 +239,6 @@ def _is_ready(is_ready: IsReady, place: Stored, state: FileState) -> bool:
         return is_ready(place.file, state if place.member is None else FileState.of(place.file.stat()))
     except OSError:  # gone; whoever reads it says so
         return True
-
-
-def _is_full(n_pictures: int, seconds: float) -> bool:
-    return n_pictures >= SHARD_IMAGES or seconds > SHARD_SECONDS
 
 
 def _nowhere(_root: object, _path: str) -> bool:
@@ -268,7 +263,7 @@ def add_stream(
     began = time.monotonic()
     with Writer(store) as writer:
         known = store.known(folder)
-        run = Run(writer, Place(folder), 0, on_progress, _is_full, known.__contains__)
+        run = Run(writer, Place(folder), 0, on_progress, is_known=known.__contains__)
 
         def changed() -> Iterator[tuple[str, bytes]]:
             for name, content in pictures:

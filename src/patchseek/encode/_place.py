@@ -11,13 +11,13 @@ from pathlib import Path
 
 from ..errors import PatchseekError
 from ..patterns import Exclusions, Given, moved_below
-from ..sources import EXCLUDED, SKIPPED_FOLDERS, Kind, as_folder, is_archive, kind_of, split_page
+from ..sources import EXCLUDED, LISTS, SKIPPED_FOLDERS, Kind, as_folder, is_archive, kind_of, split_page
 from ..store import Store, Writer, exclusions, gone_into, remember_exclusions, remember_inside
 from ._moved import new_prefix
 from ._scan import Inside, LeftOut, Scan, Walk, is_there, scan
 from ._tasks import Place
 
-_NO_FOLDERS = (".tar", ".csv", ".parquet")
+_NO_FOLDERS = (".tar", *(f".{kind}" for kind in LISTS))
 
 
 @dataclass(frozen=True)

@@ -19,6 +19,10 @@ from ._tasks import Place, Same
 T = TypeVar("T")
 ENCODING = "encoding pictures"
 """What a run says that it does; it counts files."""
+SHARD_IMAGES = 256
+"""Pictures in a full shard: 20 MB at 30 regions of 1280 numbers."""
+SHARD_SECONDS = 20.0
+"""A shard is committed after this time even if it is not full; a kill loses no more work than this."""
 
 
 class Run:
@@ -30,14 +34,11 @@ class Run:
         place: Place,
         n_total: int,
         on_progress: OnProgress,
-        is_full: Callable[[int, float], bool],
         is_known: Callable[[str], bool] = lambda _: False,
     ) -> None:
-        """is_full: whether so many pictures are a shard, or what has waited for so many seconds. is_known: whether the
-        collection had a picture under a path.
-        """
+        """is_known: whether the collection had a picture under a path."""
         self.writer, self.place, self.n_total, self.on_progress = writer, place, n_total, on_progress
-        self.is_full, self.is_known = is_full, is_known
+        self.is_known = is_known
         self.report = AddReport()
         self.n_done = 0
         self._start_shard()
@@ -98,7 +99,7 @@ class Run:
         self._commit_if_due()
 
     def _commit_if_due(self) -> None:
-        if self.is_full(len(self.loaded), time.monotonic() - self.shard_began):
+        if len(self.loaded) >= SHARD_IMAGES or time.monotonic() - self.shard_began > SHARD_SECONDS:
             self.commit()
 
     def _advance(self, path: str) -> None:

@@ -4,6 +4,7 @@ import hashlib
 import logging
 import threading
 from collections.abc import Sequence
+from copy import copy
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -48,7 +49,9 @@ class Services:
         self.settings = settings
         self.metrics = Metrics()
         encoder = batching(collection.encoder, self.metrics.batches.observe)
-        self.collection = Collection(collection.store, encoder)
+        store = copy(collection.store)  # not the caller's, which may fetch
+        store.may_fetch = settings.may_fetch
+        self.collection = Collection(store, encoder)
         self._begin_at, self._beginning = settings.begin_at, threading.Lock()
         self.searches = WorkQueue("search", settings.n_searches, settings.n_waiting)
         self.decodes = WorkQueue("decode", 2, settings.n_waiting)

@@ -38,6 +38,8 @@ class ServerSettings:
     # searches computed at once
     n_waiting: int = 64
     # searches that may wait beside them; one more is answered with 429
+    may_fetch: bool = False
+    # whether pictures on the web are fetched again where they are no longer kept
     begin_at: Path | None = None
     # where the collection is to be made once something is added; what is served until then is an empty one of nobody's
 

@@ -1,8 +1,9 @@
-"""Where pictures lie: files, members of archives, pages of documents, frames of films. A path in, bytes out.
+"""Where pictures lie: files, members of archives, pages of documents, frames of films, the web. A path in, bytes out.
 
     _paths   what a path says         _names   which names are pictures
     _archives -> _zips, _tars (_headers, _gzips) -> _listing
-    _documents, _films: what needs an extra
+    _documents, _films, _web (_web_reach, _web_hosts, _web_cache): what needs an extra
+    _lists   files that name pictures
 
 A catalogue's path names a picture within a root: the folder that was indexed. Whoever wants its pixels asks `stored`
 where it lies, and gives images.read what that gives.
@@ -14,11 +15,14 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from .._addresses import is_web, masked
 from .._files import hash_regular, open_regular
 from ..errors import ImageError, MissingExtra
 from ._archives import Archive, open_archive, read_member
+from ._causes import cause_of
 from ._headers import MAX_BYTES, check_tar, not_a_tar, reading, reason_of
 from ._listing import Listing, Member
+from ._lists import LISTS, folder_of_list, list_kind, read_list
 from ._names import (
     EXCLUDED,
     HIDDEN,
@@ -47,20 +51,25 @@ from ._paths import (
 )
 from ._tars import list_tar
 from ._there import Kind, kind_of
+from ._web import DAY, modified_ns, open_web
+from ._web_cache import Answer
 
 __all__ = [
     "ARCHIVES",
+    "DAY",
     "DOCUMENTS",
     "EXCLUDED",
     "FILMS",
     "HIDDEN",
     "KINDS",
     "LINKS",
+    "LISTS",
     "MAX_BYTES",
     "NO_SUFFIX",
     "REPEATED",
     "SKIPPED_FOLDERS",
     "TAKEN_OUT",
+    "Answer",
     "Archive",
     "Kind",
     "Listing",
@@ -69,16 +78,23 @@ __all__ = [
     "Stored",
     "as_folder",
     "as_member",
+    "cause_of",
     "check_tar",
+    "folder_of_list",
     "is_archive",
     "kind_of",
     "leads_out",
+    "list_kind",
     "list_tar",
     "may_be_added",
     "may_have_pages",
+    "modified_ns",
     "not_a_tar",
     "open_archive",
+    "open_web",
     "page_path",
+    "passing",
+    "read_list",
     "reading",
     "reason_of",
     "split_member",
@@ -108,16 +124,22 @@ class Stored:
     # its name in that, if that is an archive
     page: int = 1
     # of that or of the member; see split_page
+    url: str | None = None
+    # its address, if it is on the web; file is then none
+    may_fetch: bool = True
+    # whether a server may be asked for it, where it is no longer kept
 
     @property
     def name(self) -> str:
-        """The file and the member, for people."""
+        """The file and the member, or the address, for people."""
+        if self.url is not None:
+            return masked(self.url)
         return f"{self.file}" if self.member is None else f"{self.file}!{self.member}"
 
     @property
     def is_rendered(self) -> bool:
         """Whether it is a page of a document or a frame of a film: what is no picture until it is made one."""
-        return self.member is None and suffix_of(self.file.name) in DOCUMENTS | FILMS
+        return self.member is None and self.url is None and suffix_of(self.file.name) in DOCUMENTS | FILMS
 
     @property
     def is_document(self) -> bool:
@@ -140,7 +162,7 @@ class Stored:
 
         Raises ImageError, also for want of an extra.
         """
-        with _passing(self.file):
+        with passing(self.file):
             if suffix_of(self.file.name) in FILMS:
                 from ._films import pick
 
@@ -154,11 +176,11 @@ class Stored:
     @property
     def source(self) -> tuple[Path | bytes, int]:
         """A picture file, or the bytes of one, and the page in it, as images.read takes them. Raises ImageError."""
-        if self.member is not None:
-            return read_member(self.file, self.member), self.page
+        if self.member is not None or self.url is not None:
+            return self.read_bytes(), self.page
         if not self.is_rendered:
             return self.file, self.page
-        with _passing(self.file):
+        with passing(self.file):
             if suffix_of(self.file.name) in FILMS:
                 from ._films import frame
 
@@ -168,7 +190,10 @@ class Stored:
             return page(self.file, self.page), 1
 
     def read_bytes(self) -> bytes:
-        """The bytes of its file, or of the member. Raises ImageError, OSError."""
+        """The bytes of its file, of the member, or of the answer. Raises ImageError, OSError."""
+        if self.url is not None:
+            with passing(self.name):
+                return open_web().read(self.url, may_ask=self.may_fetch)
         if self.member is not None:
             return read_member(self.file, self.member)
         with open_regular(self.file, self.file) as file:
@@ -176,12 +201,14 @@ class Stored:
 
     def sha256(self) -> str:
         """The hash of these bytes, in hex. Raises ImageError, OSError."""
-        if self.member is None:
+        if self.member is None and self.url is None:
             return hash_regular(self.file, self.file)
         return hashlib.sha256(self.read_bytes()).hexdigest()
 
     def is_there(self) -> bool:
-        """Whether there is something under its name. What cannot be told counts as there."""
+        """Whether there is something under its name. What cannot be told counts as there, as all of the web."""
+        if self.url is not None:
+            return True
         if self.member is None:
             return kind_of(self.file) is not Kind.NOTHING
         try:
@@ -191,7 +218,7 @@ class Stored:
 
 
 @contextmanager
-def _passing(file: Path) -> Iterator[None]:
+def passing(file: Path | str) -> Iterator[None]:
     """Make a package that is missing one file's failure that passes, as any cause outside a file is."""
     try:
         yield
@@ -205,6 +232,8 @@ def stored(root: Path, path: str) -> Stored:
     Or below a tar: what came through a cluster has the tar as its root, and paths such as x.tar/a.jpg.
     """
     whole, page = split_page(path)
+    if is_web(whole):
+        return Stored(root / whole, page=page, url=whole)
     file, member = split_member(whole)
     if root.suffix.lower() == ".tar" and whole.startswith(f"{root.name}/") and not root.is_dir():
         return Stored(root, whole.removeprefix(f"{root.name}/"), page)

@@ -5,6 +5,7 @@ import os
 import sqlite3
 import sys
 from dataclasses import asdict, dataclass, replace
+from dataclasses import field as field_of
 from pathlib import Path
 
 from ..encoders import DenseEncoder, Encoder, EncoderIdentity
@@ -78,10 +79,10 @@ class Settings:
         if self.knew_less_than(other):
             return "encoder: the files beside its first one were not looked at here before, and may be others now"
         mine, theirs = asdict(today(self.encoder)), asdict(today(other.encoder))
-        for field in mine:
-            if mine[field] != theirs[field]:
-                what = "encoder" if field == "name" else f"encoder's {field}"
-                return f"{what}: {mine[field]!r} here, {theirs[field]!r} asked for"
+        for name in mine:
+            if mine[name] != theirs[name]:
+                what = "encoder" if name == "name" else f"encoder's {name}"
+                return f"{what}: {mine[name]!r} here, {theirs[name]!r} asked for"
         asked = other.pyramid
         if asked.follows_shape:  # is no wish of its own: an earlier collection goes on in its own way
             asked = replace(asked, follows_shape=self.pyramid.follows_shape)
@@ -216,11 +217,13 @@ class Image:
     # of the file's bytes
     state: FileState = FileState(0, 0)
     # of the file when it was indexed
+    may_fetch: bool = field_of(default=True, repr=False, compare=False)
+    # whether it may be asked for where it is on the web
 
     @property
     def stored(self) -> Stored:
         """Where the picture lay when it was indexed."""
-        return stored(self.root, self.path)
+        return replace(stored(self.root, self.path), may_fetch=self.may_fetch)
 
     @property
     def file(self) -> Path:

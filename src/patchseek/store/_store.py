@@ -43,6 +43,8 @@ class Store:
     def __init__(self, path: Path, settings: Settings) -> None:
         self.path = path
         self.settings = settings
+        self.may_fetch = True
+        """Whether its pictures on the web may be fetched where they are no longer kept, to be refined or shown."""
         self.catalogue = Catalogue(path / "catalogue.sqlite")
         self.folder = path / "shards"
 
@@ -188,7 +190,8 @@ class Store:
     def _image(self, row: Sequence[Any]) -> Image:
         """The picture that a row of _IMAGE is."""
         image_id, path, root, width, height, sha256, size, mtime_ns = row[:8]
-        return Image(image_id, path, self.resolve(root), width, height, sha256, FileState(size, mtime_ns))
+        state = FileState(size, mtime_ns)
+        return Image(image_id, path, self.resolve(root), width, height, sha256, state, self.may_fetch)
 
     def paths(self) -> list[tuple[int, Path, str]]:
         """(id, root, path) of every picture, in order of id."""
