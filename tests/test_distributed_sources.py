@@ -295,11 +295,11 @@ def test_a_bad_list_is_an_error_that_names_the_line(collection, tmp_path, conten
         ("nowhere-{000..003}.tar", r"nowhere-000\.tar: cannot be read"),
         ("nowhere-*.tar", "no such tar"),
         pytest.param("list.parquet", "cannot be read as Parquet", marks=pytest.mark.extra("parquet")),
-        ("notes.txt", r"a source is a folder, a \.tar, \.csv or \.parquet file"),
+        ("notes.md", r"a source is a folder, a \.tar, \.csv, \.txt or \.parquet file"),
     ],
 )
 def test_a_bad_source_is_an_error(collection, tmp_path, source, complaint):
-    for name in ("list.parquet", "notes.txt"):
+    for name in ("list.parquet", "notes.md"):
         (tmp_path / name).write_text("neither")
     with pytest.raises(PatchseekError, match=complaint) as error:
         add_source(collection, source if "://" in source else tmp_path / source)
