@@ -106,8 +106,8 @@ def test_a_single_picture_is_indexed_into_the_collection_of_its_folder(home, tmp
     assert "1 added" in run(home, "index", str(tmp_path / "a.png")).stderr
     assert "1 unchanged" in run(home, "index", str(tmp_path / "a.png")).stderr
     assert "sound, 1 picture" in run(home, "verify", "-c", str(tmp_path / ".patchseek")).stdout
-    (tmp_path / "notes.txt").touch()
-    assert "not a folder" in run(home, "index", str(tmp_path / "notes.txt"), code=1).stderr.splitlines()[0]
+    (tmp_path / "notes.md").touch()
+    assert "not a folder" in run(home, "index", str(tmp_path / "notes.md"), code=1).stderr.splitlines()[0]
     assert "-: not a folder" in run(home, "index", "-", code=1).stderr
 
 

@@ -84,7 +84,7 @@ def test_a_link_is_added_under_its_own_name(collection, make_folder, tmp_path):
     assert files(collection) == [folder / "link.png"]
 
 
-@pytest.mark.parametrize("name", ["notes.txt", "noname", "list.csv"])
+@pytest.mark.parametrize("name", ["notes.md", "noname", "list.xls"])
 def test_what_is_no_picture_by_its_name_is_an_error(collection, tmp_path, name):
     (tmp_path / name).write_text("path\n")
     with pytest.raises(PatchseekError, match="not a folder, nor a picture by its name"):
