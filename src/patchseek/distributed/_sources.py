@@ -20,10 +20,20 @@ from pathlib import Path
 
 from .._addresses import is_url, masked, name_part
 from .._home import expanded
-from ..encode import Scan, Walked, find_pictures, find_place, is_file, is_there, visit
+from ..encode import (
+    Scan,
+    Walked,
+    find_pictures,
+    find_place,
+    is_file,
+    is_there,
+    name_listed,
+    state_of_listed,
+    visit,
+)
 from ..errors import PatchseekError
 from ..images import EXTENSIONS
-from ..patterns import Exclusions, Given, seen_from
+from ..patterns import Exclusions, Given
 from ..sources import (
     LISTS,
     NO_SUFFIX,
@@ -33,12 +43,11 @@ from ..sources import (
     folder_of_list,
     is_archive,
     open_archive,
-    read_list,
     suffix_of,
 )
-from ..store import FileState, Writer
+from ..store import Writer
 from ._entries import Entry, Source
-from ._files import list_folder, open_file, state_of
+from ._files import list_folder, open_file
 from ._tars import find_tars, open_tar
 
 _PACKED = re.compile(r"\.(?:tar\.\w+|tgz|tbz2?|txz|tzst)$", re.IGNORECASE)
@@ -155,24 +164,7 @@ def _open_url(url: str, left_out: Exclusions, hidden: bool) -> Source:
 
 def _open_list(place: str, root: Root, left_out: Exclusions) -> Source:
     """A list. It is read once to the end beforehand, so that a bad line costs nothing."""
-    folder = folder_of_list(place)
-    source = Source(root, (), False)
-    places, source.passed_over = read_list(place, open_file(place))
-    if left_out.lines:
-        seen = {seen_from(folder, where): where for where in places}
-        places = [seen[path] for path in left_out.kept(list(seen))]
-        source.exclusions, source.unmatched = left_out.lines, left_out.unmatched(seen)
-    source.n_total = len(places)
-    if not places:
-        raise PatchseekError(f"{masked(place)}: names no pictures")
-    source.entries = (
-        Entry(where, where, FileState(0, 0) if is_url(where) else _local_state(where)) for where in places
-    )
-    return source
-
-
-def _local_state(path: str) -> FileState:
-    try:
-        return state_of(path)
-    except PatchseekError:  # whoever reads it will say why
-        return FileState(0, 0)
+    listed = name_listed(place, open_file(place), left_out)
+    entries = (Entry(where, where, state_of_listed(where)) for where in listed.places)
+    said = listed.exclusions, listed.unmatched
+    return Source(root, entries, False, len(listed.places), {}, *said, listed.passed_over)

@@ -7,20 +7,18 @@ A shard is committed when it is full or old enough, so that an interruption cost
 
 import hashlib
 import time
-from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from functools import partial
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from .._progress import OnProgress, unheard
 from ..encoders import Encoder
 from ..errors import ImageError, PatchseekError
 from ..patterns import Given
-from ..sources import TAKEN_OUT, Stored, may_be_added, stored
+from ..sources import may_be_added
 from ..store import Failure, FileState, Store, Writer
 from ._extractors import Extractor, Regions, extractors_of, features_of, features_of_regions, points_of
 from ._leave import let_in, take_leave
-from ._listed import add_list, find_listed
+from ._listed import Listed, add_list, find_listed, name_listed, state_of_listed
 from ._load import (
     MAX_FILE_BYTES,
     Content,
@@ -41,6 +39,7 @@ from ._report import AddReport
 from ._run import ENCODING, SHARD_IMAGES, Run
 from ._scan import Scan, is_file, is_there, unread
 from ._tasks import Place, Same, Task
+from ._update import IsReady, always, reading, update
 
 __all__ = [
     "ENCODING",
@@ -50,6 +49,7 @@ __all__ = [
     "Content",
     "Extractor",
     "IsReady",
+    "Listed",
     "Missing",
     "Place",
     "Plan",
@@ -83,21 +83,15 @@ __all__ = [
     "let_in",
     "load_content",
     "map_ahead",
+    "name_listed",
     "points_of",
     "read_file",
     "require_own",
+    "state_of_listed",
     "take_leave",
     "unread",
     "visit",
 ]
-
-IsReady = Callable[[Path, FileState], bool]
-"""Whether a file that is to be read may be, or whether it is left as it is this time, since it may still grow."""
-
-
-def always(_file: Path, _state: FileState) -> bool:
-    """An IsReady for files that are whole."""
-    return True
 
 
 def add_folder(
@@ -143,7 +137,8 @@ def add_folder(
         if with_removed:
             let_in(writer, walked.place)
         plan = Plan(store, walked.place, retry=retry, check_content=check_content, moved=walked.moved)
-        report = _update(writer, plan, walked.found, encoder, n_workers, on_progress, prune=prune, is_ready=is_ready)
+        encode = reading(encoder, n_workers)
+        report = update(writer, plan, walked.found, encode, on_progress, prune=prune, is_ready=is_ready)
     report.seconds = time.monotonic() - began
     return report
 
@@ -162,7 +157,7 @@ def add_file(store: Store, file: Path, encoder: Encoder, *, on_progress: OnProgr
         place = find_place(store, folder)
         writer.let_in(place.root, found.below(place.under).files)  # whoever names it wants it
         plan = Plan(store, place, retry=True)
-        return _update(writer, plan, found.below(place.under), encoder, None, on_progress, is_whole=False)
+        return update(writer, plan, found.below(place.under), reading(encoder, None), on_progress, is_whole=False)
 
 
 def add_files(
@@ -182,7 +177,8 @@ def add_files(
     found = _look_at(folder, paths)
     with Writer(store) as writer:
         plan = Plan(store, Place(folder), retry=True)
-        return _update(writer, plan, found, encoder, n_workers, on_progress, alone=True, prune=True)
+        encode = reading(encoder, n_workers, has_pages=False)
+        return update(writer, plan, found, encode, on_progress, alone=True, prune=True)
 
 
 def _look_at(folder: Path, paths: Iterable[str]) -> Scan:
@@ -193,56 +189,6 @@ def _look_at(folder: Path, paths: Iterable[str]) -> Scan:
         except OSError as error:
             raise ImageError(folder / path, f"cannot be read ({error.strerror})") from error
     return found
-
-
-def _update(
-    writer: Writer,
-    plan: Plan,
-    found: Scan,
-    encoder: Encoder,
-    n_workers: int | None,
-    on_progress: OnProgress,
-    *,
-    alone: bool = False,
-    is_whole: bool = True,
-    prune: bool = False,
-    is_ready: IsReady = always,
-) -> AddReport:
-    """Do what a plan says about files of its place.
-
-    alone: exactly these are asked for, whatever else is there. is_whole: what was not found is gone.
-    """
-    began = time.monotonic()
-    assert isinstance(plan.place.root, Path), "a folder"
-    looked = [task for path, state in found.files.items() if (task := plan.look(path, state))]
-    tasks = [task for task in looked if _is_ready(is_ready, stored(plan.place.root, task.path), task.state)]
-    n_waiting = len(looked) - len(tasks)
-    there = _nowhere if alone else is_there
-    tasks = plan.close(tasks, list(found.unreadable), there, alone=alone, is_whole=is_whole)
-    run = Run(writer, plan.place, len(tasks), on_progress, is_known=plan.is_known)
-    run.begin(plan)
-    run.encode(tasks, partial(_look_into, plan, has_pages=not alone), encoder, n_workers)
-    report = run.report
-    report.waiting = n_waiting
-    if is_whole:
-        take_leave(writer, plan, report, prune=prune)
-    report.failed += unread(found.unreadable)
-    report.failed.sort(key=lambda failure: failure.path)
-    report.passed_over, report.unmatched = found.passed_over + Counter({TAKEN_OUT: plan.taken_out}), found.unmatched
-    report.seconds = time.monotonic() - began
-    return report
-
-
-def _is_ready(is_ready: IsReady, place: Stored, state: FileState) -> bool:
-    """Whether a file may be read, or the archive that it is in."""
-    try:
-        return is_ready(place.file, state if place.member is None else FileState.of(place.file.stat()))
-    except OSError:  # gone; whoever reads it says so
-        return True
-
-
-def _nowhere(_root: object, _path: str) -> bool:
-    return False
 
 
 def add_stream(
@@ -283,16 +229,3 @@ def add_stream(
         run.encode(changed(), load, encoder, n_workers)
     run.report.seconds = time.monotonic() - began
     return run.report
-
-
-def _look_into(plan: Plan, task: Task, extractors: Sequence[Extractor], *, has_pages: bool) -> Result:
-    """Read a file once: recognise it by its hash, or decode it and cut it into patches."""
-    assert isinstance(plan.place.root, Path), "a folder"
-    place = stored(plan.place.root, task.path)
-    try:
-        with in_turn(0 if place.is_rendered else task.state.size):
-            given = Content.at(place, task.path, task.state, has_pages=has_pages)
-            same = task.same(given.sha256) or plan.claim(task, given.sha256)
-            return load_content(given, same, extractors)
-    except ImageError as error:
-        return Failure(task.path, task.state, error.reason, error.passing)

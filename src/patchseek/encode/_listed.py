@@ -9,9 +9,10 @@ from collections.abc import Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
 from functools import partial
+from io import RawIOBase
 from pathlib import Path
 
-from .._addresses import is_url, is_web
+from .._addresses import is_url, is_web, masked
 from .._files import open_regular
 from .._progress import OnProgress, unheard
 from ..encoders import Encoder
@@ -19,26 +20,24 @@ from ..errors import ImageError, MissingExtra, PatchseekError
 from ..patterns import Exclusions, Given, seen_from
 from ..sources import (
     DAY,
-    TAKEN_OUT,
-    Answer,
     folder_of_list,
     modified_ns,
     open_web,
     passing,
     read_list,
     split_page,
-    stored,
 )
 from ..store import Failure, FileState, KnownFile, Store, Writer, exclusions, remember_exclusions
 from ._extractors import Extractor
-from ._leave import let_in, take_leave
-from ._load import Content, Result, in_turn, load_content
+from ._leave import let_in
+from ._load import Result
 from ._pipeline import map_ahead
 from ._plan import Plan
 from ._report import AddReport
 from ._run import Run
-from ._scan import is_there
-from ._tasks import Place, Task
+from ._scan import Scan
+from ._tasks import Place, Same, Task
+from ._update import Encode, look_into, update
 
 N_FETCHING = 8
 """Addresses that are asked for at once, of all hosts together."""
@@ -48,29 +47,37 @@ N_FETCHING = 8
 class Listed:
     """What a list names."""
 
-    file: Path
     places: list[str]
     # absolute paths and URLs, in the list's order
     passed_over: Counter[str]
     exclusions: dict[str, str]
+    # what was left out; see patterns.Exclusions.lines
     unmatched: dict[str, str | None]
 
 
-def find_listed(file: Path, exclude: Given) -> Listed:
-    """The pictures that a list of this machine names. Raises PatchseekError where there is none, or a bad line."""
-    file = file.resolve()
-    folder = folder_of_list(str(file))
-    try:
-        places, passed_over = read_list(str(file), open_regular(file, file).detach())
-    except OSError as error:
-        raise PatchseekError(f"{file}: cannot be read ({error.strerror})") from error
-    left_out = Exclusions(exclude, folder)
-    seen = {seen_from(folder, where): where for where in places}
+def name_listed(place: str, raw: RawIOBase, left_out: Exclusions) -> Listed:
+    """The pictures that a list names, but for those that are left out; see sources.read_list.
+
+    Raises PatchseekError where there is none, or a bad line.
+    """
+    folder = folder_of_list(place)
+    places, passed_over = read_list(place, raw)
+    seen = {seen_from(folder, where): where for where in places} if left_out.lines else {}
     if left_out.lines:
         places = [seen[path] for path in left_out.kept(list(seen))]
     if not places:
-        raise PatchseekError(f"{file}: names no pictures")
-    return Listed(file, places, passed_over, left_out.lines, left_out.unmatched(seen))
+        raise PatchseekError(f"{masked(place)}: names no pictures")
+    return Listed(places, passed_over, left_out.lines, left_out.unmatched(seen))
+
+
+def find_listed(file: Path, exclude: Given) -> Listed:
+    """The same of a list of this machine."""
+    place = str(file.resolve())
+    try:
+        raw = open_regular(place, place).detach()
+    except OSError as error:
+        raise PatchseekError(f"{place}: cannot be read ({error.strerror})") from error
+    return name_listed(place, raw, Exclusions(exclude, folder_of_list(place)))
 
 
 def add_list(
@@ -91,37 +98,25 @@ def add_list(
     A picture on the web is asked for again where that was not done for a day, or with check_content; then only its
     changed bytes come. Raises PatchseekError for a list that cannot be read, before anything else is done.
     """
-    began = time.monotonic()
-    listed = find_listed(file, exclusions(store, file.resolve()) if exclude is None else exclude)
+    began, root = time.monotonic(), file.resolve()
+    listed = find_listed(root, exclusions(store, root) if exclude is None else exclude)
     with Writer(store) as writer:
-        place = Place(listed.file)
-        remember_exclusions(writer, listed.file, listed.exclusions)
+        remember_exclusions(writer, root, listed.exclusions)
         if with_removed:
-            let_in(writer, place)
-        plan = Plan(store, place, retry=retry, check_content=check_content)
-        states = _states(listed.places, store.known(listed.file))
-        tasks = [task for where, state in states.items() if (task := plan.look(where, state))]
-        tasks = plan.close(tasks, [], is_there)
-        run = Run(writer, place, len(tasks), on_progress, plan.is_known)
-        run.begin(plan)
-        max_age = 0.0 if check_content else DAY
-        with closing(map_ahead(partial(_fetch, max_age), tasks, N_FETCHING, 2 * N_FETCHING)) as fetched:
-            run.encode(fetched, partial(_look_into, plan, listed.file), encoder, n_workers)
-        report = run.report
-        take_leave(writer, plan, report, prune=prune)
-    report.failed.sort(key=lambda failure: failure.path)
-    report.passed_over, report.unmatched = listed.passed_over + Counter({TAKEN_OUT: plan.taken_out}), listed.unmatched
+            let_in(writer, Place(root))
+        plan = Plan(store, Place(root), retry=retry, check_content=check_content)
+        states = _states(listed.places, store.known(root))
+        found = Scan(states, passed_over=listed.passed_over, unmatched=listed.unmatched)
+        encode = _fetching(encoder, n_workers, 0.0 if check_content else DAY)
+        report = update(writer, plan, found, encode, on_progress, prune=prune)
     report.seconds = time.monotonic() - began
     return report
 
 
 def _states(places: Sequence[str], known: Mapping[str, KnownFile]) -> dict[str, FileState]:
-    """What tells whether each of them is as it was: of a file its state; of an address that was asked today, as known.
-
-    A file that is not there has none: whoever reads it says why.
-    """
+    """What tells whether each of them is as it was; an address that was asked today is as it is known."""
     fresh = _fresh([where for where in places if is_web(where) and where in known])
-    return {where: known[where].state if where in fresh else _state(where) for where in places}
+    return {where: known[where].state if where in fresh else state_of_listed(where) for where in places}
 
 
 def _fresh(urls: Sequence[str]) -> frozenset[str]:
@@ -132,8 +127,12 @@ def _fresh(urls: Sequence[str]) -> frozenset[str]:
         return frozenset(urls)
 
 
-def _state(where: str) -> FileState:
-    """Zeros for what has to be asked for; nothing that was fetched has these."""
+def state_of_listed(where: str) -> FileState:
+    """What tells whether a path is as it was.
+
+    Zeros for an address, which has to be asked for, and for what is not there: whoever reads it says why. Nothing that
+    was read or fetched has these.
+    """
     try:
         return FileState(0, 0) if is_url(where) else FileState.of(Path(where).stat())
     except OSError:
@@ -145,9 +144,19 @@ class _Fetched:
     """A task, and what a server said."""
 
     task: Task
-    answer: Answer | None = None
     content: bytes | None = None
-    error: ImageError | None = None
+    outcome: Same | Failure | None = None
+    # what becomes of it, where that is known without its bytes
+
+
+def _fetching(encoder: Encoder, n_workers: int | None, max_age: float) -> Encode:
+    """Encode pictures that are fetched ahead of the decoders."""
+
+    def encode(plan: Plan, run: Run, tasks: Sequence[Task]) -> None:
+        with closing(map_ahead(partial(_fetch, max_age), tasks, N_FETCHING, 2 * N_FETCHING)) as fetched:
+            run.encode(fetched, partial(_load, plan), encoder, n_workers)
+
+    return encode
 
 
 def _fetch(max_age: float, task: Task) -> _Fetched:
@@ -158,29 +167,14 @@ def _fetch(max_age: float, task: Task) -> _Fetched:
     try:
         with passing(url):
             answer, content = open_web().look(url, max_age=max_age)
-            if content is None and task.same(answer.sha256) is None:
-                content = open_web().read(url)
+            today = replace(task, state=FileState(answer.size, modified_ns(answer)))
+            if content is None and (same := today.same(answer.sha256)):
+                return _Fetched(today, outcome=same)
+            return _Fetched(today, open_web().read(url) if content is None else content)
     except ImageError as error:
-        return _Fetched(task, error=error)
-    return _Fetched(replace(task, state=FileState(answer.size, modified_ns(answer))), answer, content)
+        return _Fetched(task, outcome=Failure(task.path, task.state, error.reason, error.passing))
 
 
-def _look_into(plan: Plan, root: Path, fetched: _Fetched, extractors: Sequence[Extractor]) -> Result:
+def _load(plan: Plan, fetched: _Fetched, extractors: Sequence[Extractor]) -> Result:
     """Recognise a picture by its hash, or decode it and cut it into patches."""
-    task, answer = fetched.task, fetched.answer
-    try:
-        if fetched.error is not None:
-            raise fetched.error
-        if answer is not None and fetched.content is None:
-            same = task.same(answer.sha256)
-            assert same is not None, "else its bytes have come"
-            return same
-        with in_turn(task.state.size):
-            if fetched.content is None:
-                given = Content.at(stored(root, task.path), task.path, task.state)
-            else:
-                given = Content.of(task.path, task.state, fetched.content)
-            same = task.same(given.sha256) or plan.claim(task, given.sha256)
-            return load_content(given, same, extractors)
-    except ImageError as error:
-        return Failure(task.path, task.state, error.reason, error.passing)
+    return fetched.outcome or look_into(plan, fetched.task, extractors, content=fetched.content)

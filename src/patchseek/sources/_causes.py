@@ -62,10 +62,15 @@ def _status(error: BaseException) -> str | None:
     status = getattr(error, "status", None)
     if not isinstance(status, int) or not 200 < status < 1000:  # some servers have numbers of their own
         return None
-    words = next((known.phrase for known in HTTPStatus if known == status), "")
-    text = f"HTTP {status} {words}".strip()
+    text = status_words(status)
     after = (getattr(error, "headers", None) or {}).get("Retry-After")
     return f"{text}, to be tried again after {_when(str(after))}" if after else text
+
+
+def status_words(status: int) -> str:
+    """A status as people know it: HTTP 404 Not Found."""
+    words = next((known.phrase for known in HTTPStatus if known == status), "")
+    return f"HTTP {status} {words}".strip()
 
 
 def _wrapped(error: BaseException) -> Iterator[BaseException]:

@@ -10,8 +10,6 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from email.utils import parsedate_to_datetime
 from functools import lru_cache
-from http import HTTPStatus
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urljoin
@@ -20,9 +18,9 @@ from .._addresses import is_web, masked, without_fragment
 from .._home import cache_folder
 from .._within import within
 from ..errors import ImageError, MissingExtra
-from ._causes import cause_of
+from ._causes import cause_of, status_words
 from ._web_cache import Answer, Cache
-from ._web_hosts import Hosts, seconds_of
+from ._web_hosts import AT_ONCE, Hosts, seconds_of
 from ._web_reach import reach
 
 MOST_BYTES = 128 << 20
@@ -53,9 +51,8 @@ class Web:
             import urllib3
         except ImportError as error:
             raise MissingExtra("urllib3", "urls") from error
-        self._cache, self._hosts = cache, Hosts()
-        self._library = urllib3
-        self._pools = urllib3.PoolManager(num_pools=32, maxsize=2, block=False)
+        self._cache, self._hosts, self._library = cache, Hosts(), urllib3
+        self._pools = urllib3.PoolManager(num_pools=32, maxsize=AT_ONCE, block=False)
 
     def look(self, url: str, *, max_age: float = DAY) -> tuple[Answer, bytes | None]:
         """What a server has, as it was at most max_age seconds ago; with its bytes where they had to come.
@@ -132,6 +129,8 @@ class Web:
 
     def _one(self, url: str, headers: Mapping[str, str], label: str) -> _Reply:
         """One answer from one server, whatever it is."""
+        from .. import __version__  # which is there once all parts are
+
         try:
             parts = self._library.util.parse_url(url)
             scheme, host = parts.scheme, (parts.host or "").strip("[]")
@@ -140,7 +139,7 @@ class Web:
         except ValueError as error:  # urllib3's own LocationParseError is one
             raise ImageError(label, "no web address") from error
         port = parts.port or {"http": 80, "https": 443}[scheme]
-        said = {"User-Agent": f"patchseek/{version('patchseek')}", "Accept": "image/*, */*;q=0.5", **headers}
+        said = {"User-Agent": f"patchseek/{__version__}", "Accept": "image/*, */*;q=0.5", **headers}
         said |= {"Accept-Encoding": "identity", "Host": parts.netloc or host}
         if parts.auth:
             said |= self._library.util.make_headers(basic_auth=unquote(parts.auth))
@@ -154,10 +153,9 @@ class Web:
             raise ImageError(label, f"takes more than {SECONDS:g} s to come", passing=True) from error
         except (self._library.exceptions.HTTPError, OSError) as error:
             raise ImageError(label, f"cannot be fetched ({cause_of(error)})", passing=True) from error
-        if reply.status in (429, 503) and (seconds := seconds_of(reply.headers.get("Retry-After"))) is not None:
-            self._hosts.leave_alone(host, seconds)
-        elif reply.status in (429, 503):
-            self._hosts.leave_alone(host, 2.0)
+        if reply.status in (429, 503):
+            seconds = seconds_of(reply.headers.get("Retry-After"))
+            self._hosts.leave_alone(host, 2.0 if seconds is None else seconds)
         return reply
 
     def _from(self, scheme: str, host: str, port: int, addresses: list[str], path: str, said: dict[str, str]) -> _Reply:
@@ -204,9 +202,8 @@ def _too_large() -> ImageError:
 
 
 def _refused(url: str, status: int) -> ImageError:
-    words = next((known.phrase for known in HTTPStatus if known == status), "")
     passing = status in _PASSING or status >= 500
-    return ImageError(masked(url), f"cannot be fetched ({f'HTTP {status} {words}'.strip()})", passing)
+    return ImageError(masked(url), f"cannot be fetched ({status_words(status)})", passing)
 
 
 def modified_ns(answer: Answer) -> int:

@@ -79,10 +79,10 @@ class Settings:
         if self.knew_less_than(other):
             return "encoder: the files beside its first one were not looked at here before, and may be others now"
         mine, theirs = asdict(today(self.encoder)), asdict(today(other.encoder))
-        for name in mine:
-            if mine[name] != theirs[name]:
-                what = "encoder" if name == "name" else f"encoder's {name}"
-                return f"{what}: {mine[name]!r} here, {theirs[name]!r} asked for"
+        for field in mine:
+            if mine[field] != theirs[field]:
+                what = "encoder" if field == "name" else f"encoder's {field}"
+                return f"{what}: {mine[field]!r} here, {theirs[field]!r} asked for"
         asked = other.pyramid
         if asked.follows_shape:  # is no wish of its own: an earlier collection goes on in its own way
             asked = replace(asked, follows_shape=self.pyramid.follows_shape)
