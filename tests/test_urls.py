@@ -327,6 +327,8 @@ def test_an_address_of_a_private_network_is_refused_unless_it_was_named(collecti
         "127.0.0.1 is an address of a private network; to allow it, name it in PATCHSEEK_PRIVATE_HOSTS"
     ]
     assert site.asked == []
+    monkeypatch.setenv("PATCHSEEK_PRIVATE_HOSTS", "127.0.0.1")
+    assert collection.add(listed("0.png")).added == 1
 
 
 def test_a_name_counts_as_private_if_any_of_its_addresses_is(monkeypatch):

@@ -24,7 +24,8 @@ def reach(host: str, port: int) -> list[str]:
         raise ImageError(host, "no such host is known", passing=True) from error
     addresses = list(dict.fromkeys(str(entry[4][0]) for entry in found))
     if host.lower() not in _named() and not all(map(is_public, addresses)):
-        raise ImageError(host, f"{host} is an address of a private network; to allow it, name it in {PRIVATE_HOSTS}")
+        why = f"{host} is an address of a private network; to allow it, name it in {PRIVATE_HOSTS}"
+        raise ImageError(host, why, passing=True)  # that is what somebody may do before the next run
     return addresses
 
 
