@@ -196,7 +196,7 @@ def test_of_large_files_one_is_held_at_a_time_however_many_threads_read(
     monkeypatch.setattr(_load, "_LARGE", 100)
     read = _load.read_file
     monkeypatch.setattr(_load, "read_file", lambda *asked: held.append(1) or most.append(len(held)) or read(*asked))
-    monkeypatch.setattr(encode, "load_content", lambda *asked: held.pop() and _load.load_content(*asked))
+    monkeypatch.setattr(encode._update, "load_content", lambda *asked: held.pop() and _load.load_content(*asked))
     held: list[int] = []
     most: list[int] = []
     assert add_folder(store, folder, tiny, n_workers=4).added == 8
