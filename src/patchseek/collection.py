@@ -273,8 +273,9 @@ class Collection:
         nor what is nearly the same. index: "exact" or a FAISS factory string, by default what `use_index` chose.
         options: the fields of SearchOptions, such as top=10, refine=20, under="holidays/2024".
         on_progress: see _progress. on_step: called between pictures and between batches, from any thread; what it
-        raises ends the search. on_answer: told of the answer so far, before files are opened to refine it, which takes
-        longest, and before further copies are looked for; it may name other pictures in another order than the last.
+        raises ends the search. on_answer: told of the answer so far, as patches have it, before points are compared and
+        files are opened, which takes longest, and before further copies are looked for; it may name other pictures in
+        another order than the last.
         Raises ImageError for a query that is no picture, BoxError, QueryError.
         """
         asked = SearchOptions(**options)

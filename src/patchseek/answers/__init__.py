@@ -35,20 +35,24 @@ def answer(
 ) -> list[Match]:
     """The matches of a query, best first, as the options say. on_progress: what is done and how far it is.
 
-    on_answer: told of the answer as it is before files are opened, which takes longest, and then as it is before
-    further copies are looked for. It leaves out nobody for low confidence yet, and has looked at no file's date.
+    on_answer: told of the answer as patches have it, before points are compared and files are opened, which takes
+    longest, and then as it is before further copies are looked for. It leaves out nobody for low confidence yet, and
+    has looked at no file's date.
     """
     searched = searched.of(options.choice)
     if options.expand:
         first = _refined(query, options, searched, _found(query, options, searched, on_progress), on_progress)
         query = expand(query, first[: options.expand], searched.snapshot)
-    ranked = _found(query, options, searched, on_progress)
+
+    def tell(found: list[Candidate[Image]]) -> None:
+        if on_answer and (options.refine or (options.depth and searched.snapshot.has_points)):
+            on_answer([match for match, _ in _judged(found, replace(options, min_confidence=None), searched)])
+
+    ranked = _found(query, options, searched, on_progress, tell)
     if searched.background:
         away = less_like(query, ranked, searched.snapshot)
         searched = replace(searched, background=searched.background.lowered(away))
     if options.refine:
-        if on_answer:
-            on_answer([match for match, _ in _judged(ranked, replace(options, min_confidence=None), searched)])
         ranked = _refined(query, options, searched, ranked, on_progress)
     judged = _judged(ranked, options, searched)
     matches = [match for match, _ in judged]
@@ -59,19 +63,29 @@ def answer(
     return [*(_checked(match, searched.on_step) for match in matches[:MAX_CHECKED]), *matches[MAX_CHECKED:]]
 
 
-def _found(query: Query, options: SearchOptions, searched: Searched, on_progress: OnProgress) -> list[Candidate[Image]]:
-    """The candidates, best first, as far as they are known without their files."""
+def _found(
+    query: Query,
+    options: SearchOptions,
+    searched: Searched,
+    on_progress: OnProgress,
+    tell: Callable[[list[Candidate[Image]]], None] | None = None,
+) -> list[Candidate[Image]]:
+    """The candidates, best first, as far as they are known without their files. tell: hears them before points do."""
     searched.on_step()
     on_progress(0, 0, "comparing patches")
     copies = Recipe.max_copies if options.several else 1
     looks = closer_looks(
         searched.encoder, 0, depth=options.depth, copies=copies, on_step=searched.on_step, on_progress=on_progress
     )
-    n = options.n_ranked(searched.snapshot.n_live, has_films=searched.has_films)
-    if searched.refused is None:
-        return rank(query, searched.view, looks, n)
-    n = max([n, *(look.n for look in looks)]) + _TWINS * len(searched.refused)
-    return rank(query, searched.view, [Without(n, searched.refused), *looks], n)
+    n = max([options.n_ranked(searched.snapshot.n_live, has_films=searched.has_films), *(look.n for look in looks)])
+    barred: list[Without] = []
+    if searched.refused is not None:
+        n += _TWINS * len(searched.refused)
+        barred = [Without(n, searched.refused)]
+    found = rank(query, searched.view, barred, n)
+    if tell:
+        tell(found)
+    return look_closer(query, searched.view, looks, found)
 
 
 def _refined(

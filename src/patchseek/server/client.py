@@ -64,7 +64,7 @@ class Client:
         """{"query", "collection", "results"} for a picture: a file, its bytes, or the number of one of the collection.
 
         box: x y w h in pixels of the upright picture, or shares. options: other fields of POST /api/search.
-        on_answer: told of the answer so far, before boxes are refined; the last one may name other pictures in another
+        on_answer: told of the answer so far, as patches have it; the last one may name other pictures in another
         order. on_progress: told of what the server does: how many of how many (0: unknown) are done, and of what.
         """
         fields: list[tuple[str, str | Path | bytes]] = [("top", str(top))]
