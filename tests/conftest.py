@@ -6,6 +6,8 @@ import os
 import re
 import time
 from collections.abc import Callable, Iterator
+from contextlib import nullcontext
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,8 +16,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from patchseek import confidence
 from patchseek.encoders import EncoderIdentity, Features, check_patches
 from patchseek.patches import Feed, Patches
+
+from .remembering import ITSELF, remembering
 
 if TYPE_CHECKING:
     from patchseek import Collection
@@ -50,6 +55,9 @@ SLOW = (
 """The files that take longest. They are begun first, so that no worker waits for another at the end.
 
 In this order: a cluster and a browser take a gigabyte each, and should not run at once."""
+
+JUDGED = ("test_answers", "test_copies", "test_originals", "test_sets", "test_confidence")
+"""How the files of tests begin that are about how sure a match is."""
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -104,6 +112,23 @@ def cores(request: pytest.FixtureRequest) -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         if request.path.stem.startswith("test_encoder"):
             patch.delenv("PATCHSEEK_CORES", raising=False)
+        yield
+
+
+@pytest.fixture(scope="module", autouse=True)
+def remembered(request: pytest.FixtureRequest) -> Iterator[None]:
+    """What the networks say of pixels is computed once, where they are not what is tested."""
+    with nullcontext() if request.path.stem.startswith(ITSELF) else remembering():
+        yield
+
+
+@pytest.fixture(scope="module", autouse=True)
+def few_strangers(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Where confidence is not what is tested, a third of the regions measure it: that takes longer than indexing."""
+    with pytest.MonkeyPatch.context() as patch:
+        if not request.path.stem.startswith(JUDGED):
+            few = partial(confidence.find_strangers, n=confidence.MIN_REGIONS + 3)
+            patch.setattr(confidence, "find_strangers", few)
         yield
 
 

@@ -2,9 +2,6 @@
 
 import json
 import math
-import os
-import subprocess
-import sys
 
 import numpy as np
 import pytest
@@ -23,6 +20,7 @@ from patchseek.rank import StoreView
 from patchseek.search import FoundBox, encode_query, join
 from patchseek.store import Writer
 
+from .commands import run
 from .conftest import TinyEncoder, blot
 
 INNER = (0.5, 0.5, 1.0, 1.0)
@@ -93,7 +91,7 @@ def test_confidence_never_rises_down_the_list(collection, query):
         assert sure == sorted(sure, reverse=True)
 
 
-def test_the_answer_is_told_before_files_are_opened_and_before_copies_are_looked_for(collection, query):
+def test_what_patches_say_is_told_first_and_what_files_say_before_copies_are_looked_for(collection, query):
     path, box = query
     told, opened = [], []
 
@@ -102,7 +100,7 @@ def test_the_answer_is_told_before_files_are_opened_and_before_copies_are_looked
             opened.append(len(told))
 
     final = collection.search(path, box=box, top=5, several=True, on_answer=told.append, on_progress=on_progress)
-    plain = collection.search(path, box=box, top=5, refine=0)
+    plain = collection.search(path, box=box, top=5, refine=0, depth=0)
     first, settled = told
     assert names(first) == names(plain)
     assert [m.box for m in first] == [m.box for m in plain]
@@ -111,7 +109,7 @@ def test_the_answer_is_told_before_files_are_opened_and_before_copies_are_looked
     assert names(settled) == names(final)
     assert set(opened) == {1}
     told.clear()
-    collection.search(path, box=box, refine=0, on_answer=told.append)
+    collection.search(path, box=box, refine=0, depth=0, on_answer=told.append)
     assert told == [], "the answer itself is the first one"
 
 
@@ -335,15 +333,6 @@ def test_a_collection_too_small_to_compare_says_nothing_of_confidence(tmp_path, 
     ] * 2
 
 
-def run(home, *arguments, code=0):
-    environment = {**os.environ, "XDG_STATE_HOME": str(home / "state")}
-    command = [sys.executable, "-m", "patchseek", *arguments]
-    done = subprocess.run(command, cwd=home, env=environment, capture_output=True, text=True)
-    assert done.returncode == code, done.stderr
-    return done
-
-
-@pytest.mark.slow
 def test_the_command_line_takes_all_of_it(tmp_path):
     (tmp_path / "pictures").mkdir()
     for i in range(9):

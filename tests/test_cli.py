@@ -1,11 +1,8 @@
-"""The command line as a user meets it: real processes, real pictures, the embedded encoder."""
+"""The command line as a user meets it: real pictures, the embedded encoder, some in processes of their own."""
 
 import csv
 import io
 import json
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -13,6 +10,7 @@ from PIL import Image
 
 from patchseek.cli._search import show
 
+from .commands import run, run_apart
 from .conftest import blot, wait_for
 
 
@@ -31,14 +29,16 @@ def home(tmp_path_factory):
     return home
 
 
-def run(home: Path, *arguments: str, code: int = 0, **kwargs) -> subprocess.CompletedProcess[str]:
-    """Run patchseek in home, check its exit code, and that no error is ever a traceback."""
-    environment = {**os.environ, "XDG_STATE_HOME": str(home / "state"), "COLUMNS": "100"}
-    command = [sys.executable, "-W", "error", "-m", "patchseek", *arguments]
-    done = subprocess.run(command, cwd=home, env=environment, capture_output=True, text=True, **kwargs)
-    assert done.returncode == code, done.stderr
-    assert "Traceback" not in done.stderr
-    return done
+def test_an_index_made_by_one_process_is_searched_by_another(tmp_path):
+    (tmp_path / "pictures").mkdir()
+    for i in range(2):
+        blot(i, 320, 240).save(tmp_path / "pictures" / f"{i}.png")
+    done = run_apart(tmp_path, "index", "pictures")
+    assert "2 added" in done.stderr
+    assert done.stdout == ""
+    answer = json.loads(run_apart(tmp_path, "search", "pictures/1.png", "--json").stdout)
+    assert answer["results"][0]["image"] == "1.png"
+    assert "no collection here" in run_apart(tmp_path, "search", "pictures/1.png", "-c", "nowhere", code=1).stderr
 
 
 def test_indexing_again_says_what_is_unchanged_and_why_some_failed(home):

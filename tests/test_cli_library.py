@@ -7,8 +7,8 @@ import re
 import pytest
 from PIL import Image
 
+from .commands import run
 from .conftest import blot
-from .test_cli import run
 from .test_pages import scan
 
 

@@ -1,8 +1,6 @@
-"""Names, patterns and standard input as a user types them: real processes, the embedded encoder."""
+"""Names, patterns and standard input as a user types them: the embedded encoder."""
 
 import json
-import subprocess
-import sys
 from io import BytesIO
 
 import pytest
@@ -13,8 +11,8 @@ from patchseek import Collection
 from patchseek.cli import cli
 from patchseek.server import ServerSettings, create_app
 
+from .commands import run
 from .conftest import blot
-from .test_cli import run
 
 NAMES = ["Fotos [alt]/a.png", "Fotos a/b.png", "image[1].png", "image1.png", "K\u00e4se/c.png", "d.png"]
 
@@ -76,8 +74,7 @@ def test_dates_far_away_are_answered_and_others_are_one_error(home, option):
 
 def test_a_picture_on_standard_input_is_the_query(home):
     content = (home / "pictures" / "d.png").read_bytes()
-    command = [sys.executable, "-W", "error", "-m", "patchseek", "search", "-", "--box", "0,0,160,120", "--json"]
-    done = subprocess.run([*command, "-c", "pictures"], cwd=home, input=content, capture_output=True, check=True)
+    done = run(home, "search", "-", "--box", "0,0,160,120", "--json", "-c", "pictures", stdin=content)
     answer = json.loads(done.stdout)
     assert answer["query"]["image"] == "-"
     assert answer["query"]["box"] == [0, 0, 160, 120]
@@ -96,7 +93,7 @@ def test_a_picture_on_standard_input_is_the_query(home):
     ],
 )
 def test_standard_input_without_a_picture_and_numbers_of_none_are_one_error(home, arguments, code, message):
-    done = run(home, "search", *arguments, "-c", "pictures", code=code, stdin=subprocess.DEVNULL)
+    done = run(home, "search", *arguments, "-c", "pictures", code=code)
     assert message in done.stderr.splitlines()[-1]
 
 

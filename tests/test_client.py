@@ -19,9 +19,9 @@ from patchseek.errors import PatchseekError
 from patchseek.server import ServerSettings, _address, create_app, new_token
 from patchseek.server.client import Client, ServerError
 
+from .commands import run
 from .conftest import blot
 from .live import exchange, form, get, listening, post
-from .test_cli import run
 from .test_distributed_sources import add_here
 
 TOKEN = "a-token-for-tests"

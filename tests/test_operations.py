@@ -1,4 +1,4 @@
-"""What an operator types: real processes over a collection of eight pictures."""
+"""What an operator types: commands over a collection of eight pictures."""
 
 import json
 import re
@@ -9,8 +9,8 @@ from datetime import UTC, datetime
 
 import pytest
 
+from .commands import run
 from .conftest import blot
-from .test_cli import run
 
 
 @pytest.fixture(scope="module")

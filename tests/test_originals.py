@@ -13,8 +13,8 @@ from patchseek.errors import ImageChanged, ImageError
 from patchseek.originals import has_changed, open_original
 from patchseek.records import match_record
 
+from .commands import run
 from .conftest import blot
-from .test_cli import run
 
 
 @pytest.fixture

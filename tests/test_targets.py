@@ -16,8 +16,8 @@ from patchseek.datasets import open_dataset
 from patchseek.errors import PatchseekError
 from patchseek.report import Unwritten, write_report
 
+from .commands import run
 from .conftest import blot
-from .test_cli import run
 
 BOXES = [[324, 202, 146, 2100], [4000, 3000, 1234, 5678]]
 
