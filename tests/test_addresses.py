@@ -15,10 +15,10 @@ import pytest
 from patchseek import Collection
 from patchseek._addresses import is_chain, is_url, masked, name_part, without_fragment
 from patchseek.cli._report import say_report, write_run_report
-from patchseek.distributed import _files, check_source
+from patchseek.distributed import check_source
 from patchseek.errors import ImageError, PatchseekError
-from patchseek.sources import cause_of
-from patchseek.store import FileState, Settings, Store
+from patchseek.sources import cause_of, stores
+from patchseek.store import Settings, Store
 
 from .conftest import TinyEncoder, blot
 from .test_distributed import PYRAMID
@@ -28,7 +28,6 @@ from .test_distributed_sources import start_server as start_server
 
 pytestmark = pytest.mark.extra("ray")
 
-UNKNOWN = FileState(0, 0)
 
 
 @pytest.fixture
@@ -67,7 +66,7 @@ def why(url):
     reasons = set()
     for part in ((0, None), (5, 10)):
         with pytest.raises(ImageError) as caught:
-            _files.fetch(url, "name", *part, UNKNOWN)
+            stores.fetch(url, "name", *part)
         assert caught.value.passing
         reasons.add(caught.value.reason)
     (reason,) = reasons
@@ -134,13 +133,13 @@ def test_what_the_owner_of_a_machine_has_set_for_web_addresses_stays(answer, mon
 
     monkeypatch.setitem(fsspec.config.conf, "http", {"client_kwargs": {"headers": {"X-Mine": "yes"}}})
     url = answer(lambda request: (200 if request.headers["X-Mine"] == "yes" else 403, {}, b"x" * 20))
-    assert _files.fetch(f"{url}/a.jpg", "name", 0, None, UNKNOWN) == b"x" * 20
+    assert stores.fetch(f"{url}/a.jpg", "name", 0, None) == b"x" * 20
 
 
 def test_a_redirect_that_ends_is_followed(answer):
     content = b"x" * 20
     url = answer(lambda request: (200, {}, content) if request.path == "/b.jpg" else (302, {"Location": "/b.jpg"}, b""))
-    assert _files.fetch(f"{url}/a.jpg", "name", 0, None, UNKNOWN) == content
+    assert stores.fetch(f"{url}/a.jpg", "name", 0, None) == content
 
 
 def test_what_the_network_says_is_said(answer, monkeypatch):
@@ -161,7 +160,7 @@ def test_what_the_network_says_is_said(answer, monkeypatch):
 def test_a_server_that_never_answers_is_given_up(answer, monkeypatch):
     ended = threading.Event()
     url = answer(lambda _: (200, {}, b"") if ended.wait() else None)
-    monkeypatch.setattr(_files, "FETCH_SECONDS", 0.2)
+    monkeypatch.setattr(stores, "FETCH_SECONDS", 0.2)
     assert why(f"{url}/a.jpg") == "takes more than 0.2 s to read"
     ended.set()
 
@@ -227,7 +226,7 @@ def test_a_server_that_gives_no_part_of_a_tar_is_named_and_tried_again(
     for _ in range(2):
         (failure,) = add_here(collection, f"{url}/x.tar").failed
         assert "the server gives no part of a file, only all of it; fetch it to this machine first" in failure.reason
-    assert len(_files.fetch(f"{url}/x.tar", "name", 0, None, UNKNOWN)) == len(content)  # as a picture of a list
+    assert len(stores.fetch(f"{url}/x.tar", "name", 0, None)) == len(content)  # as a picture of a list
 
 
 # ---- what a name means
@@ -291,7 +290,7 @@ def test_a_query_is_sent_and_a_fragment_is_not(answer):
         ("a%20b.jpg", "/a%20b.jpg"),
         ("a%2Fb.jpg", "/a%2Fb.jpg"),
     ):
-        _files.fetch(f"{url}/{place}", "name", 0, None, UNKNOWN)
+        stores.fetch(f"{url}/{place}", "name", 0, None)
         assert set(asked) == {sent}
         asked.clear()
 
@@ -398,5 +397,5 @@ def test_a_password_does_not_follow_a_redirect_to_another_server(answer):
     seen = []
     other = answer(lambda request: seen.append(request.headers.get("Authorization")) or (200, {}, b"x"))
     first = answer(lambda _: (302, {"Location": f"{other}/a.jpg"}, b""))
-    assert _files.fetch(first.replace("//", "//user:secret@") + "/a.jpg", "name", 0, None, UNKNOWN) == b"x"
+    assert stores.fetch(first.replace("//", "//user:secret@") + "/a.jpg", "name", 0, None) == b"x"
     assert set(seen) == {None}

@@ -14,11 +14,12 @@ import pytest
 
 from patchseek import Collection
 from patchseek._progress import unheard
-from patchseek.distributed import _files, _work, add_source
+from patchseek.distributed import _work, add_source
 from patchseek.distributed._driver import Driver
 from patchseek.distributed._sources import open_sources
 from patchseek.distributed._staging import Staging
 from patchseek.errors import ImageError, MissingExtra, PatchseekError, StoreError, StoreLocked
+from patchseek.sources import stores
 from patchseek.store import Settings, Store, Writer
 
 from .conftest import LIMIT, TinyEncoder, blot
@@ -253,12 +254,12 @@ def test_a_url_that_is_slow_or_too_large_is_a_failed_picture(collection, make_fo
     folder = numbered(make_folder, 1)
     (tmp_path / "list.csv").write_text(f"url\n{serve(folder)}/000.png\n")
     with monkeypatch.context() as patch:
-        patch.setattr(_files, "MAX_FILE_BYTES", 10)
+        patch.setattr(stores, "MAX_FILE_BYTES", 10)
         (failure,) = add_here(collection, tmp_path / "list.csv").failed
         assert "too large" in failure.reason
-    monkeypatch.setattr(_files, "FETCH_SECONDS", 0.05)
+    monkeypatch.setattr(stores, "FETCH_SECONDS", 0.05)
     told = threading.Event()
-    monkeypatch.setattr(_files, "_read", lambda *_: told.wait(LIMIT))
+    monkeypatch.setattr(stores, "_read", lambda *_: told.wait(LIMIT))
     (failure,) = add_here(collection, tmp_path / "list.csv", retry=True).failed
     told.set()
     assert failure.reason == "takes more than 0.05 s to read"
@@ -295,7 +296,7 @@ def test_a_bad_list_is_an_error_that_names_the_line(collection, tmp_path, conten
         ("nowhere-{000..003}.tar", r"nowhere-000\.tar: cannot be read"),
         ("nowhere-*.tar", "no such tar"),
         pytest.param("list.parquet", "cannot be read as Parquet", marks=pytest.mark.extra("parquet")),
-        ("notes.md", r"a source is a folder, a \.tar, \.csv, \.txt or \.parquet file"),
+        ("notes.md", r"a source is a folder, a \.tar, \.csv, \.txt, \.parquet or \.json file"),
     ],
 )
 def test_a_bad_source_is_an_error(collection, tmp_path, source, complaint):

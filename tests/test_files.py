@@ -10,13 +10,13 @@ import numpy as np
 import pytest
 
 from patchseek import Collection, _files, encode, read
-from patchseek.distributed._files import open_file
 from patchseek.draw.thumbnails import thumbnail
 from patchseek.encode import _load, add_folder, read_file
 from patchseek.errors import ImageError, PatchseekError
 from patchseek.images import count_pages
 from patchseek.regions import Pyramid
 from patchseek.server.client import Client, ServerError
+from patchseek.sources.stores import open_file
 from patchseek.store import Settings, Store
 
 from .conftest import TinyEncoder, blot

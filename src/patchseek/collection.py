@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from ._addresses import is_url
 from ._home import expanded
 from ._progress import OnProgress, unheard
 from .answers import Searched, SearchOptions, answer
@@ -172,17 +173,19 @@ class Collection:
     ) -> AddReport:
         """Bring the collection up to date with a folder of pictures, or an archive; see encode.add_folder.
 
-        Or with a list of pictures, see encode.add_list; or with a single picture, document or film, see
-        encode.add_file, which takes none of the options. Raises StoreMismatch where the collection is outdated.
+        Or with a list of pictures, a IIIF manifest or what lies at a URL, see encode.add_list; or with a single
+        picture, document or film, see encode.add_file, which takes none of the options. Raises StoreMismatch where the
+        collection is outdated.
         """
         self.store.require_current()
         place = expanded(folder)
-        if list_kind(place.name) and is_file(place):
+        if is_url(str(folder)) or (list_kind(place.name) and is_file(place)):
             report = add_list(
                 self.store,
-                place,
+                folder,
                 self._ready(on_progress),
                 exclude=exclude,
+                hidden=hidden,
                 retry=retry,
                 check_content=check_content,
                 prune=prune,

@@ -3,6 +3,7 @@
 A box is of the picture that was indexed. What has been turned, cropped or painted over since is another picture.
 """
 
+import hashlib
 from stat import S_ISREG
 
 from .errors import ImageChanged, ImageError
@@ -15,11 +16,17 @@ def open_original(image: Image, *, need: int | None = None) -> Picture:
 
     Raises ImageChanged where its file holds another picture than was indexed, ImageError where it is gone or damaged.
     """
+    place = image.stored
+    if place.url is not None:  # read once, and held against what was indexed, since it may come anew
+        content = place.read_bytes()
+        if hashlib.sha256(content).hexdigest() != image.sha256:
+            raise ImageChanged(place.name)
+        return read(content, page=place.page, need=need, name=place.name)
     if has_changed(image):
-        raise ImageChanged(image.stored.name)
+        raise ImageChanged(place.name)
     picture = open_today(image, need=need)
     if (picture.width, picture.height) != (image.width, image.height):  # in the same second, with the same size
-        raise ImageChanged(image.stored.name)
+        raise ImageChanged(place.name)
     return picture
 
 
@@ -45,13 +52,13 @@ def has_changed(image: Image) -> bool:
     """Whether the file of a picture is there and holds other bytes than were indexed.
 
     Only where size or date say so is it read: a copy of a library has other dates and is the same. A member of an
-    archive has the archive's dates. What was streamed has none, and has not changed. What is on the web is what was
-    fetched last.
+    archive has the archive's dates. What was streamed has none, and has not changed. What has a URL is what was fetched
+    last, as far as that is known: nothing is asked for.
     """
     place = image.stored
     try:
         if place.url is not None:
-            return place.sha256() != image.sha256
+            return place.kept_sha256() not in (None, image.sha256)
         status = place.file.stat()
         if not S_ISREG(status.st_mode):
             return False

@@ -13,6 +13,7 @@ from .confidence import DOUBTFUL
 from .errors import PatchseekError
 from .images import Picture
 from .search import Match, PartnerPoints
+from .sources import canvas_of
 from .store import Judgement
 
 
@@ -33,6 +34,8 @@ def match_record(
     "ranges" and "frames" are there for the best frame of a film: seconds from and to which the object is seen, and all
     frames that were found and in which it probably is, each with its box.
     "box_points" is there on a page of a document that can be opened: the box in 1/72 inch of the page as it is shown.
+    "canvas" is there on a canvas of IIIF: its address with the box, #xywh= in its own units; and "crop", where an Image
+    API serves it, is the address of what is in the box.
     hashed: with "sha256", that of the picture's file when it was indexed.
     """
     width, height = match.image.width, match.image.height
@@ -50,6 +53,9 @@ def match_record(
     }
     if points := _in_points(match):
         record["box_points"] = points
+    if canvas := canvas_of(match.image.path):
+        crop = canvas.crop(match.box)
+        record |= {"canvas": canvas.place(match.box)} | ({} if crop is None else {"crop": crop})
     if hashed:
         record["sha256"] = match.image.sha256
     if match.changed:

@@ -47,10 +47,10 @@ class ClusterChoice:
         is_archived = is_archive(source) and not is_url(source)
         if self.address is not None:
             check_source(source, exclude=exclude, **how)
-        elif list_kind(source) and is_file(Path(source)):
-            find_listed(Path(source), exclude or ())
-        elif is_url(source) or (is_file(Path(source)) and not (is_archived or may_be_added(source))):
-            raise PatchseekError(f"{masked(source)}: not a folder, archive or list; for URLs add: --ray local")
+        elif is_url(source) or (list_kind(source) and is_file(Path(source))):
+            find_listed(source, exclude or (), hidden=hidden)
+        elif is_file(Path(source)) and not (is_archived or may_be_added(source)):
+            raise PatchseekError(f"{masked(source)}: not a folder, archive or list")
         elif is_archived or not is_file(Path(source)):
             find_pictures(Path(source), exclude or (), **{**how, "inside": inside or ()})
 

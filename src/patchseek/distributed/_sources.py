@@ -13,7 +13,6 @@ the whole of a folder tells what was moved.
 """
 
 import re
-from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
@@ -23,31 +22,27 @@ from .._home import expanded
 from ..encode import (
     Scan,
     Walked,
+    find_in_store,
     find_pictures,
     find_place,
     is_file,
-    is_there,
     name_listed,
-    state_of_listed,
     visit,
 )
 from ..errors import PatchseekError
-from ..images import EXTENSIONS
 from ..patterns import Exclusions, Given
 from ..sources import (
     LISTS,
-    NO_SUFFIX,
     REPEATED,
-    SKIPPED_FOLDERS,
     Root,
     folder_of_list,
     is_archive,
     open_archive,
-    suffix_of,
+    stored,
 )
+from ..sources.stores import open_file
 from ..store import Writer
 from ._entries import Entry, Source
-from ._files import list_folder, open_file
 from ._tars import find_tars, open_tar
 
 _PACKED = re.compile(r"\.(?:tar\.\w+|tgz|tbz2?|txz|tzst)$", re.IGNORECASE)
@@ -138,33 +133,15 @@ def _local_tar(tar: Path, look: Callable[..., Walked], *, is_alone: bool, n_name
 
 
 def _open_url(url: str, left_out: Exclusions, hidden: bool) -> Source:
-    def is_picture(relative: str) -> bool:
-        *folders, name = relative.split("/")
-        return (
-            suffix_of(name) in EXTENSIONS
-            and (hidden or not any(part.startswith(".") for part in (*folders, name)))
-            and not any(folder.lower() in SKIPPED_FOLDERS for folder in folders)
-        )
-
-    found = list_folder(url)
-    kept = [found[relative] for relative in left_out.kept(list(found)) if is_picture(relative)]
-    entries = [Entry(own, own, state) for own, state in kept]
-    if not entries:
-        raise PatchseekError(f"{masked(url)}: no pictures found below this URL")
-    listed = {own for own, _ in found.values()}
-
-    def is_listed(root: Root, path: str) -> bool:
-        return path in listed if root == url else is_there(root, path)
-
-    suffixes = map(suffix_of, found)
-    passed_over = Counter(suffix or NO_SUFFIX for suffix in suffixes if suffix not in EXTENSIONS)
-    said = left_out.lines, left_out.unmatched(found)
-    return Source(url, entries, True, len(entries), {}, *said, passed_over, is_listed)
+    found = find_in_store(url, left_out, hidden=hidden)
+    entries = [Entry(where, where, found.state(where)) for where in found.places]
+    said = found.exclusions, found.unmatched
+    return Source(url, entries, True, len(entries), {}, *said, found.passed_over, found.is_there)
 
 
 def _open_list(place: str, root: Root, left_out: Exclusions) -> Source:
     """A list. It is read once to the end beforehand, so that a bad line costs nothing."""
     listed = name_listed(place, open_file(place), left_out)
-    entries = (Entry(where, where, state_of_listed(where)) for where in listed.places)
+    entries = (Entry(where, stored(Path("/"), where).url or where, listed.state(where)) for where in listed.places)
     said = listed.exclusions, listed.unmatched
-    return Source(root, entries, False, len(listed.places), {}, *said, listed.passed_over)
+    return Source(root, entries, False, len(listed.places), listed.unreadable, *said, listed.passed_over)

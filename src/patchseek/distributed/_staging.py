@@ -22,6 +22,7 @@ from .._addresses import is_url
 from ..encode import Same
 from ..errors import PatchseekError, StoreError
 from ..sources import Root
+from ..sources.stores import list_folder, read_url, remove_url, write_url
 from ..store import (
     POINTS,
     REGIONS,
@@ -37,7 +38,6 @@ from ..store import (
     save_points,
     write_part,
 )
-from ._files import list_folder, read_url, remove_url, write_url
 
 _RECORD_BYTES = 1 << 20  # more than a record takes
 

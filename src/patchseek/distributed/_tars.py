@@ -12,9 +12,9 @@ from .._home import expanded
 from ..errors import PatchseekError
 from ..patterns import Exclusions, is_utf8
 from ..sources import EXCLUDED, REPEATED, Listing, check_tar, list_tar, tidy
+from ..sources.stores import expand, open_file, state_of
 from ..store import FileState
 from ._entries import Entry, Source
-from ._files import expand, open_file, state_of
 
 
 def open_tar(
@@ -32,7 +32,7 @@ def open_tar(
     that is damaged further on, or is one of several, is a failure beside the pictures that there are. n_named: how
     often the source names it.
     """
-    times = state_of(place)
+    _, changed = state_of(place)
     source = Source(place, (), False)
     if n_named > 1:
         source.passed_over[REPEATED] = n_named - 1
@@ -63,7 +63,7 @@ def open_tar(
             if tidy(member.name) not in wanted:
                 source.passed_over[EXCLUDED] += 1
                 continue
-            state = FileState(member.size, times.mtime_ns, times.ctime_ns)
+            state = FileState(member.size, changed)
             yield Entry(f"{place}/{member.name}", place, state, member.start, member.size)
 
     if left_out.lines:  # all is gone through at once: which names there are decides

@@ -32,9 +32,9 @@ from ..encode import (
 from ..encoders import Encoder
 from ..errors import EncoderError, ImageError
 from ..sources import Root, stored
+from ..sources.stores import fetch
 from ..store import Failure, KnownFile, Settings
 from ._entries import Entry
-from ._files import fetch
 from ._staging import Record, Staging
 
 P = ParamSpec("P")
@@ -138,7 +138,7 @@ class ShardWorker:
 def _content(entry: Entry) -> Content:
     if not is_url(entry.place):
         return Content.at(stored(Path("/"), entry.place), entry.path, entry.state)
-    return Content.of(entry.path, entry.state, fetch(entry.place, entry.path, entry.start, entry.size, entry.state))
+    return Content.of(entry.path, entry.state, fetch(entry.place, entry.path, entry.start, entry.size))
 
 
 def _watched(function: Callable[P, T]) -> Callable[P, T]:

@@ -18,7 +18,7 @@ from ..sources import may_be_added
 from ..store import Failure, FileState, Store, Writer
 from ._extractors import Extractor, Regions, extractors_of, features_of, features_of_regions, points_of
 from ._leave import let_in, take_leave
-from ._listed import Listed, add_list, find_listed, name_listed, state_of_listed
+from ._listed import Listed, add_list, find_in_store, find_listed, name_listed
 from ._load import (
     MAX_FILE_BYTES,
     Content,
@@ -73,6 +73,7 @@ __all__ = [
     "extractors_of",
     "features_of",
     "features_of_regions",
+    "find_in_store",
     "find_listed",
     "find_new",
     "find_pictures",
@@ -87,7 +88,6 @@ __all__ = [
     "points_of",
     "read_file",
     "require_own",
-    "state_of_listed",
     "take_leave",
     "unread",
     "visit",

@@ -9,7 +9,7 @@ from pathlib import Path
 from .._progress import OnProgress
 from ..encoders import Encoder
 from ..errors import ImageError
-from ..sources import TAKEN_OUT, Stored, stored
+from ..sources import TAKEN_OUT, Root, Stored, stored
 from ..store import Failure, FileState, Writer
 from ._extractors import Extractor
 from ._leave import take_leave
@@ -42,13 +42,14 @@ def update(
     is_whole: bool = True,
     prune: bool = False,
     is_ready: IsReady = always,
+    is_there: Callable[[Root, str], bool] = is_there,
 ) -> AddReport:
     """Do what a plan says about files of its place.
 
     alone: exactly these are asked for, whatever else is there. is_whole: what was not found is gone.
+    is_there: whether a file of a root is where it was.
     """
     began = time.monotonic()
-    assert isinstance(plan.place.root, Path), "a folder or list"
     looked = [task for path, state in found.files.items() if (task := plan.look(path, state))]
     tasks = [task for task in looked if _is_ready(is_ready, stored(plan.place.root, task.path), task.state)]
     n_waiting = len(looked) - len(tasks)
@@ -96,7 +97,6 @@ def look_into(
 
     content: its bytes, where they have come already.
     """
-    assert isinstance(plan.place.root, Path), "a folder or list"
     place = stored(plan.place.root, task.path)
     try:
         with in_turn(0 if place.is_rendered else task.state.size):

@@ -68,6 +68,9 @@ class Result(BaseModel):
     boxes: list[Copy] | None = None
     ranges: list[tuple[float, float]] | None = Field(None, description="of a film, seconds in which it is seen")
     frames: list[dict[str, Any]] | None = Field(None, description="of a film, all frames found in which it is")
+    box_points: list[float] | None = Field(None, description="on a page of a document, x y w h in 1/72 inch of it")
+    canvas: str | None = Field(None, description="of IIIF, the canvas and the box on it, #xywh= in its own units")
+    crop: str | None = Field(None, description="of IIIF, the address of what is in the box")
     partners: Partners | None = None
     is_query: bool | None = Field(None, description="there, and true, where its file is one that was searched with")
     verdict: Verdict | None = Field(None, description="there where somebody has judged it for this query")

@@ -2,8 +2,8 @@
 
     _paths   what a path says         _names   which names are pictures
     _archives -> _zips, _tars (_headers, _gzips) -> _listing
-    _documents, _films, _web (_web_reach, _web_hosts, _web_cache): what needs an extra
-    _lists   files that name pictures
+    _documents, _films, _web (_web_reach, _web_hosts, _web_cache), stores: what needs an extra
+    _lists   files that name pictures; _iiif of them
 
 A catalogue's path names a picture within a root: the folder that was indexed. Whoever wants its pixels asks `stored`
 where it lies, and gives images.read what that gives.
@@ -15,14 +15,15 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from .._addresses import is_web, masked
+from .._addresses import is_url, is_web, masked
 from .._files import hash_regular, open_regular
 from ..errors import ImageError, MissingExtra
 from ._archives import Archive, open_archive, read_member
 from ._causes import cause_of
 from ._headers import MAX_BYTES, check_tar, not_a_tar, reading, reason_of
+from ._iiif import Canvas, canvas_of
 from ._listing import Listing, Member
-from ._lists import LISTS, folder_of_list, list_kind, read_list
+from ._lists import LISTS, Named, folder_of_list, list_kind, read_list
 from ._names import (
     EXCLUDED,
     HIDDEN,
@@ -36,6 +37,7 @@ from ._names import (
     suffix_of,
     tidy,
 )
+from ._names import passing as passed_over_as
 from ._paths import (
     ARCHIVES,
     DOCUMENTS,
@@ -52,7 +54,7 @@ from ._paths import (
 from ._tars import list_tar
 from ._there import Kind, kind_of
 from ._web import DAY, modified_ns, open_web
-from ._web_cache import Answer
+from ._web_cache import Answer, open_cache
 
 __all__ = [
     "ARCHIVES",
@@ -71,17 +73,21 @@ __all__ = [
     "TAKEN_OUT",
     "Answer",
     "Archive",
+    "Canvas",
     "Kind",
     "Listing",
     "Member",
+    "Named",
     "Root",
     "Stored",
     "as_folder",
     "as_member",
+    "canvas_of",
     "cause_of",
     "check_tar",
     "folder_of_list",
     "is_archive",
+    "is_picture",
     "kind_of",
     "leads_out",
     "list_kind",
@@ -93,6 +99,7 @@ __all__ = [
     "open_archive",
     "open_web",
     "page_path",
+    "passed_over_as",
     "passing",
     "read_list",
     "reading",
@@ -125,9 +132,9 @@ class Stored:
     page: int = 1
     # of that or of the member; see split_page
     url: str | None = None
-    # its address, if it is on the web; file is then none
+    # where it is fetched from, if it is on the web or in a store; file is then none
     may_fetch: bool = True
-    # whether a server may be asked for it, where it is no longer kept
+    # whether that may be asked for it, where it is no longer kept
 
     @property
     def name(self) -> str:
@@ -193,7 +200,11 @@ class Stored:
         """The bytes of its file, of the member, or of the answer. Raises ImageError, OSError."""
         if self.url is not None:
             with passing(self.name):
-                return open_web().read(self.url, may_ask=self.may_fetch)
+                if is_web(self.url):
+                    return open_web().read(self.url, may_ask=self.may_fetch)
+                from .stores import read_kept
+
+                return read_kept(self.url, may_ask=self.may_fetch)
         if self.member is not None:
             return read_member(self.file, self.member)
         with open_regular(self.file, self.file) as file:
@@ -205,8 +216,13 @@ class Stored:
             return hash_regular(self.file, self.file)
         return hashlib.sha256(self.read_bytes()).hexdigest()
 
+    def kept_sha256(self) -> str | None:
+        """Of what has a URL, the hash of what was fetched last, as far as it is known. Asks nobody."""
+        answer = None if self.url is None else open_cache().find(self.url)
+        return None if answer is None else answer.sha256
+
     def is_there(self) -> bool:
-        """Whether there is something under its name. What cannot be told counts as there, as all of the web."""
+        """Whether there is something under its name. What cannot be told counts as there, as all that has a URL."""
         if self.url is not None:
             return True
         if self.member is None:
@@ -226,15 +242,19 @@ def passing(file: Path | str) -> Iterator[None]:
         raise ImageError(file, str(error), passing=True) from error
 
 
-def stored(root: Path, path: str) -> Stored:
+def stored(root: Root, path: str) -> Stored:
     """Where the picture lies that a catalogue has under a path, below a folder that was indexed.
 
-    Or below a tar: what came through a cluster has the tar as its root, and paths such as x.tar/a.jpg.
+    Or below a tar: what came through a cluster has the tar as its root, and paths such as x.tar/a.jpg. Of a tar at a
+    URL no picture can be had again.
     """
     whole, page = split_page(path)
-    if is_web(whole):
-        return Stored(root / whole, page=page, url=whole)
+    root, is_tar = Path(root), str(root).lower().endswith(".tar")
+    if canvas := canvas_of(whole):
+        return Stored(root / whole, url=canvas.image)
+    if is_url(whole):
+        return Stored(root / whole, page=page, url=None if is_tar and not is_web(whole) else whole)
     file, member = split_member(whole)
-    if root.suffix.lower() == ".tar" and whole.startswith(f"{root.name}/") and not root.is_dir():
+    if is_tar and whole.startswith(f"{root.name}/") and not root.is_dir():
         return Stored(root, whole.removeprefix(f"{root.name}/"), page)
     return Stored(root / file, member, page)

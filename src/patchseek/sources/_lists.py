@@ -1,30 +1,50 @@
-"""Lists of pictures: the lines of a text file, or one column of a CSV or Parquet file. Opens no picture."""
+"""Lists of pictures: the lines of a text file, a column of a CSV or Parquet file, IIIF manifests. Opens no picture."""
 
 import csv
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from io import BufferedReader, RawIOBase, TextIOWrapper
+from dataclasses import dataclass
+from io import BufferedReader, BytesIO, RawIOBase, TextIOWrapper
 from os.path import normpath
 from pathlib import Path
 from typing import Any
 
-from .._addresses import is_url, masked, name_part
+from .._addresses import is_url, is_web, masked, name_part
 from .._parquet import column_names, read_column
 from ..errors import MissingExtra, PatchseekError
-from ._names import REPEATED
+from ._iiif import MOST_BYTES as MANIFEST_BYTES
+from ._iiif import read_manifests
+from ._names import REPEATED, is_picture
+from ._paths import DOCUMENTS, FILMS, is_archive
 from ._there import Kind, kind_of
 
-LISTS = ("csv", "txt", "parquet")
+LISTS = ("csv", "txt", "parquet", "json")
 """The kinds of lists, by suffix."""
 COLUMNS = ("path", "url", "image")
 """A list has one of these columns, looked for in this order; others are passed over."""
+OTHERS = frozenset(suffix[1:] for suffix in DOCUMENTS | FILMS)
+"""Suffixes of what is no list and no picture, but holds some."""
 COMMENTS = "comments"
 """Beside the keys of encode.Scan.passed_over: lines of a list that begin with #."""
 
 
+@dataclass(frozen=True)
+class Named:
+    """What a list names."""
+
+    places: list[str]
+    # absolute paths, URLs and canvases (see _iiif), in the list's order
+    passed_over: Counter[str]
+    unreadable: dict[str, str]
+    # lists that it names and that could not be had, and why
+
+
 def list_kind(place: str) -> str | None:
-    """Which of LISTS a file is by its name; None for any other."""
-    suffix = name_part(place).rpartition(".")[2].lower()
+    """Which of LISTS a file is by its name; None for any other. On the web, what has no other name is JSON."""
+    name = name_part(place)
+    suffix = name.rpartition(".")[2].lower()
+    if is_web(place) and suffix not in LISTS:
+        return None if is_picture(name) or is_archive(name) or suffix in OTHERS else "json"
     return suffix if suffix in LISTS else None
 
 
@@ -33,13 +53,20 @@ def folder_of_list(place: str) -> str:
     return name_part(place).rpartition("/")[0]
 
 
-def read_list(place: str, raw: RawIOBase) -> tuple[list[str], Counter[str]]:
-    """The paths and URLs that a list names, each once as it is first written, and what was passed over.
+def read_list(place: str, raw: RawIOBase | BytesIO) -> Named:
+    """The paths and URLs that a list names, each once as it is first written.
 
     place: the list, an absolute path or a URL; raw: its bytes, which are closed. a.jpg and ./a.jpg are one file. A line
     of a list on this machine that begins with # says nothing, unless a file is called so; blanks around a name are none
     of its own, unless a file is called so. Raises PatchseekError naming the list and the line or row.
     """
+    if list_kind(place) == "json":
+        with raw, _buffered(raw) as file:
+            manifests = read_manifests(place, file.read(MANIFEST_BYTES + 1))
+        kept = list(dict.fromkeys(manifests.places))
+        if n := len(manifests.places) - len(kept):
+            manifests.passed_over[REPEATED] += n
+        return Named(kept, manifests.passed_over, manifests.unreadable)
     folder = folder_of_list(place)
     found: dict[str, str] = {}
     passed_over: Counter[str] = Counter()
@@ -55,13 +82,17 @@ def read_list(place: str, raw: RawIOBase) -> tuple[list[str], Counter[str]]:
         plain = where if is_url(where) else normpath(where)
         if found.setdefault(where if plain == where else plain, where) is not where:
             passed_over[REPEATED] += 1
-    return list(found.values()), passed_over
+    return Named(list(found.values()), passed_over, {})
 
 
-def _iter_list(place: str, raw: RawIOBase) -> Iterator[str]:
+def _buffered(raw: RawIOBase | BytesIO) -> "BufferedReader[Any]":
+    return BufferedReader(raw)
+
+
+def _iter_list(place: str, raw: RawIOBase | BytesIO) -> Iterator[str]:
     """The paths and URLs as they are written, in the list's order."""
     label, kind = masked(place), list_kind(place)
-    with raw, BufferedReader(raw) as file:
+    with raw, _buffered(raw) as file:
         if kind == "parquet":
             yield from _checked(label, "row", enumerate(_parquet(label, file), 1))
             return

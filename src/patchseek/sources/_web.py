@@ -10,16 +10,14 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from email.utils import parsedate_to_datetime
 from functools import lru_cache
-from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urljoin
 
 from .._addresses import is_web, masked, without_fragment
-from .._home import cache_folder
 from .._within import within
 from ..errors import ImageError, MissingExtra
 from ._causes import cause_of, status_words
-from ._web_cache import Answer, Cache
+from ._web_cache import Answer, Cache, open_cache
 from ._web_hosts import AT_ONCE, Hosts, seconds_of
 from ._web_reach import reach
 
@@ -63,6 +61,11 @@ class Web:
         if known is not None and time.time() - known.fetched < max_age:
             return known, None
         return self._ask(url, known)
+
+    def get(self, url: str, *, max_age: float = DAY) -> bytes:
+        """The bytes that it has, asked for as look does. Raises ImageError."""
+        _, content = self.look(url, max_age=max_age)
+        return self.read(url) if content is None else content
 
     def fresh(self, urls: Iterable[str], max_age: float = DAY) -> frozenset[str]:
         """Those of some addresses whose answers are not older."""
@@ -215,10 +218,10 @@ def modified_ns(answer: Answer) -> int:
 
 
 @lru_cache(maxsize=4)
-def _web_of(folder: Path) -> Web:
-    return Web(Cache(folder))
+def _web_of(cache: Cache) -> Web:
+    return Web(cache)
 
 
 def open_web() -> Web:
     """The one of this process. Raises MissingExtra."""
-    return _web_of(cache_folder() / "web")
+    return _web_of(open_cache())

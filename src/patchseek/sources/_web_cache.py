@@ -12,7 +12,10 @@ import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
+
+from .._home import cache_folder
 
 MOST_BYTES = 1 << 30
 """Bytes kept; those that were used longest ago make room."""
@@ -114,3 +117,13 @@ class Cache:
             if total > self._most - self._most // 16:
                 self._file(sha256).unlink(missing_ok=True)
                 db.execute("UPDATE answer SET is_kept = 0 WHERE sha256 = ?", (sha256,))
+
+
+@lru_cache(maxsize=4)
+def _cache_of(folder: Path) -> Cache:
+    return Cache(folder)
+
+
+def open_cache() -> Cache:
+    """The one of this process: what came from the web and from stores."""
+    return _cache_of(cache_folder() / "web")

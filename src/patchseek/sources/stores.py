@@ -1,9 +1,11 @@
-"""Files wherever they lie: paths of this machine, and URLs through fsspec, which only this file imports.
+"""Stores of files by URL, such as s3://, through fsspec, which only this file imports; and paths beside them.
 
 Whatever a store's own library raises comes out as PatchseekError, or as ImageError where it is one picture's fault.
+What was read to be indexed is kept in the cache folder, as what came from the web.
 """
 
-import os
+import hashlib
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import datetime
@@ -13,18 +15,19 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from .._addresses import is_chain, is_url, is_web, masked, without_fragment
-from .._files import open_regular
+from .._files import MAX_FILE_BYTES, open_regular
 from .._within import within
-from ..encode import MAX_FILE_BYTES, read_file
 from ..errors import ImageError, MissingExtra, PatchseekError
-from ..sources import cause_of
-from ..store import FileState
-from ._content import require_content
+from ._causes import cause_of
+from ._store_answers import require_content
+from ._web_cache import Answer, open_cache
 
 FETCH_SECONDS = 60.0
 """What one picture may take to come from a URL."""
 _CHUNK = 1 << 20
 T = TypeVar("T")
+Dated = tuple[int, int]
+"""Size in bytes, and time of change in nanoseconds since 1970; zeros for what a store does not say."""
 
 
 def open_file(place: str) -> RawIOBase:
@@ -77,16 +80,17 @@ class _Remote(RawIOBase):
             raise OSError(cause_of(error, self._place)) from error
 
 
-def state_of(place: str) -> FileState:
-    """Size and time of change; zeros for what the store does not say. Raises PatchseekError."""
+def state_of(place: str) -> Dated:
+    """Size and time of change. Raises PatchseekError."""
     with _said(place):
         if not is_url(place):
-            return FileState.of(Path(place).stat())
+            status = Path(place).stat()
+            return status.st_size, status.st_mtime_ns
         system, path = _system(place)
-        return _state(system.info(path))
+        return _dated(system.info(path))
 
 
-def list_folder(url: str) -> dict[str, tuple[str, FileState]]:
+def list_folder(url: str) -> dict[str, tuple[str, Dated]]:
     """Every file below a URL, by its path relative to that: its own URL and state. Raises PatchseekError."""
     with _said(url):
         system, path = _system(url)
@@ -94,7 +98,7 @@ def list_folder(url: str) -> dict[str, tuple[str, FileState]]:
         found = system.find(path, detail=True, **({"on_error": "raise"} if is_web(url) else {}))
         prefix = f"{path.rstrip('/')}/"  # of names as the store gives them; a URL may name its protocol in several ways
         return {
-            name.removeprefix(prefix): (system.unstrip_protocol(name), _state(found[name])) for name in sorted(found)
+            name.removeprefix(prefix): (system.unstrip_protocol(name), _dated(found[name])) for name in sorted(found)
         }
 
 
@@ -109,25 +113,39 @@ def expand(pattern: str) -> list[str]:
         return sorted(system.unstrip_protocol(name) for name in system.glob(path_pattern))
 
 
-def fetch(place: str, name: str, start: int, size: int | None, state: FileState) -> bytes:
-    """A whole file (size None) or a part of it, called `name` in errors.
+def fetch(url: str, name: str, start: int = 0, size: int | None = None) -> bytes:
+    """A whole file of a store (size None) or a part of it, called `name` in errors.
 
     Raises ImageError for what cannot be had, is larger than a picture may be, or takes more than FETCH_SECONDS.
     """
-    if size is None and not is_url(place):
-        return read_file(Path(place), name, state.size)
     try:
-        content = within(FETCH_SECONDS, lambda: _read(place, start, size, state))
+        content = within(FETCH_SECONDS, lambda: _read(url, start, size))
     except ImageError as error:
         raise ImageError(name, error.reason, error.passing) from error
     except TimeoutError as error:
         raise ImageError(name, f"takes more than {FETCH_SECONDS:g} s to read", passing=True) from error
     except Exception as error:  # each store has a library, and each library errors of its own
-        raise ImageError(name, f"cannot be read ({cause_of(error, place)})", passing=True) from error
+        raise ImageError(name, f"cannot be read ({cause_of(error, url)})", passing=True) from error
     if len(content) > MAX_FILE_BYTES:
         raise ImageError(name, f"more than {MAX_FILE_BYTES >> 20} MB is too large for a picture")
     if size is not None and len(content) != size:
         raise ImageError(name, f"cannot be read ({size} bytes asked for, {len(content)} given)")
+    return content
+
+
+def read_kept(url: str, *, anew: bool = False, may_ask: bool = True) -> bytes:
+    """A picture of a store, as it was when it was last read, as far as that is kept, else as it is now.
+
+    anew: as it is now. may_ask: whether the store may be asked. Raises ImageError.
+    """
+    cache = open_cache()
+    known = None if anew else cache.find(url)
+    content = None if known is None else cache.read(url, known)
+    if content is None:
+        if not may_ask:
+            raise ImageError(masked(url), "is in a store, from which nothing is read here", passing=True)
+        content = fetch(url, masked(url))
+        cache.keep(url, Answer(hashlib.sha256(content).hexdigest(), len(content), None, None, time.time()), content)
     return content
 
 
@@ -159,7 +177,7 @@ def _system(url: str) -> tuple[Any, str]:
     try:
         import fsspec
     except ImportError as error:
-        raise MissingExtra("fsspec", "ray") from error
+        raise MissingExtra("fsspec", "stores") from error
     if is_chain(url):
         return fsspec.core.url_to_fs(url, use_listings_cache=False)  # type: ignore[no-any-return]
     protocol = url.partition("://")[0].lower()
@@ -172,27 +190,20 @@ def _system(url: str) -> tuple[Any, str]:
     return system, kind._strip_protocol(without_fragment(url) if is_web(url) else url)
 
 
-def _read(place: str, start: int, size: int | None, state: FileState) -> bytes:
-    if not is_url(place):
-        with open_regular(place, place) as file:
-            file.seek(start)
-            part = file.read(-1 if size is None else size)
-            if os.fstat(file.fileno()).st_mtime_ns != state.mtime_ns:
-                raise ImageError(place, "changed while it was read", passing=True)
-            return part
-    system, path = _system(place)
+def _read(url: str, start: int, size: int | None) -> bytes:
+    system, path = _system(url)
     if size is not None:
         return bytes(system.cat_file(path, start=start, end=start + size))
     content = bytearray()
-    at_once = {"block_size": 0} if is_web(place) else {}  # not in parts, which some web servers do not give
+    at_once = {"block_size": 0} if is_web(url) else {}  # not in parts, which some web servers do not give
     with system.open(path, "rb", **at_once) as file:
         while len(content) <= MAX_FILE_BYTES and (chunk := file.read(_CHUNK)):
             content += chunk
     return bytes(content)
 
 
-def _state(entry: dict[str, Any]) -> FileState:
-    """Size and time of change from what a store says about a file; the stores call it by different names."""
+def _dated(entry: dict[str, Any]) -> Dated:
+    """What a store says about a file; the stores call it by different names."""
     names = ("mtime", "LastModified", "last_modified", "Last-Modified", "updated", "created")
     name = next((name for name in names if name in entry), "")
     changed = entry.get(name, 0)
@@ -202,7 +213,7 @@ def _state(entry: dict[str, Any]) -> FileState:
         except ValueError:
             changed = 0
     seconds = changed.timestamp() if isinstance(changed, datetime) else float(changed or 0)
-    return FileState(int(entry.get("size") or 0), int(seconds * 1e9))
+    return int(entry.get("size") or 0), int(seconds * 1e9)
 
 
 @contextmanager
