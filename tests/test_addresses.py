@@ -29,7 +29,6 @@ from .test_distributed_sources import start_server as start_server
 pytestmark = pytest.mark.extra("ray")
 
 
-
 @pytest.fixture
 def collection(tmp_path):
     return Collection(Store.create(tmp_path / "collection", Settings(TinyEncoder().identity, PYRAMID)), TinyEncoder())

@@ -19,6 +19,7 @@ from PIL import Image
 from patchseek.encoders import open_encoder
 from patchseek.encoders._spec import SHORT_NAMES
 
+from .commands import run_script
 from .conftest import blot
 
 pytestmark = pytest.mark.extra("timm")
@@ -59,12 +60,7 @@ def save_random(model: str, folder: Path, **options: int) -> Path:
 
 def run(folder: Path, *arguments: str, code: int = 0) -> subprocess.CompletedProcess[str]:
     """`python main.py ...` in a working directory."""
-    environment = {**os.environ, "HF_HUB_OFFLINE": "1", "PATCHSEEK_MODELS": str(folder / "models")}
-    command = [sys.executable, str(ROOT / "main.py"), *arguments]
-    done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True)
-    assert done.returncode == code, done.stderr
-    assert "Traceback" not in done.stderr
-    return done
+    return run_script(ROOT / "main.py", folder, *arguments, code=code, PATCHSEEK_MODELS=str(folder / "models"))
 
 
 def figures(done: subprocess.CompletedProcess[str]) -> dict[str, float]:
