@@ -25,7 +25,7 @@ from ._encoders import encoders_group
 from ._exits import EXIT_INCOMPLETE
 from ._judge import judge_command
 from ._log import QUIET, hush, log_as_json, log_plainly, logs_json, say, say_crash
-from ._maintenance import compact_command, info_command, remove_command, tag_command, verify_command
+from ._maintenance import compact_command, info_command, remove_command, repair_command, tag_command, verify_command
 from ._operations import backup_command, restore_command, use_index_command
 from ._output import printable
 from ._plan import plan_command
@@ -230,7 +230,7 @@ def help_command(context: click.Context, names: tuple[str, ...]) -> None:
 
 
 for command in (
-    *(info_command, remove_command, tag_command, verify_command, compact_command),
+    *(info_command, remove_command, tag_command, verify_command, repair_command, compact_command),
     *(search_command, query_group, judge_command, watch_command, compress_command, serve_command, encoders_group),
     *(evaluate_command, score_command, dataset_command),
     *(backup_command, restore_command, use_index_command, plan_command),

@@ -31,7 +31,14 @@ weights_option = click.option(
 
 def open_collection(path: Path | None, weights: Path | None = None) -> "Collection":
     """The collection meant: as given, of this folder or one above, or the last one indexed."""
-    from ..collection import FOLDER, Collection
+    from ..collection import Collection
+
+    return Collection.open(locate(path), weights=weights)
+
+
+def locate(path: Path | None) -> Path:
+    """Where that is. Raises StoreError where none is known."""
+    from ..collection import FOLDER
 
     if path is None:
         path = next((p / FOLDER for p in _here() if is_collection(p / FOLDER)), None)
@@ -40,7 +47,7 @@ def open_collection(path: Path | None, weights: Path | None = None) -> "Collecti
     if path is None:
         made = "patchseek index FOLDER, or on a page with: patchseek serve FOLDER"
         raise StoreError(f"no collection here; name one with --collection, or make one with: {made}")
-    return Collection.open(path, weights=weights)
+    return path
 
 
 def remember(path: Path) -> None:

@@ -8,7 +8,7 @@ import click
 
 from .._words import counted
 from ..errors import EngineError, PatchseekError, StoreError
-from ._collection import collection_option, open_collection
+from ._collection import collection_option, locate, open_collection
 from ._log import say
 from ._report import points_text
 
@@ -114,6 +114,38 @@ def verify_command(collection: Path | None, repair: bool) -> None:
         if holds := _held(opened):
             print_line(f"{opened.index}: {holds}")
         print_line(f"{opened.path}: sound, {counted(len(opened), 'picture')}")
+
+
+@click.command("repair")
+@collection_option
+def repair_command(collection: Path | None) -> None:
+    """Mend a collection that is damaged: its catalogue is made anew from what lies beside its shards.
+
+    What was moved, removed or tagged after it was indexed has to be said again; run `patchseek index` after it. The
+    catalogue of before is kept as catalogue.damaged. Where the catalogue is sound, this is `verify --repair`.
+    """
+    from ..collection import FOLDER, Collection, find_collection
+    from ..store import DAMAGED, catalogue_problem, rebuild
+    from ._output import print_line, printable
+    from ._progress import progress
+
+    home = find_collection(locate(collection))
+    if not (home / "shards").is_dir() and (home / FOLDER / "shards").is_dir():  # its catalogue is gone
+        home = home / FOLDER
+    if problem := catalogue_problem(home):
+        print_line(printable(problem))
+        with progress() as on_progress:
+            done = rebuild(home, on_progress)
+        print_line(f"made anew: {counted(done.n_pictures, 'picture')} in {counted(done.n_shards, 'shard')}")
+        carried = ", ".join(f"{n} of {table}" for table, n in done.carried.items()) or "nothing"
+        print_line(f"carried over: {carried}; what was moved, removed or tagged since it was indexed is not")
+        if done.n_lost:
+            print_line(f"lost: {counted(done.n_lost, 'shard')} of which nothing tells what they hold")
+        say(f"the catalogue of before is kept: {home / DAMAGED}; now run: patchseek index FOLDER")
+    opened = Collection.open(home)
+    with progress() as on_progress:
+        n = opened.repair(on_progress)
+    print_line(f"{home}: {counted(len(opened), 'picture')}" + (f", {n} to be encoded again" if n else ""))
 
 
 @click.command("compact")

@@ -3,6 +3,7 @@
     COLLECTION/catalogue.sqlite     what exists; what is not in it does not count
     COLLECTION/shards/*.npy         the parts of shards, written once, committed with their SHA-256: of each shard
                                     the features of its regions, (n, R, D) float16; the points, where there are any
+    COLLECTION/inventories/*.json   what each shard holds, from which `rebuild` makes a catalogue anew
     COLLECTION/indexes/             caches of search engines, can be deleted
     COLLECTION/lock                 held by the one writer
 
@@ -21,6 +22,7 @@ from ._lock import take_lock
 from ._news import News, Untold, add_news, begin_telling, note_posted, note_written, untold, waiting_news
 from ._places import folders_in
 from ._points import POINTS, Codes, save_points
+from ._rebuild import DAMAGED, Rebuilt, catalogue_problem, rebuild
 from ._records import (
     ANEW,
     Failure,
@@ -40,6 +42,7 @@ from ._writer import ASIDE_DAYS, Writer
 __all__ = [
     "ANEW",
     "ASIDE_DAYS",
+    "DAMAGED",
     "POINTS",
     "REGIONS",
     "Choice",
@@ -56,6 +59,7 @@ __all__ = [
     "Move",
     "NewPicture",
     "News",
+    "Rebuilt",
     "Run",
     "SavedQuery",
     "SavedView",
@@ -72,6 +76,7 @@ __all__ = [
     "all_gone_into",
     "back_up",
     "begin_telling",
+    "catalogue_problem",
     "damaged_queries",
     "exclusions",
     "finds_of",
@@ -85,6 +90,7 @@ __all__ = [
     "last_run",
     "note_posted",
     "note_written",
+    "rebuild",
     "remember_exclusions",
     "remember_inside",
     "remove_queries",

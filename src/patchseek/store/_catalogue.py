@@ -78,17 +78,18 @@ class Catalogue:
             try:
                 db = self._connect(mode, "BEGIN", "SELECT count(*) FROM sqlite_schema")
                 break
-            except sqlite3.Error as error:
+            except (sqlite3.Error, UnicodeDecodeError) as error:
                 if _is_locked(error):
                     raise self._locked() from error
                 if not self.path.exists():
                     raise self._gone() from error
                 if mode == "ro" or (isinstance(error, sqlite3.DatabaseError) and "not a database" in str(error)):
-                    raise StoreDamaged(f"{self.path}: cannot be read as a catalogue ({error})") from error
+                    why = f"cannot be read as a catalogue ({error}); run: patchseek repair"
+                    raise StoreDamaged(f"{self.path}: {why}") from error
         try:
             yield db
-        except sqlite3.DatabaseError as error:
-            raise StoreDamaged(f"{self.path}: the catalogue is damaged ({error})") from error
+        except (sqlite3.DatabaseError, UnicodeDecodeError) as error:
+            raise StoreDamaged(f"{self.path}: the catalogue is damaged ({error}); run: patchseek repair") from error
         except UnicodeEncodeError as error:
             raise _no_text(error) from error
         finally:
@@ -120,8 +121,8 @@ class Catalogue:
             raise StoreError(f"{self.path}: cannot be written ({error}); nothing was changed") from error
         except sqlite3.IntegrityError:
             raise
-        except sqlite3.DatabaseError as error:
-            raise StoreDamaged(f"{self.path}: the catalogue is damaged ({error})") from error
+        except (sqlite3.DatabaseError, UnicodeDecodeError) as error:
+            raise StoreDamaged(f"{self.path}: the catalogue is damaged ({error}); run: patchseek repair") from error
         except UnicodeEncodeError as error:
             raise _no_text(error) from error
         finally:
@@ -241,7 +242,7 @@ def has_table(db: sqlite3.Connection, name: str) -> bool:
     return db.execute("SELECT 1 FROM sqlite_schema WHERE type = 'table' AND name = ?", (name,)).fetchone() is not None
 
 
-def _is_locked(error: sqlite3.Error) -> bool:
+def _is_locked(error: Exception) -> bool:
     """Whether another program holds the file; the lower byte of a code is its kind."""
     return getattr(error, "sqlite_errorcode", 0) & 0xFF in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
 

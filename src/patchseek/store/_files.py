@@ -32,15 +32,17 @@ class Part:
     sha256: str
 
 
-def write_part(folder: Path, stem: str, kind: str, n_bytes: int, save: Callable[[IO[bytes]], None]) -> Part:
-    """Write a new file of about so many bytes, called STEM-HASH.npy. Raises DiskFull, leaving nothing."""
+def write_part(
+    folder: Path, stem: str, kind: str, n_bytes: int, save: Callable[[IO[bytes]], object], *, suffix: str = "npy"
+) -> Part:
+    """Write a new file of about so many bytes, called STEM-HASH.SUFFIX. Raises DiskFull, leaving nothing."""
     require_space(folder, n_bytes)
 
     def fill(partial: Path) -> None:
         with partial.open("wb") as file:
             save(file)
 
-    return _finish(folder, stem, kind, fill)
+    return _finish(folder, stem, kind, fill, suffix)
 
 
 def adopt_part(
@@ -68,7 +70,7 @@ def adopt_part(
     return _finish(folder, stem, kind, fill)
 
 
-def _finish(folder: Path, stem: str, kind: str, fill: Callable[[Path], None]) -> Part:
+def _finish(folder: Path, stem: str, kind: str, fill: Callable[[Path], None], suffix: str = "npy") -> Part:
     """Have a file filled under a temporary name, flush it to the disk, rename it."""
     partial = folder / f"{stem}.{uuid4().hex[:8]}.tmp"  # a name of its own: a task may be run twice, on two machines
     try:
@@ -76,7 +78,7 @@ def _finish(folder: Path, stem: str, kind: str, fill: Callable[[Path], None]) ->
         with partial.open("rb") as f:
             os.fsync(f.fileno())
         sha256, n_bytes = hash_file(partial), partial.stat().st_size
-        final = folder / f"{stem}-{sha256[:12]}.npy"
+        final = folder / f"{stem}-{sha256[:12]}.{suffix}"
         partial.replace(final)
         sync_folder(folder)
     except OSError as error:

@@ -8,6 +8,7 @@ import numpy as np
 from .._progress import OnProgress
 from .._words import counted
 from ._features import map_features
+from ._inventory import contradictions, put_inventories
 from ._points import Codes, PointsPart
 from ._records import ANEW
 from ._rows import replace_shard
@@ -36,8 +37,15 @@ def repair(store: Store, on_progress: OnProgress) -> int:
     for i, shard in enumerate(shards):
         on_progress(i, len(shards), "mending shards")
         n_lost += _keep_sound(store, shard)
+    _tell_anew(store)
     on_progress(len(shards), len(shards), "mending shards")
     return n_lost
+
+
+def _tell_anew(store: Store) -> None:
+    """Write again what shards hold, where that is not what the catalogue says, which is believed here."""
+    with store.catalogue.writing() as db:
+        put_inventories(store.path, db, contradictions(store.path, db))
 
 
 def _drop_damaged_points(store: Store) -> None:
@@ -64,7 +72,9 @@ def _keep_sound(store: Store, shard: Shard) -> int:
             number = next_number(db)
         new = write_shard(store.folder, number, features, points, store.settings.point_bytes)
     with store.catalogue.writing() as db:
-        return replace_shard(db, shard.id, new, slots.tolist())
+        n_lost = replace_shard(db, shard.id, new, slots.tolist())
+        put_inventories(store.path, db, [] if new is None else [new.id])
+    return n_lost
 
 
 def compact(store: Store, long_ago: float, on_progress: OnProgress) -> None:
@@ -94,3 +104,4 @@ def compact(store: Store, long_ago: float, on_progress: OnProgress) -> None:
         ]
         db.executemany("UPDATE image SET shard = ?, slot = ? WHERE id = ?", places)
         delete_shards(db, old)
+        put_inventories(store.path, db, [shard.id for shard in shards])

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import numpy as np
+from numpy.typing import NDArray
 
 from .._progress import OnProgress, unheard
 from .._words import counted
@@ -35,6 +36,33 @@ def _known(row: Sequence[Any]) -> KnownFile:
     """A row of _FILE and the later columns."""
     path, number, size, mtime_ns, sha256, removed, ctime_ns, n_pages = row[:8]
     return KnownFile(number, FileState(size, mtime_ns, ctime_ns), sha256, path, n_pages, bool(removed))
+
+
+def in_slots(path: Path, rows: Sequence[Sequence[Any]], shards: Sequence[Shard]) -> NDArray[np.int64]:
+    """Rows of id, whether removed, shard and slot (n, 4), in this order. Raises StoreDamaged unless each slot has one.
+
+    Else a picture would be found by the features of another one.
+    """
+    try:
+        columns = np.array(rows, np.int64).reshape(-1, 4)
+    except (ValueError, TypeError, OverflowError) as error:
+        raise StoreDamaged(f"{path}: the catalogue names slots that are no numbers; run: patchseek repair") from error
+    sizes = [shard.n_images for shard in shards]
+    owners = np.repeat(np.array([shard.id for shard in shards], np.int64), sizes)
+    slots = np.concatenate([np.arange(0), *map(np.arange, sizes)])
+    if len(columns) != len(owners):
+        found = f"{counted(len(columns), 'picture')}, {counted(len(owners), 'slot')}"
+        raise StoreDamaged(f"{path}: {found}; run: patchseek repair")
+    if (columns[:, 2] != owners).any() or (columns[:, 3] != slots).any():
+        raise StoreDamaged(f"{path}: the catalogue has two pictures in one slot; run: patchseek repair")
+    return columns
+
+
+def require_slots(store: "Store") -> None:
+    """Raise StoreDamaged unless each slot of each shard has one picture. Opens no shard."""
+    with store.catalogue.reading() as db:
+        rows = db.execute("SELECT id, removed, shard, slot FROM image ORDER BY shard, slot").fetchall()
+        in_slots(store.path, rows, read_shards(db))
 
 
 class Store:
@@ -80,9 +108,9 @@ class Store:
         catalogue = Catalogue(path / "catalogue.sqlite")
         found, settings = catalogue.get("format"), catalogue.get("settings")
         if found is None or settings is None:
-            raise StoreDamaged(f"{path}: the catalogue does not say what it is")
+            raise StoreDamaged(f"{path}: the catalogue does not say what it is; run: patchseek repair")
         if not found.isdecimal():
-            raise StoreDamaged(f"{path}: the catalogue says that its format is {found!r}")
+            raise StoreDamaged(f"{path}: the catalogue says that its format is {found!r}; run: patchseek repair")
         if int(found) > FORMAT:
             raise StoreError(f"{path}: format {found} is newer than this patchseek reads ({FORMAT}); upgrade patchseek")
         return cls(path, Settings.from_json(settings))
@@ -141,17 +169,14 @@ class Store:
         with self.catalogue.reading() as db:
             shards, settings = read_shards(db), setting_of(db, "settings")
             part = "WHERE shard IN (SELECT shard FROM image WHERE id > ?)" if after else "WHERE ? = 0"
-            query = f"SELECT id, removed OR id <= ?, shard FROM image {part} ORDER BY shard, slot"
+            query = f"SELECT id, removed OR id <= ?, shard, slot FROM image {part} ORDER BY shard, slot"
             rows = db.execute(query, (after, after)).fetchall()
         wanted = {row[2] for row in rows}
         shards = [shard for shard in shards if shard.id in wanted or not after]
-        columns = np.array(rows, np.int64).reshape(-1, 3)
+        columns = in_slots(self.path, rows, shards)
         shape = self.settings.shape
         allow_open_files(sum(len(shard.parts) for shard in shards))
         arrays = [map_features(self.folder, shard.regions, (shard.n_images, *shape)) for shard in shards]
-        if len(columns) != sum(map(len, arrays)):
-            found = f"{counted(len(columns), 'picture')}, {counted(sum(map(len, arrays)), 'slot')}"
-            raise StoreDamaged(f"{self.path}: {found}; run: patchseek verify --repair")
         hashes = tuple(shard.regions.sha256 for shard in shards)
         points, kept = Settings.from_json(settings or "").points, [(shard.points, shard.n_images) for shard in shards]
         stored = None if points is None else open_points(self.folder, kept, points)

@@ -14,6 +14,7 @@ from ..errors import PatchseekError, QueryError, StoreError
 from ..sources import Root
 from ._catalogue import put_setting
 from ._features import Half
+from ._inventory import keep_latest, latest, put_inventories
 from ._lock import may_remove, take_lock
 from ._mend import compact, points_of, repair
 from ._points import Codes
@@ -50,6 +51,7 @@ class Writer:
             store.require_unchanged()
             self._folder.mkdir(exist_ok=True)
             self._catalogue.extend()
+            self._tell_inventories()
             self._remove_orphans()
         except (OSError, PatchseekError):
             self._lock.close()
@@ -67,12 +69,22 @@ class Writer:
         """Give the write lock back."""
         self._lock.close()
 
+    def _tell_inventories(self) -> None:
+        """Of shards of earlier versions."""
+        told = latest(self.store.path)
+        lacking = [shard.id for shard in self.store.list_shards() if shard.id not in told]
+        if lacking:
+            with self._catalogue.writing() as db:
+                put_inventories(self.store.path, db, lacking)
+
     def _remove_orphans(self) -> None:
         """Remove what is not committed, unless a backup is being made: then it stays for the next writer to remove."""
         with may_remove(self._folder) as may:
             if not may:
                 return
-            committed = {part.file for shard in self.store.list_shards() for part in shard.parts.values()}
+            shards = self.store.list_shards()
+            committed = {part.file for shard in shards for part in shard.parts.values()}
+            keep_latest(self.store.path, [shard.id for shard in shards])
             for path in self._folder.iterdir():
                 if path.name not in committed and path.suffix in (".npy", ".tmp"):
                     path.unlink()
@@ -150,6 +162,7 @@ class Writer:
         with self._catalogue.writing() as db:
             for number, part in new.items():
                 put_part(db, number, part)
+            put_inventories(self.store.path, db, new)
         self._remove_orphans()
         return sum(map(len, given.values()))
 
@@ -182,6 +195,7 @@ class Writer:
                     for slot, p in enumerate(pictures)
                 ],
             )
+            put_inventories(self.store.path, db, [shard.id])
 
     def _note_failures(self, db: sqlite3.Connection, root_id: int, failures: Sequence[Failure]) -> None:
         """What failed for good is no longer found, but kept aside: a repaired file is often the one of before."""
