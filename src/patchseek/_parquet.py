@@ -66,8 +66,6 @@ class PictureColumn(Protocol):
     """The pictures of a file, a row each. For one thread at a time."""
 
     groups: list[Group]
-    most_bytes: int
-    # of a group that is worth reading
 
     def rows(self, group: int) -> Iterator[tuple[bytes | None, str | None]]:
         """The bytes and the path of each row of a group, decoded as they are taken. Raises OSError, ValueError."""
@@ -89,8 +87,6 @@ def open_pictures(file: BinaryIO, *, is_stream: bool) -> PictureColumn | None:
 
 class _Parquet:
     """A column of a Parquet file."""
-
-    most_bytes = 4 << 30  # memory holds a page; but each row costs going through those of its group before it
 
     def __init__(self, pyarrow: ModuleType, file: Any, name: str, leaves: list[str]) -> None:
         self._pyarrow, self._file, self._name, self._leaves = pyarrow, file, name, leaves
@@ -123,8 +119,6 @@ class _Parquet:
 
 class _Stream:
     """A column of an Arrow stream, whose batches are its groups."""
-
-    most_bytes = 1 << 30  # memory holds a batch
 
     def __init__(self, pyarrow: ModuleType, file: BinaryIO, name: str, head: bytes) -> None:
         self._pyarrow, self._file, self._name, self._head = pyarrow, file, name, head
@@ -212,9 +206,10 @@ def _foreign(pyarrow: ModuleType) -> Iterator[None]:
     """Make pyarrow's own errors a ValueError where they are none yet."""
     try:
         yield
-    except (OSError, ValueError, MemoryError):
-        raise
-    except (pyarrow.ArrowException, NotImplementedError, LookupError, TypeError, OverflowError) as error:
+    except Exception as error:
+        foreign = pyarrow.ArrowException, NotImplementedError, LookupError, TypeError, OverflowError
+        if isinstance(error, OSError | ValueError | MemoryError) or not isinstance(error, foreign):
+            raise
         raise ValueError(str(error)) from error
 
 

@@ -6,9 +6,11 @@ numbered from 0 and decoded in order, group after group: who asks for them so ha
 
 import re
 import threading
+import weakref
 from bisect import bisect_right
 from collections import OrderedDict
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import BinaryIO
 
@@ -19,6 +21,9 @@ from ._listing import Listing, Member
 from ._names import is_picture, leads_out, suffix_of
 from ._paths import member_path
 
+MOST_BYTES = 1 << 30
+"""Larger groups of rows are not read: each picture costs going through those of its group before it, and memory holds
+pages of them, which may be as large as the group."""
 _KEPT = 64 << 20
 # bytes of the latest rows of a file that stay, since threads ask for them in nearly their order
 _FEW = 64
@@ -28,17 +33,22 @@ _ROW = re.compile(r"row=([0-9]{1,10})")
 Row = tuple[bytes | None, str | None]
 # a picture's bytes, and its path
 
+_decoding = threading.Lock()
+_at_hand: "weakref.ref[RowsArchive] | None" = None
+# the one of all files that has a group open
+
 
 class RowsArchive:
     """An open file of pictures. Its rows may be read by several threads."""
 
     def __init__(self, file: Path) -> None:
         """Raises ImageError for what cannot be read."""
-        self._file, self._lock = file, threading.Lock()
+        self._file = file
         opened, self._column = _opened(file)
+        weakref.finalize(self, opened.close)
         self._size = opened.seek(0, 2)
         self._rows: Iterator[Row] = iter(())
-        self._next = self._end = 0  # the row that comes next, and the end of its group
+        self._group = self._next = self._end = 0  # the group that is open, the row that comes next, and its end
         self._kept: OrderedDict[int, Row] = OrderedDict()
         self._n_bytes = 0
         self._broken: dict[int, tuple[int, str]] = {}
@@ -51,7 +61,7 @@ class RowsArchive:
             listing.passed_over[f"{suffix_of(self._file.name)} without pictures"] += 1
             return listing
         for group in self._column.groups:
-            if group.n_bytes > self._column.most_bytes:
+            if group.n_bytes > MOST_BYTES:
                 listing.damage = self._flaw(group)
                 continue
             rows = range(group.first, group.first + group.n_rows)
@@ -69,10 +79,10 @@ class RowsArchive:
             raise ImageError(label, "is not in the file any more")
         number, row = found
         group = self._column.groups[number]
-        if group.n_bytes > self._column.most_bytes:
+        if group.n_bytes > MOST_BYTES:
             raise ImageError(label, self._flaw(group))
         try:
-            with self._lock:
+            with _decoding:
                 content, path = self._kept.get(row) or self._decoded(self._column, number, row)
         except MemoryError as error:
             raise ImageError(label, "too little memory to read it", passing=True) from error
@@ -97,15 +107,26 @@ class RowsArchive:
 
     def _decoded(self, column: PictureColumn, number: int, row: int) -> Row:
         """A row, after those of its group that come before it. Raises OSError, ValueError, MemoryError."""
+        global _at_hand  # of all files together, so that memory holds one group's pages
         if number in self._broken and row >= self._broken[number][0]:
             raise ValueError(self._broken[number][1])
         if not self._next <= row < self._end:
+            other = None if _at_hand is None else _at_hand()
+            if other is not None:
+                other._leave()
+            _at_hand = weakref.ref(self)
             group = column.groups[number]
-            if self._next < self._end <= min(group.first, self._next + _FEW):
-                self._go_to(self._end)  # those that other threads are about to ask for
-            self._rows, self._next, self._end = column.rows(number), group.first, group.first + group.n_rows
+            self._group, self._next, self._end = number, group.first, group.first + group.n_rows
+            self._rows = column.rows(number)
         self._go_to(row + 1)
         return self._kept[row]
+
+    def _leave(self) -> None:
+        """Close the group that is open. The few rows at its end are kept: other threads are about to ask for them."""
+        if self._end - self._next <= _FEW:
+            with suppress(OSError, ValueError, MemoryError):  # told to those
+                self._go_to(self._end)
+        self._rows, self._end = iter(()), self._next
 
     def _go_to(self, row: int) -> None:
         """Decode the rows before one, of the group that is at hand."""
@@ -116,9 +137,13 @@ class RowsArchive:
                     raise ValueError("the file has fewer rows than it says")
                 self._keep(self._next, found)
                 self._next += 1
-        except BaseException:
+        except BaseException as error:
             self._rows, self._end = iter(()), self._next  # what failed is not gone on from
+            if isinstance(error, ValueError) or (isinstance(error, OSError) and error.errno is None):
+                self._broken[self._group] = self._next, _reason(error)
             raise
+        if self._next == self._end:
+            self._rows = iter(())
 
     def _keep(self, row: int, found: Row) -> None:
         self._n_bytes -= _n_bytes(self._kept.pop(row, None))
