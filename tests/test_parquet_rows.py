@@ -3,7 +3,9 @@
 import io
 import json
 import os
+import shlex
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import numpy as np
 import pyarrow
@@ -22,8 +24,9 @@ from patchseek.regions import Pyramid
 from patchseek.sources import as_folder, as_member, is_list, member_path, open_archive, split_member, stored
 from patchseek.store import Choice, Settings, Store
 
-from .conftest import blot
+from .conftest import TinyEncoder, blot
 from .test_archives import pack, paths, png, touch, vectors
+from .test_distributed_sources import add_here
 
 pytestmark = pytest.mark.extra("parquet")
 
@@ -461,6 +464,42 @@ def test_what_is_no_file_of_pictures_is_one_line(tmp_path):
         assert isinstance(result.exception, PatchseekError)
         assert name in str(result.exception) and "\n" not in str(result.exception)
     assert not (tmp_path / "c").exists()
+
+
+def test_the_examples_of_the_docs_run(tmp_path, monkeypatch):
+    page = (Path(__file__).parents[1] / "docs" / "sources.md").read_text()
+    section = page.split("\n## Datasets\n")[1].split("\n## ")[0]
+    commands = [shlex.split(line, comments=True) for line in section.splitlines() if line.startswith("    patchseek ")]
+    assert [command[1] for command in commands] == ["index", "search"]
+    save(tmp_path / "flowers" / "data" / "train-00000-of-00002.parquet", table(rows_of(png(0), png(1))))
+    (tmp_path / "rose.png").write_bytes(png(1))
+    monkeypatch.chdir(tmp_path)
+    results = [run(*command[1:]) for command in commands]
+    assert [result.exit_code for result in results] == [0, 0], results[-1].output
+    assert "data/train-00000-of-00002.parquet#row=1" in results[-1].stdout.splitlines()[1]
+
+
+# ---- through a cluster
+
+
+def test_a_cluster_takes_files_of_rows_of_this_machine_one_or_several(tmp_path, tiny):
+    collection = Collection(Store.create(tmp_path / "collection", Settings(TinyEncoder().identity, Pyramid.up_to(1))))
+    files = [save(tmp_path / "in" / f"{i}.parquet", table(rows_of(*map(png, range(5 * i, 5 * i + 5))))) for i in (0, 1)]
+    assert add_here(collection, files[0]).added == 5
+    report = add_here(collection, tmp_path / "in" / "*.parquet")
+    assert (report.added, report.unchanged, report.failed) == (5, 5, [])
+    assert paths(collection) == sorted(names("0.parquet", *range(5)) + names("1.parquet", *range(5)))
+    mine = vectors(collection.store)
+    other = Collection(Store.create(tmp_path / "other", Settings(tiny.identity, Pyramid.up_to(1))), tiny)
+    other.add(tmp_path / "in", inside=["parquet"])
+    assert mine == vectors(other.store)
+
+
+def test_a_file_of_rows_behind_a_url_is_refused_in_one_line(tmp_path):
+    collection = Collection(Store.create(tmp_path / "collection", Settings(TinyEncoder().identity, Pyramid.up_to(1))))
+    file = save(tmp_path / "x.parquet", table(rows_of(png(0))).append_column("path", [["a.png"]]))
+    with pytest.raises(PatchseekError, match="its rows hold pictures, not names; fetch it to this machine first"):
+        add_here(collection, f"file://{file}")
 
 
 def test_pixels_are_those_that_pillow_decodes(tmp_path):
