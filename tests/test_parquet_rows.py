@@ -337,6 +337,36 @@ def test_a_value_that_is_written_once_and_meant_often_is_not_held_often(tmp_path
     assert pyarrow.total_allocated_bytes() - pyarrow_before < 20 << 20
 
 
+def test_a_file_that_claims_more_rows_than_it_can_have_is_not_believed(tmp_path):
+    batch = pyarrow.record_batch([pyarrow.array([b"x"] * 77)], ["image"])
+    with pyarrow.ipc.new_stream(tmp_path / "x.arrow", batch.schema) as stream:
+        stream.write_batch(batch)
+    content = (tmp_path / "x.arrow").read_bytes()
+    n = 7_777_777_777
+    (tmp_path / "x.arrow").write_bytes(content.replace((77).to_bytes(8, "little"), n.to_bytes(8, "little")))
+    with pytest.raises(ImageError, match=rf"{n} rows in .* bytes are more than there can be"):
+        open_archive(tmp_path / "x.arrow")
+    nulls = pyarrow.table({"image": pyarrow.nulls(3_000_000, pyarrow.binary())})
+    with pytest.raises(ImageError, match=r"3000000 rows in .* bytes are more than there can be"):
+        open_archive(save(tmp_path / "x.parquet", nulls, 1 << 22))
+
+
+def test_damage_in_what_a_file_says_of_itself_ends_no_process(tmp_path):
+    """As pyarrow does where it is asked for what a damaged file says of a column."""
+    whole = save(tmp_path / "x.parquet", table(rows_of(*map(png, range(3))))).read_bytes()
+    footer = int.from_bytes(whole[-8:-4], "little") + 8
+    for n in range(0, footer, 3):
+        for value in (127, 255):
+            content = bytearray(whole)
+            content[-1 - n] = value
+            (tmp_path / "x.parquet").write_bytes(content)
+            try:
+                for member in open_archive(tmp_path / "x.parquet").listing().pictures:
+                    open_archive(tmp_path / "x.parquet").read(member.name)
+            except PatchseekError as error:
+                assert "\n" not in str(error)
+
+
 def test_columns_that_are_nested_deep_are_no_pictures(tmp_path):
     kind = IMAGE
     for _ in range(60):

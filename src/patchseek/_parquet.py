@@ -1,6 +1,7 @@
 """Parquet and Arrow files through pyarrow, the optional extra `parquet`. The only file that imports it."""
 
 import json
+import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -18,8 +19,9 @@ PICTURES = (
     *("bytes", "image_bytes", "content"),
 )
 """What a column of pictures may be called, the likeliest first; see `_picture_column`."""
-MOST_ROWS = 10_000_000
-"""A file that claims more is not believed."""
+MOST_ROWS = 2_000_000
+"""A file that claims more is not believed, nor one of more rows than it has bytes, unless these are few."""
+_FEW_ROWS = 100_000
 
 _BLOCK = 1 << 20
 
@@ -59,7 +61,7 @@ class Group:
     # the number of its first row in the file, from 0
     n_rows: int
     n_bytes: int
-    # that its pictures take, unpacked, as the file says
+    # that they take, unpacked, as the file says
 
 
 class PictureColumn(Protocol):
@@ -80,8 +82,10 @@ def open_pictures(file: BinaryIO, *, is_stream: bool) -> PictureColumn | None:
     pyarrow = _import_pyarrow()
     with _foreign(pyarrow):
         column = _Stream.open(pyarrow, file) if is_stream else _Parquet.open(pyarrow, file)
-        if column is not None and sum(group.n_rows for group in column.groups) > MOST_ROWS:
-            raise ValueError(f"it claims more than {MOST_ROWS} rows")
+        n_rows = sum(group.n_rows for group in column.groups) if column is not None else 0
+        n_bytes = file.seek(0, os.SEEK_END)
+        if n_rows > min(MOST_ROWS, max(_FEW_ROWS, n_bytes)):
+            raise ValueError(f"{n_rows} rows in {n_bytes} bytes are more than there can be")
         return column
 
 
@@ -90,13 +94,12 @@ class _Parquet:
 
     def __init__(self, pyarrow: ModuleType, file: Any, name: str, leaves: list[str]) -> None:
         self._pyarrow, self._file, self._name, self._leaves = pyarrow, file, name, leaves
-        said = file.metadata
-        wanted = [i for i in range(said.num_columns) if said.schema.column(i).path in leaves]
         self.groups: list[Group] = []
         first = 0
-        for number in range(said.num_row_groups):
-            group = said.row_group(number)
-            n_bytes = sum(group.column(i).total_uncompressed_size for i in wanted)
+        for number in range(file.metadata.num_row_groups):
+            # of all columns, since pyarrow ends the process where what a file says of one of them is damaged
+            group = file.metadata.row_group(number)
+            n_bytes = group.total_byte_size
             if group.num_rows < 0 or n_bytes < 0:
                 raise ValueError("it says that it has less than no rows")
             self.groups.append(Group(first, group.num_rows, n_bytes))
