@@ -13,6 +13,7 @@ import pyarrow.ipc
 import pyarrow.parquet
 import pytest
 from click.testing import CliRunner
+from PIL import Image as PillowImage
 
 from patchseek import Collection
 from patchseek._parquet import _Parquet
@@ -570,3 +571,19 @@ def test_what_cannot_be_decoded_is_not_tried_for_each_row_behind_it(tmp_path, mo
             with pytest.raises(ImageError, match=f"row={row}: cannot be read .a page is damaged"):
                 archive.read(f"row={row}")
     assert asked == [0]
+
+
+@pytest.mark.extra("server")
+def test_a_server_shows_rows_under_their_addresses(collection, tmp_path):
+    from starlette.testclient import TestClient
+
+    from patchseek.server import ServerSettings, create_app
+
+    collection.add(save(tmp_path / "in" / "x.parquet", table(rows_of(*map(png, range(8))))))
+    with TestClient(create_app(collection, ServerSettings()), base_url="http://127.0.0.1:8765") as client:
+        found = client.post("/api/search", files={"image": png(5)}, data={"refine": "5"}).json()
+        best = found["results"][0]
+        assert best["image"] == "x.parquet#row=5"
+        shown = client.get(f"/api/images/{best['image_id']}/thumbnail")
+        assert shown.headers["content-type"] == "image/jpeg" and PillowImage.open(io.BytesIO(shown.content)).size
+        assert "x.parquet" in client.get("/api/places").json()["folders"]
