@@ -573,7 +573,6 @@ def test_what_cannot_be_decoded_is_not_tried_for_each_row_behind_it(tmp_path, mo
     assert asked == [0]
 
 
-@pytest.mark.extra("server")
 def test_a_server_shows_rows_under_their_addresses(collection, tmp_path):
     from starlette.testclient import TestClient
 

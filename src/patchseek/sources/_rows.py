@@ -4,6 +4,7 @@ Such a file says which of its columns is of pictures; what has none is a list, o
 numbered from 0 and decoded in order, group after group: who asks for them so has each decoded once.
 """
 
+import os
 import re
 import threading
 import weakref
@@ -46,7 +47,7 @@ class RowsArchive:
         self._file = file
         opened, self._column = _opened(file)
         weakref.finalize(self, opened.close)
-        self._size = opened.seek(0, 2)
+        self._size = opened.seek(0, os.SEEK_END)
         self._rows: Iterator[Row] = iter(())
         self._group = self._next = self._end = 0  # the group that is open, the row that comes next, and its end
         self._kept: OrderedDict[int, Row] = OrderedDict()
