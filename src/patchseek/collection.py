@@ -62,7 +62,7 @@ from .queries import Asked, as_id, asked_box, paired, read_query
 from .regions import Pyramid
 from .rerank import OnStep, go_on
 from .search import Query, encode_query, encode_words, join
-from .sources import is_archive, list_kind
+from .sources import is_archive, is_list
 from .store import Choice, Settings, Snapshot, Store, Writer, back_up, restore, same_tags
 
 _log = logging.getLogger(__name__)
@@ -179,7 +179,7 @@ class Collection:
         """
         self.store.require_current()
         place = expanded(folder)
-        if is_url(str(folder)) or (list_kind(place.name) and is_file(place)):
+        if is_url(str(folder)) or is_list(place):
             report = add_list(
                 self.store,
                 folder,

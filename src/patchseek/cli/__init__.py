@@ -43,7 +43,7 @@ if TYPE_CHECKING:
 
 FAST = "embedded-fast"
 """The encoder of --fast."""
-INSIDE = ("zip", "tar", "pdf", "tif", "video")
+INSIDE = ("zip", "tar", "parquet", "pdf", "tif", "video")
 """The keys of sources.KINDS, which need not be imported for a help text."""
 _ERROR = "patchseek: error: "
 
@@ -102,8 +102,8 @@ def cli(log_json: bool, quiet: bool) -> None:
     "--inside",
     multiple=True,
     type=click.Choice([*INSIDE, "all", ""]),
-    help="Go into archives, documents or films below SOURCE, too: zip, tar, pdf, video or all; repeatable. It is "
-    "remembered for SOURCE; '' forgets.",
+    help="Go into archives, documents or films below SOURCE, too: zip, tar, parquet, pdf, video or all; repeatable. "
+    "It is remembered for SOURCE; '' forgets.",
 )
 @click.option("--hidden", is_flag=True, help="Go into hidden folders too.")
 @click.option("--follow-symlinks", is_flag=True, help="Follow links to files and folders.")
@@ -147,14 +147,14 @@ def index(
 ) -> None:
     """Encode every picture below the folder SOURCE. Run it again after changes: only what is new is encoded.
 
-    SOURCE may also be an archive (.zip, .tar, .tar.gz), a list of pictures (.txt, or .csv or .parquet with a column
-    path or url), or a single picture, PDF or film: that is added to the collection of its folder, or brought up to
-    date, and nothing else is.
+    SOURCE may also be an archive (.zip, .tar, .tar.gz, or .parquet or .arrow with a column of pictures), a list of
+    pictures (.txt, or .csv or .parquet with a column path or url), or a single picture, PDF or film: that is added to
+    the collection of its folder, or brought up to date, and nothing else is.
     """
     from ..collection import Collection, find_collection
     from ..encode import AddReport, is_file
     from ..indexes import Refit, judge_parameters, lasting
-    from ..sources import is_archive, list_kind
+    from ..sources import is_archive, is_list
     from ..store import Store
     from ._progress import progress
 
@@ -167,7 +167,7 @@ def index(
     if with_points and not points:
         raise WrongUse("--with-points adds points and --no-points keeps none: give one of them")
     for source in sources:
-        is_single = is_file(Path(source)) and not (is_archive(source) or list_kind(source))
+        is_single = is_file(Path(source)) and not (is_archive(source) or is_list(Path(source)))
         if exclude and cluster.address is None and is_single:
             raise WrongUse(f"{source} is no folder: --exclude says what to leave out of one")
     home = collection or cluster.home(sources[0])

@@ -41,13 +41,13 @@ class ClusterChoice:
         """Raise PatchseekError for a source that names no pictures, before a collection is made for it."""
         from ..distributed import check_source
         from ..encode import find_listed, find_pictures, is_file
-        from ..sources import is_archive, list_kind, may_be_added
+        from ..sources import is_archive, is_list, may_be_added
 
         how: dict[str, Any] = {"inside": inside, "hidden": hidden, "follow_symlinks": follow_symlinks}
         is_archived = is_archive(source) and not is_url(source)
         if self.address is not None:
             check_source(source, exclude=exclude, **how)
-        elif is_url(source) or (list_kind(source) and is_file(Path(source))):
+        elif is_url(source) or is_list(Path(source)):
             find_listed(source, exclude or (), hidden=hidden)
         elif is_file(Path(source)) and not (is_archived or may_be_added(source)):
             raise PatchseekError(f"{masked(source)}: not a folder, archive or list")

@@ -9,6 +9,7 @@ the whole of a folder tells what was moved.
     /data/x-{000..099}.tar, *.tar   the folder               x-000.tar!b.jpg
     /data/box.zip                   the folder               box.zip!b.jpg
     s3://bucket/x.tar               the URL of the tar       s3://bucket/x.tar/b.jpg
+    /data/train.parquet             the folder               train.parquet#row=17, where it has a column of pictures
     /data/list.csv, list.parquet    the list                 /data/a/b.jpg, or the URL
 """
 
@@ -37,6 +38,8 @@ from ..sources import (
     Root,
     folder_of_list,
     is_archive,
+    is_list,
+    member_path,
     open_archive,
     stored,
 )
@@ -70,7 +73,7 @@ def open_sources(
     look = partial(visit, exclude=exclude, hidden=hidden, follow_symlinks=follow_symlinks, inside=inside)
     name = name_part(source)
     suffix = name.rpartition(".")[2].lower() if is_url(source) or not Path(source).is_dir() else ""
-    if suffix == "tar" or (suffix and is_archive(name) and not is_url(source)):
+    if suffix == "tar" or (suffix and is_archive(name) and not (is_url(source) or is_list(expanded(source)))):
         tars = find_tars(source)
         for tar, n_named in tars.items():
             if not is_url(tar):
@@ -124,7 +127,7 @@ def _local_tar(tar: Path, look: Callable[..., Walked], *, is_alone: bool, n_name
             if is_alone:
                 raise
             place, reason = find_place(writer.store, tar), str(error).removeprefix(f"{tar}: ")
-            return Walked(place, Scan(unreadable={f"{tar.name}!": reason}))
+            return Walked(place, Scan(unreadable={member_path(tar.name): reason}))
         if n_named > 1:
             walked.found.passed_over[REPEATED] += n_named - 1
         return walked

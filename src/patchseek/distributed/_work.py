@@ -123,8 +123,9 @@ class ShardWorker:
 
     def _load(self, item: Item, extractors: Sequence[Extractor]) -> Result:
         entry, task = item.entry, item.task
+        is_row = not is_url(entry.place) and stored(Path("/"), entry.place).is_row
         try:
-            with in_turn(entry.state.size):
+            with in_turn(0 if is_row else entry.state.size):
                 given = _content(entry)
                 same = task.same(given.sha256)
                 if same is None and item.may_be_moved and given.sha256 in self._gone:

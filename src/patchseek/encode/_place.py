@@ -11,7 +11,7 @@ from pathlib import Path
 
 from ..errors import PatchseekError
 from ..patterns import Exclusions, Given, moved_below
-from ..sources import EXCLUDED, LISTS, SKIPPED_FOLDERS, Kind, as_folder, is_archive, kind_of, split_page
+from ..sources import EXCLUDED, LISTS, SKIPPED_FOLDERS, Kind, as_folder, is_archive, kind_of, member_path, split_page
 from ..store import Store, Writer, exclusions, gone_into, remember_exclusions, remember_inside
 from ._moved import new_prefix
 from ._scan import Inside, LeftOut, Scan, Walk, is_there, scan
@@ -125,7 +125,7 @@ def find_place(store: Store, folder: Path) -> Place:
     """
     if is_archive(folder.name) and kind_of(folder) is not Kind.FOLDER:
         home = find_place(store, folder.parent)
-        return Place(home.root, f"{home.under}{folder.name}!")
+        return Place(home.root, member_path(f"{home.under}{folder.name}"))
     around = [root for root in store.roots() if isinstance(root, Path) and _is_indexed_folder(root)]
     around = [root for root in around if folder != root and folder.is_relative_to(root)]
     for root in sorted(around, key=lambda root: len(root.parts)):
@@ -150,6 +150,11 @@ def _is_indexed_folder(root: Path) -> bool:
     return kind is Kind.FOLDER or (kind is not Kind.OTHER and root.suffix.lower() not in _NO_FOLDERS)
 
 
+def _is_tar(root: Path) -> bool:
+    """Whether a root is a tar that came through a cluster."""
+    return root.suffix.lower() == ".tar"
+
+
 def _is_there(folder: Path) -> bool:
     """Whether the folder or archive is there. Raises PatchseekError where that cannot be told, of a failing disk."""
     if kind_of(folder) is Kind.UNKNOWN:
@@ -167,7 +172,7 @@ def _into(store: Store, place: Place, roots: Sequence[Path], folder: Path, said:
             kinds |= set(gone_into(store, root))
             known |= {_prefix(root, folder) + path for path in store.holders(root)}
     for tar in store.roots():  # that came through a cluster, each as a root of its own
-        if isinstance(tar, Path) and is_archive(tar.name) and tar.is_relative_to(folder):
+        if isinstance(tar, Path) and _is_tar(tar) and tar.is_relative_to(folder):
             known.add(tar.relative_to(folder).as_posix())
     return Inside.of(kinds, known)
 
@@ -265,7 +270,7 @@ def _join(writer: Writer, root: Path, place: Place, prefix: str) -> bool:
 def _join_tars(writer: Writer, place: Place, found: Scan) -> None:
     """Make part of a place the tars in it that came through a cluster, each as a root of its own."""
     for root in writer.store.roots():
-        if isinstance(root, Path) and is_archive(root.name) and root.is_relative_to(_folder(place)):
+        if isinstance(root, Path) and _is_tar(root) and root.is_relative_to(_folder(place)):
             prefix = f"{root.relative_to(_folder(place)).as_posix()}!"
             if any(file.startswith(prefix) for file in found.files):
                 writer.join(root, place.root, prefix, cut=len(f"{root.name}/"))

@@ -16,10 +16,12 @@ from ..sources import (
     NO_SUFFIX,
     SKIPPED_FOLDERS,
     Kind,
+    archive_of,
     as_folder,
     is_archive,
     kind_of,
     leads_out,
+    member_path,
     open_archive,
     split_member,
     stored,
@@ -36,8 +38,8 @@ class Scan:
     files: dict[str, FileState] = field(default_factory=dict)
     # path relative to the folder, forward slashes, in sorted order of folders and names
     unreadable: dict[str, str] = field(default_factory=dict)
-    # folders (with a slash at the end), archives (with a !) and files that could not be looked at, with the reason;
-    # what is known there is not known to be gone
+    # folders (with a slash at the end), archives (with a ! or #, see member_path) and files that could not be looked
+    # at, with the reason; what is known there is not known to be gone
     folders: set[str] = field(default_factory=set)
     # paths of the folders that were listed, "" for the first
     passed_over: Counter[str] = field(default_factory=Counter)
@@ -196,7 +198,7 @@ def _walk(found: Scan, folder: Path, how: Walk) -> None:
             found.unreadable[relative] = f"cannot be looked at ({error.strerror})"
             return
         if is_archive:
-            _enter(found, Path(entry.path), state, f"{relative}!", f"{relative}/", how)
+            _enter(found, Path(entry.path), state, member_path(relative), f"{relative}/", how)
         else:
             found.files[relative] = state
 
@@ -205,7 +207,7 @@ def _walk(found: Scan, folder: Path, how: Walk) -> None:
 
 def unread(unreadable: Mapping[str, str]) -> list[Failure]:
     """What could not be looked at, see Scan, as failures that pass."""
-    return [Failure(path.removesuffix("!"), FileState(0, 0), why, True) for path, why in unreadable.items()]
+    return [Failure(archive_of(path), FileState(0, 0), why, True) for path, why in unreadable.items()]
 
 
 def _enter(found: Scan, archive: Path, state: FileState, prefix: str, folder: str, how: Walk) -> None:

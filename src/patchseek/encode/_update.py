@@ -99,7 +99,7 @@ def look_into(
     """
     place = stored(plan.place.root, task.path)
     try:
-        with in_turn(0 if place.is_rendered else task.state.size):
+        with in_turn(0 if place.is_rendered or place.is_row else task.state.size):
             if content is None:
                 given = Content.at(place, task.path, task.state, has_pages=has_pages)
             else:

@@ -10,7 +10,7 @@ from PIL.PngImagePlugin import PngInfo
 from ..errors import ImageError
 from ..originals import open_original
 from ._answer import Answer, Place, by_picture
-from ._files import plain_text, write_bytes
+from ._files import plain_text, stem, write_bytes
 
 _STEM = 60
 # characters of a picture's name that are kept
@@ -55,5 +55,6 @@ def _png(pixels: np.ndarray, place: Place, answer: Answer) -> bytes:
 def _name(place: Place, order: dict[str, int]) -> str:
     query = f"{order[place.query]:05}-" if place.query is not None else ""
     copy = f"-{place.copy}" if place.copy > 1 else ""
-    stem = plain_text(PurePosixPath(place.name.replace("\\", "/")).stem).replace("\\", "_")[:_STEM]
-    return f"{query}{place.rank:05}{copy}-{stem}.png"
+    name = PurePosixPath(stem(place.name.replace("\\", "/"))).name
+    kept = plain_text(name).replace("\\", "_")[:_STEM]
+    return f"{query}{place.rank:05}{copy}-{kept}.png"

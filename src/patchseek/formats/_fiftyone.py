@@ -6,10 +6,10 @@ It names a picture by its path below PICTURES without the suffix.
 """
 
 import json
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 from ._answer import Answer, Place, by_picture, labels
-from ._files import Taken, write_text
+from ._files import Taken, stem, write_text
 
 
 def write_fiftyone(answer: Answer, path: Path) -> list[str]:
@@ -18,11 +18,11 @@ def write_fiftyone(answer: Answer, path: Path) -> list[str]:
     number = {label: i for i, label in enumerate(names)}
     listed: dict[str, list[object]] = {}
     for own in by_picture(answer).values():
-        key = PurePosixPath(own[0].name).with_suffix("")
+        key = stem(own[0].name)
         if problem := taken.problem(Path(key), own[0].name):
             problems.append(problem)
             continue
-        listed[str(key)] = [_detection(place, number[place.label]) for place in own]
+        listed[key] = [_detection(place, number[place.label]) for place in own]
     write_text(path, json.dumps({"classes": names, "labels": listed, "info": answer.maker}, indent=2) + "\n")
     return problems
 

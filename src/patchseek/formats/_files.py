@@ -7,6 +7,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path, PurePosixPath
 
 from ..errors import PatchseekError
+from ..sources import is_rows, split_member
 
 _NO_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
@@ -46,6 +47,15 @@ def write_text(path: Path, text: str) -> None:
     write_bytes(path, text.encode("utf-8", "backslashreplace"))
 
 
+def stem(name: str) -> str:
+    """A picture's name without its suffix, the folders it is in included. Rows (x.parquet#row=3) have none."""
+    folder, mark, own = name.rpartition("/")
+    file, member = split_member(own)
+    if PurePosixPath(own).suffix and not (member and is_rows(file)):
+        own = own.rpartition(".")[0]
+    return f"{folder}{mark}{own}"
+
+
 def below(folder: Path, name: str, suffix: str | None = None) -> Path:
     """A place in a folder for a picture's name, as deep as that is; suffix: instead of its own. Never leaves it.
 
@@ -53,11 +63,7 @@ def below(folder: Path, name: str, suffix: str | None = None) -> Path:
     """
     parts = [part for part in PurePosixPath(name.rpartition("://")[2]).parts if part not in ("/", "..")]
     path = folder.joinpath(*(part.replace("\\", "_") for part in parts or ["picture"]))
-    return (
-        path
-        if suffix is None
-        else path.with_name(path.name.rpartition(".")[0] + suffix if path.suffix else path.name + suffix)
-    )
+    return path if suffix is None else path.with_name(stem(path.name) + suffix)
 
 
 class Taken:

@@ -1,7 +1,9 @@
-"""Where pictures lie: files, members of archives, pages of documents, frames of films, the web. A path in, bytes out.
+"""Where pictures lie: files, members of archives, rows of tables, pages of documents, frames of films, the web.
+
+A path in, bytes out.
 
     _paths   what a path says         _names   which names are pictures
-    _archives -> _zips, _tars (_headers, _gzips) -> _listing
+    _archives -> _zips, _tars (_headers, _gzips), _rows -> _listing
     _documents, _films, _web (_web_reach, _web_hosts, _web_cache), stores: what needs an extra
     _lists   files that name pictures; _iiif of them
 
@@ -43,14 +45,18 @@ from ._paths import (
     DOCUMENTS,
     FILMS,
     KINDS,
+    archive_of,
     as_folder,
     as_member,
     is_archive,
+    is_rows,
     may_have_pages,
+    member_path,
     page_path,
     split_member,
     split_page,
 )
+from ._rows import holds_pictures
 from ._tars import list_tar
 from ._there import Kind, kind_of
 from ._web import DAY, modified_ns, open_web
@@ -80,6 +86,7 @@ __all__ = [
     "Named",
     "Root",
     "Stored",
+    "archive_of",
     "as_folder",
     "as_member",
     "canvas_of",
@@ -87,13 +94,16 @@ __all__ = [
     "check_tar",
     "folder_of_list",
     "is_archive",
+    "is_list",
     "is_picture",
+    "is_rows",
     "kind_of",
     "leads_out",
     "list_kind",
     "list_tar",
     "may_be_added",
     "may_have_pages",
+    "member_path",
     "modified_ns",
     "not_a_tar",
     "open_archive",
@@ -115,6 +125,16 @@ __all__ = [
 def may_be_added(name: str) -> bool:
     """Whether a file of this name may be added by itself: a picture, a document or a film."""
     return is_picture(name) or suffix_of(name) in DOCUMENTS | FILMS
+
+
+def is_list(file: Path) -> bool:
+    """Whether a file of this machine is a list of pictures.
+
+    A Parquet file that has a column of pictures is none: it is an archive. Raises MissingExtra.
+    """
+    if list_kind(file.name) is None or kind_of(file) is not Kind.OTHER:
+        return False
+    return not (is_rows(file.name) and holds_pictures(file))
 
 
 Root = Path | str
@@ -141,7 +161,12 @@ class Stored:
         """The file and the member, or the address, for people."""
         if self.url is not None:
             return masked(self.url)
-        return f"{self.file}" if self.member is None else f"{self.file}!{self.member}"
+        return f"{self.file}" if self.member is None else member_path(f"{self.file}", self.member)
+
+    @property
+    def is_row(self) -> bool:
+        """Whether it is a row of a file of rows, whose size is that of the file."""
+        return self.member is not None and is_rows(self.file.name)
 
     @property
     def is_rendered(self) -> bool:

@@ -1,14 +1,14 @@
 """Archives as places of pictures: which there are, and their bytes. The latest few stay open.
 
-A zip says at its end what it holds. The headers of a tar are gone through once: what they say is kept in the cache
-folder, under the tar's name, size and dates.
+A zip and a Parquet file say at their end what they hold. The headers of a tar are gone through once: what they say is
+kept in the cache folder, under the tar's name, size and dates.
 """
 
 import hashlib
 import os
 import threading
 from collections import OrderedDict
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
 from io import RawIOBase
@@ -20,6 +20,8 @@ from .._home import cache_folder
 from ..errors import DatasetError, ImageError, PatchseekError
 from ._gzips import Gunzipped
 from ._listing import Listing
+from ._paths import is_rows, member_path
+from ._rows import RowsArchive
 from ._tars import Members, scan_tar
 from ._zips import ZipArchive
 
@@ -156,13 +158,19 @@ def _opened(file: Path) -> tuple[Archive, str]:
     with opening:  # two that ask at once do not both go through it
         archive = _open.get(key)
         if archive is None:
-            archive = ZipArchive(file) if file.name.lower().endswith(".zip") else TarArchive(file)
+            archive = _kind(file.name)(file)
         with _lock:
             _open[key] = archive
             _opening.pop(key, None)
             while len(_open) > _MOST_OPEN:
                 _open.popitem(last=False)
         return archive, state
+
+
+def _kind(name: str) -> Callable[[Path], Archive]:
+    if is_rows(name):
+        return RowsArchive
+    return ZipArchive if name.lower().endswith(".zip") else TarArchive
 
 
 def read_member(file: Path, name: str) -> bytes:
@@ -183,7 +191,7 @@ def _require_same(file: Path, name: str, state: str) -> None:
     except OSError:
         is_same = False
     if not is_same:
-        raise ImageError(f"{file}!{name}", "changed while it was read", passing=True)
+        raise ImageError(member_path(f"{file}", name), "changed while it was read", passing=True)
 
 
 def _state(file: Path) -> str:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from .._addresses import is_url, is_web, masked, name_part
-from .._parquet import column_names, read_column
+from .._parquet import column_names, open_pictures, read_column
 from ..errors import MissingExtra, PatchseekError
 from ._iiif import MOST_BYTES as MANIFEST_BYTES
 from ._iiif import read_manifests
@@ -138,6 +138,8 @@ def _csv(place: str, lines: TextIOWrapper) -> Iterator[tuple[int, str | None]]:
 
 def _parquet(place: str, file: "BufferedReader[Any]") -> Iterator[Any]:
     try:
+        if open_pictures(file, is_stream=False) is not None:  # those of this machine are archives, see is_list
+            raise PatchseekError(f"{place}: its rows hold pictures, not names; fetch it to this machine first")
         yield from read_column(file, _column(place, column_names(file)))
     except MissingExtra:
         raise

@@ -14,11 +14,12 @@ from numpy.typing import NDArray
 
 from ..errors import QueryError
 from ..patterns import Pattern, absolute, escaped, inside, is_utf8, nearest, plain, seen_from, spellings, tidy
-from ..sources import Root, as_folder, as_member, is_archive, may_have_pages, split_member, split_page
+from ..sources import Root, as_folder, as_member, is_archive, may_have_pages, member_path, split_member, split_page
 from ._store import Store
 
 Ids = NDArray[np.int64]
 Roots = Sequence[tuple[int, Root]]
+_IS_MEMBER = "(instr(path, '!') OR instr(path, '#row='))"
 _IN = "SELECT id FROM image WHERE NOT removed AND root = ?"
 
 
@@ -52,10 +53,10 @@ def folders_in(store: Store) -> list[str]:
     They are seen from what was indexed. Of several roots on this machine, they themselves are among them.
     """
     folder = "rtrim(path, replace(path, '/', ''))"  # up to the last slash
-    query = f"SELECT DISTINCT {folder} FROM image WHERE NOT removed AND instr(path, '/') AND NOT instr(path, '!')"
+    query = f"SELECT DISTINCT {folder} FROM image WHERE NOT removed AND instr(path, '/') AND NOT {_IS_MEMBER}"
     with store.catalogue.reading() as db:
         inner = [row[0].rstrip("/") for row in db.execute(query)]
-        members = db.execute("SELECT path FROM image WHERE NOT removed AND instr(path, '!')")
+        members = db.execute(f"SELECT path FROM image WHERE NOT removed AND {_IS_MEMBER}")
         inner += sorted({as_folder(row[0]).rpartition("/")[0] for row in members})
         ids = db.execute("SELECT DISTINCT root FROM image WHERE NOT removed").fetchall()
         roots = [store.root_of(db.execute("SELECT path FROM root WHERE id = ?", each).fetchone()[0]) for each in ids]
@@ -77,7 +78,8 @@ def _named(db: sqlite3.Connection, roots: Roots, place: str) -> list[int]:
             below = (number, f"{name}/", f"{name}0")  # 0 comes next after /
             found += db.execute(f"{_IN} AND path > ? AND path < ?", below).fetchall()
             if is_archive(name):
-                members = (number, f"{name}!", f'{name}"')  # " comes next after !
+                mark = member_path(name)[-1]
+                members = (number, f"{name}{mark}", f"{name}{chr(ord(mark) + 1)}")
                 found += db.execute(f"{_IN} AND path > ? AND path < ?", members).fetchall()
             if not text.endswith("/"):
                 found += db.execute(f"{_IN} AND path = ?", (number, name)).fetchall()
@@ -102,7 +104,7 @@ def _as_stored(place: str, wholes: Sequence[str], root: Root) -> list[str]:
 
 def _homes(root: Root) -> list[Root]:
     """What places in a root may be told from: itself; of a list, the folder it is in."""
-    is_list = f"{root}".endswith((".csv", ".parquet"))
+    is_list = f"{root}".endswith((".csv", ".txt", ".json", ".parquet"))
     return [root, root.parent if isinstance(root, Path) else root.rpartition("/")[0]] if is_list else [root]
 
 
