@@ -24,7 +24,7 @@ from patchseek.store import Settings, Store, Writer, all_intervals, intervals
 
 from . import commands
 from .conftest import TinyEncoder, blot
-from .test_films import film, pan
+from .test_films import film, pan, still
 
 pytestmark = pytest.mark.extra("video")
 
@@ -82,6 +82,13 @@ def test_the_smaller_the_interval_the_more_frames(collection, folder):
         apart = np.diff(moments(collection))
         assert (apart >= 0.9 * every).all()
     assert 2 <= n[4] < n[2] < n[0.5]
+
+
+def test_however_long_it_is_each_shot_has_a_frame(tmp_path):
+    shots = [picture for name in ("coffee", "rocket", "astronaut", "chelsea") for picture in still(name, 0.8)]
+    path = film(tmp_path / "a.mp4", shots, g="10")
+    for every in (2, 60, 3600):
+        assert [int(ms / 800) for ms in films.pick(path, every=every).times] == [0, 1, 2, 3]
 
 
 def test_it_is_remembered_until_something_else_is_said_or_it_is_forgotten(collection, folder, looks):

@@ -111,7 +111,7 @@ def cli(log_json: bool, quiet: bool) -> None:
     "--every",
     metavar="TIME",
     help="Look at a shot of a film that goes on again after so long: 5, 0.5s, 1m. It is remembered for SOURCE; '' "
-    "forgets.  [default: 2s]",
+    "forgets.  [default: what is remembered, else 2s]",
 )
 @click.option("--hidden", is_flag=True, help="Go into hidden folders too.")
 @click.option("--follow-symlinks", is_flag=True, help="Follow links to files and folders.")
