@@ -194,6 +194,17 @@ def test_a_folder_that_becomes_part_of_another_keeps_what_was_said_of_it(collect
     assert looks[4:] == [("a.mp4", 1)]
 
 
+def test_of_a_folder_that_has_moved_holds_what_is_said_now_or_else_what_was(collection, folder, looks, tmp_path):
+    collection.add(folder, inside=["video"], every=4)
+    folder.rename(tmp_path / "there")
+    report = collection.add(tmp_path / "there", inside=["video"])
+    assert (report.added, all_intervals(collection.store)) == (0, {str(tmp_path / "there"): {"": 4}})
+    (tmp_path / "there").rename(tmp_path / "elsewhere")
+    collection.add(tmp_path / "elsewhere", inside=["video"], every=1)
+    assert all_intervals(collection.store) == {str(tmp_path / "elsewhere"): {"": 1}}
+    assert looks[-1] == ("tape.mp4", 1)
+
+
 def test_films_that_a_list_names_are_looked_at_as_often_as_was_said_of_the_list(collection, folder, looks):
     (folder / "list.txt").write_text("tape.mp4\n")
     collection.add(folder / "list.txt", every=1)

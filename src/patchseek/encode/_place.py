@@ -288,7 +288,7 @@ def _join(writer: Writer, root: Path, place: Place, prefix: str) -> bool:
     remember_exclusions(writer, place.root, after)
     kinds = {*gone_into(writer.store, place.root), *gone_into(writer.store, root)}
     own = intervals(writer.store, root)
-    every = intervals(writer.store, place.root) | {prefix + of: seconds for of, seconds in own.items()}
+    every = {prefix + of: seconds for of, seconds in own.items()} | intervals(writer.store, place.root)
     outdate_films(writer, root, lambda path: interval_of(own, path) != interval_of(every, prefix + path))
     writer.join(root, place.root, prefix)
     remember_inside(writer, place.root, kinds)
