@@ -1,6 +1,6 @@
-"""Frames picked from films: how fast, how many, how many shots are met, and whether their times are right.
+"""Frames picked from films: how fast, how many, how many shots are met, whether their times are right, what is found.
 
-    python benchmarks/film.py [--minutes 3] [--rounds 7] [--folder DIR]
+    python benchmarks/film.py [--minutes 3] [--rounds 7] [--objects 7] [--every 2] [--folder DIR]
 
 The films are made of the photographs of scikit-image, in 1080p H.264: shots at rest, pans and zooms of 0.6 to 9 seconds
 under grain; every frame bears its number. They differ in where the encoder puts key frames: where a shot begins and at
@@ -14,21 +14,21 @@ import tempfile
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
-from fractions import Fraction
 from io import BytesIO
 from pathlib import Path
 from typing import Any
 
-import av
 import numpy as np
+from film_objects import RATE, encode, objects_found
 from numpy.typing import NDArray
 from PIL import Image
 from skimage import data
 from turns import machine, write
 
+from patchseek.sources import EVERY
 from patchseek.sources._films import Picks, frames, pick
 
-SIZE, RATE = (1920, 1080), 25
+SIZE = (1920, 1080)
 PHOTOS = ("astronaut", "chelsea", "coffee", "hubble_deep_field", "immunohistochemistry", "retina", "rocket")
 STOPS = {
     "key frames at cuts": {},
@@ -75,15 +75,7 @@ def draw_shots(minutes: float, seed: int = 0) -> list[Shot]:
 
 def make_film(path: Path, shots: list[Shot], **options: str) -> Path:
     """A film of these shots. Each frame bears its number, see `number`."""
-    with av.open(path, "w") as container:
-        stream: Any = container.add_stream("libx264", rate=RATE, options={"preset": "veryfast", "crf": "23"} | options)
-        stream.width, stream.height = SIZE
-        stream.pix_fmt = "yuv420p"
-        for i, pixels in enumerate(_pictures(shots)):
-            shown: Any = av.VideoFrame.from_ndarray(pixels, "rgb24")
-            shown.pts, shown.time_base = i, Fraction(1, RATE)
-            container.mux(stream.encode(shown))
-        container.mux(stream.encode())
+    encode({path: options}, _pictures(shots), SIZE)
     return path
 
 
@@ -150,6 +142,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--minutes", type=float, default=3)
     parser.add_argument("--rounds", type=int, default=7)
+    parser.add_argument("--objects", type=int, default=7, help="that are shown and searched; see film_objects.py")
+    parser.add_argument("--every", type=float, default=EVERY, help="seconds, as of `patchseek index`, for these")
     parser.add_argument("--folder", type=Path, help="where the films are, or are to be made and kept")
     arguments = parser.parse_args()
     shots = draw_shots(arguments.minutes)
@@ -163,6 +157,8 @@ def main() -> None:
                 make_film(path, shots, **STOPS[name])
         kept["machine"] = machine()
         kept |= {name: figures(path, shots, arguments.rounds) for name, path in films.items()}
+        if arguments.objects:
+            kept["objects by time on screen"] = objects_found(folder, STOPS, arguments.objects, arguments.every)
     write("film", kept)
 
 

@@ -408,7 +408,7 @@ def test_a_file_named_as_a_member_is_refused(collection, tmp_path):
 def test_without_its_extra_a_file_is_one_failure_that_passes_and_its_neighbours_are_unharmed(
     collection, tmp_path, monkeypatch, name
 ):
-    def missing(*_):
+    def missing(*_, **__):
         raise MissingExtra("a library", "pdf")
 
     folder = tmp_path / "in"

@@ -50,6 +50,15 @@ def test_a_catalogue_that_is_gone_is_made_anew_and_the_answers_are_the_same(coll
     assert (report.added, report.unchanged) == (0, N)
 
 
+def test_what_was_to_be_left_out_is_remembered(collection, tiny, tmp_path, make_folder):
+    other = make_folder("x.png", "y.png", "z.png", folder="other")
+    collection.add(other, exclude=["x.png"])
+    collection.store.catalogue.path.unlink()
+    rebuild(collection.path)
+    report = Collection.open(collection.path, encoder=tiny).add(other)
+    assert (report.added, report.unchanged) == (0, 2)
+
+
 @pytest.mark.parametrize("damage", [cut_off, flip])
 def test_whatever_happens_to_the_catalogue_no_picture_gets_another_ones_features(collection, tiny, tmp_path, damage):
     for seed in range(int(os.environ.get("PATCHSEEK_ROUNDS", "25"))):

@@ -62,7 +62,7 @@ from .queries import Asked, as_id, asked_box, paired, read_query
 from .regions import Pyramid
 from .rerank import OnStep, go_on
 from .search import Query, encode_query, encode_words, join
-from .sources import is_archive, is_list
+from .sources import is_archive, is_film, is_list, require_interval
 from .store import Choice, Settings, Snapshot, Store, Writer, back_up, restore, same_tags
 
 _log = logging.getLogger(__name__)
@@ -162,6 +162,7 @@ class Collection:
         *,
         exclude: Given | None = None,
         inside: Sequence[str] | None = None,
+        every: float | None = None,
         hidden: bool = False,
         follow_symlinks: bool = False,
         retry: bool = False,
@@ -174,18 +175,24 @@ class Collection:
         """Bring the collection up to date with a folder of pictures, or an archive; see encode.add_folder.
 
         Or with a list of pictures, a IIIF manifest or what lies at a URL, see encode.add_list; or with a single
-        picture, document or film, see encode.add_file, which takes none of the options. Raises StoreMismatch where the
+        picture, document or film, see encode.add_file, which takes of the options `every` alone, of a film. Raises
+        StoreMismatch where the
         collection is outdated.
         """
         self.store.require_current()
+        require_interval(every)
         place = expanded(folder)
-        if is_url(str(folder)) or is_list(place):
+        has_list = is_url(str(folder)) or is_list(place)
+        if every is not None and is_file(place) and not (is_film(place.name) or has_list):
+            raise PatchseekError(f"{place}: every is for films, and for folders and lists of some")
+        if has_list:
             report = add_list(
                 self.store,
                 folder,
                 self._ready(on_progress),
                 exclude=exclude,
                 hidden=hidden,
+                every=every,
                 retry=retry,
                 check_content=check_content,
                 prune=prune,
@@ -195,7 +202,7 @@ class Collection:
         elif is_file(place) and not is_archive(place.name):
             if exclude is not None:
                 raise PatchseekError(f"{place}: a single picture; exclusions are for folders")
-            report = add_file(self.store, place, self._ready(on_progress), on_progress=on_progress)
+            report = add_file(self.store, place, self._ready(on_progress), every=every, on_progress=on_progress)
         else:
             report = add_folder(
                 self.store,
@@ -203,6 +210,7 @@ class Collection:
                 self._ready(on_progress),
                 exclude=exclude,
                 inside=inside,
+                every=every,
                 hidden=hidden,
                 follow_symlinks=follow_symlinks,
                 retry=retry,

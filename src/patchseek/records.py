@@ -31,6 +31,7 @@ def match_record(
     why: the query pictures, as query_record has them; "partners" is then there where points say where the object is:
     "query", whose place is that of its picture among them, and "points", rows of x y in pixels of that picture and x y
     in pixels of the one found, the first few of which lie all over the object.
+    "seconds" is there on a frame of a film: when it is shown.
     "ranges" and "frames" are there for the best frame of a film: seconds from and to which the object is seen, and all
     frames that were found and in which it probably is, each with its box.
     "box_points" is there on a page of a document that can be opened: the box in 1/72 inch of the page as it is shown.
@@ -61,6 +62,8 @@ def match_record(
     if match.changed:
         record["changed"] = True
     record |= _outline(match.outline, width, height)
+    if match.image.stored.is_frame:
+        record["seconds"] = (match.image.page - 1) / 1000
     if match.frames:
         record["ranges"] = [list(each) for each in match.ranges]
         record["frames"] = [

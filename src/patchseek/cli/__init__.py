@@ -6,6 +6,7 @@ Exit codes: 0 done, 1 an error (one line on stderr), 2 wrong usage, 3 done but s
 """
 
 import logging
+import math
 import sys
 from contextlib import suppress
 from pathlib import Path
@@ -26,6 +27,7 @@ from ._exits import EXIT_INCOMPLETE
 from ._judge import judge_command
 from ._log import QUIET, hush, log_as_json, log_plainly, logs_json, say, say_crash
 from ._maintenance import compact_command, info_command, remove_command, repair_command, tag_command, verify_command
+from ._numbers import seconds_of
 from ._operations import backup_command, restore_command, use_index_command
 from ._output import printable
 from ._plan import plan_command
@@ -105,6 +107,12 @@ def cli(log_json: bool, quiet: bool) -> None:
     help="Go into archives, documents or films below SOURCE, too: zip, tar, parquet, pdf, video or all; repeatable. "
     "It is remembered for SOURCE; '' forgets.",
 )
+@click.option(
+    "--every",
+    metavar="TIME",
+    help="Look at a shot of a film that goes on again after so long: 5, 0.5s, 1m. It is remembered for SOURCE; '' "
+    "forgets.  [default: what is remembered, else 2s]",
+)
 @click.option("--hidden", is_flag=True, help="Go into hidden folders too.")
 @click.option("--follow-symlinks", is_flag=True, help="Follow links to files and folders.")
 @click.option("--retry", is_flag=True, help="Try files again that failed before because of what is in them.")
@@ -135,6 +143,7 @@ def index(
     overlap: float | None,
     exclude: tuple[str, ...],
     inside: tuple[str, ...],
+    every: str | None,
     hidden: bool,
     follow_symlinks: bool,
     retry: bool,
@@ -154,11 +163,12 @@ def index(
     from ..collection import Collection, find_collection
     from ..encode import AddReport, is_file
     from ..indexes import Refit, judge_parameters, lasting
-    from ..sources import is_archive, is_list
+    from ..sources import is_archive, is_film, is_list
     from ..store import Store
     from ._progress import progress
 
     kinds = [*INSIDE] if "all" in inside else [kind for kind in inside if kind] if inside else None
+    interval = _interval(every)
     if index_engine is not None:
         judge_parameters(index_engine)
         index_engine = lasting(index_engine)
@@ -170,6 +180,8 @@ def index(
         is_single = is_file(Path(source)) and not (is_archive(source) or is_list(Path(source)))
         if exclude and cluster.address is None and is_single:
             raise WrongUse(f"{source} is no folder: --exclude says what to leave out of one")
+        if interval is not None and is_file(Path(source)) and not (is_film(source) or is_list(Path(source))):
+            raise WrongUse(f"{source} is no film, nor a folder or list of some: --every is for these")
     home = collection or cluster.home(sources[0])
     there = find_collection(home)
     if fast:
@@ -190,6 +202,7 @@ def index(
                 choice,
                 exclude=exclude or None,
                 inside=kinds,
+                every=interval,
                 hidden=hidden,
                 follow_symlinks=follow_symlinks,
                 retry=retry,
@@ -247,6 +260,22 @@ def _require_fast(path: Path) -> None:
             f"{path} was indexed without --fast, which is for new collections (its encoder is {own}): "
             "leave --fast out, or begin another one with --collection"
         )
+
+
+def _interval(text: str | None) -> float | None:
+    """The seconds of --every, 0 where it forgets. Raises WrongUse."""
+    from ..sources import require_interval
+
+    if text is None or not text.strip():
+        return None if text is None else 0.0
+    seconds = seconds_of(text)
+    if seconds is None:
+        raise WrongUse(f"--every {text[:40]!r}: a time such as 5, 0.5s or 1m")
+    try:
+        require_interval(seconds or math.nan)
+    except PatchseekError as error:
+        raise WrongUse(f"--every {text[:40]!r}: {error}") from error
+    return seconds
 
 
 def _pyramid(levels: str | None, overlap: float | None) -> "Pyramid | None":

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 def info_command(collection: Path | None, as_json: bool) -> None:
     """Say what a collection is and what it holds."""
     from ..records import collection_record
-    from ..store import all_exclusions, all_gone_into
+    from ..store import all_exclusions, all_gone_into, all_intervals
     from . import _output
 
     opened = open_collection(collection)
@@ -38,6 +38,7 @@ def info_command(collection: Path | None, as_json: bool) -> None:
         "taken_out": opened.store.n_taken_out(),
         "exclude": all_exclusions(opened.store),
         "inside": all_gone_into(opened.store),
+        "every": all_intervals(opened.store),
         "failures": [{"image": f.path, "reason": f.reason} for f in failures],
     }
     if lacking := points_text(opened):
@@ -58,6 +59,10 @@ def info_command(collection: Path | None, as_json: bool) -> None:
         if key in ("exclude", "inside"):
             for folder, said in value.items():
                 _output.print_line(_output.printable(f"{key:14} {', '.join(said)} (in {folder})"))
+        elif key == "every":
+            for folder, said in value.items():
+                times = (f"{seconds:g} s" + f" (of {of})" * bool(of) for of, seconds in said.items())
+                _output.print_line(_output.printable(f"{key:14} {', '.join(times)} (in {folder})"))
         elif key != "failures":
             _output.print_line(f"{key:14} {', '.join(map(str, value)) if isinstance(value, list | dict) else value}")
     _output.print_line(f"{'failures':14} {len(failures)}")

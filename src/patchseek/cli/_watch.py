@@ -1,6 +1,5 @@
 """The `watch` command. Parse, call, print."""
 
-import re
 import signal
 import sys
 from collections import Counter
@@ -18,7 +17,7 @@ from ..errors import PatchseekError
 from ._collection import remember, weights_option
 from ._exits import EXIT_INCOMPLETE
 from ._log import say
-from ._numbers import FiniteRange
+from ._numbers import FiniteRange, seconds_of
 from ._output import printable
 from ._report import say_report
 from ._saved import say_failed
@@ -29,7 +28,6 @@ if TYPE_CHECKING:
     from ..collection import Collection
     from ..watch import Address, Look, Output
 
-_SECONDS = {"s": 1, "m": 60, "h": 3600}
 _MOST = 7 * 86400
 # seconds of --every
 
@@ -170,11 +168,11 @@ def _opened(folder: Path, collection: Path | None, weights: Path | None) -> "Col
 
 def _seconds(text: str) -> float:
     """The seconds of a time such as 10m."""
-    found = re.fullmatch(r"([0-9]{1,9})([smh])", text.strip())
-    seconds = int(found[1]) * _SECONDS[found[2]] if found else 0
-    if not 1 <= seconds <= _MOST:
+    is_whole = text.strip()[-1:].isalpha() and "." not in text
+    seconds = seconds_of(text) if is_whole else None
+    if seconds is None or not 1 <= seconds <= _MOST:
         raise WrongUse(f"--every {text!r}: a time such as 30s, 10m or 2h, at most {_MOST // 3600}h")
-    return float(seconds)
+    return seconds
 
 
 def _output(path: Path | None) -> "Output":

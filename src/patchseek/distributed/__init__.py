@@ -23,6 +23,7 @@ from ..collection import Collection
 from ..encode import SHARD_IMAGES, AddReport
 from ..encoders import Encoder
 from ..patterns import Given
+from ..sources import require_interval
 from ..store import Writer, exclusions
 from ._driver import Driver
 from ._ray import apply_all, connected, nodes, share
@@ -43,6 +44,7 @@ def add_source(
     staging: str | None = None,
     exclude: Given | None = None,
     inside: Sequence[str] | None = None,
+    every: float | None = None,
     hidden: bool = False,
     follow_symlinks: bool = False,
     retry: bool = False,
@@ -59,9 +61,9 @@ def add_source(
     to a cluster. n_workers: by default as many as use the whole cluster. open_encoder: called in each worker, by
     default opens the collection's encoder by its name. staging: a URL, or a folder that all machines see, for finished
     shards; by default inside the collection. exclude: names and patterns to leave out, remembered as by
-    `Collection.add`. inside, hidden, follow_symlinks: for folders. retry, check_content, prune and with_removed: as for
-    `Collection.add`. shard_images: files in a shard. on_progress: hears of each finished shard; 0 are to be
-    done where a source does not tell its length.
+    `Collection.add`. inside, hidden, follow_symlinks: for folders. every: for folders and lists of films, remembered as
+    by `Collection.add`. retry, check_content, prune and with_removed: as for `Collection.add`. shard_images: files in a
+    shard. on_progress: hears of each finished shard; 0 are to be done where a source does not tell its length.
 
     What a source no longer names is set aside, as for `Collection.add`; a picture that moved is recognised inside
     folders and URLs. Raises PatchseekError; what was committed before stays.
@@ -69,6 +71,7 @@ def add_source(
     began = time.monotonic()
     store = collection.store
     store.require_current()
+    require_interval(every)
     name = store.settings.encoder.name
     weights = collection.weights and expanded(collection.weights).absolute()  # workers may stand in other folders
     opener = open_encoder or partial(encoders.open_encoder, name, weights=weights)
@@ -84,6 +87,7 @@ def add_source(
                 hidden=hidden,
                 follow_symlinks=follow_symlinks,
                 inside=inside,
+                every=every,
                 may_be_empty=True,
             ),
             shard_images=shard_images,

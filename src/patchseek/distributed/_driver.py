@@ -1,17 +1,17 @@
 """What is left to be done, and the commits: the only one that writes to the collection. Knows no cluster."""
 
 from collections import Counter, deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from itertools import islice
 
 import numpy as np
 
 from .._progress import OnProgress
-from ..encode import ENCODING, AddReport, Place, Plan, Same, let_in, take_leave, unread
+from ..encode import ENCODING, AddReport, Place, Plan, Same, let_in, look_every, take_leave, unread
 from ..errors import PatchseekError, StoreDamaged
-from ..sources import TAKEN_OUT, Root
-from ..store import Failure, KnownFile, Writer, remember_exclusions
+from ..sources import TAKEN_OUT, Root, is_film
+from ..store import Failure, KnownFile, Writer, outdate_films, remember_exclusions
 from ._entries import Source, walked_source
 from ._ray import Died
 from ._staging import Record, Staging
@@ -81,6 +81,8 @@ class Driver:
                 source = walked_source(source.visit(self._writer, prune=self._prune), is_whole=source.is_whole)
             else:
                 remember_exclusions(self._writer, source.root, source.exclusions)
+                if source.every is not None:
+                    look_every(self._writer, Place(source.root), source.every)
             unmatched = {
                 said: near for said, near in source.unmatched.items() if unmatched is None or said in unmatched
             }
@@ -129,7 +131,7 @@ class Driver:
                 self._writer.forget_failures(source.root, plan.outdated)
                 plan.outdated.clear()
             if task is not None:
-                yield Item(entry, task.known, may_be_moved=source.is_whole, has_moved=task.has_moved)
+                yield Item(entry, task.known, source.is_whole, task.has_moved, task.every)
             elif not source.is_whole:
                 self._n_done += 1
 
@@ -137,7 +139,9 @@ class Driver:
         while shard := tuple(islice(items, self._shard_images)):
             yield Work(root, shard)
 
-    def _keep(self, root: Root, found: Iterable[Same]) -> None:
+    def _keep(self, root: Root, found: Sequence[Same]) -> None:
+        if left := [image for same in found for image in same.left]:
+            self._writer.remove(left)
         moves = [move for same in found for move in same.moves]
         if moves:
             self._writer.move(root, moves)
@@ -191,6 +195,9 @@ class Driver:
                 kept.append(claimed)
                 self.report.count(claimed)
         self._keep(root, kept)
+        moved = {same.path for same in kept if same.moved and is_film(same.path)}
+        if moved:  # perhaps to where another interval holds: the next run looks into them
+            outdate_films(self._writer, root, moved.__contains__)
         return again
 
     def _take_death(self, work: Work, is_node: bool) -> None:

@@ -48,6 +48,8 @@ class Source:
     # the part of the root that these are all of
     moved: frozenset[str] = frozenset()
     # see encode.Walked
+    every: float | None = None
+    # how often films of a list are looked at from now on, where that is said; see encode.visit
     visit: Callable[..., Walked] | None = None
     # of a folder or archive of this machine: walk it, once there is a writer; see encode.visit
 

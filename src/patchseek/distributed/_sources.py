@@ -59,21 +59,25 @@ def open_sources(
     hidden: bool = False,
     follow_symlinks: bool = False,
     inside: Sequence[str] | None = None,
+    every: float | None = None,
     may_be_empty: bool = False,
 ) -> Iterator[Source]:
     """The roots that a source stands for: one, or one a tar. Raises PatchseekError, before the first, for a bad one.
 
-    exclude: what to leave out of each; None for what is remembered of a root. inside: see encode.visit. may_be_empty:
-    leave it to the visit to look into a folder or archive.
+    exclude: what to leave out of each; None for what is remembered of a root. inside, every: see encode.visit.
+    may_be_empty: leave it to the visit to look into a folder or archive.
     """
 
     def left_out(root: Root) -> Given:
         return remembered(root) if exclude is None else exclude
 
-    look = partial(visit, exclude=exclude, hidden=hidden, follow_symlinks=follow_symlinks, inside=inside)
+    look = partial(visit, exclude=exclude, hidden=hidden, follow_symlinks=follow_symlinks, inside=inside, every=every)
     name = name_part(source)
     suffix = name.rpartition(".")[2].lower() if is_url(source) or not Path(source).is_dir() else ""
-    if suffix == "tar" or (suffix and is_archive(name) and not (is_url(source) or is_list(expanded(source)))):
+    is_packed = suffix and is_archive(name) and not (is_url(source) or is_list(expanded(source)))
+    if every is not None and (is_packed or suffix == "tar" or (is_url(source) and suffix not in LISTS)):
+        raise PatchseekError(f"{masked(source)}: every is for films, and for folders and lists of some")
+    if suffix == "tar" or is_packed:
         tars = find_tars(source)
         for tar, n_named in tars.items():
             if not is_url(tar):
@@ -90,7 +94,7 @@ def open_sources(
     elif suffix in LISTS:
         place = source if is_url(source) else str(expanded(source).resolve())
         root = place if is_url(place) else Path(place)
-        yield _open_list(place, root, Exclusions(left_out(root), folder_of_list(place)))
+        yield _open_list(place, root, Exclusions(left_out(root), folder_of_list(place)), every)
     elif suffix and (packed := _PACKED.search(name)):
         raise PatchseekError(
             f"{masked(source)}: {packed[0]} is a packed tar, in which no picture has a place of its own: "
@@ -142,9 +146,9 @@ def _open_url(url: str, left_out: Exclusions, hidden: bool) -> Source:
     return Source(url, entries, True, len(entries), {}, *said, found.passed_over, found.is_there)
 
 
-def _open_list(place: str, root: Root, left_out: Exclusions) -> Source:
+def _open_list(place: str, root: Root, left_out: Exclusions, every: float | None) -> Source:
     """A list. It is read once to the end beforehand, so that a bad line costs nothing."""
     listed = name_listed(place, open_file(place), left_out)
     entries = (Entry(where, stored(Path("/"), where).url or where, listed.state(where)) for where in listed.places)
     said = listed.exclusions, listed.unmatched
-    return Source(root, entries, False, len(listed.places), listed.unreadable, *said, listed.passed_over)
+    return Source(root, entries, False, len(listed.places), listed.unreadable, *said, listed.passed_over, every=every)

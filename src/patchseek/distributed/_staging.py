@@ -81,7 +81,14 @@ class Record:
         for name, kind in (("pictures", NewPicture), ("failures", Failure)):
             values[name] = tuple(kind(**{**v, "state": FileState(**v["state"])}) for v in values[name])
         values["same"] = tuple(
-            Same(**{**v, "state": FileState(**v["state"]), "images": tuple(map(_known, v["images"]))})
+            Same(
+                **{
+                    **v,
+                    "state": FileState(**v["state"]),
+                    "images": tuple(map(_known, v["images"])),
+                    "left": tuple(v.get("left", ())),
+                }
+            )
             for v in values["same"]
         )
         values["points"] = tuple(values["points"]) if values.get("points") else None

@@ -31,7 +31,7 @@ from ..encode import (
 )
 from ..encoders import Encoder
 from ..errors import EncoderError, ImageError
-from ..sources import Root, stored
+from ..sources import EVERY, Root, stored
 from ..sources.stores import fetch
 from ..store import Failure, KnownFile, Settings
 from ._entries import Entry
@@ -54,12 +54,13 @@ class Item:
     may_be_moved: bool = True
     # False: encode it even if its bytes are those of a picture that is gone from its old path
     has_moved: bool = False
+    every: float = EVERY
     # see encode.Task
 
     @property
     def task(self) -> Task:
         """The same, as it is planned."""
-        return Task(self.entry.path, self.entry.state, self.known or (), self.has_moved)
+        return Task(self.entry.path, self.entry.state, self.known or (), self.has_moved, self.every)
 
 
 @dataclass(frozen=True)
@@ -74,7 +75,7 @@ class Work:
     @cached_property
     def key(self) -> str:
         """The same for the same pictures in the same state."""
-        said = [str(self.root), [asdict(item.entry) for item in self.items]]
+        said = [str(self.root), [asdict(item.entry) | {"every": item.every} for item in self.items]]
         return hashlib.sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()[:20]
 
 
@@ -126,7 +127,7 @@ class ShardWorker:
         is_row = not is_url(entry.place) and stored(Path("/"), entry.place).is_row
         try:
             with in_turn(0 if is_row else entry.state.size):
-                given = _content(entry)
+                given = _content(entry, item.every)
                 same = task.same(given.sha256)
                 if same is None and item.may_be_moved and given.sha256 in self._gone:
                     return Same(entry.path, entry.state, self._gone[given.sha256], moved=True)
@@ -136,9 +137,9 @@ class ShardWorker:
             return Failure(entry.path, entry.state, error.reason, error.passing)
 
 
-def _content(entry: Entry) -> Content:
+def _content(entry: Entry, every: float) -> Content:
     if not is_url(entry.place):
-        return Content.at(stored(Path("/"), entry.place), entry.path, entry.state)
+        return Content.at(stored(Path("/"), entry.place), entry.path, entry.state, every=every)
     return Content.of(entry.path, entry.state, fetch(entry.place, entry.path, entry.start, entry.size))
 
 

@@ -32,7 +32,7 @@ from ._load import (
 )
 from ._own import require_own
 from ._pipeline import encode_stream, map_ahead
-from ._place import Walked, find_new, find_pictures, find_place, visit
+from ._place import Walked, find_new, find_pictures, find_place, look_every, visit
 from ._plan import Missing, Plan
 from ._points import PointsReport, add_points
 from ._report import AddReport
@@ -83,6 +83,7 @@ __all__ = [
     "is_there",
     "let_in",
     "load_content",
+    "look_every",
     "map_ahead",
     "name_listed",
     "points_of",
@@ -101,6 +102,7 @@ def add_folder(
     *,
     exclude: Given | None = None,
     inside: Sequence[str] | None = None,
+    every: float | None = None,
     hidden: bool = False,
     follow_symlinks: bool = False,
     retry: bool = False,
@@ -121,6 +123,8 @@ def add_folder(
     exclude: what to leave out, see `scan`; it is remembered for this folder and left out until something else is said
     (None says nothing). inside: keys of sources.KINDS, of the files below the folder that are gone into, since they
     hold pictures (archives, documents, films); remembered likewise. What was gone into once is looked into again.
+    every: of films, seconds (0.1 to 3600) for which a shot that goes on is not looked at again, 2 where nothing was
+    said; remembered likewise, 0 forgets. Films of which that is changed are gone through again.
     retry: try files again that failed before because of their content and have not changed since.
     check_content: read every file and compare its hash, whatever its date. prune: drop what is gone, however much it
     is, and what was set aside here. with_removed: take in again what somebody took out. is_ready: of a file
@@ -132,7 +136,14 @@ def add_folder(
     with Writer(store) as writer:
         on_progress(0, 0, "looking for pictures")
         walked = visit(
-            writer, folder, exclude, hidden=hidden, follow_symlinks=follow_symlinks, prune=prune, inside=inside
+            writer,
+            folder,
+            exclude,
+            hidden=hidden,
+            follow_symlinks=follow_symlinks,
+            prune=prune,
+            inside=inside,
+            every=every,
         )
         if with_removed:
             let_in(writer, walked.place)
@@ -143,11 +154,13 @@ def add_folder(
     return report
 
 
-def add_file(store: Store, file: Path, encoder: Encoder, *, on_progress: OnProgress = unheard) -> AddReport:
+def add_file(
+    store: Store, file: Path, encoder: Encoder, *, every: float | None = None, on_progress: OnProgress = unheard
+) -> AddReport:
     """Add one picture, or bring it up to date, and touch nothing else.
 
-    It belongs to the folder that was indexed and that it is seen in from there, else to its own. Raises PatchseekError
-    for a file that is no picture by its name, ImageError for one that is not there.
+    It belongs to the folder that was indexed and that it is seen in from there, else to its own. every: of a film, see
+    `add_folder`. Raises PatchseekError for a file that is no picture by its name, ImageError for one that is not there.
     """
     if not may_be_added(file.name):
         raise PatchseekError(f"{file}: not a folder, nor a picture by its name")
@@ -156,6 +169,8 @@ def add_file(store: Store, file: Path, encoder: Encoder, *, on_progress: OnProgr
     with Writer(store) as writer:
         place = find_place(store, folder)
         writer.let_in(place.root, found.below(place.under).files)  # whoever names it wants it
+        if every is not None:
+            look_every(writer, Place(place.root, place.under + file.name), every)
         plan = Plan(store, place, retry=True)
         return update(writer, plan, found.below(place.under), reading(encoder, None), on_progress, is_whole=False)
 

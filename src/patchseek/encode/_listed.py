@@ -40,6 +40,7 @@ from ._extractors import Extractor
 from ._leave import let_in
 from ._load import Result
 from ._pipeline import map_ahead
+from ._place import look_every
 from ._plan import Plan
 from ._report import AddReport
 from ._run import Run
@@ -147,6 +148,7 @@ def add_list(
     *,
     exclude: Given | None = None,
     hidden: bool = False,
+    every: float | None = None,
     retry: bool = False,
     check_content: bool = False,
     prune: bool = False,
@@ -165,6 +167,8 @@ def add_list(
     root = listed.root
     with Writer(store) as writer:
         remember_exclusions(writer, root, listed.exclusions)
+        if every is not None:
+            look_every(writer, Place(root), every)
         if with_removed:
             let_in(writer, Place(root))
         plan = Plan(store, Place(root), retry=retry, check_content=check_content)

@@ -18,7 +18,7 @@ from ..errors import ImageError
 from ..images import Picture, count_pages, read
 from ..originals import open_original
 from ..patches import Patches
-from ..sources import Stored, may_have_pages, page_path
+from ..sources import EVERY, Stored, may_have_pages, page_path
 from ..store import Failure, FileState, Image, NewPicture
 from ._extractors import Batched, Extractor, Extracts, extract
 from ._pipeline import encode_stream, map_ahead
@@ -96,6 +96,8 @@ class Content:
     # where it lies, so that further pages are read from there
     has_pages: bool = False
     # whether further pages are wanted
+    every: float = EVERY
+    # of a film, seconds for which a shot that goes on is not looked at again
 
     @classmethod
     def of(cls, path: str, state: FileState, content: bytes, *, has_pages: bool = True) -> "Content":
@@ -103,10 +105,12 @@ class Content:
         return cls(path, state, content, hashlib.sha256(content).hexdigest(), None, has_pages and may_have_pages(path))
 
     @classmethod
-    def at(cls, place: Stored, path: str, state: FileState, *, has_pages: bool = True) -> "Content":
+    def at(
+        cls, place: Stored, path: str, state: FileState, *, has_pages: bool = True, every: float = EVERY
+    ) -> "Content":
         """What lies at a place of this machine. Raises ImageError, also for a file that somebody is writing to."""
         if place.is_rendered:
-            return cls(path, state, b"", hash_file(place.file, path), place, has_pages)
+            return cls(path, state, b"", hash_file(place.file, path), place, has_pages, every)
         is_file = place.member is None
         content = read_file(place.file, path, state.size) if is_file else place.read_bytes()
         return replace(cls.of(path, state, content, has_pages=has_pages), place=place)
@@ -114,7 +118,7 @@ class Content:
     def pages(self) -> tuple[tuple[int, ...], str | None]:
         """The numbers of its pages, rising from 1, and what it lacks. Raises ImageError."""
         if self.place is not None and self.place.is_rendered:
-            return self.place.pages()
+            return self.place.pages(self.every)
         return tuple(range(1, count_pages(self.content) + 1)), None
 
     def source(self, page: int) -> tuple[Path | bytes, int]:
@@ -138,7 +142,10 @@ def load_content(given: Content, same: Same | None, extractors: Sequence[Extract
         return replace(same, n_pages=1) if same else load_page(given, extractors, n_pages=1)
     pages, damage = given.pages()
     kept = {} if same is None else {page: image for page, image in same.by_page.items() if page in pages}
-    known = replace(same, images=tuple(kept.values()), n_pages=len(pages)) if same and kept else None
+    known = None
+    if same and kept:
+        left = tuple(image.id for page, image in same.by_page.items() if page not in kept)
+        known = replace(same, images=tuple(kept.values()), n_pages=len(pages), left=left)
     missing = tuple(page for page in reversed(pages) if page not in kept)
     if not missing and known is not None:
         return known

@@ -11,8 +11,30 @@ from pathlib import Path
 
 from ..errors import PatchseekError
 from ..patterns import Exclusions, Given, moved_below
-from ..sources import EXCLUDED, LISTS, SKIPPED_FOLDERS, Kind, as_folder, is_archive, kind_of, member_path, split_page
-from ..store import Store, Writer, exclusions, gone_into, remember_exclusions, remember_inside
+from ..sources import (
+    EXCLUDED,
+    LISTS,
+    SKIPPED_FOLDERS,
+    Kind,
+    as_folder,
+    interval_of,
+    is_archive,
+    kind_of,
+    member_path,
+    say_interval,
+    split_page,
+)
+from ..store import (
+    Store,
+    Writer,
+    exclusions,
+    gone_into,
+    intervals,
+    outdate_films,
+    remember_exclusions,
+    remember_inside,
+    remember_intervals,
+)
 from ._moved import new_prefix
 from ._scan import Inside, LeftOut, Scan, Walk, is_there, scan
 from ._tasks import Place
@@ -54,12 +76,14 @@ def visit(
     follow_symlinks: bool,
     prune: bool,
     inside: Sequence[str] | None = None,
+    every: float | None = None,
 ) -> Walked:
     """Walk a folder, or an archive, and join to its place, in the catalogue, what belongs there.
 
     exclude: what to leave out, which is remembered; None for what was remembered. inside: keys of sources.KINDS, of
-    what is gone into, likewise. Raises PatchseekError for a folder without pictures; where some are known there, unless
-    they are to be pruned.
+    what is gone into, likewise. every: of films, seconds for which a shot that goes on is not looked at again,
+    likewise; 0 forgets. Raises PatchseekError for a folder without pictures; where some are known there, unless they
+    are to be pruned.
     """
     store, folder = writer.store, folder.resolve()
     roots = [root for root in store.roots() if isinstance(root, Path) and _is_indexed_folder(root)]
@@ -84,6 +108,8 @@ def visit(
     remember_inside(writer, place.root, kinds)
     for root in inner:
         _join(writer, root, place, _prefix(root, _folder(place)))
+    if every is not None:
+        look_every(writer, place, every)
     here = found.below(place.under)
     _join_tars(writer, place, here)
     others = [root for root in roots if root not in inner and not folder.is_relative_to(root)]
@@ -137,6 +163,11 @@ def find_place(store: Store, folder: Path) -> Place:
         if not _is_left_out(store, root, under) and (is_seen or store.known(root, under)):
             return Place(root, under)
     return Place(folder)
+
+
+def look_every(writer: Writer, place: Place, every: float) -> None:
+    """Look at the films of a place so often from now on; see sources.say_interval. Its `under` may be a film's path."""
+    remember_intervals(writer, place.root, say_interval(intervals(writer.store, place.root), place.under, every))
 
 
 def _folder(place: Place) -> Path:
@@ -262,8 +293,12 @@ def _join(writer: Writer, root: Path, place: Place, prefix: str) -> bool:
     after = before | _below(exclusions(writer.store, root), prefix)
     remember_exclusions(writer, place.root, after)
     kinds = {*gone_into(writer.store, place.root), *gone_into(writer.store, root)}
+    own = intervals(writer.store, root)
+    every = {prefix + of: seconds for of, seconds in own.items()} | intervals(writer.store, place.root)
+    outdate_films(writer, root, lambda path: interval_of(own, path) != interval_of(every, prefix + path))
     writer.join(root, place.root, prefix)
     remember_inside(writer, place.root, kinds)
+    remember_intervals(writer, place.root, every)
     return after != before
 
 

@@ -10,8 +10,8 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 
-from ..sources import Root, may_have_pages, split_page
-from ..store import Failure, FileState, KnownFile, Store
+from ..sources import Root, interval_of, is_film, may_have_pages, split_page
+from ..store import Failure, FileState, KnownFile, Store, intervals
 from ._pool import Lost, Pool
 from ._tasks import Place, Same, Task
 
@@ -60,7 +60,7 @@ class Plan:
         """
         self.place = place
         self._store, self._retry, self._check = store, retry or check_content, check_content
-        self._streams, self._moved = streams, moved
+        self._streams, self._moved, self._every = streams, moved, intervals(store, place.root)
         self._known = _by_file(store.known(place.root, place.under).values())
         self._aside = _by_file(store.aside(place.root, place.under))
         self._failures: defaultdict[str, list[Failure]] = defaultdict(list)
@@ -111,7 +111,7 @@ class Plan:
             return None
         self.outdated += [failure.path for failure in failures if failure.path != path]
         known = known or (self._aside.get(path, []) if self._streams else [])
-        return Task(path, state, tuple(known), has_moved=path in self._moved)
+        return Task(path, state, tuple(known), path in self._moved, interval_of(self._every, path))
 
     def _is_unchanged(self, known: KnownFile, state: FileState) -> bool:
         return not self._check and known.state.is_like(state)
@@ -123,7 +123,11 @@ class Plan:
             return True
         there = {split_page(file.path)[1] for file in known}
         there |= {split_page(failure.path)[1] for failure in failures if self._is_final(failure, first.state)}
-        return first.n_pages is not None and there >= set(range(1, first.n_pages + 1))
+        if first.n_pages is None:
+            return False
+        if is_film(first.path):  # whose pages are times
+            return len(there) >= first.n_pages
+        return there >= set(range(1, first.n_pages + 1))
 
     def _is_final(self, failure: Failure, state: FileState) -> bool:
         return not self._retry and not failure.passing and failure.state.is_like(state)

@@ -111,6 +111,8 @@ class Run:
     def commit(self) -> None:
         """Make everything that is ready permanent."""
         if self.same:
+            if left := [image for same in self.same for image in same.left]:
+                self.writer.remove(left)
             self.writer.move(self.place.root, [move for same in self.same for move in same.moves])
         if self.loaded or self.failures:
             pictures, settings = [loaded.picture for loaded in self.loaded], self.writer.store.settings

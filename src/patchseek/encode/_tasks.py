@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from ..sources import Root, page_path, split_page
+from ..sources import EVERY, Root, page_path, split_page
 from ..store import FileState, KnownFile, Move
 
 
@@ -25,6 +25,8 @@ class Task:
     # what the collection has under this path, a picture a page
     has_moved: bool = False
     # whether it is under this path since its whole folder moved, in this run
+    every: float = EVERY
+    # of a film, seconds for which a shot that goes on is not looked at again
 
     def same(self, sha256: str) -> "Same | None":
         """What the collection has of the file, if its bytes are still those."""
@@ -43,6 +45,8 @@ class Same:
     moved: bool
     n_pages: int | None = None
     # None where they were not counted
+    left: tuple[int, ...] = ()
+    # ids of pictures of the file that are none any more: frames that are not picked now
 
     @property
     def by_page(self) -> dict[int, KnownFile]:

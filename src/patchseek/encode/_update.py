@@ -101,7 +101,7 @@ def look_into(
     try:
         with in_turn(0 if place.is_rendered or place.is_row else task.state.size):
             if content is None:
-                given = Content.at(place, task.path, task.state, has_pages=has_pages)
+                given = Content.at(place, task.path, task.state, has_pages=has_pages, every=task.every)
             else:
                 given = Content.of(task.path, task.state, content, has_pages=has_pages)
             same = task.same(given.sha256) or plan.claim(task, given.sha256)

@@ -1,6 +1,6 @@
 """The web page and the HTTP API. This file starts a server; each part behind it has its own file.
 
-    _guard -> _app -> _routes_* -> _queue -> _decode, _batching, _answers, _thumbnails, _jobs
+    _guard -> _app -> _routes_* -> _queue -> _decode, _batching, _answers, _thumbnails, _films, _jobs
 
 Whoever may come in is decided once, in `_guard`, for every route; pictures are named by number, never by path.
 """

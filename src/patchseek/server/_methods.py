@@ -5,6 +5,8 @@ from collections.abc import Sequence
 from starlette.routing import BaseRoute, Match
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+ASKED_AS = "patchseek.asked_as"
+"""In the scope of a request: its method, where that is not the one that it is answered by."""
 _METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
 
 
@@ -24,7 +26,7 @@ class HeadAsGet:
                 await send(message)
                 await send({"type": "http.response.body", "body": b"", "more_body": False})
 
-        await self.app({**scope, "method": "GET"}, receive, head)
+        await self.app({**scope, "method": "GET", ASKED_AS: "HEAD"}, receive, head)
 
 
 def allowed(routes: Sequence[BaseRoute], scope: Scope) -> str:

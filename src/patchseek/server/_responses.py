@@ -46,6 +46,15 @@ def told(name: object) -> str:
     return masked(str(name)).encode("utf-8", "backslashreplace").decode()
 
 
+_FILM = {"video/*": {"schema": {"type": "string", "format": "binary"}}}
+FILM: dict[int | str, dict[str, Any]] = {
+    200: {"description": "The film", "content": _FILM},
+    206: {"description": "The part of it that the header Range names", "content": _FILM},
+    416: {"description": "It ends before that part", "content": {"application/json": {"schema": _SENTENCE}}},
+}
+"""What a film is answered with."""
+
+
 class Jpeg(Response):
     """A picture."""
 

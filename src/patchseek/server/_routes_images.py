@@ -15,7 +15,8 @@ from ..records import collection_record
 from ..store import Image, Writer, folders_in
 from ._answers import OPTIONS, offered
 from ._askers import Asker
-from ._responses import PROBLEMS, Jpeg, told
+from ._films import Film, open_film
+from ._responses import FILM, PROBLEMS, Jpeg, told
 from ._services import Services
 from ._shapes import MOST_ID, CollectionShape, ImagePage, ImageShape, JobShape, PlacesShape
 from ._uploads import FOLDER, drop_upload, is_upload
@@ -75,6 +76,18 @@ def image_routes(services: Services) -> APIRouter:
     async def picture(request: Request, image_id: ImageId) -> Response:
         """A picture for the full view as JPEG, at most 2048 pixels a side, made anew: without metadata."""
         return await _jpeg(services, request, image_id, 2048)
+
+    @router.get("/images/{image_id}/film", status_code=200, response_class=Film, responses=FILM)
+    async def film(request: Request, image_id: ImageId) -> Response:
+        """The film that a picture is a frame of: its file, or the one part of it that the header Range names.
+
+        Whoever may see its frames may have it, with all that its file says.
+        """
+
+        def run() -> Response:
+            return open_film(services.image(image_id), request.headers.get("range"))
+
+        return await services.catalogue.run_for(Asker(request), run)
 
     @router.post("/images", status_code=202, response_model=JobShape)
     async def add_images(image: Annotated[list[UploadFile], File(description="pictures to add")]) -> Any:

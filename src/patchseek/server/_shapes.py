@@ -66,6 +66,7 @@ class Result(BaseModel):
     height: int
     outline: Outline | None = None
     boxes: list[Copy] | None = None
+    seconds: float | None = Field(None, description="of a frame of a film, when it is shown")
     ranges: list[tuple[float, float]] | None = Field(None, description="of a film, seconds in which it is seen")
     frames: list[dict[str, Any]] | None = Field(None, description="of a film, all frames found in which it is")
     box_points: list[float] | None = Field(None, description="on a page of a document, x y w h in 1/72 inch of it")

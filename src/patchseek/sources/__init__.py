@@ -2,7 +2,7 @@
 
 A path in, bytes out.
 
-    _paths   what a path says         _names   which names are pictures
+    _paths   what a path says         _names   which names are pictures      _intervals  how often films are looked at
     _archives -> _zips, _tars (_headers, _gzips), _rows -> _listing
     _documents, _films, _web (_web_reach, _web_hosts, _web_cache), stores: what needs an extra
     _lists   files that name pictures; _iiif of them
@@ -24,6 +24,7 @@ from ._archives import Archive, open_archive, read_member
 from ._causes import cause_of
 from ._headers import MAX_BYTES, check_tar, not_a_tar, reading, reason_of
 from ._iiif import Canvas, canvas_of
+from ._intervals import EVERY, Intervals, interval_of, require_interval, say_interval
 from ._listing import Listing, Member
 from ._lists import LISTS, Named, folder_of_list, list_kind, read_list
 from ._names import (
@@ -66,6 +67,7 @@ __all__ = [
     "ARCHIVES",
     "DAY",
     "DOCUMENTS",
+    "EVERY",
     "EXCLUDED",
     "FILMS",
     "HIDDEN",
@@ -80,6 +82,7 @@ __all__ = [
     "Answer",
     "Archive",
     "Canvas",
+    "Intervals",
     "Kind",
     "Listing",
     "Member",
@@ -93,7 +96,9 @@ __all__ = [
     "cause_of",
     "check_tar",
     "folder_of_list",
+    "interval_of",
     "is_archive",
+    "is_film",
     "is_list",
     "is_picture",
     "is_rows",
@@ -114,6 +119,8 @@ __all__ = [
     "read_list",
     "reading",
     "reason_of",
+    "require_interval",
+    "say_interval",
     "split_member",
     "split_page",
     "stored",
@@ -125,6 +132,11 @@ __all__ = [
 def may_be_added(name: str) -> bool:
     """Whether a file of this name may be added by itself: a picture, a document or a film."""
     return is_picture(name) or suffix_of(name) in DOCUMENTS | FILMS
+
+
+def is_film(name: str) -> bool:
+    """Whether a file of this name is a film."""
+    return suffix_of(name) in FILMS
 
 
 def is_list(file: Path) -> bool:
@@ -181,7 +193,7 @@ class Stored:
     @property
     def is_frame(self) -> bool:
         """Whether it is a frame of a film."""
-        return self.is_rendered and suffix_of(self.file.name) in FILMS
+        return self.is_rendered and is_film(self.file.name)
 
     def size_in_points(self) -> tuple[float, float]:
         """Width and height of a page of a document as it is shown, in 1/72 inch. Raises ImageError, MissingExtra."""
@@ -189,16 +201,17 @@ class Stored:
 
         return size_in_points(self.file, self.page)
 
-    def pages(self) -> tuple[tuple[int, ...], str | None]:
+    def pages(self, every: float = EVERY) -> tuple[tuple[int, ...], str | None]:
         """Of a document or a film, the numbers of the pictures in it, rising from 1, see split_page; and what it lacks.
 
+        every: of a film, seconds for which a shot that goes on is not looked at again.
         Raises ImageError, also for want of an extra.
         """
         with passing(self.file):
-            if suffix_of(self.file.name) in FILMS:
+            if is_film(self.file.name):
                 from ._films import pick
 
-                picked = pick(self.file)
+                picked = pick(self.file, every=every)
                 times = 0, *picked.times[1:]  # where sound begins before it, the first frame is shown from 0 on
                 return tuple(ms + 1 for ms in times), picked.damage
             from ._documents import count_pages
@@ -213,7 +226,7 @@ class Stored:
         if not self.is_rendered:
             return self.file, self.page
         with passing(self.file):
-            if suffix_of(self.file.name) in FILMS:
+            if is_film(self.file.name):
                 from ._films import frame
 
                 return frame(self.file, self.page - 1), 1

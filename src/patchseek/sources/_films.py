@@ -9,9 +9,10 @@ Between them, sizes tell: a frame that takes more bytes than those before it pro
 take few, nothing moves. So what lies between is decoded only up to where it seems worth a look, and roughly.
 
 What can be missed: a shot between two key frames that holds neither, where sizes do not show it, as where a dissolve or
-a picture much simpler than the one before begins it; a shot shorter than a quarter of `every`; what comes and goes
-between two key frames that look alike; in a shot that moves while key frames are sparse, what is seen for less than
-2.6 times `every`; what is new in less than a 64th of the picture, or differs little from what was there.
+a picture much simpler than the one before begins it; a shot shorter than a quarter of `every`, or half a second where
+that is less; what comes and goes between two key frames that look alike; in a shot that moves while key frames are
+sparse, what is seen for less than 2.6 times `every`; what is new in less than a 64th of the picture, or differs little
+from what was there.
 """
 
 from collections import ChainMap, deque
@@ -26,6 +27,7 @@ from ._film_file import MOST_THREADS, Film, opened
 from ._film_pixels import Look, look, ppm
 from ._film_shots import Gap, between, chosen, unlike
 from ._film_walk import KeyFrames, shown
+from ._intervals import EVERY
 
 MOST_FILMS = 4
 """Times that a film is open at once, where what lies between its key frames is looked at."""
@@ -43,7 +45,7 @@ class Picks:
     # why it ends early, or what of it could not be read; what stands before counts
 
 
-def pick(file: Path, *, every: float = 2.0) -> Picks:
+def pick(file: Path, *, every: float = EVERY) -> Picks:
     """The frames of a film that are worth being looked at; at least one.
 
     every: seconds for which a shot that goes on is not looked at again. The same on any number of cores; each, up to
@@ -54,7 +56,7 @@ def pick(file: Path, *, every: float = 2.0) -> Picks:
     looks: dict[int, Look] = {}
     with opened(file, draft=True) as film:
         keys = KeyFrames(film)
-        for frame in keys.frames(step // 4):
+        for frame in keys.frames(min(step, round(1000 * EVERY)) // 4):  # no shot is missed since `every` is long
             _keep(looks, film, frame)
         bad = f"{film.n_bad} key frames cannot be decoded" if film.n_bad else None
         gaps, leaps = between(keys, looks, step, film.late), film.leaps

@@ -14,7 +14,18 @@ dies at, a picture is either committed with its vectors or not there.
 from ..patterns import Words
 from ._backup import back_up, restore
 from ._choice import Choice, Moment, same_tags
-from ._exclusions import all_exclusions, all_gone_into, exclusions, gone_into, remember_exclusions, remember_inside
+from ._exclusions import (
+    all_exclusions,
+    all_gone_into,
+    all_intervals,
+    exclusions,
+    gone_into,
+    intervals,
+    outdate_films,
+    remember_exclusions,
+    remember_inside,
+    remember_intervals,
+)
 from ._features import REGIONS, Half, save_features
 from ._files import hash_file, require_space, write_part
 from ._judgements import Content, Judgement, add_judgement, ids_of, judgements_of
@@ -74,6 +85,7 @@ __all__ = [
     "add_run",
     "all_exclusions",
     "all_gone_into",
+    "all_intervals",
     "back_up",
     "begin_telling",
     "catalogue_problem",
@@ -84,15 +96,18 @@ __all__ = [
     "gone_into",
     "hash_file",
     "ids_of",
+    "intervals",
     "judgements_of",
     "kept_picture",
     "last_id",
     "last_run",
     "note_posted",
     "note_written",
+    "outdate_films",
     "rebuild",
     "remember_exclusions",
     "remember_inside",
+    "remember_intervals",
     "remove_queries",
     "require_space",
     "restore",

@@ -1,15 +1,16 @@
-"""What a collection remembers of the folders or URLs that were indexed: what is left out, and what is gone into."""
+"""What a collection remembers of its sources: what is left out, what is gone into, how often films are looked at."""
 
 import json
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
-from ..sources import Root
+from ..sources import Intervals, Root, interval_of, is_film
 from ._store import Store
 from ._writer import Writer
 
 _EXCLUDE = "exclude"  # {id of a root: {pattern as given: line that it stands for}}; see patterns.Exclusions
 _INSIDE = "inside"  # {id of a root: [keys of sources.KINDS]}
+_EVERY = "every"  # {id of a root: sources.Intervals}
 
 
 def exclusions(store: Store, root: Root) -> dict[str, str]:
@@ -20,7 +21,7 @@ def exclusions(store: Store, root: Root) -> dict[str, str]:
 
 def all_exclusions(store: Store) -> dict[str, list[str]]:
     """The patterns as they were given, by the folder or URL they are for."""
-    return _all(store, _EXCLUDE)
+    return {path: list(lines) for path, lines in _all(store, _EXCLUDE).items()}
 
 
 def remember_exclusions(writer: Writer, root: Root, lines: dict[str, str]) -> None:
@@ -44,11 +45,41 @@ def remember_inside(writer: Writer, root: Root, kinds: Iterable[str]) -> None:
     _remember(writer, _INSIDE, root, sorted(set(kinds)))
 
 
-def _all(store: Store, option: str) -> dict[str, list[str]]:
+def intervals(store: Store, root: Root) -> dict[str, float]:
+    """How often films below a root, or of a list, are looked at; see sources.Intervals."""
+    said: dict[str, float] = _of(store, _EVERY, root) or {}
+    return said
+
+
+def all_intervals(store: Store) -> dict[str, dict[str, float]]:
+    """The same of all that was indexed."""
+    return _all(store, _EVERY)
+
+
+def remember_intervals(writer: Writer, root: Root, said: Intervals) -> None:
+    """Look at films so often from now on, below a root, instead of as before. Those of which that is changed are gone
+    through again at the next run that looks at them.
+    """
+    before = intervals(writer.store, root)
+    if before != said:
+        outdate_films(writer, root, lambda path: interval_of(before, path) != interval_of(said, path))
+        _remember(writer, _EVERY, root, dict(said))
+
+
+def outdate_films(writer: Writer, root: Root, is_so: Callable[[str], bool]) -> None:
+    """Note of films of a root that it is not known which pictures they hold. is_so: asked of their paths."""
+    with writer.store.catalogue.writing() as db:
+        of_root = "SELECT id, path FROM image WHERE n_pages > 0 AND root = (SELECT id FROM root WHERE path = ?)"
+        found = db.execute(of_root, (writer.store.relate(root),)).fetchall()
+        films = [(number,) for number, path in found if is_film(path) and is_so(path)]
+        db.executemany("UPDATE image SET n_pages = NULL WHERE id = ?", films)
+
+
+def _all(store: Store, option: str) -> dict[str, Any]:
     with store.catalogue.reading() as db:
         roots = {str(row[0]): str(store.root_of(row[1])) for row in db.execute("SELECT id, path FROM root ORDER BY id")}
     found = _remembered(store, option)
-    return {path: list(found[root]) for root, path in roots.items() if root in found}
+    return {path: found[root] for root, path in roots.items() if root in found}
 
 
 def _of(store: Store, option: str, root: Root) -> Any:

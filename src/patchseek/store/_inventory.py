@@ -1,7 +1,7 @@
 """What a shard holds, told beside the catalogue: a file from which its rows can be made again.
 
     COLLECTION/inventories/000001-HASH.json
-    {"format", "shard", "n_images", "at", "settings": {...}, "parts": [...], "pictures": [...]}
+    {"format", "shard", "n_images", "at", "settings": {...}, "roots": {...}, "parts": [...], "pictures": [...]}
 
 It is of the moment at which it is written, in the same transaction as the rows: what is moved, removed or tagged later
 is not in it. It is named by its hash, so that it can be checked without a catalogue.
@@ -75,7 +75,8 @@ def _told(db: sqlite3.Connection, shard: Shard, settings: dict[str, str]) -> dic
         for part in shard.parts.values()
     ]
     own = {"format": FORMAT, "shard": shard.id, "n_images": shard.n_images, "at": time.time()}
-    return own | {"settings": settings, "parts": parts, "pictures": pictures}
+    roots = dict(db.execute("SELECT path, id FROM root").fetchall())  # by whose numbers settings speak of them
+    return own | {"settings": settings, "roots": roots, "parts": parts, "pictures": pictures}
 
 
 def read_inventory(file: Path) -> dict[str, Any]:

@@ -133,12 +133,13 @@ def _fill(db: sqlite3.Connection, found: list[_Told]) -> None:
     for key, value in newest.said["settings"].items():
         put_setting(db, key, value)
     put_setting(db, "format", str(FORMAT))
-    roots: dict[str, int] = {}
+    roots: dict[str, int] = dict(newest.said["roots"])
+    db.executemany("INSERT INTO root (path, id) VALUES (?, ?)", roots.items())
     for told in found:
         insert_shard(db, told.shard)
         for slot, picture in enumerate(told.said["pictures"]):
             if picture["root"] not in roots:
-                roots[picture["root"]] = len(roots) + 1
+                roots[picture["root"]] = max(roots.values(), default=0) + 1
                 db.execute("INSERT INTO root VALUES (?, ?)", (roots[picture["root"]], picture["root"]))
             _put_picture(db, told.shard.id, slot, roots[picture["root"]], picture)
 

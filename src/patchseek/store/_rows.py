@@ -123,5 +123,6 @@ def forget_root(db: sqlite3.Connection, old: int, new: int) -> None:
 def _delete_root(db: sqlite3.Connection, root: int) -> None:
     """With what was to be left out of it: its number may be given again. See `_exclusions`."""
     db.execute("DELETE FROM root WHERE id = ?", (root,))
-    forget = "UPDATE setting SET value = json_remove(value, ?) WHERE key IN ('option.exclude', 'option.inside')"
+    options = "'option.exclude', 'option.inside', 'option.every'"
+    forget = f"UPDATE setting SET value = json_remove(value, ?) WHERE key IN ({options})"
     db.execute(forget, (f'$."{root}"',))

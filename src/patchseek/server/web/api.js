@@ -80,6 +80,8 @@ export const images = (skip, limit, name = "") =>
 export const image = (id) => json(`${ROOT}api/images/${id}`);
 export const thumbnail = (id, large = false) => `${ROOT}api/images/${id}/thumbnail${large ? "?large=true" : ""}`;
 export const picture = (id) => `${ROOT}api/images/${id}/picture`;
+// A place in it is named as W3C Media Fragments do.
+export const film = (id, seconds) => `${ROOT}api/images/${id}/film#t=${seconds}`;
 export const query = (id) => json(`${ROOT}api/queries/${encodeURIComponent(id)}`);
 export const queryPicture = (id) => `${ROOT}api/queries/${encodeURIComponent(id)}/picture`;
 export const proposals = ({ query_id, image_id }) =>

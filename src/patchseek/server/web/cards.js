@@ -2,6 +2,7 @@
 
 import * as api from "./api.js";
 import { el, overlays } from "./dom.js";
+import { momentOf } from "./film.js";
 import { asJudged, stamp } from "./stamps.js";
 
 // The picture with its marks, large enough for the wall.
@@ -51,7 +52,8 @@ export function resultCard(result, { open, select, selected, doubtful }) {
   const sure = result.confidence ?? null;
   const surety = sure === null ? result.score.toFixed(2) : `${Math.round(100 * sure)} % sure`;
   const facts = result.changed ? "changed: index again" : surety;
-  const name = `${result.rank}. ${result.image}, ${sure === null ? `score ${surety}` : surety}${result.is_query ? ", searched with" : ""}`;
+  const moment = momentOf(result) ? `, at ${momentOf(result)}` : "";
+  const name = `${result.rank}. ${result.image}${moment}, ${sure === null ? `score ${surety}` : surety}${result.is_query ? ", searched with" : ""}`;
   const isUnsure = sure !== null && sure < doubtful;
   const marks = overlays(asJudged(result));
   for (const mark of marks) mark.classList.toggle("unsure", isUnsure);
@@ -71,6 +73,7 @@ export function resultCard(result, { open, select, selected, doubtful }) {
       { class: "caption" },
       el("span", { class: "rank", text: String(result.rank) }),
       el("span", { class: "names" }, ...names(result.image)),
+      momentOf(result) ? el("span", { class: "badge", text: `at ${momentOf(result)}` }) : null,
       result.is_query ? el("span", { class: "badge", text: "searched with" }) : null,
       result.is_new ? el("span", { class: "badge", text: "new" }) : null,
       el("span", { class: `score${isUnsure ? " unsure" : ""}`, text: facts }),

@@ -6,6 +6,7 @@ import { names } from "./cards.js";
 import { copy } from "./clipboard.js";
 import { compareSheet } from "./compare.js";
 import { $, el, overlays, problem } from "./dom.js";
+import { offerFilm, timesOf } from "./film.js";
 import { onKeys } from "./keys.js";
 import { fetchAhead, large } from "./picture.js";
 import { beginReview, reviewKeys, showReview, startReview } from "./review.js";
@@ -64,6 +65,7 @@ function show(words = "") {
   $("compare").hidden = !asked().length;
   for (const each of ["why", "compare"]) $(each).setAttribute("aria-pressed", String(way === each));
   $("exclude-this").hidden = !shown.tools.features.exclude;
+  offerFilm(result());
   $("open-folder").hidden = !shown.tools.features.open_folder;
   $("copy-path").textContent = shown.tools.features.paths ? "Copy path" : "Copy name";
   showReview();
@@ -82,7 +84,7 @@ function showFacts() {
   const sure = changed ? "changed since it was indexed: index again" : surety;
   const why = way === "why" && isKnown ? ` · score ${score.toFixed(3)}` : "";
   const place = shown.tools.placeOf?.(result(), shown.at) ?? `${shown.at + 1} of ${ofHowMany()}`;
-  $("viewer-facts").textContent = `${place} · ${sure}${why} · ${width} × ${height}`;
+  $("viewer-facts").textContent = `${place} · ${sure}${why} · ${timesOf(result())}${width} × ${height}`;
   return `${place}, ${sure}`;
 }
 
