@@ -50,7 +50,7 @@ def test_a_catalogue_that_is_gone_is_made_anew_and_the_answers_are_the_same(coll
     assert (report.added, report.unchanged) == (0, N)
 
 
-def test_what_was_to_be_left_out_is_remembered(collection, tiny, tmp_path, make_folder):
+def test_what_was_to_be_left_out_is_remembered(collection, tiny, make_folder):
     other = make_folder("x.png", "y.png", "z.png", folder="other")
     collection.add(other, exclude=["x.png"])
     collection.store.catalogue.path.unlink()
