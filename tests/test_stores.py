@@ -128,6 +128,44 @@ def test_what_vanishes_between_listing_and_reading_is_one_failure(collection, sh
 
 
 @pytest.mark.parametrize(
+    "url",
+    [
+        "sftp://10.0.0.1/a.png",
+        "ftp://me:secret@router/a.png",
+        "simplecache::http://169.254.169.254/a.png",
+        "zip://a.png::https://host/b.zip",
+        "webhdfs://127.0.0.1:9870/a.png",
+    ],
+)
+def test_a_list_cannot_lead_into_a_private_network(collection, tmp_path, reads, url, monkeypatch):
+    asked = []
+    monkeypatch.setattr(stores, "_system", asked.append)
+    (tmp_path / "list.txt").write_text(f"{url}\n")
+    (failure,) = collection.add(tmp_path / "list.txt").failed
+    assert "PATCHSEEK_PRIVATE_HOSTS" in failure.reason
+    assert failure.passing
+    assert "secret" not in str(failure.reason)
+    assert asked == reads == []
+    with pytest.raises(ImageError, match="PATCHSEEK_PRIVATE_HOSTS"):
+        collection.add(url)
+
+
+def test_a_host_that_was_named_may_be_read(monkeypatch):
+    monkeypatch.setenv("PATCHSEEK_PRIVATE_HOSTS", "pictures.lan")
+    stores.require_open("sftp://me@Pictures.lan:22/a.png")
+    with pytest.raises(ImageError):
+        stores.require_open("sftp://other.lan/a.png")
+
+
+def test_a_list_in_a_store_names_nothing_of_this_machine(collection, shelf, tmp_path):
+    blot(1, 96, 64).save(tmp_path / "mine.png")
+    for line in (f"{tmp_path}/mine.png", f"file://{tmp_path}/mine.png"):
+        shelf.pipe_file("/shelf/list.txt", line.encode())
+        with pytest.raises(PatchseekError, match="a list from elsewhere may not"):
+            collection.add("memory://shelf/list.txt")
+
+
+@pytest.mark.parametrize(
     ("url", "said"),
     [
         ("memory://nothing", "cannot be read|no pictures found"),

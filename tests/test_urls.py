@@ -11,7 +11,7 @@ from click.testing import CliRunner
 
 from patchseek import Collection, server
 from patchseek.cli import cli
-from patchseek.errors import ImageError
+from patchseek.errors import ImageError, PatchseekError
 from patchseek.originals import open_original
 from patchseek.sources import _web, _web_cache, _web_hosts, _web_reach, open_web
 from patchseek.sources._web_reach import is_public
@@ -112,6 +112,22 @@ def test_what_a_list_names_no_longer_is_set_aside_and_comes_back_without_being_e
     report = collection.add(listed("0.png", "1.png"))
     assert (report.added, report.moved + report.returned) == (0, 1)
     assert len(collection) == 2
+
+
+@pytest.mark.parametrize("line", ["/etc/a.png", "file:///etc/a.png", "s3://bucket/a.png"])
+def test_a_list_on_the_web_is_indexed_and_names_nothing_but_the_web(collection, site, line):
+    site.put("/list.txt", f"0.png\n{site.base}1.png\n".encode())
+    assert collection.add(f"{site.base}list.txt").added == 2
+    site.put("/list.txt", f"0.png\n{line}\n".encode())
+    with pytest.raises(PatchseekError, match="a list from elsewhere may not"):
+        collection.add(f"{site.base}list.txt")
+    assert len(collection) == 2
+
+
+def test_a_picture_on_the_web_may_be_the_source(collection, site):
+    assert collection.add(f"{site.base}0.png").added == 1
+    with pytest.raises(PatchseekError, match="fetch it first"):
+        collection.add(f"{site.base}tape.mp4")
 
 
 def test_exclusions_see_the_addresses_and_are_remembered(collection, listed):

@@ -34,7 +34,7 @@ from ..sources import (
     read_list,
     split_page,
 )
-from ..sources.stores import list_folder, open_file, read_kept, state_of
+from ..sources.stores import list_folder, open_file, read_kept, require_open, state_of
 from ..store import Failure, FileState, KnownFile, Store, Writer, exclusions, remember_exclusions
 from ._extractors import Extractor
 from ._leave import let_in
@@ -100,8 +100,19 @@ def name_listed(place: str, raw: RawIOBase | BytesIO, left_out: Exclusions) -> L
         places = [seen[path] for path in left_out.kept(list(seen))]
     if not places:
         raise PatchseekError(f"{masked(place)}: names no pictures")
+    if strange := next((where for where in places if _leads_out(place, where)), None):
+        raise PatchseekError(f"{masked(place)}: names {masked(strange)}, which a list from elsewhere may not")
     root: Root = place if is_url(place) else Path(place)
     return Listed(root, places, named.passed_over, left_out.lines, left_out.unmatched(seen), named.unreadable)
+
+
+def _leads_out(place: str, where: str) -> bool:
+    """Whether a list at a URL names what is on this machine, or one on the web what is not."""
+    if is_web(place):
+        return not is_web(where)
+    return is_url(place) and (
+        not is_url(where) or (where.lower().startswith("file:") and not place.startswith("file:"))
+    )
 
 
 def find_listed(source: str | Path, exclude: Given, *, hidden: bool = False) -> Listed:
@@ -119,6 +130,7 @@ def find_listed(source: str | Path, exclude: Given, *, hidden: bool = False) -> 
     if is_url(place) and list_kind(place) is None:
         if name_part(place).lower().endswith(ARCHIVES):
             raise PatchseekError(f"{masked(place)}: a tar at a URL is read on a Ray cluster alone; add: --ray local")
+        require_open(place)
         return find_in_store(place.rstrip("/"), Exclusions(exclude, place.rstrip("/")), hidden=hidden)
     return name_listed(place, open_file(place), left_out)
 
@@ -243,6 +255,7 @@ def _fetch(max_age: float, task: Task) -> _Fetched:
 
 def _read(task: Task, *, is_checked: bool) -> _Fetched:
     """Read what is in a store, but where size and date are those that are known. is_checked: even then."""
+    require_open(task.path)
     state = task.state if task.state.size else FileState(*state_of(task.path))
     known = tuple(file for file in task.known if state.mtime_ns and file.state.is_like(state))
     if known and not is_checked:

@@ -23,13 +23,14 @@ def reach(host: str, port: int) -> list[str]:
     except (OSError, UnicodeError) as error:
         raise ImageError(host, "no such host is known", passing=True) from error
     addresses = list(dict.fromkeys(str(entry[4][0]) for entry in found))
-    if host.lower() not in _named() and not all(map(is_public, addresses)):
+    if host.lower() not in named_hosts() and not all(map(is_public, addresses)):
         why = f"{host} is an address of a private network; to allow it, name it in {PRIVATE_HOSTS}"
         raise ImageError(host, why, passing=True)  # that is what somebody may do before the next run
     return addresses
 
 
-def _named() -> set[str]:
+def named_hosts() -> set[str]:
+    """Those of PRIVATE_HOSTS, in small letters."""
     return {name.strip().lower() for name in os.environ.get(PRIVATE_HOSTS, "").split(",")}
 
 

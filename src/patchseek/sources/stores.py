@@ -21,9 +21,12 @@ from ..errors import ImageError, MissingExtra, PatchseekError
 from ._causes import cause_of
 from ._store_answers import require_content
 from ._web_cache import Answer, open_cache
+from ._web_reach import PRIVATE_HOSTS, named_hosts
 
 FETCH_SECONDS = 60.0
 """What one picture may take to come from a URL."""
+ACCOUNTS = frozenset({"abfs", "abfss", "az", "file", "gcs", "gs", "hf", "memory", "oss", "s3", "s3a"})
+"""Protocols in whose URLs no host stands."""
 _CHUNK = 1 << 20
 T = TypeVar("T")
 Dated = tuple[int, int]
@@ -133,6 +136,18 @@ def fetch(url: str, name: str, start: int = 0, size: int | None = None) -> bytes
     return content
 
 
+def require_open(url: str) -> None:
+    """Raise ImageError for a URL that may lead into a private network: what lists name is not trusted.
+
+    Stores that are found by a name in an account are not such; a host is, unless it was named, and one store in another.
+    """
+    protocol, _, rest = url.partition("://")
+    host = rest.partition("/")[0].rpartition("@")[2].partition(":")[0]
+    if is_chain(url) or (protocol.lower() not in ACCOUNTS and host.lower() not in named_hosts()):
+        why = f"a store of this kind may be in a private network; to allow it, name its host in {PRIVATE_HOSTS}"
+        raise ImageError(masked(url), why, passing=True)  # that is what somebody may do before the next run
+
+
 def read_kept(url: str, *, anew: bool = False, may_ask: bool = True) -> bytes:
     """A picture of a store, as it was when it was last read, as far as that is kept, else as it is now.
 
@@ -144,6 +159,7 @@ def read_kept(url: str, *, anew: bool = False, may_ask: bool = True) -> bytes:
     if content is None:
         if not may_ask:
             raise ImageError(masked(url), "is in a store, from which nothing is read here", passing=True)
+        require_open(url)
         content = fetch(url, masked(url))
         cache.keep(url, Answer(hashlib.sha256(content).hexdigest(), len(content), None, None, time.time()), content)
     return content
