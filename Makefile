@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 
-.PHONY: demo test test-quick test-long test-minimum test-milvus check format bench bench-avx2 bench-million bench-milvus clean
+.PHONY: demo test test-quick test-long test-minimum test-milvus torture check format bench bench-avx2 bench-million bench-milvus clean
 
 demo: $(VENV)/.demo
 	$(BIN)/python demo/run.py
@@ -29,6 +29,10 @@ test-minimum: .venv-minimum/.ready
 # Drawing, adding and judging in a real browser, click by click, four minutes. `make test` has the rest of the page.
 test-long: $(VENV)/.dev
 	$(PYTEST) -m long
+
+# Catalogues cut off and with flipped bits, a thousand times each, an hour. `make test` has 25 of each.
+torture: $(VENV)/.dev
+	PATCHSEEK_ROUNDS=1000 $(FRUGAL) $(BIN)/python -m pytest -n 2 --timeout 7200 tests/test_rebuild.py -k whatever
 
 # The contract of indexes over a real Milvus server, three minutes. `make test` has it over Milvus Lite.
 test-milvus: $(VENV)/.dev .venv-milvus/.ready

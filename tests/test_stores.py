@@ -170,7 +170,8 @@ def test_a_list_in_a_store_names_nothing_of_this_machine(collection, shelf, tmp_
     [
         ("memory://nothing", "cannot be read|no pictures found"),
         ("memory://shelf/x.tar", "--ray local"),
-        ("nonsense://x", "Protocol not known"),
+        ("nonsense://x", "private network"),
+        ("hf://", "cannot be read"),
     ],
 )
 def test_what_cannot_be_read_is_one_line(collection, shelf, url, said):

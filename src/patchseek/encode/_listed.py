@@ -110,9 +110,8 @@ def _leads_out(place: str, where: str) -> bool:
     """Whether a list at a URL names what is on this machine, or one on the web what is not."""
     if is_web(place):
         return not is_web(where)
-    return is_url(place) and (
-        not is_url(where) or (where.lower().startswith("file:") and not place.startswith("file:"))
-    )
+    is_here = not is_url(where) or where.lower().startswith("file:")
+    return is_url(place) and is_here and not place.lower().startswith("file:")
 
 
 def find_listed(source: str | Path, exclude: Given, *, hidden: bool = False) -> Listed:
@@ -127,10 +126,11 @@ def find_listed(source: str | Path, exclude: Given, *, hidden: bool = False) -> 
                 raise PatchseekError(f"{masked(place)}: is not read from the web; fetch it first")
             return Listed(place, [place], Counter(), {}, {})
         return name_listed(place, BytesIO(open_web().get(place, max_age=0.0)), left_out)
+    if is_url(place):
+        require_open(place)
     if is_url(place) and list_kind(place) is None:
         if name_part(place).lower().endswith(ARCHIVES):
             raise PatchseekError(f"{masked(place)}: a tar at a URL is read on a Ray cluster alone; add: --ray local")
-        require_open(place)
         return find_in_store(place.rstrip("/"), Exclusions(exclude, place.rstrip("/")), hidden=hidden)
     return name_listed(place, open_file(place), left_out)
 

@@ -139,7 +139,7 @@ def fetch(url: str, name: str, start: int = 0, size: int | None = None) -> bytes
 def require_open(url: str) -> None:
     """Raise ImageError for a URL that may lead into a private network: what lists name is not trusted.
 
-    Stores that are found by a name in an account are not such; a host is, unless it was named, and one store in another.
+    Stores that are found by a name in an account lead to none; a host may, unless it was named, and a store in another.
     """
     protocol, _, rest = url.partition("://")
     host = rest.partition("/")[0].rpartition("@")[2].partition(":")[0]
