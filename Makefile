@@ -30,9 +30,9 @@ test-minimum: .venv-minimum/.ready
 test-long: $(VENV)/.dev
 	$(PYTEST) -m long
 
-# Catalogues cut off and with flipped bits, a thousand times each, an hour. `make test` has 25 of each.
+# Catalogues cut off and with flipped bits, a thousand times each; kills at each call of the kernel. An hour. `make test` has a few.
 torture: $(VENV)/.dev
-	PATCHSEEK_ROUNDS=1000 $(FRUGAL) $(BIN)/python -m pytest -n 2 --timeout 7200 tests/test_rebuild.py -k whatever
+	PATCHSEEK_ROUNDS=1000 $(FRUGAL) $(BIN)/python -m pytest -n 2 --timeout 7200 tests/test_rebuild.py tests/test_killed_calls.py -k "whatever or killed"
 
 # The contract of indexes over a real Milvus server, three minutes. `make test` has it over Milvus Lite.
 test-milvus: $(VENV)/.dev .venv-milvus/.ready

@@ -7,7 +7,7 @@ import numpy as np
 from patchseek import Collection, read
 from patchseek.errors import PatchseekError
 from patchseek.patches import cut
-from patchseek.store import catalogue_problem, rebuild
+from patchseek.store import catalogue_problem, hash_file, rebuild
 
 
 def cut_off(file: Path, random: np.random.Generator) -> None:
@@ -50,8 +50,8 @@ def count_right(collection: Collection, encoder) -> int:
     positions = np.flatnonzero(snapshot.live)
     images = collection.store.images(snapshot.ids[positions].tolist())
     for position, image in zip(positions.tolist(), images, strict=True):
-        if image is None or not image.file.is_file():
-            continue  # a name that was changed finds nothing
+        if image is None or not image.file.is_file() or hash_file(image.file) != image.sha256:
+            continue  # a name that was changed finds nothing, nor does a file that has changed since
         own = encoder.encode(cut(read(image.file), collection.store.settings.pyramid, encoder.feed))
         assert np.allclose(snapshot.features(np.array([position]))[0], own, atol=2e-3), image.path
         n += 1

@@ -1,0 +1,225 @@
+"""Kill a program at each call of the kernel by which it changes files, one after another, and look at what is left.
+
+    python -m tests.killed_calls add 1        every call of one operation; prints how many there are
+
+Seccomp asks this process before such a call is made (see watched.py); it answers, or ends the one that asks. Each time
+a fresh copy of a collection is worked on by a fork. Whatever the moment: the collection opens, verify finds nothing,
+every picture has its own features, and the same operation then ends as if it had not been begun before.
+"""
+
+import ctypes
+import fcntl
+import os
+import platform
+import select
+import shutil
+import signal
+import socket
+import struct
+import sys
+import tempfile
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from queue import SimpleQueue
+
+from patchseek import Collection
+from patchseek.encode import add_folder
+from patchseek.store import Store, Writer, catalogue_problem, rebuild
+
+from .conftest import TinyEncoder, blot
+from .damage import count_right
+from .watched import ALLOW, ANSWER, ASK, GO_ON, KILL, MACHINES, RECEIVE
+
+NUMBERS = {
+    "x86_64": (1, 18, 20, 74, 75, 76, 77, 82, 83, 84, 86, 87, 258, 263, 264, 265, 285, 316),
+    "aarch64": (64, 68, 66, 82, 83, 45, 46, 38, 34, 35, 37, 47, 276),
+}
+"""write, pwrite64, writev, fsync, fdatasync, truncate, ftruncate, rename, mkdir, rmdir, link, unlink, mkdirat,
+unlinkat, renameat, linkat, fallocate, renameat2: as far as a machine has them."""
+
+ENCODER = TinyEncoder()
+IN = "pictures/.patchseek"
+# where the collection is: it knows its pictures by the way to them, and a copy knows its own
+Operation = Callable[[Path], object]
+
+
+def change(home: Path) -> object:
+    """Pictures come, go, move and change, all in one run."""
+    return add_folder(Store.open(home / IN), home / "pictures", ENCODER, n_workers=1)
+
+
+def remove(home: Path) -> object:
+    """Take a picture out."""
+    return _open(home).remove("1.png") if "1.png" in _paths(home) else None
+
+
+def tag(home: Path) -> object:
+    """Put a tag on two pictures."""
+    with Writer(Store.open(home / IN)) as writer:
+        return writer.tag("rare", [image.id for image in writer.store.sample(2)])
+
+
+def compact(home: Path) -> object:
+    """Write what is left into new shards."""
+    return _open(home).compact()
+
+
+def repair(home: Path) -> object:
+    """Drop what is damaged."""
+    return _open(home).repair()
+
+
+def make_anew(home: Path) -> object:
+    """Make the catalogue anew, where it has to be."""
+    return rebuild(home / IN) if catalogue_problem(home / IN) else None
+
+
+def _open(home: Path) -> Collection:
+    return Collection.open(home / IN, encoder=ENCODER)
+
+
+def _paths(home: Path) -> list[str]:
+    return [path for _, _, path in Store.open(home / IN).paths()]
+
+
+def lay_out(home: Path, name: str) -> None:
+    """A collection of two shards, in which one picture was removed, and what the operation is to find."""
+    folder = home / "pictures"
+    folder.mkdir(parents=True)
+    for i in range(4):
+        blot(i).save(folder / f"{i}.png")
+    opened = Collection.open(home / IN, encoder=ENCODER, points=False, create=True)
+    opened.add(folder)
+    for i in range(4, 7):
+        blot(i).save(folder / f"{i}.png")
+    opened.add(folder)
+    opened.remove("5.png")
+    if name == "add":
+        (folder / "0.png").rename(folder / "moved.png")
+        (folder / "2.png").unlink()
+        blot(20).save(folder / "3.png")
+        blot(21).save(folder / "new.png")
+    elif name == "repair":
+        part = opened.store.list_shards()[1].regions
+        (opened.store.folder / part.file).write_bytes(b"nothing")
+    elif name == "rebuild":
+        opened.store.catalogue.path.unlink()
+
+
+OPERATIONS: dict[str, Operation] = {
+    "add": change,
+    "remove": remove,
+    "tag": tag,
+    "compact": compact,
+    "repair": repair,
+    "rebuild": make_anew,
+}
+
+
+def killed_at(n: int, work: Callable[[], object]) -> bool:
+    """Have a fork do some work, and end it before its n-th call (from 0); False where it made fewer and ended well."""
+    here, there = socket.socketpair()
+    pid = os.fork()
+    if not pid:
+        code = 1
+        try:
+            here.close()
+            _be_watched(there)
+            work()
+            code = 0
+        finally:
+            os._exit(code)
+    there.close()
+    with here:
+        _, (listener,), _, _ = socket.recv_fds(here, 1, 1)
+    try:
+        was_killed = _count(listener, pid, n)
+    finally:
+        os.close(listener)
+    _, status = os.waitpid(pid, 0)
+    assert was_killed or status == 0, "it fails by itself"
+    return was_killed
+
+
+def _be_watched(line: socket.socket) -> None:
+    """Have the kernel ask before each of the calls of this process; the one who is asked is told over the line."""
+    load, equal, end, machine = 0x20, 0x15, 0x06, platform.machine()
+    rows = [(load, 0, 0, 4), (equal, 1, 0, MACHINES[machine][1]), (end, 0, 0, KILL), (load, 0, 0, 0)]
+    for number in NUMBERS[machine]:
+        rows += [(equal, 0, 1, number), (end, 0, 0, ASK)]
+    lines = b"".join(struct.pack("HBBI", *row) for row in [*rows, (end, 0, 0, ALLOW)])
+    code = ctypes.create_string_buffer(lines, len(lines))
+    whole = ctypes.create_string_buffer(struct.pack("HP", len(lines) // 8, ctypes.addressof(code)))
+    libc, listeners = ctypes.CDLL(None, use_errno=True), SimpleQueue[int]()
+    sender = threading.Thread(target=lambda: socket.send_fds(line, [b"."], [listeners.get()]), daemon=True)
+    sender.start()  # before there is a filter, so that it need not ask
+    libc.prctl(38, 1, 0, 0, 0)  # PR_SET_NO_NEW_PRIVS
+    listeners.put(libc.syscall(MACHINES[machine][0], 1, 8, whole))  # SET_MODE_FILTER, FILTER_FLAG_NEW_LISTENER
+    sender.join()
+
+
+def _count(listener: int, pid: int, n: int) -> bool:
+    ready = select.poll()
+    ready.register(listener, select.POLLIN)
+    while not (events := ready.poll(50)) or events[0][1] & select.POLLIN:
+        if not events:
+            if os.waitid(os.P_PID, pid, os.WEXITED | os.WNOHANG | os.WNOWAIT):
+                return False
+            continue
+        asked = bytearray(80)  # struct seccomp_notif
+        try:
+            fcntl.ioctl(listener, RECEIVE, asked)
+            if not n:
+                os.kill(pid, signal.SIGKILL)
+                return True
+            n -= 1
+            (about,) = struct.unpack_from("Q", asked)
+            fcntl.ioctl(listener, ANSWER, bytearray(struct.pack("QqiI", about, 0, 0, GO_ON)))
+        except FileNotFoundError:  # it was ended while it asked
+            continue
+    return False
+
+
+def state(home: Path) -> dict[str, object]:
+    """What can be found, by path."""
+    store = Store.open(home / IN)
+    images = store.images([number for number, _, _ in store.paths()])
+    return {image.path: image.sha256 for image in images if image} | {"tags": store.tags()}
+
+
+def look(home: Path, name: str) -> None:
+    """Assert that nothing is wrong, but for what was from the beginning."""
+    opened = _open(home)
+    problems = opened.verify()
+    assert name == "repair" or problems == [], problems
+    if not problems:
+        assert count_right(opened, ENCODER) > 0
+
+
+def campaign(name: str, step: int) -> int:
+    """Kill an operation at every so many-th call; how many there are."""
+    work, n = OPERATIONS[name], 0
+    with tempfile.TemporaryDirectory() as temporary:
+        whole, begun = Path(temporary, "whole"), Path(temporary, "begun")
+        lay_out(whole, name)
+        shutil.copytree(whole, begun)
+        work(whole)
+        wanted = state(whole)
+        while True:
+            home = Path(temporary, "tried")
+            shutil.copytree(begun, home)
+            was_killed = killed_at(n, lambda home=home: work(home))
+            if name != "rebuild" or not catalogue_problem(home / IN):
+                look(home, name)
+            work(home)
+            look(home, "")
+            assert state(home) == wanted, (n, state(home), wanted)
+            shutil.rmtree(home)
+            if not was_killed:
+                return n
+            n += step
+
+
+if __name__ == "__main__":
+    sys.stdout.write(f"{campaign(sys.argv[1], int(sys.argv[2]))} calls\n")
