@@ -97,6 +97,7 @@ def test_a_cluster_gives_bit_for_bit_what_one_process_gives(cluster, collection,
     assert sorted(path.name for path in collection.path.iterdir()) == [
         ".gitignore",
         "catalogue.sqlite",
+        "inventories",
         "lock",
         "shards",
     ]
