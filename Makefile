@@ -83,6 +83,7 @@ bench: $(VENV)/.bench
 	$(BIN)/python benchmarks/sources.py
 	$(BIN)/python benchmarks/film.py
 	$(BIN)/python benchmarks/hostile.py
+	$(BIN)/python benchmarks/cycles.py
 
 # What depends most on the processor, with a newer one held back to AVX2
 bench-avx2: export ONEDNN_MAX_CPU_ISA = AVX2
