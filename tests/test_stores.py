@@ -121,7 +121,7 @@ def test_a_list_names_files_of_stores_and_may_lie_in_one(collection, shelf, read
 def test_what_vanishes_between_listing_and_reading_is_one_failure(collection, shelf, monkeypatch):
     listed = stores.list_folder("memory://shelf")
     shelf.rm("/shelf/sub/b.png")
-    monkeypatch.setattr("patchseek.encode._listed.list_folder", lambda _: listed)
+    monkeypatch.setattr("patchseek.encode._find_listed.list_folder", lambda _: listed)
     report = collection.add("memory://shelf")
     assert report.added == 2
     assert [failure.path for failure in report.failed] == ["memory:///shelf/sub/b.png"]

@@ -17,8 +17,9 @@ from ..patterns import Given
 from ..sources import may_be_added
 from ..store import Failure, FileState, Store, Writer
 from ._extractors import Extractor, Regions, extractors_of, features_of, features_of_regions, points_of
+from ._find_listed import Listed, find_in_store, find_listed, name_listed
 from ._leave import let_in, take_leave
-from ._listed import Listed, add_list, find_in_store, find_listed, name_listed
+from ._listed import add_list
 from ._load import (
     MAX_FILE_BYTES,
     Content,

@@ -132,3 +132,8 @@ def is_archive(name: str) -> bool:
 def is_rows(name: str) -> bool:
     """Whether a file of this name is one of rows."""
     return name.lower().endswith(ROWS)
+
+
+def is_film(name: str) -> bool:
+    """Whether a file of this name is a film."""
+    return suffix_of(name) in FILMS
