@@ -109,7 +109,7 @@ def test_files_that_may_have_changed_are_not_read_any_more(app, monkeypatch, tmp
     for i in range(1, 13):
         path = tmp_path / "pictures" / f"{i}.png"
         path.touch()  # another date: to know whether it has changed, it must be read
-    gate = Gate(sources.hash_regular, 2)
+    gate = Gate(sources._stored.hash_regular, 2)
     monkeypatch.setattr(sources._stored, "hash_regular", gate)
     with abandoned(app, gate, [search(text="", image_id=1, refine=0, top=12)], "searches"):
         assert gate.calls == 2
