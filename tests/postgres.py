@@ -50,6 +50,7 @@ class Server:
 
     def start(self):
         """Start it, and wait until it answers; one that was killed has its last helpers die first."""
+        until = time.monotonic() + 60
         settings = [f"unix_socket_directories={self.folder}", "listen_addresses=", "fsync=off"]
         options = [option for setting in settings for option in ("-c", setting)]
         while True:
@@ -62,7 +63,7 @@ class Server:
                 except psycopg.OperationalError:
                     time.sleep(0.05)
             said = (self.folder / "log").read_text()
-            if HELD not in said:
+            if HELD not in said or time.monotonic() > until:
                 raise RuntimeError(said)
             time.sleep(0.1)
 
@@ -72,8 +73,9 @@ class Server:
         self.process.wait()
 
     def kill(self):
-        """`kill -9`, every process of it: one that is busy would not see at once that the first has gone."""
-        pids = [pid for (pid,) in self.run("SELECT pid FROM pg_stat_activity WHERE pid <> pg_backend_pid()")]
+        """`kill -9`, every process of it: one that is busy would not see at once that the first has gone, and the one
+        that answers here, as it ends, may wait for ever for what another of them held."""
+        pids = [pid for (pid,) in self.run("SELECT pid FROM pg_stat_activity")]
         for pid in (self.process.pid, *pids):
             with suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
