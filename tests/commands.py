@@ -96,24 +96,19 @@ def _as_process(home: Path, arguments: list[str], environment: dict[str, str]) -
 
 @contextmanager
 def _streams(out: BinaryIO, err: BinaryIO, stdin: bytes) -> Iterator[None]:
-    """Both streams go into these files, those of libraries and of child processes, too."""
-    before, numbers = (sys.stdin, sys.stdout, sys.stderr), [os.dup(1), os.dup(2)]
-    for stream in before[1:]:
-        stream.flush()
-    os.dup2(out.fileno(), 1)
-    os.dup2(err.fileno(), 2)
+    """What Python writes to both streams goes into these files; not what native threads of other tests have to say."""
+    before = sys.stdin, sys.stdout, sys.stderr
     sys.stdin = io.TextIOWrapper(io.BytesIO(stdin))
-    sys.stdout = open(1, "w", encoding="utf-8", closefd=False)  # noqa: SIM115
-    sys.stderr = open(2, "w", encoding="utf-8", closefd=False, buffering=1)  # noqa: SIM115
+    sys.stdout = io.TextIOWrapper(out, encoding="utf-8")
+    sys.stderr = io.TextIOWrapper(err, encoding="utf-8", line_buffering=True)
+    own = sys.stdout, sys.stderr
     try:
         yield
     finally:
-        sys.stdout.flush()
-        sys.stderr.flush()
         sys.stdin, sys.stdout, sys.stderr = before
-        for number, kept in zip((1, 2), numbers, strict=True):
-            os.dup2(kept, number)
-            os.close(kept)
+        for stream in own:
+            stream.flush()
+            stream.detach()
 
 
 @contextmanager
