@@ -140,6 +140,17 @@ def own_cache(tmp_path: Path) -> Iterator[Path]:
         yield tmp_path / "cache"
 
 
+@pytest.fixture
+def own_web(own_cache: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:  # noqa: ARG001
+    """A cache of the web, and hosts, of the test's own; this machine may be asked."""
+    from patchseek.sources import _web
+
+    monkeypatch.setenv("PATCHSEEK_PRIVATE_HOSTS", "127.0.0.1, ::1")
+    _web._web_of.cache_clear()
+    yield
+    _web._web_of.cache_clear()
+
+
 class TinyEncoder:
     """Sees the mean colours of a 2 x 2 grid: real enough to find things, small enough to follow by hand."""
 

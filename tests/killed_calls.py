@@ -7,7 +7,6 @@ a fresh copy of a collection is worked on by a fork. Whatever the moment: the co
 every picture has its own features, and the same operation then ends as if it had not been begun before.
 """
 
-import ctypes
 import fcntl
 import os
 import platform
@@ -18,10 +17,8 @@ import socket
 import struct
 import sys
 import tempfile
-import threading
 from collections.abc import Callable
 from pathlib import Path
-from queue import SimpleQueue
 
 from patchseek import Collection
 from patchseek.encode import add_folder
@@ -29,7 +26,7 @@ from patchseek.store import Store, Writer, catalogue_problem, rebuild
 
 from .conftest import TinyEncoder, blot
 from .damage import count_right
-from .watched import ALLOW, ANSWER, ASK, GO_ON, KILL, MACHINES, RECEIVE
+from .watched import ANSWER, GO_ON, RECEIVE, asking, be_watched, whole_of
 
 NUMBERS = {
     "x86_64": (1, 18, 20, 74, 75, 76, 77, 82, 83, 84, 86, 87, 258, 263, 264, 265, 285, 316),
@@ -125,7 +122,7 @@ def killed_at(n: int, work: Callable[[], object]) -> bool:
         code = 1
         try:
             here.close()
-            _be_watched(there)
+            be_watched(there, whole_of([line for number in NUMBERS[platform.machine()] for line in asking(number)]))
             work()
             code = 0
         finally:
@@ -140,23 +137,6 @@ def killed_at(n: int, work: Callable[[], object]) -> bool:
     _, status = os.waitpid(pid, 0)
     assert was_killed or status == 0, "it fails by itself"
     return was_killed
-
-
-def _be_watched(line: socket.socket) -> None:
-    """Have the kernel ask before each of the calls of this process; the one who is asked is told over the line."""
-    load, equal, end, machine = 0x20, 0x15, 0x06, platform.machine()
-    rows = [(load, 0, 0, 4), (equal, 1, 0, MACHINES[machine][1]), (end, 0, 0, KILL), (load, 0, 0, 0)]
-    for number in NUMBERS[machine]:
-        rows += [(equal, 0, 1, number), (end, 0, 0, ASK)]
-    lines = b"".join(struct.pack("HBBI", *row) for row in [*rows, (end, 0, 0, ALLOW)])
-    code = ctypes.create_string_buffer(lines, len(lines))
-    whole = ctypes.create_string_buffer(struct.pack("HP", len(lines) // 8, ctypes.addressof(code)))
-    libc, listeners = ctypes.CDLL(None, use_errno=True), SimpleQueue[int]()
-    sender = threading.Thread(target=lambda: socket.send_fds(line, [b"."], [listeners.get()]), daemon=True)
-    sender.start()  # before there is a filter, so that it need not ask
-    libc.prctl(38, 1, 0, 0, 0)  # PR_SET_NO_NEW_PRIVS
-    listeners.put(libc.syscall(MACHINES[machine][0], 1, 8, whole))  # SET_MODE_FILTER, FILTER_FLAG_NEW_LISTENER
-    sender.join()
 
 
 def _count(listener: int, pid: int, n: int) -> bool:

@@ -18,7 +18,7 @@ from patchseek.sources import Canvas, _web, canvas_of
 from .conftest import TinyEncoder, blot
 from .web_server import serving
 
-pytestmark = pytest.mark.extra("urls")
+pytestmark = [pytest.mark.extra("urls"), pytest.mark.usefixtures("own_web")]
 assert urllib3  # what the extra brings
 
 
@@ -68,15 +68,6 @@ class Museum:
     def manifest2(self, name, *canvases):
         sequences = [{"@type": "sc:Sequence", "canvases": list(canvases)}]
         return self.put(name, {"@id": self.base + name, "@type": "sc:Manifest", "sequences": sequences})
-
-
-@pytest.fixture(autouse=True)
-def own_web(own_cache, monkeypatch):  # noqa: ARG001
-    """A cache and hosts of the test's own; this machine may be asked."""
-    monkeypatch.setenv("PATCHSEEK_PRIVATE_HOSTS", "127.0.0.1")
-    _web._web_of.cache_clear()
-    yield
-    _web._web_of.cache_clear()
 
 
 @pytest.fixture

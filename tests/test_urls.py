@@ -19,7 +19,7 @@ from patchseek.sources._web_reach import is_public
 from .conftest import TinyEncoder, blot
 from .web_server import serving
 
-pytestmark = pytest.mark.extra("urls")
+pytestmark = [pytest.mark.extra("urls"), pytest.mark.usefixtures("own_web")]
 assert urllib3  # what the extra brings
 
 
@@ -28,15 +28,6 @@ def png(seed, size=(96, 64)):
     stream = io.BytesIO()
     blot(seed, *size).save(stream, "PNG")
     return stream.getvalue()
-
-
-@pytest.fixture(autouse=True)
-def own_web(own_cache, monkeypatch):  # noqa: ARG001
-    """A cache and hosts of the test's own; this machine may be asked."""
-    monkeypatch.setenv("PATCHSEEK_PRIVATE_HOSTS", "127.0.0.1, ::1")
-    _web._web_of.cache_clear()
-    yield
-    _web._web_of.cache_clear()
 
 
 @pytest.fixture

@@ -25,6 +25,7 @@ from typing import BinaryIO, NamedTuple
 
 ALLOW, ASK, KILL = 0x7FFF0000, 0x7FC00000, 0x80000000  # SECCOMP_RET_*
 RECEIVE, ANSWER, GO_ON = 0xC0502100, 0xC0182101, 1  # SECCOMP_IOCTL_NOTIF_*, SECCOMP_USER_NOTIF_FLAG_CONTINUE
+LOAD, EQUAL, ANY_OF, END = 0x20, 0x15, 0x45, 0x06  # of the kernel's code for filters
 HERE = -100  # AT_FDCWD
 WRITES = os.O_WRONLY | os.O_RDWR | os.O_CREAT
 NAME_SERVICES = {"/var/run/nscd/socket"}
@@ -171,20 +172,30 @@ def calls() -> list[tuple[int, str, tuple[int, int] | None]]:
 
 def program() -> bytes:
     """The filter, in the kernel's code: struct sock_filter are a code, two jumps and a number."""
-    load, equal, any_of, end = 0x20, 0x15, 0x45, 0x06
-    lines = [(load, 0, 0, 4), (equal, 1, 0, MACHINES[platform.machine()][1]), (end, 0, 0, KILL), (load, 0, 0, 0)]
+    lines: list[tuple[int, int, int, int]] = []
     for number, _, bits in calls():
         if bits is None:
-            lines += [(equal, 0, 1, number), (end, 0, 0, ASK)]
+            lines += asking(number)
         else:
-            lines += [(equal, 0, 4, number), (load, 0, 0, 16 + 8 * bits[0]), (any_of, 0, 1, bits[1])]
-            lines += [(end, 0, 0, ASK), (end, 0, 0, ALLOW)]
-    return b"".join(struct.pack("HBBI", *line) for line in [*lines, (end, 0, 0, ALLOW)])
+            lines += [(EQUAL, 0, 4, number), (LOAD, 0, 0, 16 + 8 * bits[0]), (ANY_OF, 0, 1, bits[1])]
+            lines += [(END, 0, 0, ASK), (END, 0, 0, ALLOW)]
+    return whole_of(lines)
 
 
-def become(line: socket.socket, command: Sequence[str]) -> None:
-    """Have the filter made for this process, send its listener over the line, and become the command."""
-    libc, lines, listeners = ctypes.CDLL(None, use_errno=True), program(), SimpleQueue[int]()
+def asking(number: int) -> list[tuple[int, int, int, int]]:
+    """The lines by which the kernel asks about every call of a number."""
+    return [(EQUAL, 0, 1, number), (END, 0, 0, ASK)]
+
+
+def whole_of(lines: Sequence[tuple[int, int, int, int]]) -> bytes:
+    """A filter of these lines, each of which sees the number of a call; what none of them answers is let through."""
+    begin = [(LOAD, 0, 0, 4), (EQUAL, 1, 0, MACHINES[platform.machine()][1]), (END, 0, 0, KILL), (LOAD, 0, 0, 0)]
+    return b"".join(struct.pack("HBBI", *line) for line in [*begin, *lines, (END, 0, 0, ALLOW)])
+
+
+def be_watched(line: socket.socket, lines: bytes) -> None:
+    """Have a filter made for this process, and send its listener over the line."""
+    libc, listeners = ctypes.CDLL(None, use_errno=True), SimpleQueue[int]()
     code = ctypes.create_string_buffer(lines, len(lines))
     whole = ctypes.create_string_buffer(struct.pack("HP", len(lines) // 8, ctypes.addressof(code)))
     sender = threading.Thread(target=lambda: socket.send_fds(line, [b"."], [listeners.get()]), daemon=True)
@@ -195,6 +206,11 @@ def become(line: socket.socket, command: Sequence[str]) -> None:
         sys.exit(f"seccomp: {os.strerror(ctypes.get_errno())}")
     listeners.put(number)
     sender.join()
+
+
+def become(line: socket.socket, command: Sequence[str]) -> None:
+    """Be watched, and become the command."""
+    be_watched(line, program())
     os.execv(command[0], command)
 
 

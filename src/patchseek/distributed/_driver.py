@@ -8,7 +8,7 @@ from itertools import islice
 import numpy as np
 
 from .._progress import OnProgress
-from ..encode import ENCODING, AddReport, Place, Plan, Same, let_in, look_every, take_leave, unread
+from ..encode import ENCODING, AddReport, Place, Plan, Same, keep, let_in, look_every, take_leave, unread
 from ..errors import PatchseekError, StoreDamaged
 from ..sources import TAKEN_OUT, Root, is_film
 from ..store import Failure, KnownFile, Writer, outdate_films, remember_exclusions
@@ -140,11 +140,7 @@ class Driver:
             yield Work(root, shard)
 
     def _keep(self, root: Root, found: Sequence[Same]) -> None:
-        if left := [image for same in found for image in same.left]:
-            self._writer.remove(left)
-        moves = [move for same in found for move in same.moves]
-        if moves:
-            self._writer.move(root, moves)
+        keep(self._writer, root, found)
 
     # ---- what was done
 

@@ -37,7 +37,7 @@ from ._place import Walked, find_new, find_pictures, find_place, look_every, vis
 from ._plan import Missing, Plan
 from ._points import PointsReport, add_points
 from ._report import AddReport
-from ._run import ENCODING, SHARD_IMAGES, Run
+from ._run import ENCODING, SHARD_IMAGES, Run, keep
 from ._scan import Scan, is_file, is_there, unread
 from ._tasks import Place, Same, Task
 from ._update import IsReady, always, reading, update
@@ -82,6 +82,7 @@ __all__ = [
     "in_turn",
     "is_file",
     "is_there",
+    "keep",
     "let_in",
     "load_content",
     "look_every",

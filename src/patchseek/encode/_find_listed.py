@@ -104,13 +104,16 @@ def find_listed(source: str | Path, exclude: Given, *, hidden: bool = False) -> 
     if is_url(place) and list_kind(place) is None:
         if name_part(place).lower().endswith(ARCHIVES):
             raise PatchseekError(f"{masked(place)}: a tar at a URL is read on a Ray cluster alone; add: --ray local")
-        return find_in_store(place.rstrip("/"), Exclusions(exclude, place.rstrip("/")), hidden=hidden)
+        return find_in_store(place, Exclusions(exclude, place), hidden=hidden)
     return name_listed(place, open_file(place), left_out)
 
 
 def place_of(source: str | Path) -> str:
-    """A source as it is known: a URL as it is, or an absolute path."""
-    return str(source) if is_url(str(source)) else str(expanded(source).resolve())
+    """A source as it is known: a URL, of a folder without the slash at its end, or an absolute path."""
+    place = str(source)
+    if not is_url(place):
+        return str(expanded(source).resolve())
+    return place if is_web(place) else place.rstrip("/")
 
 
 def find_in_store(url: str, left_out: Exclusions, *, hidden: bool = False) -> Listed:

@@ -59,7 +59,6 @@ def add_list(
     began, place = time.monotonic(), place_of(source)
     root: Root = place if is_url(place) else Path(place)
     listed = find_listed(place, exclusions(store, root) if exclude is None else exclude, hidden=hidden)
-    root = listed.root
     with Writer(store) as writer:
         remember_exclusions(writer, root, listed.exclusions)
         if every is not None:

@@ -8,7 +8,7 @@ from typing import TypeVar
 from .._progress import OnProgress
 from ..encoders import Encoder
 from ..errors import StoreError
-from ..sources import split_page
+from ..sources import Root, split_page
 from ..store import Failure, Writer
 from ._extractors import Extractor, extractors_of, features_of, points_of
 from ._load import Loaded, Result, encode_tasks
@@ -23,6 +23,14 @@ SHARD_IMAGES = 256
 """Pictures in a full shard: 20 MB at 30 regions of 1280 numbers."""
 SHARD_SECONDS = 20.0
 """A shard is committed after this time even if it is not full; a kill loses no more work than this."""
+
+
+def keep(writer: Writer, root: Root, found: Sequence[Same]) -> None:
+    """Note where files of a root are whose bytes the collection has, and drop pictures that they no longer hold."""
+    if left := [image for same in found for image in same.left]:
+        writer.remove(left)
+    if moves := [move for same in found for move in same.moves]:
+        writer.move(root, moves)
 
 
 class Run:
@@ -111,9 +119,7 @@ class Run:
     def commit(self) -> None:
         """Make everything that is ready permanent."""
         if self.same:
-            if left := [image for same in self.same for image in same.left]:
-                self.writer.remove(left)
-            self.writer.move(self.place.root, [move for same in self.same for move in same.moves])
+            keep(self.writer, self.place.root, self.same)
         if self.loaded or self.failures:
             pictures, settings = [loaded.picture for loaded in self.loaded], self.writer.store.settings
             extracts = [loaded.extracts for loaded in self.loaded]

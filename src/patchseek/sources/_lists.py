@@ -61,7 +61,7 @@ def read_list(place: str, raw: RawIOBase | BytesIO) -> Named:
     of its own, unless a file is called so. Raises PatchseekError naming the list and the line or row.
     """
     if list_kind(place) == "json":
-        with raw, _buffered(raw) as file:
+        with raw, BufferedReader(raw) as file:
             manifests = read_manifests(place, file.read(MANIFEST_BYTES + 1))
         kept = list(dict.fromkeys(manifests.places))
         if n := len(manifests.places) - len(kept):
@@ -85,14 +85,10 @@ def read_list(place: str, raw: RawIOBase | BytesIO) -> Named:
     return Named(list(found.values()), passed_over, {})
 
 
-def _buffered(raw: RawIOBase | BytesIO) -> "BufferedReader[Any]":
-    return BufferedReader(raw)
-
-
 def _iter_list(place: str, raw: RawIOBase | BytesIO) -> Iterator[str]:
     """The paths and URLs as they are written, in the list's order."""
     label, kind = masked(place), list_kind(place)
-    with raw, _buffered(raw) as file:
+    with raw, BufferedReader(raw) as file:
         if kind == "parquet":
             yield from _checked(label, "row", enumerate(_parquet(label, file), 1))
             return

@@ -12,6 +12,7 @@ import sqlite3
 import time
 from collections.abc import Iterable
 from contextlib import suppress
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import IO, Any
@@ -50,7 +51,8 @@ def latest(home: Path) -> dict[int, Path]:
 
 def keep_latest(home: Path, numbers: Iterable[int]) -> None:
     """Remove what is told of other shards than these, and what was told before."""
-    kept = {file for number, file in latest(home).items() if number in set(numbers)}
+    wanted = set(numbers)
+    kept = {file for number, file in latest(home).items() if number in wanted}
     for file in (home / FOLDER).glob("*"):
         if file not in kept:
             file.unlink()
@@ -90,22 +92,31 @@ def read_inventory(file: Path) -> dict[str, Any]:
     raise StoreDamaged(f"{file}: its bytes have changed")
 
 
-def contradictions(home: Path, db: sqlite3.Connection) -> dict[int, str]:
-    """What is wrong by what is told of shards, a line each, by their numbers.
+@dataclass(frozen=True)
+class Doubt:
+    """What does not fit together of a shard: something was damaged, since neither changes while the shard stays."""
 
-    Either was damaged: what they tell of does not change while they stay.
-    """
-    found: dict[int, str] = {}
+    shard: int
+    text: str
+    # in one line
+    is_of_catalogue: bool
+    # whether what is told is whole, so that it is the catalogue that says something else
+
+
+def find_doubts(home: Path, db: sqlite3.Connection) -> list[Doubt]:
+    """Of all shards of which something is told."""
+    found: list[Doubt] = []
     files = latest(home)
     for shard in read_shards(db):
         if shard.id in files:
             try:
                 told = read_inventory(files[shard.id])["pictures"]
             except StoreDamaged as error:
-                found[shard.id] = str(error)
+                found.append(Doubt(shard.id, str(error), is_of_catalogue=False))
                 continue
             query = "SELECT id, sha256, width, height FROM image WHERE shard = ? ORDER BY slot"
             rows = [tuple(row) for row in db.execute(query, (shard.id,))]
             if rows != [tuple(each[name] for name in ("id", "sha256", "width", "height")) for each in told]:
-                found[shard.id] = f"shard {shard.id}: the catalogue says of its pictures what was not committed"
+                text = f"shard {shard.id}: the catalogue says of its pictures what was not committed"
+                found.append(Doubt(shard.id, text, is_of_catalogue=True))
     return found

@@ -8,7 +8,7 @@ import numpy as np
 from .._progress import OnProgress
 from .._words import counted
 from ._features import map_features
-from ._inventory import contradictions, put_inventories
+from ._inventory import find_doubts, put_inventories
 from ._points import Codes, PointsPart
 from ._records import ANEW
 from ._rows import replace_shard
@@ -45,7 +45,7 @@ def repair(store: Store, on_progress: OnProgress) -> int:
 def _tell_anew(store: Store) -> None:
     """Write again what shards hold, where that is not what the catalogue says, which is believed here."""
     with store.catalogue.writing() as db:
-        put_inventories(store.path, db, contradictions(store.path, db))
+        put_inventories(store.path, db, [doubt.shard for doubt in find_doubts(store.path, db)])
 
 
 def _drop_damaged_points(store: Store) -> None:

@@ -17,7 +17,7 @@ from ..errors import StoreDamaged
 from ._catalogue import Catalogue, put_setting
 from ._features import REGIONS
 from ._files import Part, hash_file, sync_folder
-from ._inventory import FOLDER, PICTURE, contradictions, latest, read_inventory
+from ._inventory import FOLDER, PICTURE, find_doubts, latest, read_inventory
 from ._lock import take_lock
 from ._points import POINTS
 from ._shards import Shard, insert_shard
@@ -81,7 +81,7 @@ def catalogue_problem(path: Path) -> str | None:
         store = Store.open(path)
         with store.catalogue.reading() as db:
             found = [str(row[0]) for row in db.execute("PRAGMA integrity_check") if row[0] != "ok"]
-            found += [said for said in contradictions(path, db).values() if "was not committed" in said]
+            found += [doubt.text for doubt in find_doubts(path, db) if doubt.is_of_catalogue]
         if not found:
             require_slots(store)
         return f"{path}: {found[0].splitlines()[0]}" if found else None

@@ -14,7 +14,7 @@ from ..errors import StoreDamaged
 from ._catalogue import has_table, setting_of
 from ._features import flawed_slots, map_features
 from ._files import Part, problem_of
-from ._inventory import contradictions
+from ._inventory import find_doubts
 from ._records import Settings
 from ._saved import damaged_queries
 from ._shards import Shard, look_at_points, read_shards
@@ -41,7 +41,7 @@ def find_problems(store: "Store", on_progress: OnProgress = unheard) -> list[str
                 f"shard {shard.id}: {counted(shard.n_images, 'slot')}, {counted(n, 'picture')} up to slot {end}"
             )
     with store.catalogue.reading() as db:
-        found += contradictions(store.path, db).values()
+        found += [doubt.text for doubt in find_doubts(store.path, db)]
     for i, shard in enumerate(shards):
         on_progress(i, len(shards), _CHECKING)
         problem = features_problem(store.folder, shard, settings)
