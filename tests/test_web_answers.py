@@ -105,6 +105,24 @@ def test_cards_do_not_move_beneath_a_pointer_nor_behind_an_open_find(told):
     until(page, lambda: order(page) == [3, 1, 2])
 
 
+def test_until_an_answer_is_settled_only_what_is_on_the_screen_is_loaded(told):
+    page, tell = told
+    page.set_viewport_size({"width": 1000, "height": 600})
+    tell(first(*((i, 0.9) for i in range(1, 10))))
+    until(page, lambda: order(page) == list(range(1, 10)))
+    images = "[...document.querySelectorAll('#results .cell img')]"
+    seen = "image.getBoundingClientRect().top <= innerHeight"
+    n_seen = page.evaluate(f"{images}.filter((image) => {seen}).length")
+    assert 0 < n_seen < 9
+    until(page, f"{images}.every((image) => image.complete && Boolean(image.naturalWidth) === ({seen}))")
+    page.mouse.move(500, 5)
+    page.mouse.wheel(0, 5000)
+    until(page, f"{images}.at(-1).naturalWidth")
+    tell(final(*((i, 0.9) for i in range(1, 10))), ends=True)
+    until(page, IDLE)
+    assert page.evaluate(f"{images}.every((image) => image.src)")
+
+
 def test_an_answer_that_breaks_off_leaves_nothing_of_the_one_before(told):
     page, tell = told
     tell(final((1, 0.9)), ends=True)

@@ -96,7 +96,27 @@ function draw() {
   const isFolded = others.length > 0 && !state.isUnfolded;
   $("results").replaceChildren(wall(sure), ...(others.length ? [fold(others.length)] : []), ...(others.length && !isFolded ? [wall(others)] : []));
   $("answers").toggleAttribute("data-folded", isFolded);
+  later.disconnect();
+  if (!state.isSettled) loadSeen($("results").querySelectorAll(".cell img"));
   if (focused) $("results").querySelector(`[data-image-id="${focused}"] button`)?.focus();
+}
+
+const later = new IntersectionObserver((entries) => {
+  for (const { target } of entries.filter(({ isIntersecting }) => isIntersecting)) {
+    target.src = target.dataset.src;
+    later.unobserve(target);
+  }
+});
+
+// Of an answer that is not settled only what is on the screen is loaded: others may stand there soon, and whoever still
+// refines it wants the cores.
+function loadSeen(images) {
+  const below = [...images].filter((image) => image.getBoundingClientRect().top > innerHeight);
+  for (const image of below) {
+    image.dataset.src = image.src;
+    image.removeAttribute("src");
+    later.observe(image);
+  }
 }
 
 const wall = (results) => el("ul", { class: "wall" }, ...results.map(card));
