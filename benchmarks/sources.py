@@ -38,14 +38,16 @@ LOOK = """
 import sys, time
 from pathlib import Path
 from patchseek.encode import add_folder
+from patchseek.encoders import open_encoder
 from patchseek.sources import open_archive
 from patchseek.store import Store
 file, place = Path(sys.argv[1]), Path(sys.argv[2])
+encoder = open_encoder("embedded")
 began = time.perf_counter()
 if place.name == "none":
     assert open_archive(file).listing().pictures
 else:
-    report = add_folder(Store.open(place), file, None, n_workers=1)
+    report = add_folder(Store.open(place), file, encoder, n_workers=1)
     assert (report.added, report.changed, report.failed) == (0, 0, []), report
 print(time.perf_counter() - began)
 """
@@ -128,7 +130,7 @@ def look(work: Path, n_members: int) -> dict[str, Any]:
 
 def _timed(archive: Path, place: Path) -> float:
     command = [sys.executable, "-c", LOOK, str(archive), str(place)]
-    return round(float(subprocess.run(command, check=True, capture_output=True, text=True).stdout), 2)
+    return round(float(subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout), 2)
 
 
 def main() -> None:
@@ -139,8 +141,8 @@ def main() -> None:
     asked, before = parse_with_data(parser), machine()
     began = time.monotonic()
     with tempfile.TemporaryDirectory() as folder:
-        figures = {"search": search(Path(asked.data) / "dev-set", Path(folder), asked.rounds)}
-        figures["look"] = look(Path(folder), asked.members)
+        figures = {"look": look(Path(folder), asked.members)}
+        figures["search"] = search(Path(asked.data) / "dev-set", Path(folder), asked.rounds)
     print(f"{time.monotonic() - began:.0f} s in all", file=sys.stderr)
     write("sources", {"machine": before, "rounds": asked.rounds, **figures})
 

@@ -14,6 +14,7 @@ class Site:
         self.answers, self.asked, self.headers = {}, [], []
         self.at_once = self.most_at_once = 0
         self.lock = threading.Lock()
+        self.missing = 404, {}, b"no"  # the answer for every other path
 
     def put(self, path, body, etag=None):
         """Serve these bytes, with an ETag and a date, and say "not modified" to whoever has them."""
@@ -47,7 +48,7 @@ def serving(host="127.0.0.1"):
                 site.at_once += 1
                 site.most_at_once = max(site.most_at_once, site.at_once)
             try:
-                told = site.answers.get(self.path, (404, {}, b"no"))
+                told = site.answers.get(self.path, site.missing)
                 told = told(self) if callable(told) else told
                 if told is None:  # it has answered by itself
                     return

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from ..boxes import Boxes
 from ..images import Picture
 from ..indexes import Index
-from ..originals import find_original
+from ..originals import find_closely
 from ..search import Query
 from ..store import Image, Snapshot, Store
 from ._candidates import Candidate
@@ -46,4 +46,5 @@ class StoreView:
 
     def open(self, candidate: Candidate[Image], need: int) -> Picture | None:
         """See View."""
-        return find_original(candidate.picture, need=need)
+        places = np.array([candidate.box, self.regions_of(candidate)[candidate.region]])
+        return find_closely(candidate.picture, [*places[:, :2].min(axis=0), *places[:, 2:].max(axis=0)], need=need)

@@ -54,17 +54,23 @@ class Canvas:
 
     def crop(self, box: Sequence[float]) -> str | None:
         """The address of that part of the picture as large as there is; None where no Image API serves it."""
-        if not (found := _REQUEST.fullmatch(self.image)):
+        if not (base := service_of(self.image)):
             return None
         x0, y0, x1, y1 = (100 * share for share in box)
         part = ",".join(f"{value:.5g}" for value in (x0, y0, x1 - x0, y1 - y0))
-        return f"{found[1]}/pct:{part}/max/0/default.jpg"
+        return f"{base}/pct:{part}/max/0/default.jpg"
 
 
 def canvas_of(path: str) -> Canvas | None:
     """What a picture's path says; None where it is no canvas."""
     found = _CANVAS.fullmatch(path) if "#size=" in path else None
     return Canvas(found[1], int(found[2]), int(found[3]), found[4]) if found else None
+
+
+def service_of(url: str) -> str | None:
+    """The address of the Image API that a whole picture was asked of; None where it was none."""
+    found = _REQUEST.fullmatch(url)
+    return found[1] if found else None
 
 
 @dataclass

@@ -1,7 +1,7 @@
 """Where a picture lies that a catalogue has under a path, and what can be had from there."""
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +11,7 @@ from .._files import hash_regular, open_regular
 from ..errors import ImageError, MissingExtra
 from ._archives import open_archive, read_member
 from ._iiif import canvas_of
+from ._iiif_parts import Part, fetch_part
 from ._intervals import EVERY
 from ._names import suffix_of
 from ._paths import DOCUMENTS, FILMS, is_film, is_rows, member_path, split_member, split_page
@@ -116,6 +117,10 @@ class Stored:
             return read_member(self.file, self.member)
         with open_regular(self.file, self.file) as file:
             return file.read()
+
+    def part(self, box: Sequence[float], least: float, most: float) -> Part | None:
+        """A part of it, larger than it was read; None where there is none. See fetch_part."""
+        return fetch_part(self.url, box, least, most, may_ask=self.may_fetch) if self.url else None
 
     def sha256(self) -> str:
         """The hash of these bytes, in hex. Raises ImageError, OSError."""
