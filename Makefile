@@ -41,7 +41,7 @@ audit: $(VENV)/.dev .venv-audit/.ready
 
 # Catalogues cut off and with flipped bits, a thousand times each, and kills at each call of the kernel: an hour.
 torture: $(VENV)/.dev
-	PATCHSEEK_ROUNDS=1000 $(FRUGAL) $(BIN)/python -m pytest -n 2 --timeout 7200 tests/test_rebuild.py tests/test_killed_calls.py -k "whatever or killed"
+	PATCHSEEK_ROUNDS=1000 $(FRUGAL) $(BIN)/python -m pytest -n 2 --timeout 7200 tests/test_rebuild.py tests/test_killed_calls.py tests/test_lost_power.py -k "whatever or killed or power"
 
 # The contract of indexes over a real Milvus server, three minutes. `make test` has it over Milvus Lite.
 test-milvus: $(VENV)/.dev .venv-milvus/.ready
@@ -81,6 +81,7 @@ bench: $(VENV)/.bench
 	$(BIN)/python benchmarks/saved.py
 	$(BIN)/python benchmarks/judgements.py
 	$(BIN)/python benchmarks/sources.py
+	$(BIN)/python benchmarks/iiif.py
 	$(BIN)/python benchmarks/film.py
 	$(BIN)/python benchmarks/hostile.py
 	$(BIN)/python benchmarks/cycles.py

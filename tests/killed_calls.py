@@ -8,6 +8,7 @@ every picture has its own features, and the same operation then ends as if it ha
 """
 
 import fcntl
+import itertools
 import os
 import platform
 import select
@@ -17,7 +18,7 @@ import socket
 import struct
 import sys
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from patchseek import Collection
@@ -39,6 +40,9 @@ ENCODER = TinyEncoder()
 IN = "pictures/.patchseek"
 # where the collection is: it knows its pictures by the way to them, and a copy knows its own
 Operation = Callable[[Path], object]
+Before = Callable[[int, int, Sequence[int]], bool]
+"""Called before each call with the process, the call's number and its arguments: whether it may be made; else the
+process is ended."""
 
 
 def change(home: Path) -> object:
@@ -116,6 +120,12 @@ OPERATIONS: dict[str, Operation] = {
 
 def killed_at(n: int, work: Callable[[], object]) -> bool:
     """Have a fork do some work, and end it before its n-th call (from 0); False where it made fewer and ended well."""
+    left = itertools.count(n, -1)
+    return not followed(work, lambda *_: next(left) > 0)
+
+
+def followed(work: Callable[[], object], before: Before) -> bool:
+    """Have a fork do some work; whether it was let to end, which it did well."""
     here, there = socket.socketpair()
     pid = os.fork()
     if not pid:
@@ -131,15 +141,20 @@ def killed_at(n: int, work: Callable[[], object]) -> bool:
     with here:
         _, (listener,), _, _ = socket.recv_fds(here, 1, 1)
     try:
-        was_killed = _count(listener, pid, n)
+        was_killed = _listen(listener, pid, before)
+    except BaseException:
+        os.kill(pid, signal.SIGKILL)
+        os.waitpid(pid, 0)
+        raise
     finally:
         os.close(listener)
     _, status = os.waitpid(pid, 0)
     assert was_killed or status == 0, "it fails by itself"
-    return was_killed
+    return not was_killed
 
 
-def _count(listener: int, pid: int, n: int) -> bool:
+def _listen(listener: int, pid: int, before: Before) -> bool:
+    """Answer until the fork has ended; whether it was killed."""
     ready = select.poll()
     ready.register(listener, select.POLLIN)
     while not (events := ready.poll(50)) or events[0][1] & select.POLLIN:
@@ -150,11 +165,10 @@ def _count(listener: int, pid: int, n: int) -> bool:
         asked = bytearray(80)  # struct seccomp_notif
         try:
             fcntl.ioctl(listener, RECEIVE, asked)
-            if not n:
+            about, _, _, number, _, _, *arguments = struct.unpack("QIIiIQ6Q", asked)
+            if not before(pid, number, arguments):
                 os.kill(pid, signal.SIGKILL)
                 return True
-            n -= 1
-            (about,) = struct.unpack_from("Q", asked)
             fcntl.ioctl(listener, ANSWER, bytearray(struct.pack("QqiI", about, 0, 0, GO_ON)))
         except FileNotFoundError:  # it was ended while it asked
             continue

@@ -47,7 +47,7 @@ class Catalogue:
         """A connection on which statements have been executed. Raises StoreLocked, other errors as SQLite's own."""
         db = sqlite3.connect(f"{self.path.resolve().as_uri()}?mode={mode}", uri=True, isolation_level=None)
         try:
-            pragmas = ("PRAGMA synchronous = FULL", "PRAGMA foreign_keys = ON")
+            pragmas = ("PRAGMA synchronous = EXTRA", "PRAGMA foreign_keys = ON")
             for statement in (*pragmas, *statements):
                 self._patiently(db, statement, WAIT_SECONDS)
         except BaseException:
