@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 
-.PHONY: demo test test-quick test-long test-minimum test-milvus torture audit check format bench bench-avx2 bench-million bench-milvus clean
+.PHONY: demo test test-quick test-long test-minimum test-milvus torture fuzz audit check format bench bench-avx2 bench-million bench-milvus clean
 
 demo: $(VENV)/.demo
 	$(BIN)/python demo/run.py
@@ -42,6 +42,11 @@ audit: $(VENV)/.dev .venv-audit/.ready
 # Catalogues cut off and with flipped bits, a thousand times each, and kills at each call of the kernel: an hour.
 torture: $(VENV)/.dev
 	PATCHSEEK_ROUNDS=1000 $(FRUGAL) $(BIN)/python -m pytest -n 2 --timeout 7200 tests/test_rebuild.py tests/test_killed_calls.py tests/test_lost_power.py -k "whatever or killed or power"
+
+# An hour: files and requests changed at random, see tests/fuzz.py.
+fuzz: $(VENV)/.dev
+	for target in pictures importers archives catalogues engines requests; do \
+		$(FRUGAL) $(BIN)/python -m tests.fuzz $$target --seconds 600 --keep fuzz-found 2>/dev/null || exit 1; done
 
 # The contract of indexes over a real Milvus server, three minutes. `make test` has it over Milvus Lite.
 test-milvus: $(VENV)/.dev .venv-milvus/.ready

@@ -114,6 +114,13 @@ def test_a_picture_in_an_archive_is_found_refined_drawn_and_asked_by_its_number(
     assert refined.image.path == best.image.path and not refined.changed
 
 
+def test_a_member_of_a_zip_without_a_name_is_passed_over(collection, tmp_path):
+    file = pack(tmp_path / "box.zip", {"a.png": png(0), "b.png": png(1)})
+    file.write_bytes(file.read_bytes().replace(b"b.png", b"\0.png"))
+    report = collection.add(file)
+    assert (report.added, report.failed) == (1, [])
+
+
 @pytest.mark.parametrize("kind", KINDS)
 def test_only_what_is_new_in_an_archive_is_encoded(collection, tmp_path, kind):
     archive = pack(tmp_path / "in" / kind, some())

@@ -257,7 +257,7 @@ def test_a_stale_or_damaged_index_is_built_anew_and_never_answers_wrongly(tmp_pa
     assert json.loads(manifest.read_text())["shards"] == list(snapshot.shards)
 
 
-@pytest.mark.parametrize("engine", ["Nonsense", "PQ7", "IVF100000,Flat", "Flat;speed=9"])
+@pytest.mark.parametrize("engine", ["Nonsense", "PQ7", "IVF100000,Flat", "Flat;speed=9", "milvus:a\0b", "Fl\0at"])
 def test_an_engine_that_cannot_be_built_is_an_error_of_one_line(engine):
     with pytest.raises(EngineError) as caught:
         open_index(engine, make_snapshot())

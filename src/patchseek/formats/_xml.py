@@ -58,6 +58,8 @@ def parse(content: bytes, path: Path) -> Document:
         return Document(path, builder.close(), lines)
     except expat.ExpatError as error:
         raise DatasetError(f"{path}: line {error.lineno}: not valid XML ({expat.ErrorString(error.code)})") from error
+    except (LookupError, ValueError) as error:  # of the encoding that its first line names
+        raise DatasetError(f"{path}: not valid XML ({error})") from error
 
 
 def _named(name: str) -> str:

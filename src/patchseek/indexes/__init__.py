@@ -286,11 +286,13 @@ def open_repeatable(snapshot: Snapshot) -> Index:
 def lasting(engine: str) -> str:
     """The engine's string as it can be kept: a relative file of Milvus Lite made absolute.
 
-    Raises EngineError for a blank one.
+    Raises EngineError for a blank one, and one with a zero byte.
     """
     engine = engine.strip()
     if not engine:
         raise EngineError("an engine has a name: exact, auto, a FAISS factory string, milvus:URI or postgresql://...")
+    if "\0" in engine:
+        raise EngineError(f"{engine!r} is no engine: no name has a zero byte")
     uri, *rest = engine.removeprefix(MILVUS).split(";")
     if not engine.startswith(MILVUS) or "://" in uri or not uri:
         return engine

@@ -42,7 +42,7 @@ class ZipArchive:
         self._members: dict[str, zipfile.ZipInfo] = {}
         self._n_repeated = 0
         for info in self._zip.infolist():
-            if info.is_dir() or _name(info).endswith("/"):
+            if not info.filename or info.is_dir() or _name(info).endswith("/"):
                 continue
             name = tidy(_name(info))
             self._n_repeated += name in self._members and is_picture(name)

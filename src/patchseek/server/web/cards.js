@@ -47,8 +47,8 @@ export function choice(picture, chosen, extra = null) {
   );
 }
 
-// A result that can be opened, and selected where `select` says how.
-export function resultCard(result, { open, select, selected, doubtful }) {
+// A result that can be opened, and selected where `select` says how. isLarge: with enough pixels for any screen.
+export function resultCard(result, { open, select, selected, doubtful, isLarge }) {
   const sure = result.confidence ?? null;
   const surety = sure === null ? result.score.toFixed(2) : `${Math.round(100 * sure)} % sure`;
   const facts = result.changed ? "changed: index again" : surety;
@@ -59,7 +59,7 @@ export function resultCard(result, { open, select, selected, doubtful }) {
   for (const mark of marks) mark.classList.toggle("unsure", isUnsure);
   return cell(
     result,
-    el("button", { class: "tile", type: "button", on: { click: () => open(result) }, "aria-label": `Open ${name}` }, framed(result, marks)),
+    el("button", { class: "tile", type: "button", on: { click: () => open(result) }, "aria-label": `Open ${name}` }, framed(result, marks, isLarge)),
     stamp(result),
     select
       ? el(

@@ -108,8 +108,8 @@ const later = new IntersectionObserver((entries) => {
   }
 });
 
-// Of an answer that is not settled only what is on the screen is loaded: others may stand there soon, and whoever still
-// refines it wants the cores.
+// Of an answer that is not settled only what is on the screen is loaded, and small: others may stand there soon, and
+// whoever still refines it wants the cores.
 function loadSeen(images) {
   const below = [...images].filter((image) => image.getBoundingClientRect().top > innerHeight);
   for (const image of below) {
@@ -140,7 +140,8 @@ function fold(n) {
 }
 
 function card(result) {
-  return resultCard(result, { open: openResult, select, selected: state.selected.has(result.image_id), doubtful: doubtful() });
+  const selected = state.selected.has(result.image_id);
+  return resultCard(result, { open: openResult, select, selected, doubtful: doubtful(), isLarge: state.isSettled });
 }
 
 // isReview: to judge it and those that follow.
