@@ -127,5 +127,5 @@ def has_changed(image: Image) -> bool:
         if place.member is None and image.state.size != status.st_size:
             return True
         return not is_as_dated and place.sha256() != image.sha256
-    except (OSError, ImageError):  # gone, which is something else, as a pipe is
+    except (OSError, ImageError, ValueError):  # gone, which is something else, as a pipe is; or no name of a file
         return False

@@ -19,7 +19,7 @@ def kind_of(path: Path) -> Kind:
     """What is at a path, links followed. Never raises, unlike Path.is_dir."""
     try:
         return Kind.FOLDER if S_ISDIR(path.stat().st_mode) else Kind.OTHER
-    except (FileNotFoundError, NotADirectoryError):
+    except (FileNotFoundError, NotADirectoryError, ValueError):  # no file's name has a zero byte
         return Kind.NOTHING
     except OSError:
         return Kind.UNKNOWN

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from ..errors import StoreDamaged, StoreError, StoreLocked
 from ._tables import FROM_FORMAT_1, LATER_COLUMNS, LATER_TABLES, TABLES, WITH_ROWS_APART
+from ._typed import find_wrong
 
 _log = logging.getLogger(__name__)
 
@@ -35,6 +36,7 @@ class Catalogue:
 
     def __init__(self, path: Path) -> None:
         self.path = path
+        self._is_looked_at = False
         self._noted: tuple[State, State] | None = None
         # the state that the latest note led to, and the one before it and others
 
@@ -72,7 +74,7 @@ class Catalogue:
         """A connection inside one read transaction: everything it sees is of the same moment.
 
         Opened for writing where possible, since only then can SQLite roll back what a killed writer left half done.
-        Raises StoreLocked, StoreDamaged.
+        The first one looks whether all values are of the kinds that were written. Raises StoreLocked, StoreDamaged.
         """
         for mode in ("rw", "ro"):
             try:
@@ -87,6 +89,10 @@ class Catalogue:
                     why = f"cannot be read as a catalogue ({error}); run: patchseek repair"
                     raise StoreDamaged(f"{self.path}: {why}") from error
         try:
+            if not self._is_looked_at and (wrong := find_wrong(db)):
+                why = f"the catalogue is damaged ({wrong} is not of its kind); run: patchseek repair"
+                raise StoreDamaged(f"{self.path}: {why}")
+            self._is_looked_at = True
             yield db
         except (sqlite3.DatabaseError, UnicodeDecodeError) as error:
             raise StoreDamaged(f"{self.path}: the catalogue is damaged ({error}); run: patchseek repair") from error

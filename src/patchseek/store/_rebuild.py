@@ -23,6 +23,7 @@ from ._points import POINTS
 from ._shards import Shard, insert_shard
 from ._store import Store, require_slots
 from ._tables import FORMAT, LATER_TABLES
+from ._typed import delete_wrong
 
 DAMAGED = "catalogue.damaged"
 """Under this name the catalogue of before stays."""
@@ -172,7 +173,9 @@ def _carry_over(db: sqlite3.Connection, damaged: Path) -> dict[str, int]:
                 if len(row) == width:
                     db.execute(f"INSERT OR IGNORE INTO {table} VALUES ({', '.join('?' * width)})", row)
                     carried[table] = carried.get(table, 0) + 1
-    return carried
+        if table in carried:
+            carried[table] -= delete_wrong(db, table)
+    return {table: n for table, n in carried.items() if n}
 
 
 def _readable(damaged: Path, table: str) -> Iterator[tuple[Any, ...]]:

@@ -65,15 +65,30 @@ def require_slots(store: "Store") -> None:
         in_slots(store.path, rows, read_shards(db))
 
 
+def _settings_in(catalogue: Catalogue) -> Settings:
+    """What a collection is made with. Raises StoreError, StoreDamaged."""
+    path = catalogue.path.parent
+    if not catalogue.path.is_file():
+        raise StoreError(f"{path}: no collection here; make one with: patchseek index FOLDER")
+    found, settings = catalogue.get("format"), catalogue.get("settings")
+    if found is None or settings is None:
+        raise StoreDamaged(f"{path}: the catalogue does not say what it is; run: patchseek repair")
+    if not found.isdecimal():
+        raise StoreDamaged(f"{path}: the catalogue says that its format is {found!r}; run: patchseek repair")
+    if int(found) > FORMAT:
+        raise StoreError(f"{path}: format {found} is newer than this patchseek reads ({FORMAT}); upgrade patchseek")
+    return Settings.from_json(settings)
+
+
 class Store:
     """A collection, for reading; `Writer(store)` changes it. Any number of processes may read meanwhile."""
 
-    def __init__(self, path: Path, settings: Settings) -> None:
+    def __init__(self, path: Path, settings: Settings, catalogue: Catalogue | None = None) -> None:
         self.path = path
         self.settings = settings
         self.may_fetch = True
         """Whether its pictures on the web may be fetched where they are no longer kept, to be refined or shown."""
-        self.catalogue = Catalogue(path / "catalogue.sqlite")
+        self.catalogue = catalogue or Catalogue(path / "catalogue.sqlite")
         self.folder = path / "shards"
 
     @staticmethod
@@ -103,17 +118,8 @@ class Store:
     @classmethod
     def open(cls, path: Path) -> "Store":
         """Open a collection. Raises StoreError where none is or its format is newer, StoreDamaged if unreadable."""
-        if not cls.exists(path):
-            raise StoreError(f"{path}: no collection here; make one with: patchseek index FOLDER")
         catalogue = Catalogue(path / "catalogue.sqlite")
-        found, settings = catalogue.get("format"), catalogue.get("settings")
-        if found is None or settings is None:
-            raise StoreDamaged(f"{path}: the catalogue does not say what it is; run: patchseek repair")
-        if not found.isdecimal():
-            raise StoreDamaged(f"{path}: the catalogue says that its format is {found!r}; run: patchseek repair")
-        if int(found) > FORMAT:
-            raise StoreError(f"{path}: format {found} is newer than this patchseek reads ({FORMAT}); upgrade patchseek")
-        return cls(path, Settings.from_json(settings))
+        return cls(path, _settings_in(catalogue), catalogue)
 
     def require(self, asked: Settings) -> None:
         """Raise StoreMismatch, naming both sides, unless the collection was made with these settings."""
@@ -128,7 +134,7 @@ class Store:
 
         Points may have come, gone or been made anew: whoever has opened the collection goes on with those.
         """
-        found = Store.open(self.path).settings
+        found = _settings_in(self.catalogue)
         if replace(found, points=self.settings.points) != self.settings:
             difference = found.difference(self.settings) or "its settings are others"
             raise StoreMismatch(f"{self.path}: another collection is here now ({difference}); open it anew")
