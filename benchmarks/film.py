@@ -1,14 +1,16 @@
 """Frames picked from films: how fast, how many, how many shots are met, whether their times are right, what is found.
 
     python benchmarks/film.py [--minutes 3] [--rounds 7] [--objects 7] [--every 2] [--folder DIR]
+        [--parts frames objects]
 
 The films are made of the photographs of scikit-image, in 1080p H.264: shots at rest, pans and zooms of 0.6 to 9 seconds
 under grain; every frame bears its number. They differ in where the encoder puts key frames: where a shot begins and at
 most ten seconds apart, as x264 does by itself; every two seconds, as for streaming; every ten seconds. Needs the extras
-`video` and `demo`. Writes results/CLASS/film.json.
+`video` and `demo`. Writes results/CLASS/film.json, in which a part that is left out stays as it is.
 """
 
 import argparse
+import json
 import statistics
 import tempfile
 import time
@@ -23,7 +25,7 @@ from film_objects import RATE, encode, objects_found
 from numpy.typing import NDArray
 from PIL import Image
 from skimage import data
-from turns import machine, write
+from turns import RESULTS, machine, write
 
 from patchseek.sources import EVERY
 from patchseek.sources._films import Picks, frames, pick
@@ -145,21 +147,31 @@ def main() -> None:
     parser.add_argument("--objects", type=int, default=7, help="that are shown and searched; see film_objects.py")
     parser.add_argument("--every", type=float, default=EVERY, help="seconds, as of `patchseek index`, for these")
     parser.add_argument("--folder", type=Path, help="where the films are, or are to be made and kept")
-    arguments = parser.parse_args()
-    shots = draw_shots(arguments.minutes)
-    kept: dict[str, Any] = {"minutes": arguments.minutes, "shots": len(shots)}
+    parser.add_argument("--parts", nargs="+", choices=["frames", "objects"], default=["frames", "objects"])
+    asked = parser.parse_args()
+    known = RESULTS / "film.json"
+    kept: dict[str, Any] = json.loads(known.read_text()) if known.is_file() else {}
+    before = machine()
     with tempfile.TemporaryDirectory() as temporary:
-        folder = arguments.folder or Path(temporary)
+        folder = asked.folder or Path(temporary)
         folder.mkdir(exist_ok=True)
-        films = {name: folder / f"{arguments.minutes:g}-{i}.mp4" for i, name in enumerate(STOPS)}
-        for name, path in films.items():
-            if not path.exists():
-                make_film(path, shots, **STOPS[name])
-        kept["machine"] = machine()
-        kept |= {name: figures(path, shots, arguments.rounds) for name, path in films.items()}
-        if arguments.objects:
-            kept["objects by time on screen"] = objects_found(folder, STOPS, arguments.objects, arguments.every)
+        if "frames" in asked.parts:
+            kept |= {"machine": before} | frames_picked(folder, asked.minutes, asked.rounds)
+        if "objects" in asked.parts:
+            found = objects_found(folder, STOPS, asked.objects, asked.every)
+            kept["objects by time on screen"] = {"machine": before} | found
     write("film", kept)
+
+
+def frames_picked(folder: Path, minutes: float, rounds: int) -> dict[str, Any]:
+    """Of each film what `figures` says."""
+    shots = draw_shots(minutes)
+    films = {name: folder / f"{minutes:g}-{i}.mp4" for i, name in enumerate(STOPS)}
+    for name, path in films.items():
+        if not path.exists():
+            make_film(path, shots, **STOPS[name])
+    found = {name: figures(path, shots, rounds) for name, path in films.items()}
+    return {"minutes": minutes, "shots": len(shots), **found}
 
 
 if __name__ == "__main__":
