@@ -186,6 +186,13 @@ def test_what_is_no_part_changes_nothing(image, museum, body):
     assert (find_closely(image, BOX, need=896).pixels == find_original(image).pixels).all()
 
 
+def test_a_part_with_more_pixels_than_were_asked_for_is_not_looked_at(image, museum):
+    stream = io.BytesIO()
+    Image.new("RGB", (6000, 4500)).save(stream, "PNG")
+    museum.site.missing = lambda _: (200, {}, stream.getvalue())
+    assert find_closely(image, BOX, need=896).pixels.shape[1] == 1024
+
+
 def test_a_part_of_another_picture_is_not_looked_at(image, museum):
     museum.picture = museum.picture.transpose(Image.Transpose.ROTATE_180)
     assert find_closely(image, BOX, need=896).pixels.shape[1] == 1024

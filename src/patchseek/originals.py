@@ -90,12 +90,13 @@ def _surroundings(box: Sequence[float]) -> tuple[float, float, float, float]:
 
 
 def _inlaid(picture: Picture, part: Picture, box: Sequence[float]) -> Picture:
-    """A picture that is as fine as a part of it; the picture where that looks like another, or is no finer."""
+    """A picture that is as fine as a part of it; the picture where that looks like another, is no finer, or has more
+    pixels than were asked for."""
     before, finer = picture.image, part.image
     scale = finer.width / ((box[2] - box[0]) * before.width)
-    if scale < _GAIN:
-        return picture
     size = round(scale * before.width), round(scale * before.height)
+    if scale < _GAIN or size[0] * size[1] > 1.1 * _MOST:
+        return picture
     x0, y0, x1, y1 = (round(share * size[axis % 2]) for axis, share in enumerate(box))
     enlarged = before.resize(size, PillowImage.Resampling.BICUBIC)
     small = max(1, round((x1 - x0) / scale)), max(1, round((y1 - y0) / scale))
