@@ -1,6 +1,6 @@
 """Frames picked from films: how fast, how many, how many shots are met, whether their times are right, what is found.
 
-    python benchmarks/film.py [--minutes 3] [--rounds 7] [--objects 7] [--every 2] [--folder DIR]
+    python benchmarks/film.py [--minutes 3] [--rounds 7] [--objects 7] [--every 2] [--refine 20] [--folder DIR]
         [--parts frames objects]
 
 The films are made of the photographs of scikit-image, in 1080p H.264: shots at rest, pans and zooms of 0.6 to 9 seconds
@@ -146,6 +146,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--objects", type=int, default=7, help="that are shown and searched; see film_objects.py")
     parser.add_argument("--every", type=float, default=EVERY, help="seconds, as of `patchseek index`, for these")
+    parser.add_argument("--refine", type=int, default=20, help="frames that a search looks at closely")
     parser.add_argument("--folder", type=Path, help="where the films are, or are to be made and kept")
     parser.add_argument("--parts", nargs="+", choices=["frames", "objects"], default=["frames", "objects"])
     asked = parser.parse_args()
@@ -158,7 +159,7 @@ def main() -> None:
         if "frames" in asked.parts:
             kept |= {"machine": before} | frames_picked(folder, asked.minutes, asked.rounds)
         if "objects" in asked.parts:
-            found = objects_found(folder, STOPS, asked.objects, asked.every)
+            found = objects_found(folder, STOPS, asked.objects, asked.every, asked.refine)
             kept["objects by time on screen"] = {"machine": before} | found
     write("film", kept)
 

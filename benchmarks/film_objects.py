@@ -153,7 +153,9 @@ def encode(paths: Mapping[Path, Mapping[str, str]], frames: Iterator[Pixels], si
             container.mux(stream.encode())
 
 
-def objects_found(folder: Path, stops: Mapping[str, Mapping[str, str]], n_objects: int, every: float) -> dict[str, Any]:
+def objects_found(
+    folder: Path, stops: Mapping[str, Mapping[str, str]], n_objects: int, every: float, refine: int
+) -> dict[str, Any]:
     """By film, way and time on screen the share of objects of which a frame was picked, that were found, and found from
     where to where they are seen.
     """
@@ -169,9 +171,11 @@ def objects_found(folder: Path, stops: Mapping[str, Mapping[str, str]], n_object
     cuts = demo.cut_outs(photos)
     found: dict[str, dict[str, Match]] = {}
     for name in OBJECTS[:n_objects]:
-        matches = collection.search(np.asarray(photos[cuts[name].query]), box=cuts[name].box, top=len(films))
+        query, box = np.asarray(photos[cuts[name].query]), cuts[name].box
+        matches = collection.search(query, box=box, top=len(films), refine=refine)
         found[name] = {match.image.stored.file.name: match for match in matches}
     figures: dict[str, Any] = {"objects": n_objects, "looked at every, s": every, "frames": len(collection)}
+    figures["refined"] = refine
     for film, path in films.items():
         picked = _picked(collection, path.name)
         figures[film] = {way: {} for way in WAYS}
