@@ -9,6 +9,7 @@ minutes; test_fuzz.py a few examples.
 """
 
 import argparse
+import gc
 import io
 import json
 import shutil
@@ -244,6 +245,7 @@ def requests(folder: Path) -> Target:
         if answer.status_code >= 400:
             raise PatchseekError("refused")
 
+    setattr(one, "close", app.state.services.close)  # noqa: B010  a function that has something to let go of
     return one
 
 
@@ -272,6 +274,8 @@ def campaign(name: str, seconds: float, seed: int, most: int = 1 << 60, keep: Pa
                 keep.mkdir(parents=True, exist_ok=True)
                 (keep / f"{name}-{seed}-{number}.txt").write_text(kind)
             counts[kind] += 1
+        getattr(one, "close", lambda: None)()
+    gc.collect()  # what was broken off is let go of here, and not in the midst of something else
     return counts
 
 

@@ -82,8 +82,8 @@ def test_of_twenty_searches_whose_clients_left_only_the_one_under_way_was_begun(
 
 
 def test_a_search_that_nobody_waits_for_opens_no_further_picture(app, monkeypatch):
-    gate = Gate(_stored.find_original, 3)
-    monkeypatch.setattr(_stored, "find_original", gate)
+    gate = Gate(_stored.find_closely, 3)
+    monkeypatch.setattr(_stored, "find_closely", gate)
     with abandoned(app, gate, [search(image_id=1, refine=12, top=12)], "searches"):
         assert gate.calls in (3, 4)  # of twelve; two are opened at a time
 

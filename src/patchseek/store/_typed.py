@@ -8,6 +8,8 @@ from ._tables import LATER_TABLES
 TABLES = ("setting", "root", "shard", "part", "image", "failure", *LATER_TABLES)
 KINDS = {"INTEGER": "'integer'", "REAL": "'real', 'integer'", "TEXT": "'text'", "BLOB": "'blob'"}
 """What SQLite may say of a value (typeof) by what its column was declared as."""
+TIMES = ("mtime_ns", "ctime_ns")
+"""Nanoseconds since 1970: those beyond the year 2262, which no integer of SQLite holds, are kept as real numbers."""
 BOUNDS = {
     **dict.fromkeys(("n_bytes", "slot", "n_pages", "page", "w", "h"), "{} < 0"),
     **dict.fromkeys(("width", "height"), "{} < 1"),
@@ -65,7 +67,7 @@ def _says(text: object, keys: str) -> bool:
 
 def _wrong(table: str, name: str, kind: str, always: bool) -> str:
     """The condition that a value is of another kind, is none where there must be one, or beyond its bounds."""
-    allowed = KINDS[kind] if always else f"{KINDS[kind]}, 'null'"
+    allowed = KINDS["REAL" if name in TIMES else kind] + ("" if always else ", 'null'")
     parts = [f"typeof({name}) NOT IN ({allowed})"]
     bound = BOUNDS.get(f"{table}.{name}") or BOUNDS.get(name)
     parts += [bound.format(name)] if bound else []
