@@ -27,7 +27,7 @@ from typing import Any
 
 import numpy as np
 from PIL import Image
-from turns import RESULTS, machine, write
+from turns import known, machine, write
 
 from patchseek.encode import add_files, add_folder
 from patchseek.encoders import Encoder, Features, open_encoder
@@ -244,8 +244,7 @@ def main() -> None:
                 print(figures["ViT-B/16"], flush=True)
         if arguments.memory:
             figures["memory"] = memory(folder)
-    path = RESULTS / "encode.json"
-    write("encode", (json.loads(path.read_text()) if path.exists() else {}) | figures)
+    write("encode", known("encode") | figures)
 
 
 if __name__ == "__main__":

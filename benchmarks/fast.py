@@ -28,7 +28,7 @@ from typing import Any
 
 import numpy as np
 from PIL import Image, ImageEnhance
-from turns import RESULTS, machine, parse_with_data, write
+from turns import known, machine, parse_with_data, write
 
 from patchseek import evaluate as ev
 from patchseek.boxes import WHOLE, from_pixels
@@ -215,11 +215,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--ways", nargs="+", help='beside "as it is", only those of these names; others are kept')
     arguments = parse_with_data(parser)
-    path = RESULTS / "fast.json"
-    known = json.loads(path.read_text()) if path.exists() and arguments.ways else {}
+    before = known("fast") if arguments.ways else {}
     figures: dict[str, Any] = {"machine": machine()}
     for name in ("dev-set", "composite-set"):
-        figures[name] = known.get(name, {}) | measure(open_dataset(arguments.data / name), arguments.ways)
+        figures[name] = before.get(name, {}) | measure(open_dataset(arguments.data / name), arguments.ways)
     write("fast", figures)
 
 

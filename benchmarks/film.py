@@ -10,7 +10,6 @@ most ten seconds apart, as x264 does by itself; every two seconds, as for stream
 """
 
 import argparse
-import json
 import statistics
 import tempfile
 import time
@@ -25,7 +24,7 @@ from film_objects import RATE, encode, objects_found
 from numpy.typing import NDArray
 from PIL import Image
 from skimage import data
-from turns import RESULTS, machine, write
+from turns import known, machine, write
 
 from patchseek.sources import EVERY
 from patchseek.sources._films import Picks, frames, pick
@@ -150,9 +149,7 @@ def main() -> None:
     parser.add_argument("--folder", type=Path, help="where the films are, or are to be made and kept")
     parser.add_argument("--parts", nargs="+", choices=["frames", "objects"], default=["frames", "objects"])
     asked = parser.parse_args()
-    known = RESULTS / "film.json"
-    kept: dict[str, Any] = json.loads(known.read_text()) if known.is_file() else {}
-    before = machine()
+    kept, before = known("film"), machine()
     with tempfile.TemporaryDirectory() as temporary:
         folder = asked.folder or Path(temporary)
         folder.mkdir(exist_ok=True)

@@ -41,7 +41,7 @@ from gpu_kernels import kernels
 from gpu_machine import REGIONS, SIZE, TINY, Machine
 from gpu_points import points
 from PIL import Image
-from turns import RESULTS, keep, machine
+from turns import RESULTS, keep, known, machine
 
 from patchseek.collection import Collection
 from patchseek.encode import add_files
@@ -367,8 +367,8 @@ def main() -> None:
         n = arguments.pictures or (640 if is_gpu else 4)
         here = Machine(arguments.device, Path(temporary), n, arguments.cores)
         card = re.sub(r"[^a-z0-9]+", "-", here.card.lower()).strip("-")
-        path = RESULTS.parent / card / "gpu.json"
-        figures: dict[str, Any] = json.loads(path.read_text()) if is_gpu and path.exists() else {}
+        folder = RESULTS.parent / card
+        figures = known("gpu", folder) if is_gpu else {}
         figures["machine"] = machine() | {"card": here.card, "torch": torch.__version__, "timm": timm.__version__}
         runs: dict[str, Callable[[], dict[str, Any] | Iterator[tuple[str, dict[str, Any]]]]] = {
             "stages": lambda: stages(here),
@@ -388,7 +388,7 @@ def main() -> None:
             if arguments.out:
                 arguments.out.write_text(json.dumps(figures, indent=2) + "\n")
             if is_gpu:
-                keep("gpu", figures, path.parent)
+                keep("gpu", figures, folder)
 
         for part, run in runs.items():
             if part not in arguments.parts or (part == "plain" and not arguments.reference):

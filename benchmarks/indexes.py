@@ -13,14 +13,13 @@ rows.
 """
 
 import argparse
-import json
 import tempfile
 import time
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from turns import RESULTS, machine, parse_with_data, write
+from turns import known, machine, parse_with_data, write
 
 from patchseek import evaluate as ev
 from patchseek.compression import compress_report, n_bytes
@@ -181,9 +180,7 @@ def main() -> None:
         with tempfile.TemporaryDirectory(dir=arguments.folder) as temporary:
             snapshot = enlarge(galleries, arguments.rows, Path(temporary))
             timed = latency(snapshot, np.concatenate(queries)[: arguments.queries], arguments.timed)
-        path = RESULTS / "latency.json"
-        known = json.loads(path.read_text()) if path.exists() else {}
-        write("latency", known | {f"{arguments.rows} rows": {"machine": machine(), "engines": timed}})
+        write("latency", known("latency") | {f"{arguments.rows} rows": {"machine": machine(), "engines": timed}})
 
 
 if __name__ == "__main__":

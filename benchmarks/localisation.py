@@ -12,7 +12,6 @@ boxes there. Writes results/CLASS/localisation.json.
 """
 
 import argparse
-import json
 import tempfile
 import time
 from collections.abc import Sequence
@@ -22,7 +21,7 @@ from typing import Any
 
 import numpy as np
 from quality import load_scorer
-from turns import RESULTS, keep, machine, parse_with_data
+from turns import keep, known, machine, parse_with_data
 
 from patchseek import evaluate as ev
 from patchseek.boxes import from_pixels, iou
@@ -162,13 +161,12 @@ def main() -> None:
     arguments = parse_with_data(parser)
     data = arguments.data
     scorer, encoder = load_scorer(data), open_encoder(arguments.encoder, weights=arguments.weights)
-    target = RESULTS / "localisation.json"
-    figures = json.loads(target.read_text())["sets"] if target.is_file() else {}
+    figures = known("localisation").get("sets", {})
     for name in arguments.sets:
         label = name if arguments.encoder == "embedded" else f"{name}, {arguments.encoder}"
         table = measure(data / name, encoder, scorer, arguments.pictures, arguments.ways)
-        known = figures.get(label, {}).get("ways", {}) if arguments.ways else {}
-        figures[label] = {"ways": known | table}
+        before = figures.get(label, {}).get("ways", {}) if arguments.ways else {}
+        figures[label] = {"ways": before | table}
     keep("localisation", {"machine": machine(), "sets": figures})
 
 

@@ -17,7 +17,6 @@ picture with points, and an index's in ROOMY; removes them. Writes results/CLASS
 """
 
 import argparse
-import json
 import shutil
 import statistics
 import tempfile
@@ -30,7 +29,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from turns import RESULTS, machine, parse_with_data, write
+from turns import known, machine, parse_with_data, write
 
 from patchseek import evaluate as ev
 from patchseek.datasets import open_dataset
@@ -237,12 +236,11 @@ def main() -> None:
     parser.add_argument("--points", action="store_true", help="keep points, 28 KB a picture, and look at them")
     parser.add_argument("--milvus", type=int, default=0, metavar="N")
     asked = parse_with_data(parser)
-    path = RESULTS / "million.json"
-    known = json.loads(path.read_text()) if path.exists() and not asked.images else {}
+    before = {} if asked.images else known("million")
     with tempfile.TemporaryDirectory(dir=asked.folder) as temporary:
         folder = Path(temporary)
         source, queries, cost = reduced(asked.data, folder / "sets", asked.dim)
-        figures: dict[str, Any] = {"machine": machine(), "reduction": cost} | known
+        figures: dict[str, Any] = {"machine": machine(), "reduction": cost} | before
         if asked.images:
             million(figures, folder, source, queries, asked)
         if asked.milvus:

@@ -33,7 +33,7 @@ from points_pictures import TURNS, crop, texture, write_smaller
 from points_rows import by_size, by_texture, check, of_upright, rankings, row
 from quality import load_scorer
 from sift import Sift
-from turns import RESULTS, keep, machine, parse_with_data
+from turns import RESULTS, keep, known, machine, parse_with_data
 
 PARTS = ("ways", "smaller", "turned", "confidence", "cost", "pieces", "sift")
 OF_PIECES = "dev-set"  # the composites share their backgrounds: a piece would be right in several of them
@@ -136,8 +136,7 @@ def tell(name: str, figures: Mapping[str, Any]) -> None:
 
 def keep_beside(figures: Mapping[str, Any], where: Mapping[str, Any], folder: Path = RESULTS) -> None:
     """Keep figures as soon as they are known: a run takes long, and may be ended. Those known before stay."""
-    target = folder / "points.json"
-    kept = json.loads(target.read_text())["figures"] if target.is_file() else {}
+    kept = known("points", folder).get("figures", {})
     keep("points", {"machine": where, "figures": merged(kept, figures)}, folder)
 
 
@@ -145,8 +144,8 @@ def merged(kept: Mapping[str, Any], new: Mapping[str, Any]) -> dict[str, Any]:
     """The new figures, and of the kept ones those that the new lack, at every depth."""
     both = dict(kept)
     for name, value in new.items():
-        known = both.get(name)
-        both[name] = merged(known, value) if isinstance(known, dict) and isinstance(value, dict) else value
+        before = both.get(name)
+        both[name] = merged(before, value) if isinstance(before, dict) and isinstance(value, dict) else value
     return both
 
 

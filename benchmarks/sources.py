@@ -26,7 +26,7 @@ from typing import Any
 
 import numpy as np
 from PIL import Image
-from turns import RESULTS, machine, middle, parse_with_data, take_turns, write
+from turns import known, machine, middle, parse_with_data, take_turns, write
 
 from patchseek import Collection
 from patchseek.regions import Pyramid
@@ -139,8 +139,7 @@ def main() -> None:
     parser.add_argument("--members", type=int, default=100_000)
     parser.add_argument("--rounds", type=int, default=5)
     asked, before = parse_with_data(parser), machine()
-    known = RESULTS / "sources.json"
-    figures = json.loads(known.read_text()) if known.is_file() else {}
+    figures = known("sources")
     with tempfile.TemporaryDirectory() as folder:
         if "look" in asked.parts:
             figures["look"] = {"machine": before} | look(Path(folder), asked.members)

@@ -93,6 +93,12 @@ def _version(name: str) -> str | None:
         return None
 
 
+def known(name: str, folder: Path = RESULTS) -> dict[str, Any]:
+    """The figures that FOLDER/NAME.json keeps; none where there is no such file."""
+    path = folder / f"{name}.json"
+    return dict(json.loads(path.read_text())) if path.is_file() else {}
+
+
 def keep(name: str, figures: Mapping[str, Any], folder: Path = RESULTS) -> str:
     """Keep figures as FOLDER/NAME.json; the text of that file."""
     folder.mkdir(parents=True, exist_ok=True)
