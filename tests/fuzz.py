@@ -18,6 +18,7 @@ import tempfile
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 
 import numpy as np
@@ -68,7 +69,7 @@ def changed(content: bytes, random: Random, others: Sequence[bytes] = ()) -> byt
     return bytes(made)
 
 
-def pictures(_: Path) -> Target:
+def pictures(*_: object) -> Target:
     """Picture files of every kind that Pillow writes here, read as a query is and shrunk as for a patch."""
     picture, seeds = blot(0), []
     for kind, more in (
@@ -87,7 +88,7 @@ def pictures(_: Path) -> Target:
     return one
 
 
-def importers(folder: Path) -> Target:
+def importers(folder: Path, _: ExitStack) -> Target:
     """Annotations in every format that is written, tables, sets, lists, manifests and similarities."""
     home = folder / "pictures"
     home.mkdir()
@@ -140,7 +141,7 @@ def _list(file: Path) -> object:
     return read_list(str(file), io.BytesIO(file.read_bytes()))
 
 
-def archives(folder: Path) -> Target:
+def archives(folder: Path, _: ExitStack) -> Target:
     """Zips and tars with pictures: what is in them, and the pictures themselves."""
     from .test_archives import pack, png
 
@@ -164,7 +165,7 @@ def archives(folder: Path) -> Target:
     return one
 
 
-def catalogues(folder: Path) -> Target:
+def catalogues(folder: Path, _: ExitStack) -> Target:
     """The catalogue of a collection: it is mended, and no picture has another one's features."""
     for i in range(6):
         blot(i).save(folder / f"{i}.png")
@@ -183,7 +184,7 @@ def catalogues(folder: Path) -> Target:
     return one
 
 
-def engines(_: Path) -> Target:
+def engines(*_: object) -> Target:
     """Names of engines, put together of parts of such names."""
     parts = [
         *("exact", "auto", "Flat", "PQ8", "PQ64x4fs", "IVF16", "IVF", "OPQ8", "PCA16", "HNSW32", "SQ8", "LSH", "RFlat"),
@@ -207,7 +208,7 @@ def engines(_: Path) -> Target:
     return one
 
 
-def requests(folder: Path) -> Target:
+def requests(folder: Path, after: ExitStack) -> Target:
     """Bodies of requests to a server: no answer says that the server failed."""
     from starlette.testclient import TestClient
 
@@ -218,6 +219,7 @@ def requests(folder: Path) -> Target:
     opened = Collection.open(folder / "c", encoder=TinyEncoder(), points=False, create=True)
     opened.add(folder)
     app = create_app(opened, ServerSettings(allow_dirs=(folder,)))
+    after.callback(app.state.services.close)
     client = TestClient(app, base_url="http://127.0.0.1:8765", raise_server_exceptions=False)
     edge, picture = b"--edge\r\n", (folder / "0.png").read_bytes()
     part = b'Content-Disposition: form-data; name="%s"\r\n\r\n%s\r\n'
@@ -225,27 +227,31 @@ def requests(folder: Path) -> Target:
     form = b"".join(edge + part % field for field in fields) + b"--edge--\r\n"
     upload = edge + b'Content-Disposition: form-data; name="image"; filename="a.png"\r\n\r\n' + picture + b"\r\n"
     seeds = [
-        *(("/api/search", "multipart/form-data; boundary=edge", body) for body in (form, upload + form)),
-        ("/api/queries", "multipart/form-data; boundary=edge", upload + b"--edge--\r\n"),
-        ("/api/search", "application/x-www-form-urlencoded", b"image_id=1&box=8,8,24,24&top=3&since=2020-01-01&tag=a"),
+        *(("POST", "/api/search", "multipart/form-data; boundary=edge", body) for body in (form, upload + form)),
+        ("POST", "/api/queries", "multipart/form-data; boundary=edge", upload + b"--edge--\r\n"),
         (
-            "PUT /api/judgements",
+            "POST",
+            "/api/search",
+            "application/x-www-form-urlencoded",
+            b"image_id=1&box=8,8,24,24&top=3&since=2020-01-01&tag=a",
+        ),
+        (
+            "PUT",
+            "/api/judgements",
             "application/json",
             b'{"query_key": "a", "image_id": 1, "verdict": "yes", "box": [1, 2, 3, 4]}',
         ),
-        ("/api/saved", "application/json", b'{"name": "cup", "image_id": 1, "box": [8, 8, 24, 24], "top": 3}'),
+        ("POST", "/api/saved", "application/json", b'{"name": "cup", "image_id": 1, "box": [8, 8, 24, 24], "top": 3}'),
     ]
 
     def one(random: Random) -> None:
-        path, kind, content = seeds[random.integers(0, len(seeds))]
+        method, path, kind, content = seeds[random.integers(0, len(seeds))]
         body = changed(content, random, [picture])
-        method, _, path = path.rpartition(" ")
-        answer = client.request(method or "POST", path, content=body, headers={"content-type": kind})
+        answer = client.request(method, path, content=body, headers={"content-type": kind})
         assert answer.status_code < 500, (answer.status_code, answer.text[:200])
         if answer.status_code >= 400:
             raise PatchseekError("refused")
 
-    setattr(one, "close", app.state.services.close)  # noqa: B010  a function that has something to let go of
     return one
 
 
@@ -255,8 +261,8 @@ TARGETS = {each.__name__: each for each in (pictures, importers, archives, catal
 def campaign(name: str, seconds: float, seed: int, most: int = 1 << 60, keep: Path | None = None) -> Counter[str]:
     """How many examples were answered, and refused; every fault by what it is."""
     counts, ends = Counter[str](), time.monotonic() + seconds
-    with tempfile.TemporaryDirectory() as folder:
-        one = TARGETS[name](Path(folder))
+    with tempfile.TemporaryDirectory() as folder, ExitStack() as after:
+        one = TARGETS[name](Path(folder), after)
         for number in range(most):
             began = time.monotonic()
             if began > ends:
@@ -274,7 +280,6 @@ def campaign(name: str, seconds: float, seed: int, most: int = 1 << 60, keep: Pa
                 keep.mkdir(parents=True, exist_ok=True)
                 (keep / f"{name}-{seed}-{number}.txt").write_text(kind)
             counts[kind] += 1
-        getattr(one, "close", lambda: None)()
     gc.collect()  # what was broken off is let go of here, and not in the midst of something else
     return counts
 

@@ -7,18 +7,16 @@ a fresh copy of a collection is worked on by a fork. Whatever the moment: the co
 every picture has its own features, and the same operation then ends as if it had not been begun before.
 """
 
-import fcntl
 import itertools
 import os
 import platform
-import select
 import shutil
 import signal
 import socket
-import struct
 import sys
 import tempfile
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from patchseek import Collection
@@ -27,7 +25,7 @@ from patchseek.store import Store, Writer, catalogue_problem, rebuild
 
 from .conftest import TinyEncoder, blot
 from .damage import count_right
-from .watched import ANSWER, GO_ON, RECEIVE, asking, be_watched, whole_of
+from .watched import answer, asking, be_watched, questions, whole_of
 
 NUMBERS = {
     "x86_64": (1, 18, 20, 74, 75, 76, 77, 82, 83, 84, 86, 87, 258, 263, 264, 265, 285, 316),
@@ -155,23 +153,12 @@ def followed(work: Callable[[], object], before: Before) -> bool:
 
 def _listen(listener: int, pid: int, before: Before) -> bool:
     """Answer until the fork has ended; whether it was killed."""
-    ready = select.poll()
-    ready.register(listener, select.POLLIN)
-    while not (events := ready.poll(50)) or events[0][1] & select.POLLIN:
-        if not events:
-            if os.waitid(os.P_PID, pid, os.WEXITED | os.WNOHANG | os.WNOWAIT):
-                return False
-            continue
-        asked = bytearray(80)  # struct seccomp_notif
-        try:
-            fcntl.ioctl(listener, RECEIVE, asked)
-            about, _, _, number, _, _, *arguments = struct.unpack("QIIiIQ6Q", asked)
-            if not before(pid, number, arguments):
-                os.kill(pid, signal.SIGKILL)
-                return True
-            fcntl.ioctl(listener, ANSWER, bytearray(struct.pack("QqiI", about, 0, 0, GO_ON)))
-        except FileNotFoundError:  # it was ended while it asked
-            continue
+    for asked in questions(listener, lambda: bool(os.waitid(os.P_PID, pid, os.WEXITED | os.WNOHANG | os.WNOWAIT))):
+        if not before(asked.pid, asked.number, asked.arguments):
+            os.kill(pid, signal.SIGKILL)
+            return True
+        with suppress(FileNotFoundError):  # it was ended while it asked
+            answer(listener, asked)
     return False
 
 

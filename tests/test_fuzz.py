@@ -19,7 +19,7 @@ def test_whatever_comes_in_is_answered_or_refused_in_a_line(name):
 
 
 def test_what_fails_is_counted_as_a_fault_with_what_it_was(monkeypatch, tmp_path):
-    monkeypatch.setitem(TARGETS, "broken", lambda _: lambda _: int("no number"))
+    monkeypatch.setitem(TARGETS, "broken", lambda *_: lambda _: int("no number"))
     counts = campaign("broken", 10, seed=1, most=3, keep=tmp_path / "kept")
     assert dict(counts) == {"fault: ValueError: invalid literal for int() with base 10: 'no number'": 3}
     assert [file.name for file in (tmp_path / "kept").iterdir()] == ["broken-1-0.txt"]

@@ -1,4 +1,7 @@
-"""Killed at calls of the kernel by which files are changed, see killed_calls.py; by `make torture` at each of them."""
+"""Killed, or without power, at calls of the kernel by which files are changed; by `make torture` at each of them.
+
+See killed_calls.py and lost_power.py.
+"""
 
 import os
 import subprocess
@@ -13,8 +16,9 @@ STEP = "1" if os.environ.get("PATCHSEEK_ROUNDS") else "9"
 
 
 @pytest.mark.parametrize("operation", ["add", "remove", "tag", "compact", "repair", "rebuild"])
-def test_killed_at_any_call_nothing_is_lost_and_the_same_again_makes_it_whole(operation):
-    command = [sys.executable, "-m", "tests.killed_calls", operation, STEP]
+@pytest.mark.parametrize(("campaign", "least"), [("killed_calls", 18), ("lost_power", 5)])
+def test_at_whatever_call_it_ends_nothing_is_lost_and_the_same_again_makes_it_whole(campaign, least, operation):
+    command = [sys.executable, "-m", f"tests.{campaign}", operation, STEP]
     done = subprocess.run(command, cwd=Path(__file__).parent.parent, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
-    assert int(done.stdout.split()[0]) >= 18
+    assert int(done.stdout.split()[0]) >= least

@@ -16,7 +16,8 @@ import struct
 import subprocess
 import sys
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from ipaddress import ip_address
 from pathlib import Path
@@ -101,20 +102,41 @@ def watched(command: Sequence[str], env: Mapping[str, str], folder: Path) -> Wat
 def listen(listener: int, child: subprocess.Popen[bytes], found: Watched) -> None:
     """Answer until no process is left that would ask."""
     names = {number: name for number, name, _ in calls()}
+    for asked in questions(listener, lambda: child.poll() and False):  # one that nobody asks about has not ended
+        with suppress(FileNotFoundError, ProcessLookupError):  # it was ended while it asked
+            answer(listener, asked, note(asked.pid, names[asked.number], asked.arguments, found))
+
+
+class Question(NamedTuple):
+    """A call that a process waits to make."""
+
+    about: int
+    pid: int
+    number: int
+    arguments: list[int]
+
+
+def questions(listener: int, has_ended: Callable[[], bool | None]) -> Iterator[Question]:
+    """What the kernel asks, until no process is left that would, or has_ended, which is asked in between, says so."""
     ready = select.poll()
     ready.register(listener, select.POLLIN)
-    while not (events := ready.poll(100)) or events[0][1] & select.POLLIN:
-        child.poll()  # a process that nobody asks about has not ended
+    while not (events := ready.poll(50)) or events[0][1] & select.POLLIN:
+        if has_ended() and not events:
+            return
         if events:
             asked = bytearray(80)  # struct seccomp_notif
             try:
                 fcntl.ioctl(listener, RECEIVE, asked)
-                about, pid, _, number, _, _, *arguments = struct.unpack("QIIiIQ6Q", asked)
-                refused = note(pid, names[number], arguments, found)
-                answer = struct.pack("QqiI", about, 0, -refused, 0 if refused else GO_ON)
-                fcntl.ioctl(listener, ANSWER, bytearray(answer))
-            except (FileNotFoundError, ProcessLookupError):  # it was ended while it asked
+            except FileNotFoundError:  # it was ended while it asked
                 continue
+            about, pid, _, number, _, _, *arguments = struct.unpack("QIIiIQ6Q", asked)
+            yield Question(about, pid, number, arguments)
+
+
+def answer(listener: int, asked: Question, refused: int = 0) -> None:
+    """Let a call be made, or end it with the number of an error. Raises FileNotFoundError where the process is gone."""
+    said = struct.pack("QqiI", asked.about, 0, -refused, 0 if refused else GO_ON)
+    fcntl.ioctl(listener, ANSWER, bytearray(said))
 
 
 def note(pid: int, name: str, arguments: Sequence[int], found: Watched) -> int:

@@ -46,19 +46,19 @@ def fetch_part(url: str, box: Sequence[float], least: float, most: float, *, may
     if base is None:
         return None
     try:
-        request, shown = _request(json.loads(_read(f"{base}/info.json", may_ask)), box, least, most)
-        return Part(_read(f"{base}/{request}", may_ask), shown) if request else None
+        found = _request(json.loads(_read(f"{base}/info.json", may_ask)), box, least, most)
+        return Part(_read(f"{base}/{found[0]}", may_ask), found[1]) if found else None
     except (ImageError, ValueError, RecursionError):  # no JSON is a ValueError
         return None
 
 
 def _request(
     said: Any, box: Sequence[float], least: float, most: float
-) -> tuple[str, tuple[float, float, float, float]]:
-    """What to ask for, "" for nothing, and what that shows."""
+) -> tuple[str, tuple[float, float, float, float]] | None:
+    """What to ask for, and what that shows; None where there is nothing to ask for."""
     width, height = (_side(said, name) for name in ("width", "height"))
     if not width or not height or width <= least or not _cuts(said):
-        return "", (0, 0, 1, 1)
+        return None
     x0, y0 = (floor(GRID * low) * size // GRID for low, size in zip(box[:2], (width, height), strict=True))
     x1, y1 = (-(-ceil(GRID * high) * size // GRID) for high, size in zip(box[2:], (width, height), strict=True))
     w = min(x1 - x0, round((x1 - x0) * most / width), _side(said, "maxWidth") or width)

@@ -29,8 +29,9 @@ Moments are seconds since 1970.
 def find_wrong(db: sqlite3.Connection) -> str | None:
     """The table and column of a value that nobody wrote as it is, such as "image.path"; None where there is none.
 
-    All values are looked at once, in SQLite: a million pictures take it about a second.
+    All values are looked at once, in SQLite.
     """
+    db.create_function("says", 2, _says, deterministic=True)
     for table in TABLES:
         columns = _columns(db, table)
         if columns:
@@ -44,6 +45,7 @@ def find_wrong(db: sqlite3.Connection) -> str | None:
 
 def delete_wrong(db: sqlite3.Connection, table: str) -> int:
     """Delete the rows of a table that have such a value; how many there were."""
+    db.create_function("says", 2, _says, deterministic=True)
     condition = " OR ".join(_wrong(table, *column) for column in _columns(db, table))
     return db.execute(f"DELETE FROM {table} WHERE {condition}").rowcount
 
@@ -51,7 +53,6 @@ def delete_wrong(db: sqlite3.Connection, table: str) -> int:
 def _columns(db: sqlite3.Connection, table: str) -> list[tuple[str, str, bool]]:
     """Name, kind and whether there is always a value, of columns that are of a known kind; none of no table."""
     assert table in TABLES
-    db.create_function("says", 2, _says, deterministic=True)
     found = db.execute(f"PRAGMA table_info({table})").fetchall()
     return [(name, kind, bool(always or key)) for _, name, kind, always, _, key in found if kind in KINDS]
 
