@@ -23,6 +23,8 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from patchseek import Collection
+from patchseek._progress import OnProgress
+from patchseek.rank import REFINING
 from patchseek.search import Match
 from patchseek.sources import split_page
 
@@ -170,12 +172,14 @@ def objects_found(
     photos = demo.photographs()
     cuts = demo.cut_outs(photos)
     found: dict[str, dict[str, Match]] = {}
+    looked_at: list[int] = []
     for name in OBJECTS[:n_objects]:
-        query, box = np.asarray(photos[cuts[name].query]), cuts[name].box
-        matches = collection.search(query, box=box, top=len(films), refine=refine)
+        query, box, opened = np.asarray(photos[cuts[name].query]), cuts[name].box, [0]
+        matches = collection.search(query, box=box, top=len(films), refine=refine, on_progress=_counter(opened))
         found[name] = {match.image.stored.file.name: match for match in matches}
+        looked_at.append(max(opened))
     figures: dict[str, Any] = {"objects": n_objects, "looked at every, s": every, "frames": len(collection)}
-    figures["refined"] = refine
+    figures |= {"refined": refine, "refined in all, by object": looked_at}
     for film, path in films.items():
         picked = _picked(collection, path.name)
         figures[film] = {way: {} for way in WAYS}
@@ -188,6 +192,16 @@ def objects_found(
             shares = np.mean(judged, axis=0, dtype=float).round(2).tolist()
             figures[film][way][f"{seconds:g} s"] = dict(zip(SHARES, shares, strict=True))
     return figures
+
+
+def _counter(opened: list[int]) -> OnProgress:
+    """Progress that notes how many frames are looked at closely."""
+
+    def heard(done: int, _: int, doing: str) -> None:
+        if doing == REFINING:
+            opened.append(done)
+
+    return heard
 
 
 def _picked(collection: Collection, film: str) -> list[float]:

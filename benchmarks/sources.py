@@ -4,9 +4,9 @@
 
 `search`: the pictures of the photographs' set as files of a folder, in a zip (not packed further), a tar and a tar
 packed by gzip; a collection of each. Ten of the set's queries are searched for with their boxes, 20 results refined,
-in turns; seconds are medians of ten queries, ratios the median of the rounds'. `look`: an archive of --members tiny
-pictures that a collection knows: how long `Collection.add` takes where nothing has changed, in a process that has not
-opened the archive before; `first`: a listing of it where nothing is kept of it yet.
+each query in all of them in turn; seconds and ratios are medians over queries and rounds. `look`: an archive of
+--members tiny pictures that a collection knows: how long `Collection.add` takes where nothing has changed, in a process
+that has not opened the archive before; `first`: a listing of it where nothing is kept of it yet.
 Writes results/CLASS/sources.json, in which a part that is left out stays as it is.
 """
 
@@ -20,6 +20,7 @@ import sys
 import tarfile
 import tempfile
 import zipfile
+from functools import partial
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -82,13 +83,17 @@ def search(data: Path, work: Path, rounds: int) -> dict[str, Any]:
         collections[kind] = Collection.open(work / f"{kind}-collection", create=True)
         collections[kind].add(place)
 
-    def searches(collection: Collection) -> list[Any]:
-        return [[match.pixels for match in collection.search(query, box=box, top=20)] for query, box in asked]
+    def found_in(collection: Collection, number: int) -> list[Any]:
+        query, box = asked[number]
+        return [match.pixels for match in collection.search(query, box=box, top=20)]
 
-    found = {kind: searches(collection) for kind, collection in collections.items()}
-    assert all(each == found["folder"] for each in found.values()), "the same boxes"
-    taken = take_turns({kind: lambda c=c: searches(c) for kind, c in collections.items()}, rounds)
-    seconds = {kind: round(statistics.median(values) / len(asked), 3) for kind, values in taken.items()}
+    taken: dict[str, list[float]] = {kind: [] for kind in collections}
+    for number in range(len(asked)):
+        found = {kind: found_in(collection, number) for kind, collection in collections.items()}
+        assert all(each == found["folder"] for each in found.values()), "the same boxes"
+        turns = take_turns({kind: partial(found_in, c, number) for kind, c in collections.items()}, rounds)
+        taken = {kind: values + turns[kind] for kind, values in taken.items()}
+    seconds = {kind: round(statistics.median(values), 3) for kind, values in taken.items()}
     return {"pictures": len(names), "seconds a query": seconds, "of the folder's": middle(taken, "folder")}
 
 

@@ -139,3 +139,20 @@ def test_where_sound_begins_before_the_pictures_the_first_frame_is_one_picture(c
     report = collection.add(tmp_path / "in" / "tape.mp4")
     assert (report.added, report.failed, moments(collection)) == (1, [], [0.0])
     assert np.abs(open_original(collection.store.images([1])[0]).pixels.astype(int) - scene(1)).mean() < 12
+
+
+def test_when_an_object_is_seen_does_not_depend_on_how_many_frames_are_opened_at_first(collection, tmp_path):
+    collection.add(shots(tmp_path / "in" / "tape.mp4", 1, 2, 1, 3, 1, 4, 1))
+    all_opened = collection.search(scene(1), top=1, refine=99)[0]
+    assert [(6 * n <= a <= b < 6 * n + 3) for n, (a, b) in enumerate(all_opened.ranges)] == [True] * 4
+    first_opened = collection.search(scene(1), top=1, refine=1)[0]
+    assert first_opened.ranges == all_opened.ranges
+    assert all(frame.is_refined for frame in first_opened.frames)
+
+
+def test_no_more_frames_are_opened_where_the_object_is_not_seen(collection, tmp_path):
+    collection.add(shots(tmp_path / "in" / "tape.mp4", *range(1, 9)))
+    opened = []
+    collection.search(scene(1), top=1, refine=1, on_progress=lambda _, total, doing: opened.append((doing, total)))
+    n_frames = max(total for doing, total in opened if doing == "refining boxes")
+    assert n_frames < len(collection)

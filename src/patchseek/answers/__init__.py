@@ -5,11 +5,12 @@ from dataclasses import replace
 
 from .._progress import OnProgress, unheard
 from ..originals import has_changed
-from ..rank import Candidate, closer_looks, look_closer, rank
+from ..rank import Candidate, Refinement, closer_looks, look_closer, rank
 from ..rerank import OnStep, Recipe
 from ..search import Match, Query
 from ..store import Image
 from ._copies import may_have_copies, with_copies
+from ._followed import follow
 from ._frames import by_film
 from ._near import Without, distinct, expand, less_like
 from ._near import same_pictures as same_pictures
@@ -96,8 +97,11 @@ def _refined(
     on_progress: OnProgress,
 ) -> list[Candidate[Image]]:
     """The candidates with the first of them looked at in their files."""
-    looks = closer_looks(searched.encoder, options.refine, on_step=searched.on_step, on_progress=on_progress)
-    return look_closer(query, searched.view, looks, found)
+    if not options.refine:
+        return found
+    step = Refinement(options.refine, searched.encoder, Recipe(), searched.on_step, on_progress)
+    refined = look_closer(query, searched.view, [step], found)
+    return follow(query, refined, step, searched) if searched.has_films else refined
 
 
 def _judged(

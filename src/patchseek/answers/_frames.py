@@ -14,6 +14,21 @@ OF_BEST, OF_BEST_ALONE = 0.5, 0.9
 say what is doubtful. In a small collection, little is doubtful.
 """
 Judged = tuple[Match, Candidate[Image]]
+Film = tuple[Path, Path]
+"""The folder that was indexed, and the file."""
+
+
+def film_of(image: Image) -> Film | None:
+    """The film of which a picture is a frame; None for others."""
+    place = image.stored
+    return (image.root, place.file) if place.is_frame else None
+
+
+def is_probable(confidence: float | None, score: float, best: float) -> bool:
+    """Whether the object is probably seen in a frame, in whose film the best frame has such a score."""
+    if confidence is None:
+        return score >= OF_BEST_ALONE * best
+    return confidence >= DOUBTFUL and score >= OF_BEST * best
 
 
 def by_film(judged: Sequence[Judged], store: Store) -> list[Judged]:
@@ -21,10 +36,10 @@ def by_film(judged: Sequence[Judged], store: Store) -> list[Judged]:
 
     That frame has all in which the object is probably seen, itself too, in their order, and the times at which that is.
     """
-    films: dict[tuple[Path, Path], list[Match]] = {}
+    films: dict[Film, list[Match]] = {}
     for match, _ in judged:
-        if (place := match.image.stored).is_frame:
-            films.setdefault((match.image.root, place.file), []).append(match)
+        if film := film_of(match.image):
+            films.setdefault(film, []).append(match)
     best = {frames[0].image.id: frames for frames in films.values()}
     others = {match.image.id for frames in films.values() for match in frames[1:]}
     return [
@@ -35,14 +50,9 @@ def by_film(judged: Sequence[Judged], store: Store) -> list[Judged]:
 
 
 def _with_frames(best: Match, frames: Sequence[Match], store: Store) -> Match:
-    seen = sorted((frame for frame in frames if frame is best or _is_sure(frame, best)), key=lambda m: m.image.page)
+    probable = [frame for frame in frames if frame is best or is_probable(frame.confidence, frame.score, best.score)]
+    seen = sorted(probable, key=lambda match: match.image.page)
     return replace(best, frames=tuple(seen), ranges=_ranges([frame.image.page for frame in seen], best, store))
-
-
-def _is_sure(frame: Match, best: Match) -> bool:
-    if frame.confidence is None:
-        return frame.score >= OF_BEST_ALONE * best.score
-    return frame.confidence >= DOUBTFUL and frame.score >= OF_BEST * best.score
 
 
 def _ranges(pages: Sequence[int], best: Match, store: Store) -> tuple[tuple[float, float], ...]:

@@ -18,7 +18,8 @@ class SearchOptions:
     top: int | None = 10
     # pictures to answer with, None for all
     refine: int = 20
-    # of the first so many pictures, boxes are refined and the order is settled anew; 0: none
+    # of the first so many pictures, boxes are refined and the order is settled anew; 0: none. Of films, further frames
+    # as long as the object is seen in them
     depth: int = DEPTH
     # of the first so many pictures, the points that are kept are looked at before; 0: none
     turned: bool = True
