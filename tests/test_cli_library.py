@@ -74,6 +74,15 @@ def test_an_empty_or_missing_folder_is_one_line_and_an_error(home):
     (home / "away").rename(home / "pictures")
 
 
+def test_a_folder_of_nothing_but_archives_and_films_says_how_to_go_into_them(tmp_path):
+    (tmp_path / "Films").mkdir()
+    for name in ("a.mp4", "b.mkv", "c.zip", "notes.txt"):
+        (tmp_path / "Films" / name).touch()
+    said = run(tmp_path, "index", "Films", code=1).stderr
+    why = "1 file that --inside zip goes into; 2 files that --inside video goes into"
+    assert said == f"patchseek: error: Films: no pictures found below this folder ({why})\n"
+
+
 def test_what_is_gone_is_set_aside_and_comes_back(home):
     (home / "pictures" / "0.png").rename(home / "0.png")
     done = index(home, "pictures")

@@ -9,10 +9,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from .._words import counted
 from ..errors import PatchseekError
 from ..patterns import Exclusions, Given, moved_below
 from ..sources import (
     EXCLUDED,
+    KINDS,
     LISTS,
     SKIPPED_FOLDERS,
     Kind,
@@ -234,6 +236,8 @@ def _raise_for_nothing(folder: Path, found: Scan) -> None:
     why = [reason if path == "!" else f"{path}: {reason}" for path, reason in found.unreadable.items()]
     if found.passed_over[EXCLUDED]:
         why.append(f"{found.passed_over[EXCLUDED]} excluded")
+    of_kinds = [(kind, sum(found.passed_over[suffix] for suffix in suffixes)) for kind, suffixes in KINDS.items()]
+    why += [f"{counted(n, 'file')} that --inside {kind} goes into" for kind, n in of_kinds if n]
     where = "in this archive" if is_archive(folder.name) else "below this folder"
     raise PatchseekError(f"{folder}: no pictures found {where}" + (f" ({'; '.join(why)})" if why else ""))
 
