@@ -29,12 +29,12 @@ KINDS = ("search", "search", "search", "thumbnail", "search", "upload", "search"
 BOUNDARY = "patchseek-benchmark"
 
 
-def form(fields: dict[str, str], photo: bytes | None = None) -> tuple[bytes, dict[str, str]]:
+def form(fields: dict[str, str], photo: bytes | None = None, name: str = "photo.jpg") -> tuple[bytes, dict[str, str]]:
     """A multipart body and its headers."""
     parts = [f'--{BOUNDARY}\r\nContent-Disposition: form-data; name="{k}"\r\n\r\n{v}\r\n' for k, v in fields.items()]
     body = "".join(parts).encode()
     if photo is not None:
-        head = f'--{BOUNDARY}\r\nContent-Disposition: form-data; name="image"; filename="photo.jpg"\r\n\r\n'
+        head = f'--{BOUNDARY}\r\nContent-Disposition: form-data; name="image"; filename="{name}"\r\n\r\n'
         body += head.encode() + photo + b"\r\n"
     return body + f"--{BOUNDARY}--\r\n".encode(), {"Content-Type": f"multipart/form-data; boundary={BOUNDARY}"}
 

@@ -59,6 +59,16 @@ def test_what_was_to_be_left_out_is_remembered(collection, tiny, make_folder):
     assert (report.added, report.unchanged) == (0, 2)
 
 
+def test_what_sqlite_says_of_a_damaged_schema_is_one_line(collection):
+    """A table is told in several lines. SQLite quotes all that comes behind a bracket that nothing closes."""
+    file = collection.store.catalogue.path
+    content = file.read_bytes()
+    at = content.index(b"KEY", content.index(b"CREATE TABLE image"))
+    file.write_bytes(content[:at] + b"[" + content[at + 1 :])
+    problem = catalogue_problem(collection.path)
+    assert problem is not None and "unrecognized token" in problem and "\n" not in problem
+
+
 @pytest.mark.parametrize("damage", [cut_off, flip])
 def test_whatever_happens_to_the_catalogue_no_picture_gets_another_ones_features(collection, tiny, tmp_path, damage):
     for seed in range(int(os.environ.get("PATCHSEEK_ROUNDS", "25"))):

@@ -78,6 +78,9 @@ class StoreLocked(StoreError):
 class StoreDamaged(StoreError):
     """A shard or catalogue that is not what was once committed."""
 
+    def __init__(self, text: str) -> None:
+        super().__init__(" ".join(text.splitlines()))  # SQLite quotes what it cannot read, of however many lines
+
 
 class DiskFull(StoreError):
     """Too little space for the next shard; all that was committed before is safe."""

@@ -89,7 +89,7 @@ def catalogue_problem(path: Path) -> str | None:
     except StoreDamaged as error:
         return str(error)
     except (TypeError, ValueError, OverflowError) as error:  # what is read is of another kind than was written
-        return f"{path}: the catalogue is damaged ({error})"
+        return str(StoreDamaged(f"{path}: the catalogue is damaged ({error})"))
 
 
 @dataclass(frozen=True)
