@@ -7,35 +7,35 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check
 
 .PHONY: demo test test-quick test-long test-minimum test-milvus torture fuzz audit check format bench bench-avx2 bench-million bench-milvus clean
 
-demo: $(VENV)/.demo
-	$(BIN)/python demo/run.py
+demo:
+	$(PYTHON) -m tools.demo
 
-# Two processes, and no more cores for what each of them computes: beyond that, they only wait for each other. Told a
-# threshold, glibc gives large arrays back when they are done with; else it keeps more of them from time to time.
-FRUGAL = PATCHSEEK_CORES=1 OMP_NUM_THREADS=1 MALLOC_MMAP_THRESHOLD_=4000000
-PYTEST = $(FRUGAL) $(BIN)/python -m pytest -n 2 --max-worker-restart 0 --dist loadscope --no-loadscope-reorder
-
-test: $(VENV)/.dev
-	$(PYTEST)
+test:
+	$(PYTHON) -m tools.test
 
 # What is quick, for the time between.
-test-quick: $(VENV)/.dev
-	$(PYTEST) -m "not slow and not server and not long"
+test-quick:
+	$(PYTHON) -m tools.test -m "not slow and not server and not long"
+
+# See tools/test.py
+FRUGAL = PATCHSEEK_CORES=1 OMP_NUM_THREADS=1 MALLOC_MMAP_THRESHOLD_=4000000
 
 # The core's tests with the lowest versions that pyproject.toml allows. Some of them: make test-minimum TESTS=tests/test_cli.py
 test-minimum: .venv-minimum/.ready
 	$(FRUGAL) .venv-minimum/bin/python -m pytest -n 2 --max-worker-restart 0 --dist loadscope --no-loadscope-reorder --core $(TESTS)
 
 # Drawing, adding and judging in a real browser, click by click, four minutes. `make test` has the rest of the page.
-test-long: $(VENV)/.dev
-	$(PYTEST) -m long
+test-long:
+	$(PYTHON) -m tools.test -m long
 
-# What is known of our code and of the packages in use (bandit, pip-audit), and a list of these (SBOM) in build/sbom.json.
+# What is known of our code, of the workflow and of the packages in use (bandit, zizmor, pip-audit), and a list of these
+# packages (SBOM) in build/sbom.json.
 # Left out: SQL is put together of names of our own (B608), a hub is asked for a file by name (B615; its hash is kept with
 # the collection), and an address is compared with that of all interfaces (B104).
 audit: $(VENV)/.dev .venv-audit/.ready
 	mkdir -p build
 	.venv-audit/bin/bandit --quiet --recursive src -ll --skip B608,B615,B104
+	.venv-audit/bin/zizmor --offline .github/workflows
 	.venv-audit/bin/cyclonedx-py environment $(VENV) --output-format JSON --output-file build/sbom.json
 	.venv-audit/bin/pip-audit --path $$($(BIN)/python -c "import sysconfig; print(sysconfig.get_path('purelib'))")
 
@@ -111,20 +111,8 @@ bench-milvus: $(VENV)/.dev .venv-milvus/.ready
 clean:
 	rm -rf $(VENV) .venv-minimum .venv-milvus build dist
 
-$(VENV)/bin/python:
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "patchseek needs Python 3.11 or later; name one with: make PYTHON=python3.12" >&2; exit 1; }
-	$(PYTHON) -m venv $(VENV) || { echo "the venv module is missing; on Debian and Ubuntu: apt-get install python3-venv" >&2; rm -rf $(VENV); exit 1; }
-	$(PIP) install --quiet --upgrade pip
-
-$(VENV)/.demo: $(VENV)/bin/python pyproject.toml
-	$(PIP) install --quiet --editable '.[demo]'
-	touch $@
-
-$(VENV)/.dev: $(VENV)/bin/python pyproject.toml
-	$(PIP) install --quiet --editable '.[all]' --group dev --group export --group web
-	$(PIP) install --quiet --no-deps --group label-studio
-	tools/get_chromium.sh
-	touch $@
+$(VENV)/.dev $(VENV)/bin/python: pyproject.toml
+	$(PYTHON) -m tools.environment dev
 
 $(VENV)/.bench: $(VENV)/.dev
 	$(PIP) install --quiet --group bench
@@ -139,7 +127,7 @@ $(VENV)/.bench: $(VENV)/.dev
 
 .venv-audit/.ready: Makefile
 	$(PYTHON) -m venv .venv-audit
-	.venv-audit/bin/python -m pip --disable-pip-version-check install --quiet "bandit>=1.9" "pip-audit>=2.9" "cyclonedx-bom>=4"
+	.venv-audit/bin/python -m pip --disable-pip-version-check install --quiet "bandit>=1.9" "pip-audit>=2.9" "cyclonedx-bom>=4" "zizmor>=1.30"
 	touch $@
 
 # The last Milvus server that came as a Python package; it needs setuptools of its time, so it has an environment of its own.
