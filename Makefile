@@ -39,7 +39,7 @@ audit: $(VENV)/.dev .venv-audit/.ready
 	.venv-audit/bin/cyclonedx-py environment $(VENV) --output-format JSON --output-file build/sbom.json
 	.venv-audit/bin/pip-audit --path $$($(BIN)/python -c "import sysconfig; print(sysconfig.get_path('purelib'))")
 
-# Catalogues cut off, with flipped bits and wrong values, kills and no power at each call of the kernel: an hour.
+# Catalogues cut off, with flipped bits and wrong values, kills and no power at each call of the kernel: some minutes.
 torture: $(VENV)/.dev
 	PATCHSEEK_ROUNDS=1000 $(FRUGAL) $(BIN)/python -m pytest -n 2 --timeout 7200 tests/test_rebuild.py tests/test_killed_calls.py tests/test_catalogue_values.py -k "whatever or nobody"
 
