@@ -150,7 +150,8 @@ def direct_imports(file: Path, inside: bool) -> tuple[set[str], set[Path]]:
     tree = ast.parse(file.read_text())
     for node in ast.walk(tree) if inside else tree.body:
         if isinstance(node, ast.ImportFrom) and node.level:
-            files |= {file.parent / f"{node.module or node.names[0].name}.py"}
+            place = file.parent.joinpath(*(node.module or node.names[0].name).split("."))
+            files |= {place / "__init__.py" if place.is_dir() else place.with_suffix(".py")}
         elif isinstance(node, ast.ImportFrom):
             names.add(node.module.split(".")[0])
         elif isinstance(node, ast.Import):

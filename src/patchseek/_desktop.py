@@ -1,19 +1,17 @@
 """What the system opens a file or folder with, for whoever sits in front of its screen. Reads none."""
 
-import os
 import shutil
 import subprocess
-import sys
 import threading
 from pathlib import Path
 
-_OPENERS = {"darwin": "open", "win32": "explorer"}
+from . import _platform
 
 
 def opener() -> str | None:
     """The program; None where there is none, or no screen."""
-    has_screen = sys.platform in _OPENERS or os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")
-    return shutil.which(_OPENERS.get(sys.platform, "xdg-open")) if has_screen else None
+    name = _platform.opener()
+    return None if name is None else shutil.which(name)
 
 
 def open_there(path: Path) -> bool:

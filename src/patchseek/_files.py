@@ -6,13 +6,11 @@ from io import BufferedReader
 from pathlib import Path
 from stat import S_ISDIR, S_ISREG
 
+from ._platform import reading_flags
 from .errors import ImageError
 
 MAX_FILE_BYTES = 1 << 30
 """Larger files are no pictures."""
-
-# What Windows lacks counts as nothing. Without O_NONBLOCK, opening a pipe waits until somebody writes to it.
-_FLAGS = os.O_RDONLY | sum(getattr(os, flag, 0) for flag in ("O_NONBLOCK", "O_NOCTTY", "O_CLOEXEC", "O_BINARY"))
 
 
 def open_regular(path: Path | str, label: object) -> BufferedReader:
@@ -21,7 +19,7 @@ def open_regular(path: Path | str, label: object) -> BufferedReader:
     Raises ImageError, named by the label, for what is no regular file; OSError for what cannot be opened.
     """
     _check(Path(path).stat().st_mode, label)  # before opening: to open a device may already do something
-    descriptor = os.open(path, _FLAGS)
+    descriptor = os.open(path, reading_flags())
     try:
         _check(os.fstat(descriptor).st_mode, label)  # it may be another one by now
         return os.fdopen(descriptor, "rb")

@@ -4,7 +4,6 @@ This file is both sides. `as_tiff` starts it as a program, hands it the file and
 more than the decoding takes. Only the program imports pi-heif.
 """
 
-import signal
 import subprocess
 import sys
 from io import BytesIO
@@ -20,14 +19,17 @@ def as_tiff(content: bytes, max_pixels: int) -> bytes:
 
     Raises OSError saying why not, and where that is not the file's doing TimeoutError or MemoryError.
     """
+    from ._platform import ended_by  # which the program has no use for
+
     program = [sys.executable, "-P", __file__, str(max_pixels)]  # -P: our own folder shadows no other library
     try:
         child = subprocess.run(program, input=content, capture_output=True, timeout=TIMEOUT, check=False)
     except subprocess.TimeoutExpired as error:
         raise TimeoutError(f"takes more than {TIMEOUT:g} s to decode") from error
-    if child.returncode == -signal.SIGKILL:  # nothing but a system short of memory does that
+    by = ended_by(child.returncode)
+    if by == "SIGKILL":  # nothing but a system short of memory does that
         raise MemoryError
-    if child.returncode < 0:
+    if by:
         raise OSError("crashes the HEIC decoder")
     if child.returncode:
         said = child.stderr.decode(errors="replace").split("\n")

@@ -1,9 +1,9 @@
 """Paths as people write them, and as their system has them: ~ is somebody's home folder, where the system knows one."""
 
 import os
-import sys
 from pathlib import Path
 
+from ._platform import cache_place
 from .errors import PatchseekError
 
 
@@ -17,8 +17,7 @@ def cache_folder() -> Path:
 
     Raises PatchseekError where no home is known.
     """
-    places = {"darwin": "~/Library/Caches", "win32": os.environ.get("LOCALAPPDATA") or "~/AppData/Local"}
-    folder = expanded(os.environ.get("XDG_CACHE_HOME") or places.get(sys.platform, "~/.cache"))
+    folder = expanded(os.environ.get("XDG_CACHE_HOME") or cache_place())
     if not folder.is_absolute():
         raise PatchseekError(f"{folder}: no folder for caches is known here; name one in XDG_CACHE_HOME")
     return folder / "patchseek"

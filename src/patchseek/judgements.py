@@ -3,7 +3,6 @@
 A query is known by what was looked for, not by when: the same box of the same picture finds its judgements again.
 """
 
-import getpass
 import hashlib
 import json
 import os
@@ -11,6 +10,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from . import _platform
 from ._files import hash_regular
 from ._home import expanded
 from .boxes import from_pixels, to_pixels
@@ -74,10 +74,7 @@ def query_key(views: Sequence[View], text: str | None = None) -> str:
 
 def user_name() -> str:
     """What the system calls whoever runs this process; a number where it has no name for them."""
-    try:
-        return getpass.getuser()
-    except (OSError, KeyError):
-        return str(os.getuid())
+    return _platform.user_name()
 
 
 class Judgements:

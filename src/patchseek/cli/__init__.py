@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, NoReturn
 
 import click
 
-from .. import __version__
+from .. import __version__, _platform
 from .._addresses import masked
 from ..errors import PatchseekError
 from ._benchmarks import dataset_command, evaluate_command, score_command
@@ -295,6 +295,7 @@ def _pyramid(levels: str | None, overlap: float | None) -> "Pyramid | None":
 def main(command: click.Command = cli) -> None:
     """The `patchseek` command, or another of ours: run it, and turn our errors into one line and an exit code."""
     mend_streams()
+    _platform.heed_break()
     log_plainly()
     try:
         _run(command)

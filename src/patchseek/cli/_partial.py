@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from .._platform import remove
 from ..errors import PatchseekError
 
 
@@ -39,7 +40,7 @@ class Partial:
 
     def remove(self) -> None:
         """When the output is written."""
-        self.path.unlink(missing_ok=True)
+        remove(self.path)
 
 
 class Writing:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from .._addresses import masked
+from .._platform import discard, replace
 from .._words import counted
 from ..errors import PatchseekError
 from ._log import say
@@ -161,7 +162,7 @@ def write_run_report(
     partial = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
         partial.write_text(json.dumps(record, indent=2) + "\n")
-        partial.replace(path)
+        replace(partial, path)
     except OSError as error:
-        partial.unlink(missing_ok=True)
+        discard(partial)
         raise PatchseekError(f"{path}: cannot be written ({error.strerror}); the pictures are indexed") from error

@@ -6,6 +6,8 @@ import sys
 from contextlib import suppress
 from typing import TextIO
 
+from .._platform import output_encoding
+
 
 def mend_streams() -> None:
     """Make stdout and stderr usable for the length of the process.
@@ -24,7 +26,7 @@ def mend_streams() -> None:
         sys.stderr = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115, PTH123
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="backslashreplace")
+            stream.reconfigure(encoding=output_encoding(), errors="backslashreplace")
 
 
 def flush_results() -> OSError | None:

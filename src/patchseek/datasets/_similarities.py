@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping
 from math import isfinite
 from pathlib import Path
 
+from .._platform import replace
 from .._ties import in_order
 from ..errors import DatasetError
 from ..formats import Annotations, shorten
@@ -38,7 +39,7 @@ def write_similarities(
             for number, (query, ranking) in enumerate(scores.items()):
                 file.write(f"{',' if number else ''}\n{json.dumps(query)}: {json.dumps(ranking)}")
             file.write("\n}\n")
-        temporary.replace(path)
+        replace(temporary, path)
     except OSError as error:
         raise DatasetError(f"{path}: cannot be written ({error})") from error
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from .._platform import replace
 from ..errors import DatasetError
 from ..formats import Box
 from ..images import size_of
@@ -96,6 +97,6 @@ def _write(folder: Path, files: Mapping[str, list[dict[str, Any]]], overwrite: b
         for name, rows in files.items():
             lines = ",\n".join(json.dumps(row) for row in rows)
             (folder / f"{name}.tmp").write_text(f"[\n{lines}\n]\n", encoding="utf-8")
-            (folder / f"{name}.tmp").replace(folder / name)
+            replace(folder / f"{name}.tmp", folder / name)
     except OSError as error:
         raise DatasetError(f"{folder}: cannot be written ({error})") from error

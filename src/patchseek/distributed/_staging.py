@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import IO
 
 from .._addresses import is_url
+from .._platform import discard, remove, replace
 from ..encode import Same
 from ..errors import PatchseekError, StoreError
 from ..sources import Root
@@ -199,7 +200,7 @@ class Staging:
         copy = (folder / name).with_suffix(".tmp")
         content = self._read(name)
         require_space(folder, 2 * len(content))
-        copies.callback(copy.unlink, missing_ok=True)
+        copies.callback(discard, copy)
         copy.write_bytes(content)
         return copy
 
@@ -237,13 +238,13 @@ class Staging:
                 file.write(content)
                 file.flush()
                 os.fsync(file.fileno())
-            partial.replace(final)
+            replace(partial, final)
         except OSError as error:
-            partial.unlink(missing_ok=True)
+            discard(partial)
             raise StoreError(f"{final}: cannot be written ({error.strerror})") from error
 
     def _remove(self, name: str) -> None:
         if is_url(self.place):
             remove_url(f"{self.place}/{name}")
         else:
-            (Path(self.place) / name).unlink(missing_ok=True)
+            remove(Path(self.place) / name)

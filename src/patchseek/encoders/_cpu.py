@@ -6,6 +6,8 @@ import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
+from .._platform import has_proc
+
 X86 = {
     "AVX2": {"avx2"},
     "AVX-512": {"avx512f"},
@@ -39,7 +41,7 @@ class Processor:
 
 def read_processor() -> Processor:
     """This machine's. Flags are known on Linux and macOS; elsewhere there are none."""
-    name, flags = _on_linux() if platform.system() == "Linux" else _on_macos()
+    name, flags = _on_linux() if has_proc() else _on_macos()
     known = ARM if platform.machine().lower() in ("arm64", "aarch64") else X86
     offers = tuple(offer for offer, names in known.items() if names & flags)
     lacks = tuple(offer for offer in known if offer not in offers)

@@ -20,6 +20,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from .._platform import n_cores
 from ..errors import EncoderError, MissingExtra
 
 FIRST_USE = threading.Lock()
@@ -251,5 +252,4 @@ def len_cores() -> int:
     told = os.environ.get("PATCHSEEK_CORES", "")
     if told.isdecimal() and int(told) > 0:
         return int(told)
-    affinity = getattr(os, "sched_getaffinity", None)
-    return len(affinity(0)) if affinity else os.cpu_count() or 1
+    return n_cores()

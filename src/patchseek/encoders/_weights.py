@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from .._home import expanded
+from .._platform import discard, replace
 from ..errors import EncoderError, MissingExtra
 from ._spec import parse_spec
 
@@ -110,16 +111,16 @@ def fetch(name: str, folder: Path | None = None) -> Path:
     partial = target.with_suffix(".part")
     try:
         shutil.copyfile(_download(source), partial)
-        partial.replace(target)
+        replace(partial, target)
     except (OSError, ValueError) as error:
-        partial.unlink(missing_ok=True)
+        discard(partial)
         reason = (str(error).splitlines() or [type(error).__name__])[0]
         raise EncoderError(f"{source.model}: {source.repository} could not be fetched: {reason}") from error
     entry = {"model": source.model, "repository": source.repository, "sha256": hash_file(target)}
     manifest = folder / MANIFEST
     entries = _entries(manifest) | {target.name: entry | {"bytes": target.stat().st_size}}
     partial.write_text(json.dumps(entries, indent=2, sort_keys=True) + "\n")
-    partial.replace(manifest)
+    replace(partial, manifest)
     return target
 
 

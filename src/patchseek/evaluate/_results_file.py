@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from .._platform import replace
 from ..encoders import EncoderIdentity
 from ..errors import PatchseekError
 
@@ -24,7 +25,7 @@ def write_results(results: Mapping[str, Any], path: Path) -> None:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         partial.write_text(json.dumps(results))
-        partial.replace(path)
+        replace(partial, path)
     except OSError as error:
         raise PatchseekError(f"{path}: cannot be written ({error.strerror})") from error
 

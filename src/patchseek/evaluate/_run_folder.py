@@ -5,9 +5,7 @@ may be started again: its files are then removed before the first new one is wri
 no mixture.
 """
 
-import fcntl
 import json
-import os
 import re
 from collections.abc import Mapping
 from contextlib import suppress
@@ -15,6 +13,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
+from .._platform import LockableFolder, remove, replace
 from ..errors import PatchseekError
 
 RECORD = "evaluation.json"
@@ -39,7 +38,7 @@ class RunFolder:
         try:
             self._is_new = not self.path.exists()
             self.path.mkdir(parents=True, exist_ok=True)
-            self._handle = os.open(self.path, os.O_RDONLY)
+            self._opened = LockableFolder(self.path)
         except OSError as error:
             raise PatchseekError(f"{self.path}: cannot be written ({error.strerror}); name another --out") from error
         try:
@@ -67,20 +66,20 @@ class RunFolder:
             partial = self.path / f"{RECORD}.tmp"
             partial.write_text(json.dumps({"format": 1, "run": self._run}, indent=2) + "\n")
             for file in self._files():
-                file.unlink()
-            partial.replace(self.path / RECORD)
+                remove(file)
+            replace(partial, self.path / RECORD)
         except OSError as error:
             raise PatchseekError(f"{self.path}: cannot be written ({error.strerror}); name another --out") from error
         self._begun = True
 
     def _lock(self) -> None:
         try:
-            fcntl.flock(self._handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            self._opened.lock.take()
         except BlockingIOError as error:
             raise PatchseekError(f"{self.path}: another run is writing here; name another --out") from error
 
     def _close(self) -> None:
-        os.close(self._handle)
+        self._opened.close()
         if self._is_new:
             with suppress(OSError):  # something is in it
                 self.path.rmdir()

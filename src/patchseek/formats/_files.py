@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path, PurePosixPath
 
+from .._platform import discard, replace
 from ..errors import PatchseekError
 from ..sources import is_rows, split_member
 
@@ -28,12 +29,12 @@ def whole(path: Path, *, makes_folders: bool = False) -> Iterator[Path]:
         if makes_folders:
             path.parent.mkdir(parents=True, exist_ok=True)
         yield partial
-        partial.replace(path)
+        replace(partial, path)
     except OSError as error:
         raise PatchseekError(f"{path}: cannot be written ({error.strerror or error})") from error
     finally:
         with suppress(OSError):  # a folder above it may be a file
-            partial.unlink(missing_ok=True)
+            discard(partial)
 
 
 def write_bytes(path: Path, content: bytes) -> None:

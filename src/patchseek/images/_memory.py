@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from .._platform import address_space_left, all_memory
 from ..errors import ImageError, PatchseekError
 
 VARIABLE = "PATCHSEEK_MEMORY"
@@ -99,23 +100,14 @@ def _system_free() -> int:
                 return int(line.split()[1]) * 1024
     except (OSError, ValueError, IndexError):
         pass
-    try:  # what is free cannot be asked there: half of what there is
-        return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") // 2
-    except (AttributeError, OSError, ValueError):
-        return _UNKNOWN
+    there = all_memory()  # what is free cannot be asked there: half of what there is
+    return _UNKNOWN if there is None else there // 2
 
 
 def _limit_left() -> int:
     """What is left of the address space of this process, which is limited in the server's decoders."""
-    try:
-        import resource
-
-        limit = resource.getrlimit(resource.RLIMIT_AS)[0]
-        if limit == resource.RLIM_INFINITY:
-            return _UNLIMITED
-        return limit - int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
-    except (ImportError, OSError, ValueError):  # Windows has no such module, macOS no such file
-        return _UNLIMITED
+    left = address_space_left()
+    return _UNLIMITED if left is None else left
 
 
 def _groups() -> list[str]:

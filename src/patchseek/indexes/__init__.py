@@ -5,7 +5,6 @@ has to know that one picture may own thirty hits.
 """
 
 import math
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Enum
@@ -16,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .._home import expanded
+from .._platform import n_cores as n_cores
 from ..encoders import Features, flaw
 from ..errors import EngineError, QueryError
 from ..store import Snapshot
@@ -314,12 +314,6 @@ def choose_engine(n_rows: int, dim: int) -> str:
 def n_clusters(n_rows: int, least: int, most: int) -> int:
     """About the root of n_rows, as a power of two between 2 to the `least` and 2 to the `most`."""
     return 1 << min(max(round(math.log2(max(n_rows, 1)) / 2), least), most)
-
-
-def n_cores() -> int:
-    """Cores that this process may use."""
-    affinity = getattr(os, "sched_getaffinity", None)
-    return len(affinity(0)) if affinity else os.cpu_count() or 1
 
 
 def check_query(queries: Features, k: int, dim: int) -> None:

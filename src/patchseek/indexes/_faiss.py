@@ -20,6 +20,7 @@ from uuid import uuid4
 import numpy as np
 from numpy.typing import NDArray
 
+from .._platform import discard
 from .._words import counted
 from ..encoders import Features, flawed
 from ..errors import EngineError
@@ -276,7 +277,7 @@ def _run(look: Look, n_rows: int, blocks: Iterable[tuple[int, Half]], places: Se
 
 def _remove(path: Path) -> None:
     with suppress(OSError):  # it may never have been there, nor its folder
-        path.unlink()
+        discard(path)
 
 
 @contextmanager

@@ -4,7 +4,6 @@
 """
 
 import json
-import signal
 import subprocess
 import sys
 import threading
@@ -17,6 +16,7 @@ from typing import IO
 import numpy as np
 from numpy.typing import NDArray
 
+from .._platform import ended_by, stop_overdue
 from . import _faiss_program
 from ._faiss_program import ANEW, LOOKS, Job, own_words
 
@@ -64,7 +64,7 @@ def build(
     with subprocess.Popen(program, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE) as child:
         assert child.stdin is not None and child.stderr is not None
         listener = threading.Thread(target=_listen, args=(child.stderr, said, seen))
-        watch = threading.Timer(10 * job.cpu_seconds, child.send_signal, (signal.SIGXCPU,))  # it may wait for ever
+        watch = threading.Timer(10 * job.cpu_seconds, stop_overdue, (child,))  # it may wait for ever
         listener.start()
         watch.start()
         try:
@@ -114,12 +114,13 @@ def _report(seen: "SimpleQueue[bytes | None]") -> Report | None:
 def _reason(code: int, words: str, job: Job) -> str:
     """Why a child ended with an exit code other than 0; words: the last line that it said."""
     words = own_words(words)
-    if code == -signal.SIGXCPU:
+    by = ended_by(code)
+    if by == "SIGXCPU":
         return f"it takes more than {job.cpu_seconds} s of computing"
-    if -code in (signal.SIGKILL, signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
-        return f"it was ended ({signal.Signals(-code).name}), as the system does where memory runs out"
-    if code < 0:
-        return f"it crashes ({signal.Signals(-code).name})" + (f": {words}" if "assertion" in words else "")
+    if by in ("SIGKILL", "SIGTERM", "SIGINT", "SIGHUP"):
+        return f"it was ended ({by}), as the system does where memory runs out"
+    if by:
+        return f"it crashes ({by})" + (f": {words}" if "assertion" in words else "")
     if "MemoryError" in words:
         return f"it takes more than {job.n_bytes / 1e9:.1f} GB of memory ({words})"
     return words or "it fails without a word"

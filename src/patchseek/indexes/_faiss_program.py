@@ -1,22 +1,30 @@
 """The program that `_faiss_child` starts: trains a FAISS index, says how well it keeps features, adds, saves, searches.
 
-It works within limits of time and memory that grow with the features. It is run as a file and imports nothing of ours.
+It works within limits of time and memory that grow with the features. It is run as a file and imports nothing of ours
+but what the system is asked for.
 """
 
 import json
 import os
 import re
-import resource
 import sys
 import threading
 import time
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from pathlib import Path
+from types import ModuleType
 from typing import Any, BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
+
+if __name__ == "__main__":  # patchseek is what this file lies in, wherever that is
+    sys.modules["patchseek"] = package = ModuleType("patchseek")
+    package.__path__ = [str(Path(__file__).parents[1])]
+
+from patchseek._platform import be_ended_first, limit_work
 
 _DEPTH = 1 << 16  # rows up to which the trial asks for all of them, as a search that doubles its depth does at last
 _TRIED = 32  # queries of the trial, beside a single one: FAISS has ways of its own for many
@@ -77,7 +85,9 @@ def _serve(pipe: BinaryIO) -> None:
     """A job and features on standard input; what is wrong is the last line that is printed."""
     said, *limits = json.loads(pipe.readline())
     job = Job(**said)
-    _limit(*limits)
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # waiting is no computing
+    limit_work(*limits)
+    be_ended_first()
     threading.Thread(target=_end_with, args=(os.getppid(), job.targets), daemon=True).start()
     import faiss
 
@@ -136,18 +146,6 @@ def _judge(index: Any, job: Job) -> None:
     for n, what in ((int(getattr(ivf, "nlist", 0)), "clusters"), (n_words, "code words")):
         if job.n_training < n:
             sys.exit(f"{n} {what} need as many training features, there will be {job.n_training}")
-
-
-def _limit(cpu_seconds: int, n_bytes: int) -> None:
-    """Set the limits of this process, as far as the system knows them."""
-    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # waiting is no computing
-    limits = ((resource.RLIMIT_CORE, 0), (resource.RLIMIT_CPU, cpu_seconds), (resource.RLIMIT_DATA, n_bytes))
-    for kind, limit in limits:
-        with suppress(ValueError, OSError):
-            hard = resource.getrlimit(kind)[1]
-            resource.setrlimit(kind, (limit if hard == resource.RLIM_INFINITY else min(limit, hard), hard))
-    with suppress(OSError), open("/proc/self/oom_score_adj", "w") as file:  # noqa: PTH123
-        file.write("1000")  # where memory runs out all the same, this one is ended first
 
 
 def _end_with(parent: int, targets: Sequence[str]) -> None:

@@ -15,6 +15,8 @@ from uuid import uuid4
 
 import numpy as np
 
+from .._platform import discard, remove
+from .._platform import replace as give_name
 from ..store import Snapshot, hash_file
 from ._faiss_recipe import Recipe
 
@@ -114,13 +116,13 @@ def keep(
         manifest: dict[str, Any] = {"factory": recipe.factory, "shards": snapshot.shards, "tried": tried}
         manifest |= {"sha256": hash_file(written)}
         manifest |= {"trained": asdict(training), "judged": {"state": state_of(snapshot), "outgrown": outgrown}}
-        manifest_path.unlink(missing_ok=True)
-        written.replace(path)
+        remove(manifest_path)
+        give_name(written, path)
         _write(manifest_path, manifest)
     except OSError as error:
         _log.warning("the index %s could not be saved (%s); it will be built again next time", recipe.factory, error)
     finally:
-        written.unlink(missing_ok=True)
+        discard(written)
 
 
 def note_tried(saved: Saved, recipe: Recipe) -> Saved:
@@ -150,9 +152,9 @@ def _write(path: Path, manifest: dict[str, Any]) -> None:
     partial = path.with_suffix(f".{uuid4().hex[:8]}.tmp")
     try:
         partial.write_text(json.dumps(manifest))
-        partial.replace(path)
+        give_name(partial, path)
     finally:
-        partial.unlink(missing_ok=True)
+        discard(partial)
 
 
 def _paths(cache: Path, recipe: Recipe, n_regions: int) -> tuple[Path, Path]:

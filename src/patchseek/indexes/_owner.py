@@ -1,11 +1,11 @@
 """Whose rows in a database are these, and of which shard? What engines that keep rows elsewhere share."""
 
 import hashlib
-import os
 import uuid
 from pathlib import Path
 from typing import Any
 
+from .._platform import put_first, replace
 from ..errors import EngineError
 from ..store import Snapshot
 
@@ -32,7 +32,7 @@ def owner_of(snapshot: Snapshot, cache: Path | None, engine: str) -> str:
             drawn = uuid.uuid4().hex[:16]
             partial = path.with_suffix(f".{drawn}.tmp")
             partial.write_text(f"{drawn}\n{home}", **_NAMES)
-            _put(partial, path, is_first=not owner)
+            (replace if owner else put_first)(partial, path)  # of two that are the first at once, one stays
     except OSError as error:
         raise EngineError(f"{path}: cannot be written ({error.strerror}); it says whose rows these are") from error
 
@@ -54,18 +54,3 @@ def _read(path: Path) -> tuple[str, str]:
 def shard_tag(shard: str) -> str:
     """16 hexadecimal digits that stand for a shard of a snapshot in a database's rows."""
     return hashlib.sha256(shard.encode()).hexdigest()[:16]
-
-
-def _put(partial: Path, path: Path, *, is_first: bool) -> None:
-    """Give a file its name; of two that are the first at once, one stays."""
-    try:
-        if is_first:
-            os.link(partial, path)
-            partial.unlink()
-            return
-    except FileExistsError:
-        partial.unlink()
-        return
-    except OSError:  # a file system without links
-        pass
-    partial.replace(path)

@@ -16,6 +16,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from .._platform import replace
 from ..encoders import Features, flawed
 from ..store import Snapshot
 from . import Hits, Index
@@ -96,7 +97,7 @@ class Tried:
             cache.mkdir(exist_ok=True)
             partial = cache / f"{_NOTE}.tmp"
             partial.write_text(json.dumps(asdict(self)), encoding="utf-8")
-            partial.replace(cache / _NOTE)
+            replace(partial, cache / _NOTE)
 
 
 def last_tried(cache: Path, engine: str, snapshot: Snapshot) -> Tried | None:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 from .._http import is_loopback as is_loopback
+from .._platform import require_own_port
 from ..collection import Collection
 from ..errors import PatchseekError
 from ._settings import ServerSettings, check_folders
@@ -45,7 +46,7 @@ def serve(collection: Collection, settings: ServerSettings, on_ready: Callable[[
 
     family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
     listener = socket.socket(family, socket.SOCK_STREAM)
-    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    require_own_port(listener)
     try:
         listener.bind((settings.host, settings.port))
     except OSError as error:

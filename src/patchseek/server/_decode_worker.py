@@ -2,15 +2,15 @@
 
     python -m patchseek.server._decode_worker MEMORY_BYTES
 
-Holds itself to that much memory, writes no file and leaves no core dump.
+Holds itself to that much memory where the system can, writes no file and leaves no core dump.
 """
 
 import json
 import os
-import resource
 import struct
 import sys
 
+from .._platform import limit_for_good
 from ..errors import ImageError
 from ..images import read
 
@@ -22,12 +22,7 @@ NEED = 2048
 
 def main() -> None:
     """Decode picture after picture."""
-    memory = int(sys.argv[1])
-    for kind, limit in ((resource.RLIMIT_AS, memory), (resource.RLIMIT_CORE, 0), (resource.RLIMIT_FSIZE, 0)):
-        try:
-            resource.setrlimit(kind, (limit, limit))
-        except (ValueError, OSError):  # macOS knows no limit of address space; time and pixels are still limited
-            continue
+    limit_for_good(int(sys.argv[1]))  # where the system can; time and pixels are limited everywhere
     answers = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)  # what a decoding library prints must not get between the answers
     while header := sys.stdin.buffer.read(HEADER.size):

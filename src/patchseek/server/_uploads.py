@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from .._platform import remove, replace
 from ..errors import PatchseekError
 from ..images import EXTENSIONS
 from ..sources import split_page
@@ -58,7 +59,7 @@ def write_upload(collection: Path, name: str, content: bytes) -> None:
     try:
         path.parent.mkdir(exist_ok=True)
         partial.write_bytes(content)
-        partial.replace(path)
+        replace(partial, path)
     except OSError as error:
         raise PatchseekError(f"the upload could not be kept ({error.strerror})") from error
 
@@ -77,4 +78,4 @@ def drop_upload(store: Store, image: Image) -> None:
     if is_upload(store, image) and not any(
         image.root / split_page(path)[0] == image.file for path in store.known(image.root)
     ):
-        image.file.unlink(missing_ok=True)
+        remove(image.file)

@@ -17,6 +17,7 @@ from typing import Protocol
 
 from .._files import MAX_FILE_BYTES, open_regular
 from .._home import cache_folder
+from .._platform import replace
 from ..errors import DatasetError, ImageError, PatchseekError
 from ._gzips import Gunzipped
 from ._listing import Listing
@@ -116,7 +117,7 @@ class TarArchive:
             notes.parent.mkdir(parents=True, exist_ok=True)
             unfinished = notes.with_suffix(f".{os.getpid()}.tmp")
             unfinished.write_text(f"{_state(self._file)}\n{members.to_json()}")
-            unfinished.replace(notes)
+            replace(unfinished, notes)
         except (OSError, PatchseekError):
             pass
 

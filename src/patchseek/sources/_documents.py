@@ -8,7 +8,6 @@ import atexit
 import json
 import math
 import os
-import signal
 import subprocess
 import sys
 import threading
@@ -17,6 +16,7 @@ from io import BufferedReader, BufferedWriter
 from pathlib import Path
 from typing import Any
 
+from .._platform import ended_by, in_forks
 from ..errors import ImageError, MissingExtra
 from . import _documents_child
 
@@ -111,18 +111,19 @@ class _Ended(Exception):
     def __init__(self, code: int | None, seconds: float) -> None:
         """code: as Popen has it; None where it could not be started."""
         super().__init__(code)
-        self.code = code
-        self.is_passing = code in (None, -signal.SIGALRM, -signal.SIGKILL)
-        if code == -signal.SIGALRM:
+        by = None if code is None else ended_by(code)
+        self.is_slow = by == "SIGALRM"
+        self.is_passing = code is None or by in ("SIGALRM", "SIGKILL")
+        if self.is_slow:
             self.reason = f"takes more than {seconds:g} s"
-        elif code == -signal.SIGKILL:  # nothing but a system short of memory does that
+        elif by == "SIGKILL":  # nothing but a system short of memory does that
             self.reason = "too little memory to draw it"
-        elif code == -signal.SIGABRT:  # what PDFium does where it gets no memory, and at other times
+        elif by == "SIGABRT":  # what PDFium does where it gets no memory, and at other times
             self.reason = "crashes PDFium, or takes too much memory"
         elif code is None:
             self.reason = "no process can be started to draw it"
         else:
-            self.reason = f"crashes PDFium ({signal.Signals(-code).name})" if code < 0 else "PDFium fails"
+            self.reason = f"crashes PDFium ({by})" if by else "PDFium fails"
 
 
 class _Process:
@@ -145,7 +146,7 @@ class _Process:
             try:
                 return self._ask(question)
             except _Ended as ended:  # of what came before, or of a signal that was sent to it: a new one can tell
-                if ended.code == -signal.SIGALRM:
+                if ended.is_slow:
                     raise
         return self._ask(question)
 
@@ -218,4 +219,4 @@ def _anew() -> None:
 
 
 atexit.register(lambda: _pool.close())
-os.register_at_fork(after_in_child=_anew)
+in_forks(_anew)

@@ -4,26 +4,31 @@
 
 A question is a line of JSON on standard input; the answer is one on standard output and, for a page, its PPM. It holds
 itself to that much memory, ends where an answer takes longer, and with its input. It writes no file. It is run as a
-file and imports nothing of ours, so that it starts quickly.
+file and imports nothing of ours but what the system is asked for, so that it starts quickly.
 """
 
 import json
 import math
 import os
-import resource
 import signal
 import stat
 import sys
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
+from types import ModuleType
 from typing import Any, BinaryIO
+
+if __name__ == "__main__":  # patchseek is what this file lies in, wherever that is
+    sys.modules["patchseek"] = package = ModuleType("patchseek")
+    package.__path__ = [str(Path(__file__).parents[1])]
+
+from patchseek._platform import be_ended_first, limit_for_good, peak_memory, reading_flags, start_clock, stop_clock
 
 MAX_PIXELS = 36_000_000
 """Of a page that is drawn: A0 at 150 dpi has 35 million, and they can be read where there is little memory."""
 MAX_SIDE = 30_000
 """Pixels in a row or column of a page: 200 inches, the format's own limit, at 150 dpi."""
-_FLAGS = os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
 _HEAD = 1024  # bytes among which a PDF has to begin
 _REASONS = {4: "is locked with a password", 5: "is encrypted in a way that PDFium does not know"}
 # by PDFium's codes of errors; all others are one reason
@@ -89,7 +94,7 @@ class Reader:
         if self._document is not None and (self._path, self._state) == (path, _state(found)):
             return self._document
         self.close()
-        file = os.fdopen(os.open(name, _FLAGS), "rb", buffering=0)
+        file = os.fdopen(os.open(name, reading_flags()), "rb", buffering=0)
         try:
             found = _checked(os.fstat(file.fileno()))  # it may be another one by now
             document = self._parsed(file)
@@ -191,10 +196,10 @@ def _serve(n_bytes: int, seconds: float) -> None:
     except OSError as error:  # of the library that it loads
         wrong = {"reason": f"PDFium cannot be loaded: {error}"}
     while line := sys.stdin.buffer.readline():
-        signal.setitimer(signal.ITIMER_REAL, seconds)
+        start_clock(seconds)
         answer, content = (wrong, ()) if reader is None else _answer(reader, json.loads(line))
-        signal.setitimer(signal.ITIMER_REAL, 0)
-        is_last = reader is None or 4 * _peak() > n_bytes  # what documents have gathered shall not harm others
+        stop_clock()
+        is_last = reader is None or 4 * peak_memory() > n_bytes  # what documents have gathered shall not harm others
         sizes = [len(part) for part in content]
         answers.write(json.dumps({**answer, "n_bytes": sum(sizes), "is_last": is_last}).encode() + b"\n")
         for part in content:
@@ -202,16 +207,6 @@ def _serve(n_bytes: int, seconds: float) -> None:
         answers.flush()
         if is_last:
             return
-
-
-def _peak() -> int:
-    """Bytes of memory that this process has taken at most.
-
-    On Linux, getrusage counts in what the process had that started this one; /proc does not.
-    """
-    with suppress(OSError), open("/proc/self/status") as status:  # noqa: PTH123
-        return next(int(line.split()[1]) << 10 for line in status if line.startswith("VmHWM:"))
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss << (0 if sys.platform == "darwin" else 10)
 
 
 def _answer(reader: Reader, question: list[Any]) -> Answer:
@@ -228,19 +223,8 @@ def _answer(reader: Reader, question: list[Any]) -> Answer:
         return {"reason": f"cannot be drawn: {' '.join(str(error).split())}"[:200]}, ()
 
 
-def _limit(n_bytes: int) -> None:
-    """Set the limits of this process, as far as the system knows them."""
-    limits = ((resource.RLIMIT_AS, n_bytes), (resource.RLIMIT_CORE, 0), (resource.RLIMIT_FSIZE, 0))
-    for kind, limit in limits:
-        with suppress(ValueError, OSError):  # macOS knows no limit of address space
-            resource.setrlimit(kind, (limit, limit))
-    with suppress(OSError), open("/proc/self/oom_score_adj", "w") as file:  # noqa: PTH123
-        file.write("1000")  # where memory runs out all the same, this one is ended first
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # a key that is pressed is for the one who asks
-    signal.signal(signal.SIGALRM, signal.SIG_DFL)  # ends it at once, whatever it is in
-    signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGALRM])
-
-
 if __name__ == "__main__":
-    _limit(int(sys.argv[1]))
+    limit_for_good(int(sys.argv[1]))
+    be_ended_first()
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # a key that is pressed is for the one who asks
     _serve(int(sys.argv[1]), float(sys.argv[2]))

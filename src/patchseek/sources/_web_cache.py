@@ -16,6 +16,7 @@ from functools import lru_cache
 from pathlib import Path
 
 from .._home import cache_folder
+from .._platform import discard, replace
 
 MOST_BYTES = 1 << 30
 """Bytes kept; those that were used longest ago make room."""
@@ -99,9 +100,9 @@ class Cache:
         part = file.with_name(f"{file.name}.{os.getpid()}-{threading.get_ident()}")
         try:
             part.write_bytes(content)
-            part.replace(file)
+            replace(part, file)
         finally:
-            part.unlink(missing_ok=True)
+            discard(part)
 
     def _make_room(self, db: sqlite3.Connection, n_bytes: int) -> None:
         """Remove what was used longest ago, once a sixteenth of the room may have been filled anew."""
@@ -115,7 +116,7 @@ class Cache:
         for sha256, size in db.execute(query).fetchall():
             total += size
             if total > self._most - self._most // 16:
-                self._file(sha256).unlink(missing_ok=True)
+                discard(self._file(sha256))
                 db.execute("UPDATE answer SET is_kept = 0 WHERE sha256 = ?", (sha256,))
 
 

@@ -21,12 +21,13 @@ from io import BytesIO
 from pathlib import Path
 from typing import IO
 
+from .._platform import rename, replace, sync_folder
 from .._progress import OnProgress, unheard
 from .._words import counted
 from ..errors import DiskFull, StoreDamaged, StoreError
 from ..sources import stored
 from ._catalogue import Catalogue
-from ._files import Part, hash_file, sync_folder
+from ._files import Part, hash_file
 from ._lock import hold_shards, may_be_held
 from ._store import Store
 
@@ -66,7 +67,7 @@ def back_up(store: Store, file: Path, on_progress: OnProgress = unheard) -> int:
                     on_progress(i + 1, len(parts), "writing shards")
             f.flush()
             os.fsync(f.fileno())
-        partial.replace(file)
+        replace(partial, file)
         sync_folder(file.parent)
     return file.stat().st_size
 
@@ -102,7 +103,7 @@ def restore(file: Path, target: Path, pictures: Path | None = None, on_progress:
         (folder / ".gitignore").write_text("*\n")
         sync_folder(folder / "shards")
         sync_folder(folder)
-        folder.rename(target)
+        rename(folder, target)
         sync_folder(target.parent)
     return Store.open(target)
 

@@ -6,7 +6,6 @@ whole; whether it counts is the catalogue's word.
 
 import errno
 import hashlib
-import os
 import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -14,9 +13,9 @@ from pathlib import Path
 from typing import IO
 from uuid import uuid4
 
+from .._platform import discard, link, replace, sync_file, sync_folder
 from ..errors import DiskFull, StoreDamaged, StoreError
 
-_SPARE_FILES = 512  # open files beside the parts
 _SPARE_BYTES = 16 << 20  # left free beside a new file, for the catalogue and its journal
 
 
@@ -58,7 +57,7 @@ def adopt_part(
         if not file.is_file():
             raise StoreDamaged(f"{file}: missing")
         try:
-            os.link(file, partial)
+            link(file, partial)
         except OSError:  # another file system, or one without links
             require_space(folder, file.stat().st_size)
             shutil.copyfile(file, partial)
@@ -75,19 +74,18 @@ def _finish(folder: Path, stem: str, kind: str, fill: Callable[[Path], None], su
     partial = folder / f"{stem}.{uuid4().hex[:8]}.tmp"  # a name of its own: a task may be run twice, on two machines
     try:
         fill(partial)
-        with partial.open("rb") as f:
-            os.fsync(f.fileno())
+        sync_file(partial)
         sha256, n_bytes = hash_file(partial), partial.stat().st_size
         final = folder / f"{stem}-{sha256[:12]}.{suffix}"
-        partial.replace(final)
+        replace(partial, final)
         sync_folder(folder)
     except OSError as error:
-        partial.unlink(missing_ok=True)
+        discard(partial)
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
             raise DiskFull(f"{folder}: the disk is full ({error}); what was committed before is safe") from error
         raise StoreError(f"{folder}: cannot write a shard ({error})") from error
     except StoreError:
-        partial.unlink(missing_ok=True)
+        discard(partial)
         raise
     return Part(kind, final.name, n_bytes, sha256)
 
@@ -121,31 +119,7 @@ def problem_of(folder: Path, part: Part, look: Callable[[Path, Part], object]) -
     return None
 
 
-def allow_open_files(n: int) -> None:
-    """Raise this process's limit of open files, as far as it may, so that n files can be mapped at once.
-
-    A mapped file keeps a descriptor, and the usual limit of 1,024 would end at a quarter of a million pictures.
-    """
-    try:
-        import resource
-    except ImportError:  # not on Windows, whose maps need none
-        return
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    wanted = n + _SPARE_FILES if hard == resource.RLIM_INFINITY else min(n + _SPARE_FILES, hard)
-    if soft != resource.RLIM_INFINITY and wanted > soft:
-        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
-
-
 def hash_file(path: Path) -> str:
     """SHA-256 of a file, in hex."""
     with path.open("rb") as f:
         return hashlib.file_digest(f, "sha256").hexdigest()
-
-
-def sync_folder(folder: Path) -> None:
-    """Make renames inside a folder survive a power cut."""
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

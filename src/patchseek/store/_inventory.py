@@ -17,6 +17,7 @@ from functools import partial
 from pathlib import Path
 from typing import IO, Any
 
+from .._platform import discard
 from ..errors import StoreDamaged
 from ._catalogue import has_table, later_columns
 from ._files import Part, hash_file, write_part
@@ -55,7 +56,7 @@ def keep_latest(home: Path, numbers: Iterable[int]) -> None:
     kept = {file for number, file in latest(home).items() if number in wanted}
     for file in (home / FOLDER).glob("*"):
         if file not in kept:
-            file.unlink()
+            discard(file)
 
 
 def _told(db: sqlite3.Connection, shard: Shard, settings: dict[str, str]) -> dict[str, Any]:

@@ -12,11 +12,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from .._platform import remove, replace, sync_folder
 from .._progress import OnProgress, unheard
 from ..errors import StoreDamaged
 from ._catalogue import Catalogue, put_setting
 from ._features import REGIONS
-from ._files import Part, hash_file, sync_folder
+from ._files import Part, hash_file
 from ._inventory import FOLDER, PICTURE, find_doubts, latest, read_inventory
 from ._lock import take_lock
 from ._points import POINTS
@@ -55,7 +56,7 @@ def rebuild(path: Path, on_progress: OnProgress = unheard) -> Rebuilt:
         if not found:
             raise StoreDamaged(f"{path}: nothing tells what its shards hold; restore a backup, or index anew")
         made = Catalogue(path / "catalogue.tmp")
-        made.path.unlink(missing_ok=True)
+        remove(made.path)
         made.create()
         made.extend()
         with made.writing() as db:
@@ -63,10 +64,10 @@ def rebuild(path: Path, on_progress: OnProgress = unheard) -> Rebuilt:
             carried = _carry_over(db, file)
             n = int(db.execute("SELECT count(*) FROM image WHERE NOT removed").fetchone()[0])
         for journal in path.glob("catalogue.sqlite-*"):  # of the damaged one: it is not the new one's
-            journal.unlink()
+            remove(journal)
         if file.exists():
-            file.replace(path / DAMAGED)
-        made.path.replace(file)
+            replace(file, path / DAMAGED)
+        replace(made.path, file)
         sync_folder(path)
     return Rebuilt(n, len(found), n_lost, carried)
 

@@ -3,11 +3,11 @@
 import json
 import os
 import sqlite3
-import sys
 from dataclasses import asdict, dataclass, replace
 from dataclasses import field as field_of
 from pathlib import Path
 
+from .._platform import changed_ns
 from ..encoders import DenseEncoder, Encoder, EncoderIdentity
 from ..encoders._predecessors import UNLIKE, today
 from ..errors import StoreDamaged
@@ -133,8 +133,8 @@ class FileState:
 
     @classmethod
     def of(cls, status: os.stat_result) -> "FileState":
-        """The state of a file of this machine. On Windows st_ctime is when it was made, which says nothing here."""
-        return cls(status.st_size, status.st_mtime_ns, None if sys.platform == "win32" else status.st_ctime_ns)
+        """The state of a file of this machine."""
+        return cls(status.st_size, status.st_mtime_ns, changed_ns(status))
 
     def is_like(self, other: "FileState") -> bool:
         """Whether nothing that both know differs."""

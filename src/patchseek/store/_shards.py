@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
+from .._platform import discard
 from ..errors import StoreDamaged, StoreError
 from ._catalogue import has_table
 from ._features import REGIONS, Half, Shape, flawed_slots, map_features, save_features
@@ -110,7 +111,7 @@ def _or_none(folder: Path, part: Part) -> Iterator[None]:
     try:
         yield
     except StoreError:
-        (folder / part.file).unlink(missing_ok=True)
+        discard(folder / part.file)
         raise
 
 

@@ -9,13 +9,15 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from .._platform import allow_open_files, discard
+from .._platform import replace as replace_file
 from .._progress import OnProgress, unheard
 from .._words import counted
 from ..errors import StoreDamaged, StoreError, StoreMismatch
 from ..sources import DOCUMENTS, FILMS, Root, split_member, split_page
 from ._catalogue import Catalogue, has_table, later_columns, setting_of, tags_of
 from ._features import map_features
-from ._files import allow_open_files, require_size
+from ._files import require_size
 from ._points import open_points
 from ._records import Failure, FileState, Image, KnownFile, Settings
 from ._shards import Shard, read_shards
@@ -108,11 +110,11 @@ class Store:
         except OSError as error:
             raise StoreError(f"{path}: cannot make a collection here ({error.strerror})") from error
         partial = Catalogue(path / "catalogue.tmp")
-        partial.path.unlink(missing_ok=True)
+        discard(partial.path)
         partial.create()
         partial.set("format", str(FORMAT))
         partial.set("settings", settings.to_json())
-        partial.path.replace(store.catalogue.path)
+        replace_file(partial.path, store.catalogue.path)
         return store
 
     @classmethod

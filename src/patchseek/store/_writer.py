@@ -5,10 +5,10 @@ import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import IO
 
 import numpy as np
 
+from .._platform import discard
 from .._progress import OnProgress, unheard
 from ..errors import PatchseekError, QueryError, StoreError
 from ..sources import Root
@@ -46,7 +46,7 @@ class Writer:
     def __init__(self, store: Store, *, clock: Callable[[], float] = time.time) -> None:
         self.store = store
         self._catalogue, self._folder, self._clock = store.catalogue, store.folder, clock
-        self._lock: IO[str] = take_lock(store.path / "lock")
+        self._lock = take_lock(store.path / "lock")
         try:
             store.require_unchanged()
             self._folder.mkdir(exist_ok=True)
@@ -78,7 +78,9 @@ class Writer:
                 put_inventories(self.store.path, db, lacking)
 
     def _remove_orphans(self) -> None:
-        """Remove what is not committed, unless a backup is being made: then it stays for the next writer to remove."""
+        """Remove what is not committed, but what a backup, or on Windows any process, needs still:
+
+        that stays for the next writer to remove."""
         with may_remove(self._folder) as may:
             if not may:
                 return
@@ -87,7 +89,7 @@ class Writer:
             keep_latest(self.store.path, [shard.id for shard in shards])
             for path in self._folder.iterdir():
                 if path.name not in committed and path.suffix in (".npy", ".tmp"):
-                    path.unlink()
+                    discard(path)
 
     def _root_id(self, db: sqlite3.Connection, root: Root) -> int:
         db.execute("INSERT OR IGNORE INTO root (path) VALUES (?)", (self.store.relate(root),))
@@ -338,5 +340,5 @@ class Writer:
         compact(self.store, self._clock() - ASIDE_DAYS * 86400, on_progress)
         self._remove_orphans()
         for stale in (self.store.path / "indexes").glob("*.faiss"):
-            stale.unlink(missing_ok=True)
+            discard(stale)
         return before - self.store.n_bytes()
