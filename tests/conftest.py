@@ -51,6 +51,7 @@ SLOW = (
     "test_encoder_export",
     "test_copies",
     "test_operations",
+    "test_windows",
 )
 """The files that take longest. They are begun first, so that no worker waits for another at the end.
 
@@ -206,7 +207,7 @@ def viewer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A file in which the program that the system opens things with writes what it was given; there is a screen."""
     programs, given = tmp_path / "programs", tmp_path / "opened"
     programs.mkdir()
-    for name in ("xdg-open", "open"):
+    for name in ("xdg-open", "open", "explorer"):
         (programs / name).write_text(f'#!/bin/sh\nprintf %s "$1" > "{given}.part"\nmv "{given}.part" "{given}"\n')
         (programs / name).chmod(0o755)
     monkeypatch.setenv("PATH", f"{programs}:{os.environ['PATH']}")

@@ -163,6 +163,7 @@ def test_the_bytes_of_a_collection_are_those_of_all_its_files(store):
     assert (len(files), store.n_bytes()) == (4, sum(path.stat().st_size for path in files))
 
 
+@pytest.mark.posix  # on Windows, maps keep no files open
 def test_more_parts_than_files_may_be_open_can_be_mapped(store):
     import resource
 
@@ -212,6 +213,7 @@ def test_points_added_later_leave_those_of_others_in_the_shard_as_they_are(store
     assert len(list(store.folder.iterdir())) == 2, "what was replaced is gone"
 
 
+@pytest.mark.posix  # Windows leaves what a reader has mapped
 def test_a_reader_from_before_still_reads_what_was_replaced_compacted_or_dropped(store):
     commit(store, 1, 2)
     commit(store, 3)

@@ -208,6 +208,7 @@ def test_a_decoder_that_dies_is_replaced(decoder):
     assert decoder.decode(png(), "b.png").width == 64
 
 
+@pytest.mark.posix  # Windows limits no memory
 def test_a_picture_that_needs_too_much_memory_is_refused_and_the_decoder_goes_on():
     decoder = Decoder(1, 400_000_000, LIMIT, memory_bytes=500 << 20)
     stream = BytesIO()

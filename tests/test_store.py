@@ -61,6 +61,7 @@ def test_a_picture_committed_again_takes_its_own_place(store):
     assert len(store.paths()) == 2
 
 
+@pytest.mark.posix  # Windows leaves what a reader has mapped: see test_windows.py
 def test_removed_pictures_are_gone_at_once_and_their_bytes_after_compact(store):
     commit(store, *(f"{i}.jpg" for i in range(50)))
     commit(store, "last.jpg", value=7)
@@ -242,6 +243,7 @@ def test_a_collection_that_may_not_be_written_can_still_be_read():
     assert "read-only" in out[1]
 
 
+@pytest.mark.posix  # on Windows, maps keep no files open
 def test_more_shards_than_files_may_be_open_can_be_mapped(store):
     """The soft limit of open files is raised; here to 60 shards from 40 files."""
     code = (
