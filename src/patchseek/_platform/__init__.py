@@ -21,6 +21,11 @@ from ._limits import start_clock as start_clock
 from ._limits import stop_clock as stop_clock
 from ._locks import Lock as Lock
 from ._locks import LockableFolder as LockableFolder
+from ._paths import as_spelled as as_spelled
+from ._paths import folded as folded
+from ._paths import is_spelled_so as is_spelled_so
+from ._paths import own_name as own_name
+from ._paths import possible_name as possible_name
 from ._replacing import discard as discard
 from ._replacing import link as link
 from ._replacing import put_first as put_first

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from .._home import expanded
+from .._platform import as_spelled
 from .._words import counted
 from ..errors import PatchseekError
 from ._collection import remember, weights_option
@@ -79,7 +80,7 @@ def watch_command(
     from ..watch import Changes, Watcher, alone
     from ._progress import progress
 
-    place, to, address = expanded(folder).resolve(), _output(output), _address(post, key_file)
+    place, to, address = as_spelled(expanded(folder)), _output(output), _address(post, key_file)
     options: dict[str, Any] = {"min_confidence": DOUBTFUL if min_confidence is None else min_confidence}
     options["every"] = _seconds(every)
     opened = _opened(place, collection, weights)

@@ -10,6 +10,7 @@ import time
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
+from .._platform import as_spelled, own_name
 from .._progress import OnProgress, unheard
 from ..encoders import Encoder
 from ..errors import ImageError, PatchseekError
@@ -166,13 +167,14 @@ def add_file(
     """
     if not may_be_added(file.name):
         raise PatchseekError(f"{file}: not a folder, nor a picture by its name")
-    folder = file.parent.resolve()
-    found = _look_at(folder, [file.name])
+    folder = as_spelled(file.parent)
+    name = own_name(folder, file.name)
+    found = _look_at(folder, [name])
     with Writer(store) as writer:
         place = find_place(store, folder)
         writer.let_in(place.root, found.below(place.under).files)  # whoever names it wants it
         if every is not None:
-            look_every(writer, Place(place.root, place.under + file.name), every)
+            look_every(writer, Place(place.root, place.under + name), every)
         plan = Plan(store, place, retry=True)
         return update(writer, plan, found.below(place.under), reading(encoder, None), on_progress, is_whole=False)
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from .._addresses import is_url, is_web, masked, name_part
 from .._home import expanded
+from .._platform import as_spelled
 from ..errors import PatchseekError
 from ..patterns import Exclusions, Given, seen_from
 from ..sources import (
@@ -112,7 +113,7 @@ def place_of(source: str | Path) -> str:
     """A source as it is known: a URL, of a folder without the slash at its end, or an absolute path."""
     place = str(source)
     if not is_url(place):
-        return str(expanded(source).resolve())
+        return str(as_spelled(expanded(source)))
     return place if is_web(place) else place.rstrip("/")
 
 

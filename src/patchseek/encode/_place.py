@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from .._platform import as_spelled
 from .._words import counted
 from ..errors import PatchseekError
 from ..patterns import Exclusions, Given, moved_below
@@ -87,7 +88,7 @@ def visit(
     likewise; 0 forgets. Raises PatchseekError for a folder without pictures; where some are known there, unless they
     are to be pruned.
     """
-    store, folder = writer.store, folder.resolve()
+    store, folder = writer.store, as_spelled(folder)
     roots = [root for root in store.roots() if isinstance(root, Path) and _is_indexed_folder(root)]
     place, there = find_place(store, folder), _is_there(folder)
     kinds = set(gone_into(store, place.root) if inside is None or place.under else ()) | set(inside or ())
@@ -129,7 +130,7 @@ def find_new(store: Store, folder: Path) -> tuple[int, int]:
 
     By their names alone; what is remembered to be left out counts in neither. Raises PatchseekError where no folder is.
     """
-    folder = folder.resolve()
+    folder = as_spelled(folder)
     if not _is_there(folder):
         _raise_for_nothing(folder, Scan())
     place = find_place(store, folder)

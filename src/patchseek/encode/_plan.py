@@ -8,9 +8,11 @@ A file is known by the path of its first page; the pictures of further pages go 
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cache
+from functools import cache, cached_property
+from pathlib import Path
 
-from ..sources import Root, interval_of, is_film, may_have_pages, split_page
+from .._platform import folded, is_spelled_so
+from ..sources import Root, interval_of, is_film, may_have_pages, split_member, split_page
 from ..store import Failure, FileState, KnownFile, Store, intervals
 from ._pool import Lost, Pool
 from ._tasks import Place, Same, Task
@@ -156,7 +158,8 @@ class Plan:
         for path, files in self._known.items():
             if path in self._seen or path.startswith(tuple(unseen)) or not (is_whole or files[0].state.size in sizes):
                 continue
-            (self._left_out if is_there(self.place.root, path) else self._gone)[path] = files
+            stays = is_there(self.place.root, path) and not self._is_respelled(path)
+            (self._left_out if stays else self._gone)[path] = files
         lost = [Lost(self.place.root, path, files) for path, files in self._gone.items()]
         if not is_whole:
             self._left_out, self._gone = {}, {}
@@ -164,6 +167,17 @@ class Plan:
             lost += self._set_aside() + self._strays(sizes, is_there)
         self._pool.add(lost, tasks)
         return [task for task in tasks if not self._settle(task)]
+
+    def _is_respelled(self, path: str) -> bool:
+        """Whether a file is there in other letters alone, and was seen so: to some file systems a.jpg is A.jpg."""
+        root = self.place.root
+        if not isinstance(root, Path) or folded(path) not in self._folded:
+            return False
+        return not is_spelled_so(root, split_member(path)[0])
+
+    @cached_property
+    def _folded(self) -> set[str]:
+        return set(map(folded, self._seen))
 
     def _set_aside(self) -> list[Lost]:
         return [

@@ -7,6 +7,7 @@ import numpy as np
 from PIL import Image as PillowImage
 from PIL.PngImagePlugin import PngInfo
 
+from .._platform import possible_name
 from ..errors import ImageError
 from ..originals import open_original
 from ._answer import Answer, Place, by_picture
@@ -57,4 +58,4 @@ def _name(place: Place, order: dict[str, int]) -> str:
     copy = f"-{place.copy}" if place.copy > 1 else ""
     name = PurePosixPath(stem(place.name.replace("\\", "/"))).name
     kept = plain_text(name).replace("\\", "_")[:_STEM]
-    return f"{query}{place.rank:05}{copy}-{kept}.png"
+    return possible_name(f"{query}{place.rank:05}{copy}-{kept}.png")

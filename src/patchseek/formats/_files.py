@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path, PurePosixPath
 
-from .._platform import discard, replace
+from .._platform import discard, possible_name, replace
 from ..errors import PatchseekError
 from ..sources import is_rows, split_member
 
@@ -63,7 +63,7 @@ def below(folder: Path, name: str, suffix: str | None = None) -> Path:
     Of an address, such as s3://photos/a/b.jpg, all that follows the scheme counts.
     """
     parts = [part for part in PurePosixPath(name.rpartition("://")[2]).parts if part not in ("/", "..")]
-    path = folder.joinpath(*(part.replace("\\", "_") for part in parts or ["picture"]))
+    path = folder.joinpath(*(possible_name(part.replace("\\", "_")) for part in parts or ["picture"]))
     return path if suffix is None else path.with_name(stem(path.name) + suffix)
 
 

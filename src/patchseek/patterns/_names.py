@@ -4,7 +4,7 @@ import os
 import re
 from collections.abc import Iterable, Sequence
 from itertools import product
-from pathlib import Path
+from pathlib import Path, PurePath
 from unicodedata import normalize
 
 from ..errors import QueryError
@@ -89,9 +89,13 @@ def absolute(place: str) -> tuple[str, ...]:
     return tuple(dict.fromkeys(way.as_posix() for way in ways))
 
 
-def seen_from(root: Path | str, path: str) -> str:
+def seen_from(root: PurePath | str, path: str) -> str:
     """A path as patterns see it: relative to root where it is inside, and without the slash of a full one."""
-    return path.removeprefix(f"{root}".rstrip("/") + "/").removeprefix("/").replace("://", ":/")
+    return (
+        path.removeprefix((root.as_posix() if isinstance(root, PurePath) else root).rstrip("/") + "/")
+        .removeprefix("/")
+        .replace("://", ":/")
+    )
 
 
 def moved_below(folder: str, line: str) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from .._platform import remove, replace
+from .._platform import possible_name, remove, replace
 from ..errors import PatchseekError
 from ..images import EXTENSIONS
 from ..sources import split_page
@@ -49,6 +49,7 @@ def safe_name(name: str, content: bytes) -> str:
         stem, suffix = f"{stem}.{suffix}" if stem else suffix, "jpg"  # pictures are read by content, found by name
     shown = "".join(c for c in stem if unicodedata.category(c)[0] != "C" and c != "/").strip(". ")
     shown = shown.encode("utf-8", "ignore")[:_LONGEST].decode("utf-8", "ignore") or "picture"
+    shown = possible_name(shown)
     return f"{shown}-{hashlib.sha256(content).hexdigest()[:10]}.{suffix.lower()}"
 
 

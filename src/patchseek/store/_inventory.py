@@ -46,8 +46,19 @@ def _save(content: bytes, file: IO[bytes]) -> None:
 
 def latest(home: Path) -> dict[int, Path]:
     """The inventory of each shard that was written last, by the shard's number."""
-    files = [file for file in (home / FOLDER).glob("*-*.json") if file.name.partition("-")[0].isdecimal()]
-    return {int(file.name.partition("-")[0]): file for file in sorted(files, key=lambda file: file.stat().st_mtime_ns)}
+    told: dict[int, list[Path]] = {}
+    for file in (home / FOLDER).glob("*-*.json"):
+        if file.name.partition("-")[0].isdecimal():
+            told.setdefault(int(file.name.partition("-")[0]), []).append(file)
+    return {number: files[0] if len(files) == 1 else max(files, key=_moment) for number, files in told.items()}
+
+
+def _moment(file: Path) -> tuple[int, float]:
+    """When a file was written; some file systems know that to two seconds, and then what it says itself counts."""
+    at = 0.0
+    with suppress(OSError, ValueError, KeyError, TypeError):
+        at = float(json.loads(file.read_bytes())["at"])
+    return file.stat().st_mtime_ns, at
 
 
 def keep_latest(home: Path, numbers: Iterable[int]) -> None:
