@@ -115,7 +115,7 @@ def test_a_format_under_the_suffix_of_the_other_is_what_it_holds(tmp_path, own, 
 
 
 def test_what_is_plain_is_read_where_it_lies(tmp_path, own, plain, monkeypatch):
-    monkeypatch.setattr("patchseek.encoders._checkpoint.TemporaryDirectory", None)
+    monkeypatch.setattr("patchseek.encoders._checkpoint.temporary_folder", None)
     torch.save({"state_dict": under("module.", own)}, tmp_path / "model_best.pth.tar")
     check(tmp_path / "model_best.pth.tar", plain)
 

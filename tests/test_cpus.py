@@ -37,7 +37,7 @@ hw.optional.arm.FEAT_BF16: 0
     ],
 )
 def test_what_a_processor_offers_is_read_from_linux(monkeypatch, text, machine, words):
-    monkeypatch.setattr(_cpu.Path, "read_text", lambda _: text)
+    monkeypatch.setattr(_cpu.Path, "read_text", lambda *_, **__: text)
     monkeypatch.setattr(_cpu.platform, "system", lambda: "Linux")
     monkeypatch.setattr(_cpu.platform, "machine", lambda: machine)
     monkeypatch.setattr(_cpu.platform, "processor", lambda: "")

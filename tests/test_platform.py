@@ -82,6 +82,14 @@ def test_such_a_line_is_seen(line):
     assert len(system_words(line)) == 1
 
 
+@pytest.mark.parametrize("path", sorted(ROOT.rglob("*.py")), ids=lambda p: str(p.relative_to(ROOT)))
+def test_texts_are_utf_8_whatever_the_locale(path):
+    calls = [node for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.Call)]
+    for call in calls:
+        if getattr(call.func, "attr", "") in ("read_text", "write_text"):
+            assert any(keyword.arg in ("encoding", None) for keyword in call.keywords), ast.unparse(call)
+
+
 def test_texts_may_still_be_replaced():
     assert system_words("name.replace('a', 'b'); moment.replace(tzinfo=UTC); dataclasses.replace(a, b=c)") == []
 
@@ -343,6 +351,13 @@ def test_nothing_is_asked_of_windows_that_it_cannot_do(monkeypatch, tmp_path):
     monkeypatch.setattr(os, "open", None)
     _platform.sync_folder(tmp_path)
     assert _platform.changed_ns(tmp_path.stat()) is None
+
+
+def test_a_folder_for_the_moment_is_gone_after_it(tmp_path):
+    with _platform.temporary_folder("name-", tmp_path) as folder:
+        (Path(folder) / "a.txt").write_text("")
+        assert [path.name[:5] for path in tmp_path.iterdir()] == ["name-"]
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_ctrl_break_stops_a_process_as_ctrl_c_does():

@@ -101,3 +101,46 @@ main()
     done = like_windows(tmp_path / "processes", "-c", code, "told")
     assert done.stdout.splitlines() == ["\u56fe\u7247.png", "\\udcff.png"]
     assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_a_collection_lets_go_of_its_own_shards_before_it_compacts(tmp_path):
+    code = f"""
+from pathlib import Path
+from PIL import Image
+from patchseek import Collection
+from tests.conftest import TinyEncoder, blot
+folder = Path({str(tmp_path / "pictures")!r})
+folder.mkdir()
+for i in range(3):
+    blot(i).save(folder / f"{{i}}.png")
+opened = Collection.open(folder / ".patchseek", encoder=TinyEncoder(), points=False, create=True)
+opened.add(folder)
+opened.search(folder / "1.png")
+opened.remove("0.png")
+opened.compact()
+print(len(list(opened.store.folder.iterdir())), opened.search(folder / "1.png")[0].image.path)
+"""
+    done = like_windows(tmp_path / "processes", "-c", code)
+    assert done.stdout == "1 1.png\n", done.stderr
+
+
+def test_the_server_ends_by_ctrl_c_without_a_word_of_its_inside(tmp_path, make_folder):
+    """As one process asks another on Linux; Windows sends the same to all that share a console."""
+    code = f"""
+import os, signal, sys, threading, urllib.request
+from patchseek.cli import main
+write = sys.stdout.write
+def stop(address):
+    with urllib.request.urlopen(address):
+        os.kill(os.getpid(), signal.SIGINT)
+def told(text):
+    if "http" in text:
+        threading.Thread(target=stop, args=(text.strip(),)).start()
+    return write(text)
+sys.stdout.write = told
+sys.argv = ["patchseek", "serve", {str(make_folder("a.png"))!r}, "--port", "0"]
+main()
+"""
+    done = like_windows(tmp_path / "processes", "-c", code)
+    assert done.returncode == 0, done.stderr
+    assert "Traceback" not in done.stderr

@@ -537,6 +537,7 @@ class Collection:
 
         Returns how many pictures the next `add` must encode again.
         """
+        self._let_go()
         with Writer(self.store) as writer:
             n_dropped = writer.repair(on_progress)
         held = self.held(every=True)
@@ -546,8 +547,14 @@ class Collection:
 
     def compact(self, on_progress: OnProgress = unheard) -> int:
         """Free the space of pictures that were removed, replaced, or set aside 30 days ago; returns the bytes freed."""
+        self._let_go()
         with Writer(self.store) as writer:
             return writer.compact(on_progress)
+
+    def _let_go(self) -> None:
+        """Have no shard mapped: Windows deletes none that is."""
+        with self._lock:
+            self._opened = None
 
     def back_up(self, file: str | Path, on_progress: OnProgress = unheard) -> int:
         """Write the collection of this moment into a new tar file, without its indexes; returns the bytes written.

@@ -43,7 +43,7 @@ def write_report(
     try:
         folder.mkdir(parents=True, exist_ok=True)
         content = {"levels": scores, "breakdowns": {last: tables}}
-        (folder / "metrics.json").write_text(json.dumps(content, indent=2) + "\n")
+        (folder / "metrics.json").write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
         (folder / "report.md").write_text(text, encoding="utf-8", errors="backslashreplace")
         _plot(folder, ranked, metrics, tables)
     except OSError as error:

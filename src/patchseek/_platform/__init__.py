@@ -34,6 +34,7 @@ from ._replacing import rename as rename
 from ._replacing import replace as replace
 from ._replacing import sync_file as sync_file
 from ._replacing import sync_folder as sync_folder
+from ._replacing import temporary_folder as temporary_folder
 from ._system import all_memory as all_memory
 from ._system import cache_place as cache_place
 from ._system import changed_ns as changed_ns

@@ -102,7 +102,7 @@ def address_space_left() -> int | None:
         limit = resource.getrlimit(resource.RLIMIT_AS)[0]
         if limit == resource.RLIM_INFINITY:
             return None
-        return limit - int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
+        return limit - int(Path("/proc/self/statm").read_text(encoding="utf-8").split()[0]) * resource.getpagesize()
     except (OSError, ValueError):  # macOS has no such file
         return None
 

@@ -9,8 +9,12 @@ import os
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from ._system import is_windows
+
+if TYPE_CHECKING:
+    from tempfile import TemporaryDirectory
 
 _IN_USE = (5, 32, 33, 1224)  # error codes of Windows: access denied, in use, locked, mapped
 _WAITS = (0.01, 0.02, 0.04, 0.08, 0.15, 0.3, 0.6, 1.3)  # seconds, 2.5 in all
@@ -61,6 +65,16 @@ def put_first(source: Path, target: Path) -> None:
             discard(source)
     else:
         discard(source)
+
+
+def temporary_folder(prefix: str = "patchseek-", place: Path | None = None) -> "TemporaryDirectory[str]":
+    """A folder of a new name, for a `with` block, in a place or where the system keeps such. Raises OSError.
+
+    What is in use at the end of the block stays on Windows, and is no error.
+    """
+    from tempfile import TemporaryDirectory
+
+    return TemporaryDirectory(prefix=prefix, dir=place, ignore_cleanup_errors=is_windows())
 
 
 def link(source: Path, target: Path) -> None:

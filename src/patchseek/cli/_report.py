@@ -161,7 +161,7 @@ def write_run_report(
     }
     partial = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
-        partial.write_text(json.dumps(record, indent=2) + "\n")
+        partial.write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
         replace(partial, path)
     except OSError as error:
         discard(partial)

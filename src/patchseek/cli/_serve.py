@@ -6,11 +6,11 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 import click
 
+from .._platform import temporary_folder
 from ..errors import StoreError
 from ._collection import is_collection, open_collection, remember
 from ._log import say
@@ -94,7 +94,7 @@ def _opened(
     if path is not None and may_begin and path.is_dir() and not is_there:
         _require_no_other(path)
         signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # as ever, but not without leaving the block
-        with TemporaryDirectory(prefix="patchseek-") as temporary:
+        with temporary_folder() as temporary:
             opened = Collection.open(Path(temporary) / "empty", weights=weights, create=True)
             say(f"nothing of {path} is indexed yet: the page offers to, and writes nothing before")
             yield opened, path, path / FOLDER

@@ -11,9 +11,9 @@ import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any, TypeVar
 
+from .._platform import temporary_folder
 from ..errors import EncoderError
 from ._torch import torch
 from ._weight_files import files_of, is_safetensors
@@ -147,7 +147,7 @@ def _plain_file(weights: Weights) -> Iterator[Path]:
     """A file of safetensors with nothing but these, for as long as it is read."""
     import safetensors.torch
 
-    with TemporaryDirectory(prefix="patchseek-") as folder:
+    with temporary_folder() as folder:
         path = Path(folder) / "weights.safetensors"
         copies = {name: tensor.detach().clone().contiguous() for name, tensor in weights.items()}  # none shared
         try:

@@ -51,7 +51,7 @@ def read_processor() -> Processor:
 
 def _on_linux() -> tuple[str, set[str]]:
     try:
-        lines = [line.partition(":") for line in Path("/proc/cpuinfo").read_text().splitlines()]
+        lines = [line.partition(":") for line in Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()]
     except OSError:
         return "", set()
     values = {key.strip().lower(): value.strip() for key, _, value in reversed(lines)}

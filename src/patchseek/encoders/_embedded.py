@@ -139,9 +139,9 @@ def open_embedded(
     here computes it rightly, MissingExtra without any engine.
     """
     folder = Path(str(files(__package__) / "embedded"))
-    manifest = json.loads((folder / "manifest.json").read_text())
+    manifest = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
     if name == FAST:
-        manifest |= json.loads((folder / "manifest-fast.json").read_text())
+        manifest |= json.loads((folder / "manifest-fast.json").read_text(encoding="utf-8"))
     model, *others = (folder / file for file in manifest["files"])
     content = b"".join(path.read_bytes() for path in (model, *others))
     if hashlib.sha256(content).hexdigest() != manifest["sha256"]:

@@ -7,7 +7,6 @@ it is imported as if its telemetry package were not installed, and then uses a s
 import os
 import re
 import sys
-import tempfile
 import threading
 from collections import deque
 from collections.abc import Iterator, Sequence
@@ -20,7 +19,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .._platform import n_cores
+from .._platform import n_cores, temporary_folder
 from ..errors import EncoderError, MissingExtra
 
 FIRST_USE = threading.Lock()
@@ -159,10 +158,10 @@ def _keep_exact(network: Any, n: int) -> Any:
     OpenVINO reads the mark from its own format alone: Python cannot put it on. So the network goes through a file.
     """
     openvino = import_openvino()
-    with tempfile.TemporaryDirectory() as folder:
+    with temporary_folder() as folder:
         path = Path(folder) / "network.xml"
         openvino.serialize(network, path)
-        text, weights = path.read_text(), path.with_suffix(".bin").read_bytes()
+        text, weights = path.read_text(encoding="utf-8"), path.with_suffix(".bin").read_bytes()
     ends = [match.start() for match in re.finditer(r'<layer [^>]*type="(?:Group)?Convolution"', text)]
     end = ends[n] if n < len(ends) else len(text)
     marked = text[:end].replace("<rt_info>", "<rt_info>" + _EXACT) + text[end:]

@@ -119,7 +119,7 @@ def fetch(name: str, folder: Path | None = None) -> Path:
     entry = {"model": source.model, "repository": source.repository, "sha256": hash_file(target)}
     manifest = folder / MANIFEST
     entries = _entries(manifest) | {target.name: entry | {"bytes": target.stat().st_size}}
-    partial.write_text(json.dumps(entries, indent=2, sort_keys=True) + "\n")
+    partial.write_text(json.dumps(entries, indent=2, sort_keys=True) + "\n", encoding="utf-8")
     replace(partial, manifest)
     return target
 
@@ -146,7 +146,7 @@ def _entries(manifest: Path) -> dict[str, dict[str, Any]]:
     if not manifest.exists():
         return {}
     try:
-        entries = json.loads(manifest.read_text())
+        entries = json.loads(manifest.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise EncoderError(f"{manifest}: cannot be read; remove it and fetch again") from error
     if not isinstance(entries, dict) or not all(isinstance(entry, dict) for entry in entries.values()):

@@ -24,7 +24,7 @@ def write_results(results: Mapping[str, Any], path: Path) -> None:
     partial = path.with_name(path.name + ".tmp")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        partial.write_text(json.dumps(results))
+        partial.write_text(json.dumps(results), encoding="utf-8")
         replace(partial, path)
     except OSError as error:
         raise PatchseekError(f"{path}: cannot be written ({error.strerror})") from error
@@ -33,7 +33,7 @@ def write_results(results: Mapping[str, Any], path: Path) -> None:
 def read_results(path: Path) -> dict[str, Any]:
     """Read a results file. Raises PatchseekError for anything else, and for a list that is none of pictures."""
     try:
-        results = json.loads(path.read_text())
+        results = json.loads(path.read_text(encoding="utf-8"))
         if results["format"] > FORMAT:
             raise PatchseekError(f"{path}: format {results['format']} is newer than this patchseek reads ({FORMAT})")
         for name, kind in _PARTS.items():

@@ -64,7 +64,7 @@ class RunFolder:
             return
         try:
             partial = self.path / f"{RECORD}.tmp"
-            partial.write_text(json.dumps({"format": 1, "run": self._run}, indent=2) + "\n")
+            partial.write_text(json.dumps({"format": 1, "run": self._run}, indent=2) + "\n", encoding="utf-8")
             for file in self._files():
                 remove(file)
             replace(partial, self.path / RECORD)
@@ -99,7 +99,7 @@ class RunFolder:
         """The run that the folder is of, None where it is of none. Raises PatchseekError for another program's file."""
         record = self.path / RECORD
         try:
-            run = json.loads(record.read_text())["run"]
+            run = json.loads(record.read_text(encoding="utf-8"))["run"]
         except FileNotFoundError:
             return None
         except OSError as error:

@@ -10,10 +10,10 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from io import BytesIO
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from zipfile import ZipFile
 
 from .._parquet import require_parquet
+from .._platform import temporary_folder
 from ._annotations import Annotations, parse_box, parse_json, parse_number, shorten
 from ._answer import MAKER, OBJECT, Answer, Place, as_judged, places
 from ._boxes import Box, clamp, clip, corners, enclose, fit
@@ -143,7 +143,7 @@ def write(name: str, answer: Answer, target: Path | None) -> list[str]:
 def as_bytes(name: str, answer: Answer) -> tuple[bytes, str, str, list[str]]:
     """The content of the file, or of a zip of the folder; its suffix, its media type, and lines as of `write`."""
     chosen = require_format(name)
-    with TemporaryDirectory(prefix="patchseek-") as made:
+    with temporary_folder() as made:
         target = Path(made) / ("found" if chosen.is_folder else f"found{chosen.suffixes[0]}")
         problems = write(name, answer, target)
         if not chosen.is_folder:

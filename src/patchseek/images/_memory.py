@@ -95,7 +95,7 @@ def free_memory() -> int:
 
 def _system_free() -> int:
     try:
-        for line in Path("/proc/meminfo").read_text().splitlines():
+        for line in Path("/proc/meminfo").read_text(encoding="utf-8").splitlines():
             if line.startswith("MemAvailable:"):
                 return int(line.split()[1]) * 1024
     except (OSError, ValueError, IndexError):
@@ -114,7 +114,7 @@ def _groups() -> list[str]:
     """The folders of the control groups that may limit this process: its own and those above it, version 2 and 1."""
     folders = ["/sys/fs/cgroup", "/sys/fs/cgroup/memory"]
     try:
-        lines = Path("/proc/self/cgroup").read_text().splitlines()
+        lines = Path("/proc/self/cgroup").read_text(encoding="utf-8").splitlines()
     except OSError:
         return folders
     for line in lines:
@@ -133,8 +133,11 @@ def _group_free(folder: Path) -> int:
     """
     for limit, used in (("memory.max", "memory.current"), ("memory.limit_in_bytes", "memory.usage_in_bytes")):
         try:
-            most, now = int((folder / limit).read_text()), int((folder / used).read_text())
-            stated = dict(line.split() for line in (folder / "memory.stat").read_text().splitlines())
+            most, now = (
+                int((folder / limit).read_text(encoding="utf-8")),
+                int((folder / used).read_text(encoding="utf-8")),
+            )
+            stated = dict(line.split() for line in (folder / "memory.stat").read_text(encoding="utf-8").splitlines())
             return max(0, most - now + int(stated["inactive_file"]) + int(stated["active_file"]))
         except (OSError, ValueError, KeyError):  # no such file, or "max"
             continue

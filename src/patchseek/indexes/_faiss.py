@@ -13,14 +13,13 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 from uuid import uuid4
 
 import numpy as np
 from numpy.typing import NDArray
 
-from .._platform import discard
+from .._platform import discard, temporary_folder
 from .._words import counted
 from ..encoders import Features, flawed
 from ..errors import EngineError
@@ -290,7 +289,7 @@ def _places(cache: Path | None, recipe: Recipe) -> Iterator[list[Path]]:
         places.append(cache / f"{recipe.stem}.{uuid4().hex[:8]}.tmp")
     with ExitStack() as stack:
         with suppress(OSError):  # there may be no such folder
-            places.append(Path(stack.enter_context(TemporaryDirectory(prefix="patchseek-"))) / "index.faiss")
+            places.append(Path(stack.enter_context(temporary_folder())) / "index.faiss")
         if not places:
             raise EngineError("there is no folder that an index could be written to; set TMPDIR to one")
         yield places

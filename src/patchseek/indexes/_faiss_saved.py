@@ -91,7 +91,7 @@ def find_saved(cache: Path, recipe: Recipe, snapshot: Snapshot) -> Saved | None:
     """The saved index of a recipe, None where there is none that can be used."""
     path, manifest_path = _paths(cache, recipe, snapshot.n_regions)
     try:
-        manifest = json.loads(manifest_path.read_text())
+        manifest = json.loads(manifest_path.read_text(encoding="utf-8"))
         shards = tuple(manifest["shards"])
         if shards != snapshot.shards[: len(shards)]:
             _log.info("the index %s was built from other vectors; building it anew", recipe.factory)
@@ -141,7 +141,9 @@ def _note(saved: Saved, fields: dict[str, Any]) -> Saved:
     path = saved.path.with_suffix(".json")
     noted = replace(saved, manifest=saved.manifest | fields)
     try:
-        if json.loads(path.read_text()).get("sha256") == saved.manifest["sha256"]:  # else another process built one
+        if (
+            json.loads(path.read_text(encoding="utf-8")).get("sha256") == saved.manifest["sha256"]
+        ):  # else another process built one
             _write(path, noted.manifest)
     except (OSError, ValueError) as error:
         _log.info("what was found out of the index %s cannot be kept (%s)", saved.manifest["factory"], error)
@@ -151,7 +153,7 @@ def _note(saved: Saved, fields: dict[str, Any]) -> Saved:
 def _write(path: Path, manifest: dict[str, Any]) -> None:
     partial = path.with_suffix(f".{uuid4().hex[:8]}.tmp")
     try:
-        partial.write_text(json.dumps(manifest))
+        partial.write_text(json.dumps(manifest), encoding="utf-8")
         give_name(partial, path)
     finally:
         discard(partial)

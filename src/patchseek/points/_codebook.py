@@ -69,7 +69,7 @@ class Codebook:
 def open_codebook() -> Codebook:
     """The codebook that ships, read once in a process. Raises EncoderError when it is not the one that was recorded."""
     folder = Path(str(files(__package__) / "embedded"))
-    recorded = json.loads((folder / "codebook.json").read_text())
+    recorded = json.loads((folder / "codebook.json").read_text(encoding="utf-8"))
     file = folder / recorded["file"]
     if hashlib.sha256(file.read_bytes()).hexdigest() != recorded["sha256"]:
         raise EncoderError(f"{file}: not the file that was shipped (SHA-256 differs); install patchseek again")

@@ -89,7 +89,7 @@ def open_network(engine: str = "auto") -> PointNetwork:
 
 def _open(engine: str) -> PointNetwork:
     folder = Path(str(files(__package__) / "embedded"))
-    manifest = json.loads((folder / "manifest.json").read_text())
+    manifest = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
     model = folder / manifest["file"]
     if hashlib.sha256(model.read_bytes()).hexdigest() != manifest["sha256"]:
         raise EncoderError(f"{model}: not the file that was shipped (SHA-256 differs); install patchseek again")

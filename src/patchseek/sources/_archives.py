@@ -105,7 +105,7 @@ class TarArchive:
 
     def _kept(self) -> Members | None:
         try:
-            state, _, text = self._notes().read_text().partition("\n")
+            state, _, text = self._notes().read_text(encoding="utf-8").partition("\n")
             return Members.from_json(text) if state == _state(self._file) else None
         except (OSError, ValueError, TypeError, PatchseekError):  # never kept, or no more what it was
             return None
@@ -116,7 +116,7 @@ class TarArchive:
             notes = self._notes()
             notes.parent.mkdir(parents=True, exist_ok=True)
             unfinished = notes.with_suffix(f".{os.getpid()}.tmp")
-            unfinished.write_text(f"{_state(self._file)}\n{members.to_json()}")
+            unfinished.write_text(f"{_state(self._file)}\n{members.to_json()}", encoding="utf-8")
             replace(unfinished, notes)
         except (OSError, PatchseekError):
             pass

@@ -14,14 +14,13 @@ import re
 import shutil
 import sqlite3
 import tarfile
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from io import BytesIO
 from pathlib import Path
 from typing import IO
 
-from .._platform import rename, replace, sync_folder
+from .._platform import rename, replace, sync_folder, temporary_folder
 from .._progress import OnProgress, unheard
 from .._words import counted
 from ..errors import DiskFull, StoreDamaged, StoreError
@@ -100,7 +99,7 @@ def restore(file: Path, target: Path, pictures: Path | None = None, on_progress:
         if hashes != committed | {_CATALOGUE: hashes[_CATALOGUE]}:
             raise StoreDamaged(f"{file}: the shards are not those that the catalogue names")
         _place_roots(restored.catalogue, Store(target, restored.settings), pictures)
-        (folder / ".gitignore").write_text("*\n")
+        (folder / ".gitignore").write_text("*\n", encoding="utf-8")
         sync_folder(folder / "shards")
         sync_folder(folder)
         rename(folder, target)
@@ -121,7 +120,7 @@ def _beside(final: Path) -> Iterator[Path]:
     """
     try:
         with (
-            tempfile.TemporaryDirectory(prefix=f".{final.name}{_UNFINISHED}", dir=final.parent) as name,
+            temporary_folder(f".{final.name}{_UNFINISHED}", final.parent) as name,
             hold_shards(Path(name)),  # for as long as this process lives
         ):
             _remove_left(Path(name))

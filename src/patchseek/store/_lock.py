@@ -41,7 +41,7 @@ def take_lock(path: Path) -> WriteLock:
     Raises StoreLocked, naming the other process, when it is taken, StoreError when the folder cannot be written.
     """
     try:
-        file = path.open("a+")
+        file = path.open("a+", encoding="utf-8")
     except OSError as error:
         raise StoreError(f"{path.parent}: the collection is read-only ({error.strerror})") from error
     lock = Lock(file.fileno())

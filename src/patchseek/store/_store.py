@@ -106,7 +106,7 @@ class Store:
         store = cls(path, settings)
         try:
             store.folder.mkdir(parents=True, exist_ok=True)
-            (path / ".gitignore").write_text("*\n")
+            (path / ".gitignore").write_text("*\n", encoding="utf-8")
         except OSError as error:
             raise StoreError(f"{path}: cannot make a collection here ({error.strerror})") from error
         partial = Catalogue(path / "catalogue.tmp")

@@ -14,9 +14,9 @@ def alone(store: Store) -> Iterator[None]:
     try:
         lock = take_lock(path)
     except StoreLocked as error:
+        other = path.read_text(encoding="utf-8").strip() or "unknown"
         raise StoreLocked(
-            f"{store.path}: process {path.read_text().strip() or 'unknown'} watches for this collection already; "
-            "stop it, or leave it to that"
+            f"{store.path}: process {other} watches for this collection already; stop it, or leave it to that"
         ) from error
     with lock:
         yield
