@@ -4,6 +4,7 @@ import gc
 import hashlib
 import os
 import re
+import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import nullcontext
@@ -92,6 +93,9 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     if config.getoption("--core"):
         config.hook.pytest_deselected(items=[item for item in items if item.get_closest_marker("extra")])
         items[:] = [item for item in items if not item.get_closest_marker("extra")]
+    for item in items if sys.platform == "win32" else ():
+        if item.get_closest_marker("posix"):
+            item.add_marker(pytest.mark.skip(reason="about what Windows has not"))
     items.sort(key=lambda item: SLOW.index(item.path.stem) if item.path.stem in SLOW else len(SLOW))
     for item in items:
         if item.path.stem in SLOW:

@@ -16,7 +16,6 @@ from patchseek.errors import StoreLocked
 from patchseek.store import take_lock
 from patchseek.store._lock import hold_shards, may_be_held, may_remove
 
-from .windows import fake_msvcrt
 from .windows.in_use import is_in_use, refused
 
 ROOT = Path(patchseek.__file__).parent
@@ -118,10 +117,20 @@ print(*sys.modules)"""
 # ---- locks
 
 
+def fake():
+    """The module msvcrt, over locks that Linux alone has."""
+    if sys.platform != "linux":
+        pytest.skip("Linux has the locks that those of Windows are made of here")
+    from .windows import fake_msvcrt
+
+    return fake_msvcrt
+
+
 @pytest.fixture(params=["this system", "windows"])
 def system(request, monkeypatch):
     """The locks of POSIX systems, and of Windows over a fake of its module."""
     if request.param == "windows":
+        fake_msvcrt = fake()
         monkeypatch.setattr(_locks, "fcntl", None)
         monkeypatch.setattr(_locks, "_msvcrt", lambda: fake_msvcrt)
         unlink = os.unlink
@@ -192,6 +201,7 @@ def test_a_lock_is_that_of_earlier_versions(tmp_path):
 
 
 def test_on_windows_the_65th_who_shares_waits_for_a_place(tmp_path, monkeypatch):
+    fake_msvcrt = fake()
     monkeypatch.setattr(_locks, "fcntl", None)
     monkeypatch.setattr(_locks, "_msvcrt", lambda: fake_msvcrt)
     holders = [LockableFolder(tmp_path) for _ in range(64)]
@@ -289,6 +299,7 @@ def _only_where_nothing_is(source, target):
 # ---- how processes end
 
 
+@pytest.mark.posix
 def test_what_ended_a_process_has_a_name(monkeypatch):
     code = "import os, sys; os.kill(os.getpid(), int(sys.argv[1]))"
     for number in (signal.SIGKILL, signal.SIGSEGV):
@@ -320,6 +331,7 @@ while True: pass
 """
 
 
+@pytest.mark.posix
 @pytest.mark.parametrize(("code", "by"), [(WITHOUT_SIGNALS, "SIGALRM"), (WITHOUT_LIMITS, "SIGXCPU")])
 def test_on_windows_too_what_takes_too_long_ends_itself_and_says_so(monkeypatch, code, by):
     done = subprocess.run([sys.executable, "-c", code], check=False, env={**os.environ, "PYTHONPATH": str(ROOT.parent)})
@@ -336,6 +348,7 @@ def test_cores_are_counted_where_the_system_does_not_say_which_may_be_used(monke
     assert _platform.n_cores() == 3
 
 
+@pytest.mark.posix
 def test_a_user_without_a_name_is_a_number(monkeypatch):
     def nameless():
         raise ImportError("pwd")
@@ -360,6 +373,7 @@ def test_a_folder_for_the_moment_is_gone_after_it(tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.posix
 def test_ctrl_break_stops_a_process_as_ctrl_c_does():
     code = """
 import os, signal

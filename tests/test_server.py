@@ -269,6 +269,7 @@ def test_with_a_token_no_path_of_the_machine_is_told(server_collection, allowed)
 # ---- changes
 
 
+@pytest.mark.posix  # its name is one that Windows has not
 def test_an_uploaded_picture_can_be_found_and_taken_out_again(client, server_collection):
     stream = BytesIO()
     blot(77).save(stream, "PNG")

@@ -264,6 +264,7 @@ def test_no_name_of_an_upload_climbs_hides_or_grows(name):
     assert safe.rpartition(".")[2] in ("jpg", "png")
 
 
+@pytest.mark.posix  # such names; those of Windows: test_spellings.py
 def test_an_upload_keeps_its_name_and_different_contents_differ():
     assert safe_name("My cat.JPG", b"1").startswith("My cat-")
     assert safe_name("My cat.JPG", b"1").endswith(".jpg")

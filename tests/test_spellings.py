@@ -1,13 +1,15 @@
 """Names that are one to some systems, or that some cannot have, and dates that are kept to two seconds."""
 
 import os
+import sqlite3
 import sys
+from contextlib import closing
 from pathlib import Path, PureWindowsPath
 
 import numpy as np
 import pytest
 
-from patchseek._platform import _paths, as_spelled, is_spelled_so, possible_name
+from patchseek._platform import _paths, as_spelled, file_uri, is_spelled_so, possible_name
 from patchseek.encode import add_file, add_folder
 from patchseek.formats._files import below
 from patchseek.patterns import Exclusions
@@ -152,6 +154,17 @@ def test_paths_are_kept_and_compared_with_slashes(monkeypatch):
     monkeypatch.setattr(os, "sep", "\\")
     assert tidy(r"raw\2024") == "raw/2024"
     assert Exclusions([r"raw\2024"]).leaves_out("raw/2024", is_folder=True)
+
+
+def test_sqlite_opens_a_catalogue_on_a_network_drive(tmp_path):
+    assert file_uri(PureWindowsPath(r"\\nas\photos\a b.sqlite")) == "file:////nas/photos/a%20b.sqlite"
+    assert file_uri(PureWindowsPath(r"C:\photos\a.sqlite")) == "file:///C:/photos/a.sqlite"
+    assert file_uri(Path("/photos/a.sqlite")) == "file:///photos/a.sqlite"
+    with pytest.raises(sqlite3.OperationalError, match="authority"):  # which is why
+        sqlite3.connect(f"file://nas{tmp_path}/a.sqlite", uri=True)
+    with closing(sqlite3.connect(f"file:///{tmp_path}/a.sqlite", uri=True)) as db:
+        db.execute("CREATE TABLE t (x)")
+    assert (tmp_path / "a.sqlite").is_file()
 
 
 # ---- dates

@@ -22,6 +22,7 @@ from ._limits import stop_clock as stop_clock
 from ._locks import Lock as Lock
 from ._locks import LockableFolder as LockableFolder
 from ._paths import as_spelled as as_spelled
+from ._paths import file_uri as file_uri
 from ._paths import folded as folded
 from ._paths import is_spelled_so as is_spelled_so
 from ._paths import own_name as own_name

@@ -3,7 +3,7 @@
 import os
 import re
 import sys
-from pathlib import Path
+from pathlib import Path, PurePath
 from unicodedata import normalize
 
 from ._system import is_windows
@@ -59,6 +59,15 @@ def is_spelled_so(folder: Path, path: str) -> bool:
     except OSError:
         return False
     return True
+
+
+def file_uri(path: PurePath) -> str:
+    """The file: URI of a full path as SQLite reads it: the server of a network drive is a part of the path there.
+
+    \\\\nas\\photos is file:////nas/photos, not file://nas/photos.
+    """
+    uri = path.as_uri()
+    return uri if uri.startswith("file:///") else "file://" + uri.removeprefix("file:")
 
 
 def possible_name(name: str) -> str:

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from .._platform import file_uri
 from ..errors import StoreDamaged, StoreError, StoreLocked
 from ._tables import FROM_FORMAT_1, LATER_COLUMNS, LATER_TABLES, TABLES, WITH_ROWS_APART
 from ._typed import find_wrong
@@ -47,7 +48,7 @@ class Catalogue:
 
     def _connect(self, mode: str, *statements: str) -> sqlite3.Connection:
         """A connection on which statements have been executed. Raises StoreLocked, other errors as SQLite's own."""
-        db = sqlite3.connect(f"{self.path.resolve().as_uri()}?mode={mode}", uri=True, isolation_level=None)
+        db = sqlite3.connect(f"{file_uri(self.path.resolve())}?mode={mode}", uri=True, isolation_level=None)
         try:
             pragmas = ("PRAGMA synchronous = EXTRA", "PRAGMA foreign_keys = ON")
             for statement in (*pragmas, *statements):

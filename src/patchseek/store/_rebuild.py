@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from .._platform import remove, replace, sync_folder
+from .._platform import file_uri, remove, replace, sync_folder
 from .._progress import OnProgress, unheard
 from ..errors import StoreDamaged
 from ._catalogue import Catalogue, put_setting
@@ -182,6 +182,6 @@ def _carry_over(db: sqlite3.Connection, damaged: Path) -> dict[str, int]:
 def _readable(damaged: Path, table: str) -> Iterator[tuple[Any, ...]]:
     assert table in LATER_TABLES
     with suppress(sqlite3.Error, UnicodeError, OverflowError):
-        uri = f"{damaged.resolve().as_uri()}?mode=ro&immutable=1"
+        uri = f"{file_uri(damaged.resolve())}?mode=ro&immutable=1"
         with closing(sqlite3.connect(uri, uri=True)) as db:
             yield from db.execute(f"SELECT * FROM {table}")
