@@ -35,20 +35,30 @@ NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable"
 BOX = (0.25, 0.25, 0.5, 0.5)
 """Drawn on every query, in shares."""
 CLOCK = """
-window.times = {};
+const start = () => {
+    const times = { }, done = new Promise((tell) => { times.tell = tell; });
+    window.times = times;
+    window.done = done;
+};
+const told = (times) => { if (times.first && times.settled) times.tell(times); };
+start();
+window.startClock = start;
 new MutationObserver(() => {
     const image = document.querySelector("#results .cell img");
     const busy = document.getElementById("answers").getAttribute("aria-busy");
-    if (busy === "true" && !window.times.asked) [window.times.asked, window.seen] = [performance.now(), image];
-    if (window.times.asked && image && image !== window.seen) {
+    const mine = window.times;
+    if (busy === "true" && !mine.asked) [mine.asked, window.seen] = [performance.now(), image];
+    if (mine.asked && image && image !== window.seen) {
         window.seen = image;
-        const mine = window.times;
-        image.decode().then(() => requestAnimationFrame(() => { mine.first ??= performance.now(); }));
+        image.decode().then(() => requestAnimationFrame(() => { mine.first ??= performance.now(); told(mine); }));
     }
-    if (busy === "false" && window.times.asked) window.times.settled = performance.now();
+    if (busy === "false" && mine.asked) { mine.settled = performance.now(); told(mine); }
 }).observe(document.getElementById("answers"), { subtree: true, childList: true, attributes: true });
 """
-"""When a search begins (the upload has ended then), when its first picture is drawn, when its answer is settled."""
+"""When a search begins (the upload has ended then), when its first picture is drawn, when its answer is settled.
+
+The page tells that by itself: to be asked again and again would take time from what is measured.
+"""
 
 
 def gather(data: Path, home: Path, n: int) -> Path:
@@ -71,9 +81,8 @@ def gather(data: Path, home: Path, n: int) -> Path:
 
 def times(page: Page) -> dict[str, float]:
     """Seconds from the moment a search begins, once its answer is settled; the next search is timed anew then."""
-    while not page.evaluate("Boolean(window.times.settled && window.times.first)"):
-        page.wait_for_timeout(20)
-    at = page.evaluate("(() => { const at = window.times; window.times = {}; return at; })()")
+    at = page.evaluate("(() => window.done.then(({ asked, first, settled }) => ({ asked, first, settled })))()")
+    page.evaluate("window.startClock()")
     return {"first": (at["first"] - at["asked"]) / 1000, "all": (at["settled"] - at["asked"]) / 1000}
 
 
@@ -131,7 +140,7 @@ def ask_page(page: Page, query: Path, seen: dict[str, list[float]]) -> None:
     """Note how long the page takes for a query, and for a box of it."""
     if page.locator("#new").is_visible():
         page.locator("#new").click()
-    page.evaluate("(() => { window.times = {}; })()")
+    page.evaluate("window.startClock()")
     page.set_input_files("#file", str(query))
     for name, value in times(page).items():
         seen[name].append(value)
