@@ -242,16 +242,28 @@ def lengthened(cells: np.ndarray) -> np.ndarray:
     return cells / np.linalg.norm(cells, axis=-1, keepdims=True)
 
 
-@pytest.mark.parametrize("engine", ["torch", "openvino"])
-def test_the_cells_of_a_transformer_are_its_tokens_row_by_row(weights, engine):
-    encoder = open_encoder(f"timm:{PLAIN}", weights=weights(PLAIN), engine=engine, precision="f32")
-    assert isinstance(encoder, CellEncoder)
-    patches = patches_for(encoder.feed)[:3]
+def with_positions(weights, strength, folder):
+    """A file of PLAIN's weights that is told the row and the column so loudly, and that whole network."""
     net = timm.create_model(PLAIN, pretrained=False)
     net.load_state_dict(safetensors.torch.load_file(weights(PLAIN)))
+    directions = torch.randn((2, 64), generator=torch.Generator().manual_seed(1))
+    rows, columns = torch.linspace(-1, 1, 10).repeat_interleave(10), torch.linspace(-1, 1, 10).repeat(10)
+    with torch.no_grad():
+        net.pos_embed.zero_()
+        net.pos_embed[0, -100:] = strength * torch.stack([rows, columns], dim=1) @ directions
+    safetensors.torch.save_file(net.state_dict(), folder / f"{strength}.safetensors")
+    return folder / f"{strength}.safetensors", net.eval()
+
+
+@pytest.mark.parametrize("engine", ["torch", "openvino"])
+def test_the_cells_of_a_transformer_that_knows_no_places_are_its_tokens_row_by_row(weights, engine, tmp_path):
+    file, net = with_positions(weights, 0, tmp_path)
+    encoder = open_encoder(f"timm:{PLAIN}", weights=file, engine=engine, precision="f32")
+    assert isinstance(encoder, CellEncoder)
+    patches = patches_for(encoder.feed)[:3]
     with torch.inference_mode():
         images = (torch.from_numpy(patches) / 127.5 - 1).permute(0, 3, 1, 2)
-        tokens = net.eval().forward_features(images)[:, 1:].numpy().reshape(3, 10, 10, 64)
+        tokens = net.forward_features(images)[:, 1:].numpy().reshape(3, 10, 10, 64)
     features, cells = encoder.encode_cells(patches)
     assert features == pytest.approx(encoder.encode(patches), abs=1e-6)
     assert cells.fine == pytest.approx(lengthened(tokens), abs=1e-3)
@@ -262,6 +274,32 @@ def test_the_cells_of_a_transformer_are_its_tokens_row_by_row(weights, engine):
     assert encoder.encode_cells(patches[1:2])[1].fine[0] == pytest.approx(cells.fine[1], abs=1e-4)
     with pytest.raises(EncoderError, match="patches must be"):
         encoder.encode_cells(patches[:, :100])
+
+
+def test_where_cells_stand_makes_no_two_pictures_agree(weights, tmp_path):
+    """Each picture beside itself with a little noise, and beside others, in a network that is told places loudly."""
+    file, net = with_positions(weights, 1.0, tmp_path)
+    encoder = open_encoder(f"timm:{PLAIN}", weights=file, engine="torch", precision="f32")
+    patches = patches_for(encoder.feed)[:4]
+    noise = np.random.default_rng(0).integers(-6, 7, patches.shape)
+    noisy = np.clip(patches + noise, 0, 255).astype(np.uint8)
+    with torch.inference_mode():
+        images = (torch.from_numpy(np.concatenate([patches, noisy])) / 127.5 - 1).permute(0, 3, 1, 2)
+        tokens = lengthened(net.forward_features(images)[:, 1:].numpy()).reshape(8, 10, 10, 64)
+    cells = encoder.encode_cells(np.concatenate([patches, noisy]))[1].fine
+
+    def agreed(cells):
+        """Of unlike pictures, and of a picture and itself: how much more cells in one place agree than all others."""
+        flat = cells.reshape(2, 4, 100, 64)
+        cosines = np.einsum("anc,bmc->abnm", flat[0], flat[1])
+        excess = np.einsum("abnn->ab", cosines) / 100 - cosines.mean(axis=(2, 3))
+        return excess[~np.eye(4, dtype=bool)].mean(), np.diag(excess).mean()
+
+    (unlike, alike), (unlike_then, alike_then) = agreed(cells), agreed(tokens)
+    assert unlike_then > 0.3 and unlike < unlike_then / 3
+    assert alike - unlike > 0.9 * (alike_then - unlike_then)
+    assert np.linalg.norm(cells, axis=3) == pytest.approx(1, abs=1e-4)
+    assert encoder.encode_map(patches) == pytest.approx(cells[:4], abs=1e-5)
 
 
 @pytest.mark.parametrize("engine", ["torch", "openvino"])

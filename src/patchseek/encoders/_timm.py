@@ -26,6 +26,7 @@ from ._cells import WithCells, takes, with_cells
 from ._checkpoint import load_weights
 from ._dense import attention_pool, cell_shares, gem_pool, mean_pool
 from ._network import Network, NetworkEncoder
+from ._positions import blanks, position_basis, without
 from ._spec import Spec
 from ._torch import Pixels, hash_weights, measure, open_network, torch
 from ._torch_network import TorchNetwork
@@ -113,11 +114,13 @@ class TimmCellEncoder(NetworkEncoder):
         size = opened.identity.size
         self.window = 2 * size if cells.staged and takes(cells, 2 * size) else size
         self._map_network: Network | None = None if cells.staged else self._network
+        self._bases: list[NDArray[np.float32]] | None = None
 
     def encode_cells(self, patches: Patches) -> tuple[Features, Cells]:
-        """See CellEncoder."""
+        """See CellEncoder. At the first call, a transformer is asked for what its cells say of where they stand."""
         check_patches(patches, self.identity.size)
-        features, coarse, fine = self._network.run(patches)
+        features, *cells = self._network.run(patches)
+        coarse, fine = self._unplaced(cells)
         return features, Cells(coarse, fine)
 
     def encode_map(self, windows: Patches) -> NDArray[np.float32]:
@@ -126,8 +129,17 @@ class TimmCellEncoder(NetworkEncoder):
         with self._lock:
             if self._map_network is None:
                 self._map_network = self._open_map(self.window)
-        _, coarse, fine = self._map_network.run(windows)
-        return fine if self._map_network is self._network else coarse
+        _, *cells = self._map_network.run(windows)
+        return self._unplaced(cells)[1] if self._map_network is self._network else cells[0]
+
+    def _unplaced(self, cells: list[NDArray[np.float32]]) -> list[NDArray[np.float32]]:
+        """Coarse and fine cells without their positions; those of convolutions, which know none, as they are."""
+        if self._map_network is not self._network:
+            return cells
+        with self._lock:
+            if self._bases is None:
+                self._bases = [position_basis(seen) for seen in self._network.run(blanks(self.identity.size))[1:]]
+        return [without(each, basis) for each, basis in zip(cells, self._bases, strict=True)]
 
 
 def open_timm(spec: Spec, **options: Any) -> TimmEncoder | TimmCellEncoder:
