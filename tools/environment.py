@@ -24,12 +24,14 @@ NO_VENV = "the venv module is missing; on Debian and Ubuntu: apt-get install pyt
 def ready(kind: str) -> str:
     """The environment's Python, with all that a kind needs."""
     python = FOLDER / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
+    pip = [str(python), "-m", "pip", "--disable-pip-version-check", "install", "--quiet"]
     if not python.exists():
         _make()
+        run([*pip, "--upgrade", "pip"])  # what comes with Python may not know groups yet
     stamp, project = FOLDER / f".{kind}", ROOT / "pyproject.toml"
     if not stamp.exists() or stamp.stat().st_mtime < project.stat().st_mtime:
         for asked in INSTALLED[kind]:
-            run([str(python), "-m", "pip", "--disable-pip-version-check", "install", "--quiet", *asked])
+            run([*pip, *asked])
         if kind == "dev":
             _get_browser()
         stamp.touch()
