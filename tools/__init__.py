@@ -1,0 +1,1 @@
+"""What makes, checks and fetches what the project needs. Not installed."""
