@@ -133,11 +133,9 @@ def _group_free(folder: Path) -> int:
     """
     for limit, used in (("memory.max", "memory.current"), ("memory.limit_in_bytes", "memory.usage_in_bytes")):
         try:
-            most, now = (
-                int((folder / limit).read_text(encoding="utf-8")),
-                int((folder / used).read_text(encoding="utf-8")),
-            )
-            stated = dict(line.split() for line in (folder / "memory.stat").read_text(encoding="utf-8").splitlines())
+            texts = [(folder / name).read_text(encoding="utf-8") for name in (limit, used, "memory.stat")]
+            most, now = int(texts[0]), int(texts[1])
+            stated = dict(line.split() for line in texts[2].splitlines())
             return max(0, most - now + int(stated["inactive_file"]) + int(stated["active_file"]))
         except (OSError, ValueError, KeyError):  # no such file, or "max"
             continue

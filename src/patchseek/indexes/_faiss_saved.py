@@ -141,9 +141,8 @@ def _note(saved: Saved, fields: dict[str, Any]) -> Saved:
     path = saved.path.with_suffix(".json")
     noted = replace(saved, manifest=saved.manifest | fields)
     try:
-        if (
-            json.loads(path.read_text(encoding="utf-8")).get("sha256") == saved.manifest["sha256"]
-        ):  # else another process built one
+        there = json.loads(path.read_text(encoding="utf-8"))
+        if there.get("sha256") == saved.manifest["sha256"]:  # else another process built one
             _write(path, noted.manifest)
     except (OSError, ValueError) as error:
         _log.info("what was found out of the index %s cannot be kept (%s)", saved.manifest["factory"], error)

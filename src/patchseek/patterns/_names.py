@@ -91,11 +91,8 @@ def absolute(place: str) -> tuple[str, ...]:
 
 def seen_from(root: PurePath | str, path: str) -> str:
     """A path as patterns see it: relative to root where it is inside, and without the slash of a full one."""
-    return (
-        path.removeprefix((root.as_posix() if isinstance(root, PurePath) else root).rstrip("/") + "/")
-        .removeprefix("/")
-        .replace("://", ":/")
-    )
+    above = root.as_posix() if isinstance(root, PurePath) else root
+    return path.removeprefix(above.rstrip("/") + "/").removeprefix("/").replace("://", ":/")
 
 
 def moved_below(folder: str, line: str) -> str:
