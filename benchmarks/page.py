@@ -43,15 +43,22 @@ const start = () => {
 const told = (times) => { if (times.first && times.settled) times.tell(times); };
 start();
 window.startClock = start;
+const look = () => {
+    const image = document.querySelector("#results .cell img"), mine = window.times;
+    if (!mine.asked || !image || image === window.seen) return;
+    window.seen = image;
+    image.decode().then(
+        () => requestAnimationFrame(() => { mine.first ??= performance.now(); told(mine); }),
+        () => { if (!image.isConnected) look(); },  // another one stands there by now
+    );
+};
 new MutationObserver(() => {
-    const image = document.querySelector("#results .cell img");
-    const busy = document.getElementById("answers").getAttribute("aria-busy");
-    const mine = window.times;
-    if (busy === "true" && !mine.asked) [mine.asked, window.seen] = [performance.now(), image];
-    if (mine.asked && image && image !== window.seen) {
-        window.seen = image;
-        image.decode().then(() => requestAnimationFrame(() => { mine.first ??= performance.now(); told(mine); }));
+    const busy = document.getElementById("answers").getAttribute("aria-busy"), mine = window.times;
+    if (busy === "true" && !mine.asked) {
+        mine.asked = performance.now();
+        window.seen = document.querySelector("#results .cell img");
     }
+    look();
     if (busy === "false" && mine.asked) { mine.settled = performance.now(); told(mine); }
 }).observe(document.getElementById("answers"), { subtree: true, childList: true, attributes: true });
 """
