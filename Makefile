@@ -82,6 +82,7 @@ bench: $(VENV)/.bench
 	$(BIN)/python benchmarks/scale.py
 	$(BIN)/python benchmarks/distributed.py
 	$(BIN)/python benchmarks/serve.py
+	$(BIN)/python benchmarks/mixed.py
 	$(BIN)/python benchmarks/page.py
 	$(BIN)/python benchmarks/saved.py
 	$(BIN)/python benchmarks/judgements.py

@@ -2,10 +2,10 @@
 
     python benchmarks/mixed.py [--clients 32] [--seconds 600]
 
-Over the demo's 60 pictures. Of ten requests of each client three search with a box of a picture of the collection, two
-of them refine 20 boxes as well, one uploads a photograph to search with, three are thumbnails, one adds a picture and
-one deletes one that was added; one after the other over one connection to 127.0.0.1. An error is whatever is not
-answered as it should be: 429 is an answer (refused early; who is refused waits as long as Retry-After says), 404 where
+Over the demo's 60 pictures. Of ten requests of each client four search with a box of a picture of the collection, two
+of which refine 20 boxes, one uploads a photograph to search with, three are thumbnails, one adds a picture and one
+deletes one that was added; one after the other over one connection to 127.0.0.1. An error is whatever is not answered
+as it should be: 429 is an answer (refused early; who is refused waits as long as Retry-After says), 404 where
 another client deleted first. A refined search for a box of a picture must have that picture among its ten, and at the
 end `patchseek verify` must find nothing. Clients and server share the machine; memory is resident, of the server and
 its decoding processes. Writes results/CLASS/mixed.json.
