@@ -4,6 +4,7 @@ Made by the Python that runs this, where there is none; installed anew when pypr
 """
 
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -49,6 +50,7 @@ def _make() -> None:
     if sys.version_info < (3, 11):  # noqa: UP036  whatever Python runs this
         sys.exit("patchseek needs Python 3.11 or later; name one with: make PYTHON=python3.12")
     if subprocess.run([sys.executable, "-m", "venv", str(FOLDER)], check=False).returncode:
+        shutil.rmtree(FOLDER, ignore_errors=True)  # half of one would be taken for whole
         sys.exit(NO_VENV)
 
 

@@ -33,10 +33,10 @@ def follow(query: Query, candidates: Sequence[Found], step: Refinement, searched
     n_first = len(looked)
     while len(looked) < n_first + MOST:
         seen = _seen_in(looked, searched)
-        shown = [film_of(each.picture) is not None for each in looked if each.picture.id in last]
+        n_shown = sum(each.picture.id in last and film_of(each.picture) is not None for each in looked)
         n_seen = sum(each.picture.id in last for each in seen)
         following: list[Found] = []
-        if n_seen and n_seen >= GOES_ON * sum(shown):
+        if n_seen and n_seen >= GOES_ON * n_shown:
             following = list(islice((each for each in left if film_of(each.picture)), min(BATCH, 2 * len(last))))
             last = {each.picture.id for each in following}
         chosen = {each.picture.id: each for each in (*beside.of(seen, left), *following)}
@@ -79,7 +79,9 @@ class _Beside:
             if film not in self._pages:
                 self._pages[film] = self._store.pages_of(each.picture)
             pages = self._pages[film]
-            at = pages.index(each.picture.page) if each.picture.page in pages else len(pages)  # just removed
+            if each.picture.page not in pages:  # it was just removed
+                continue
+            at = pages.index(each.picture.page)
             for page in (*pages[max(0, at - 1) : at], *pages[at + 1 : at + 2]):
                 if (film, page) in known:
                     yield known[film, page]

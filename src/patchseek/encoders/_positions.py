@@ -19,8 +19,6 @@ MOST = 8
 """No more than one in so many directions is taken out."""
 _N_MIXED = 3
 
-Cells = NDArray[np.float32]
-
 
 def blanks(size: int) -> Patches:
     """Pictures (8, S, S, 3) that show nothing: noise of several grains, and plain greys."""
@@ -34,7 +32,7 @@ def blanks(size: int) -> Patches:
     return np.stack([*noise, *plain])
 
 
-def position_basis(cells: Cells) -> Cells:
+def position_basis(cells: NDArray[np.float32]) -> NDArray[np.float32]:
     """Orthonormal directions (k, C), k <= C / MOST, in which cells (n, g, g, C) of `blanks` say where they stand.
 
     The right singular vectors of the cells' means by place; of these, those that are BEYOND times as strong as the
@@ -52,7 +50,7 @@ def position_basis(cells: Cells) -> Cells:
     return np.asarray(directions[:k], np.float32)
 
 
-def without(cells: Cells, basis: Cells) -> Cells:
+def without(cells: NDArray[np.float32], basis: NDArray[np.float32]) -> NDArray[np.float32]:
     """Cells (..., C) without what they have in the directions of a basis (k, C), of unit length again."""
     if not len(basis):
         return cells
