@@ -76,6 +76,38 @@ def said_by(caplog):
     return [record.message for record in caplog.records if record.name.startswith("patchseek")]
 
 
+# ---- a busy server
+
+
+class BusyAtFirst(Heard):
+    """Refuses so many times, and then answers."""
+
+    def answer(self):
+        if len(self.server.heard) < self.server.n_refusals:
+            self.server.answer = 429, {"Retry-After": "7"}, b'{"detail": "too many requests at once"}'
+        else:
+            self.server.answer = 200, {}, b'{"results": []}'
+        super().answer()
+
+    do_POST = answer  # noqa: N815
+
+
+@pytest.mark.parametrize("n_refusals", [2, 9])
+def test_a_busy_server_is_asked_again_when_it_says_a_few_times(n_refusals, monkeypatch):
+    slept = []
+    monkeypatch.setattr("patchseek.server.client.time.sleep", slept.append)
+    with answering(200) as server:
+        server.RequestHandlerClass, server.n_refusals = BusyAtFirst, n_refusals
+        if n_refusals == 2:
+            assert Client(server.url).search(b"a picture") == {"results": []}
+        else:
+            with pytest.raises(ServerError, match="too many requests at once"):
+                Client(server.url).search(b"a picture")
+        sent = [body for *_, body in server.heard]
+    assert slept == [7] * min(n_refusals, 4)
+    assert len(sent) == len(slept) + 1 and all(b"a picture" in body for body in sent)
+
+
 # ---- redirections
 
 

@@ -149,13 +149,19 @@ def test_searches_of_many_clients_at_once_all_get_their_own_answer(client):
     assert together == alone * 3
 
 
-def test_too_many_searches_are_told_to_come_back_while_thumbnails_go_on(server_collection):
+def test_too_many_refined_searches_are_told_to_come_back_while_plain_ones_and_thumbnails_go_on(server_collection):
     gate = threading.Event()
     settings = ServerSettings(n_searches=1, n_waiting=1)
     with TestClient(create_app(server_collection, settings), base_url="http://127.0.0.1:8765") as client:
         services = client.app.state.services
         whole = services.collection.search
-        services.collection.search = lambda *a, **k: (gate.wait(LIMIT), whole(*a, **k))[1]
+
+        def search(*args, **options):
+            if options.get("refine") != 0:
+                gate.wait(LIMIT)
+            return whole(*args, **options)
+
+        services.collection.search = search
         answers = [None, None]
 
         def ask(n):
@@ -164,8 +170,9 @@ def test_too_many_searches_are_told_to_come_back_while_thumbnails_go_on(server_c
         threads = [threading.Thread(target=ask, args=(n,)) for n in range(2)]
         for thread in threads:
             thread.start()
-        wait_for(lambda: services.searches.n_calls == 2)
+        wait_for(lambda: services.refined.n_calls == 2)
         refused = client.post("/api/search", data={"image_id": 1})
+        plain = client.post("/api/search", data={"image_id": 1, "refine": 0})
         thumbnail = client.get("/api/images/1/thumbnail")
         gate.set()
         for thread in threads:
@@ -173,7 +180,7 @@ def test_too_many_searches_are_told_to_come_back_while_thumbnails_go_on(server_c
     assert refused.status_code == 429
     assert int(refused.headers["retry-after"]) >= 1
     assert "try again" in refused.json()["detail"]
-    assert thumbnail.status_code == 200
+    assert plain.status_code == thumbnail.status_code == 200
     assert answers == [200, 200]
 
 

@@ -107,8 +107,43 @@ def test_a_client_that_leaves_after_the_first_line_ends_the_work(app, monkeypatc
         line.close()
         left.set()
         assert b"is_final" in received
-        wait_for(lambda: services.searches.n_calls == 0)
+        wait_for(lambda: services.refined.n_calls == 0)
     assert stopped == ["Gone"]
+
+
+def test_where_refinement_has_to_wait_the_answer_without_it_comes_at_once(client, app, monkeypatch):
+    services, gate, heard = app.state.services, threading.Event(), []
+    asked = {"image_id": 3, "box": "4,4,40,30", "top": 5, "refine": 4}
+    plain = client.post("/api/search", data=asked | {"refine": 0}).json()
+    whole = client.post("/api/search", data=asked).json()
+    held = threading.Thread(target=services.refined._submit(gate.wait).result)  # the only thread of refined searches
+    held.start()
+    asker = threading.Thread(
+        target=lambda: heard.extend(lines_of(client.post("/api/search", data=asked, headers=LINES)))
+    )
+    searches, search = [], services.collection.search
+    monkeypatch.setattr(services.collection, "search", lambda *a, **k: (search(*a, **k), searches.append(k))[0])
+    asker.start()
+    wait_for(lambda: len(searches) == 1)
+    assert services.refined.n_calls == 2
+    gate.set()
+    asker.join()
+    held.join()
+    first, *_, last = heard
+    assert first["is_final"] is False and first["answer"]["results"] == plain["results"]
+    assert last == {"answer": whole, "is_final": True}
+
+
+def test_what_is_wrong_has_its_own_status_also_where_refinement_has_to_wait(client, app):
+    services, gate, heard = app.state.services, threading.Event(), []
+    services.refined._submit(gate.wait)
+    asked = {"image_id": 999}
+    asker = threading.Thread(target=lambda: heard.append(client.post("/api/search", data=asked, headers=LINES)))
+    asker.start()
+    wait_for(lambda: services.refined.n_calls == 2 and services.searches.n_calls == 0)
+    gate.set()
+    asker.join()
+    assert heard[0].status_code == 404
 
 
 def test_further_pages_are_told_without_a_search(client, app, monkeypatch):

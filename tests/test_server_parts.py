@@ -61,6 +61,47 @@ def test_a_full_queue_refuses_at_once_and_says_when_to_come_back():
     assert asyncio.run(scenario()) >= 1
 
 
+def test_who_would_have_to_wait_too_long_is_refused_however_few_wait(monkeypatch):
+    async def scenario():
+        queue, gate = WorkQueue("test", 1, 64, patience=1.5), threading.Event()
+        monkeypatch.setattr(queue, "_seconds", 1.0)  # as if calls had taken so long
+        assert queue.wait == 0
+        calls = [asyncio.create_task(queue.run(gate.wait))]
+        await until(lambda: queue.n_calls == 1)
+        assert queue.wait == 1
+        calls.append(asyncio.create_task(queue.run(gate.wait)))
+        await until(lambda: queue.n_calls == 2)
+        assert queue.wait == 2
+        with pytest.raises(Busy) as refused:
+            await queue.run(gate.wait)
+        gate.set()
+        await asyncio.gather(*calls)
+        assert queue.wait == 0
+        queue.close()
+        return refused.value.retry_after
+
+    assert asyncio.run(scenario()) == 1
+
+
+def test_how_long_calls_take_is_learnt_and_a_free_thread_takes_each_of_them():
+    async def scenario():
+        queue = WorkQueue("test", 1, 64, patience=0.001)
+        for _ in range(3):  # each would be too long to wait for
+            await queue.run(time.sleep, 0.3)
+        gate = threading.Event()
+        running = asyncio.create_task(queue.run(gate.wait))
+        await until(lambda: queue.n_calls == 1)
+        wait = queue.wait
+        with pytest.raises(Busy):
+            await queue.run(gate.wait)
+        gate.set()
+        await running
+        queue.close()
+        return wait
+
+    assert asyncio.run(scenario()) > 0.1 + 0.05
+
+
 def test_a_caller_who_goes_away_frees_a_place_only_when_the_work_is_done():
     async def scenario():
         queue, gate = WorkQueue("test", 1, 0), threading.Event()
@@ -208,11 +249,10 @@ def test_a_decoder_that_dies_is_replaced(decoder):
     assert decoder.decode(png(), "b.png").width == 64
 
 
-@pytest.mark.posix  # Windows limits no memory
 def test_a_picture_that_needs_too_much_memory_is_refused_and_the_decoder_goes_on():
-    decoder = Decoder(1, 400_000_000, LIMIT, memory_bytes=500 << 20)
+    decoder = Decoder(1, 400_000_000, LIMIT, memory_bytes=400 << 20)
     stream = BytesIO()
-    Image.new("L", (20_000, 15_000)).save(stream, "PNG")  # 300 megapixels in a few hundred kilobytes
+    Image.new("L", (20_000, 20_000)).save(stream, "PNG")  # 400 megapixels in a few hundred kilobytes
     with pytest.raises(ImageError, match=r"too little memory|broke down"):
         decoder.decode(stream.getvalue(), "bomb.png")
     assert decoder.decode(png(), "a.png").width == 64

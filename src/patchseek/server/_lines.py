@@ -38,12 +38,15 @@ def wants_lines(request: Request) -> bool:
 
 
 async def in_lines(
-    run: Callable[[Callable[[], Page]], Awaitable[Page]], work: Work, problem_of: Callable[[Exception], Page]
+    run: Callable[[Callable[[], Page]], Awaitable[Page]],
+    work: Work,
+    problem_of: Callable[[Exception], Page],
+    at_once: Callable[[], Awaitable[Page]] | None = None,
 ) -> Lines:
     """The answer that work computes, as it becomes known. Raises what it raises before anything is known.
 
     run: runs it in a thread, and stops it when it is cancelled itself. problem_of: {"status", "detail"} of what it
-    raises later.
+    raises later. at_once: what is known without work, where that has to wait; what it raises is left to work to say.
     """
     loop, lines = asyncio.get_running_loop(), asyncio.Queue[Page | None]()
 
@@ -58,6 +61,10 @@ async def in_lines(
 
     working = asyncio.ensure_future(run(lambda: work(on_progress, on_page)))
     working.add_done_callback(lambda _: lines.put_nowait(None))
+    if at_once is not None:
+        sooner = asyncio.ensure_future(at_once())
+        sooner.add_done_callback(lambda ended: on_page(ended.result()) if _has_answer(ended) else None)
+        working.add_done_callback(lambda _: sooner.cancel())
     try:
         while (first := await lines.get()) is not None and "progress" in first:
             pass
@@ -78,6 +85,10 @@ async def in_lines(
             working.cancel()
 
     return Lines(told(), headers={"cache-control": "no-store", "x-accel-buffering": "no"})
+
+
+def _has_answer(ended: "asyncio.Future[Page]") -> bool:
+    return not ended.cancelled() and ended.exception() is None
 
 
 def _last(working: "asyncio.Future[Page]", problem_of: Callable[[Exception], Page]) -> Page:

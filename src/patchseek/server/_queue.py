@@ -1,4 +1,4 @@
-"""Work in threads, so much at once and so much waiting; more is refused at once, so that nobody waits in vain."""
+"""Work in threads, so much at once, and no longer to wait than somebody would; more is refused at once."""
 
 import asyncio
 import math
@@ -15,7 +15,7 @@ T = TypeVar("T")
 
 
 class Busy(Exception):
-    """The queue is full. retry_after: whole seconds after which there should be room."""
+    """Too much waits already. retry_after: whole seconds after which there should be room."""
 
     def __init__(self, retry_after: int) -> None:
         super().__init__(f"too many requests at once; try again in {retry_after} s")
@@ -23,11 +23,12 @@ class Busy(Exception):
 
 
 class WorkQueue:
-    """Threads of their own for one kind of work, and a bounded number of calls waiting for them."""
+    """Threads of their own for one kind of work, and calls waiting for them: so many, and so long, but not more."""
 
-    def __init__(self, name: str, n_workers: int, n_waiting: int) -> None:
+    def __init__(self, name: str, n_workers: int, n_waiting: int, patience: float = math.inf) -> None:
+        """patience: seconds; a call that would probably begin later is refused."""
         self._pool = ThreadPoolExecutor(n_workers, thread_name_prefix=name)
-        self._n_workers, self._most = n_workers, n_workers + n_waiting
+        self._n_workers, self._most, self._patience = n_workers, n_workers + n_waiting, patience
         self._lock = threading.Lock()
         self._n_calls = 0
         self._seconds = 0.1  # of a call, smoothed
@@ -37,8 +38,13 @@ class WorkQueue:
         """Calls under way or waiting."""
         return self._n_calls
 
+    @property
+    def wait(self) -> float:
+        """Seconds until a call that comes now would probably begin; 0 where a thread is free."""
+        return max(0, self._n_calls + 1 - self._n_workers) * self._seconds / self._n_workers
+
     async def run(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-        """What the function returns, computed in a thread. Raises Busy when the queue is full, and what it raises."""
+        """What the function returns, computed in a thread. Raises Busy when too much waits, and what it raises."""
         return await asyncio.wrap_future(self._submit(lambda: function(*args, **kwargs)))
 
     async def run_for(self, asker: Asker, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
@@ -62,6 +68,8 @@ class WorkQueue:
         with self._lock:
             if self._n_calls >= self._most:
                 raise Busy(max(1, math.ceil(self._n_calls * self._seconds / self._n_workers)))
+            if self.wait > self._patience:
+                raise Busy(max(1, math.ceil(self.wait - self._patience)))
             self._n_calls += 1
         future = self._pool.submit(self._timed, call)
         future.add_done_callback(self._leave)  # also when the caller has gone, and then not before the thread is done

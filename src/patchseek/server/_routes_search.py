@@ -68,8 +68,8 @@ def search_routes(services: Services) -> APIRouter:
     ) -> Any:
         """Rank the collection's pictures by how surely they hold an object, and say where it is.
 
-        With `Accept: application/x-ndjson` the answer comes in lines: what is known at once, progress while boxes are
-        refined, and the answer itself.
+        With `Accept: application/x-ndjson` the answer comes in lines: what is known at once, also where refinement has
+        to wait for others, progress while boxes are refined, and the answer itself.
         """
         if len(image) + len(query_id) + len(image_id) + len(exclude) > 10:
             raise HTTPException(422, "at most 10 pictures can be searched with at once")
@@ -88,25 +88,27 @@ def search_routes(services: Services) -> APIRouter:
             image, picture = services.member(key, asker)
             return QueryPicture(image.path, picture, None, (("image_id", key),), image.sha256, image.page)
 
-        def run(on_progress: OnProgress = unheard, on_page: OnPage | None = None) -> Page:
+        def run(
+            on_progress: OnProgress = unheard, on_page: OnPage | None = None, *, refine: int | None = refine
+        ) -> Page:
             asked = SearchRequest(
-                _with_boxes([*queries, *map(member, image_id)], boxes),
-                top,
-                skip,
-                refine,
-                depth,
-                several,
-                text,
-                tuple(map(member, exclude)),
-                distinct,
-                tuple(under),
-                tuple(tags),
-                since,
-                until,
-                why,
-                turned,
-                mirrored,
-                frames,
+                queries=_with_boxes([*queries, *map(member, image_id)], boxes),
+                exclude=tuple(map(member, exclude)),
+                text=text,
+                top=top,
+                skip=skip,
+                refine=refine,
+                depth=depth,
+                turned=turned,
+                mirrored=mirrored,
+                several=several,
+                distinct=distinct,
+                frames=frames,
+                under=tuple(under),
+                tags=tuple(tags),
+                since=since,
+                until=until,
+                why=why,
             )
 
             def page(found: Found) -> Page:
@@ -121,11 +123,15 @@ def search_routes(services: Services) -> APIRouter:
         def run_for_file() -> Response:
             return exported(format, run(), services.collection, label, base)
 
+        is_quick = refine == 0 and not several
+        queue = services.searches if is_quick else services.refined
         if format != "json":
-            return await services.searches.run_for(asker, run_for_file)
-        if wants_lines(request):
-            return await in_lines(partial(services.searches.run_for, asker), run, services.problem_of)
-        return await services.searches.run_for(asker, run)
+            return await queue.run_for(asker, run_for_file)
+        if not wants_lines(request):
+            return await queue.run_for(asker, run)
+        has_to_wait = queue.wait > 0 and not (is_quick or several or skip)
+        at_once = partial(services.searches.run_for, asker, partial(run, refine=0)) if has_to_wait else None
+        return await in_lines(partial(queue.run_for, asker), run, services.problem_of, at_once)
 
     @router.post("/export", response_class=Response, responses=BINARY)
     async def export(request: Request, asked: ExportRequest) -> Response:

@@ -43,6 +43,12 @@ def detail(error: urllib.error.HTTPError) -> str:
         return f"{error.code} {error.reason}"
 
 
+def retry_after(error: urllib.error.HTTPError) -> int:
+    """Seconds until a busy server wants to be asked again, a minute at most; one where it does not say."""
+    said = error.headers.get("Retry-After") or ""
+    return min(60, int(said)) if said.isascii() and said.isdecimal() and len(said) < 9 else 1
+
+
 def last_of(lines: Iterable[bytes], on_progress: OnProgress | None) -> dict[str, Any]:
     """The last state of a job, of its server-sent events; the others are told. Raises ValueError."""
     kind = ""

@@ -53,7 +53,8 @@ class Services:
         store.may_fetch = settings.may_fetch
         self.collection = Collection(store, encoder)
         self._begin_at, self._beginning = settings.begin_at, threading.Lock()
-        self.searches = WorkQueue("search", settings.n_searches, settings.n_waiting)
+        self.searches = WorkQueue("search", settings.n_searches, settings.n_waiting, settings.patience)
+        self.refined = WorkQueue("refined", settings.n_searches, settings.n_waiting, settings.patience)
         self.decodes = WorkQueue("decode", 2, settings.n_waiting)
         self.pictures = WorkQueue("picture", 2, 512)
         self.catalogue = WorkQueue("catalogue", 2, 512)
@@ -67,7 +68,8 @@ class Services:
         self.jobs = Jobs(self.discreet)
         self.health = Health(self.collection)
         watch = self.metrics.watch
-        watch("search_queue", "Searches under way or waiting", lambda: self.searches.n_calls)
+        watch("search_queue", "Searches under way or waiting, without refinement", lambda: self.searches.n_calls)
+        watch("refined_queue", "Searches under way or waiting, refined", lambda: self.refined.n_calls)
         watch("decode_queue", "Uploads being decoded or waiting", lambda: self.decodes.n_calls)
         watch("pictures", "Pictures of the collection", lambda: len(self.collection))
         watch("kept_query_bytes", "Decoded query pictures in memory", lambda: self.queries.n_bytes)
@@ -214,7 +216,7 @@ class Services:
     def close(self) -> None:
         """Stop jobs, threads and processes."""
         self.jobs.close()
-        for queue in (self.searches, self.decodes, self.pictures, self.catalogue):
+        for queue in (self.searches, self.refined, self.decodes, self.pictures, self.catalogue):
             queue.close()
         self.health.close()
         self.decoder.close()

@@ -35,9 +35,11 @@ class ServerSettings:
     decode_seconds: float = 20.0
     # a picture that takes longer to decode is refused and its decoder killed
     n_searches: int = 4
-    # searches computed at once
+    # searches computed at once, of those that refine boxes, and as many of those that do not
     n_waiting: int = 64
-    # searches that may wait beside them; one more is answered with 429
+    # of each that may wait beside them; one more is answered with 429
+    patience: float = 30.0
+    # seconds; so is a search that would probably have to wait longer than that
     may_fetch: bool = False
     # whether pictures on the web are fetched again where they are no longer kept
     begin_at: Path | None = None

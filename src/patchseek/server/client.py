@@ -3,6 +3,7 @@
 import json
 import logging
 import secrets
+import time
 import urllib.error
 import urllib.parse
 import urllib.request
@@ -14,13 +15,15 @@ from .._home import expanded
 from .._http import is_loopback, staying_opener
 from .._progress import OnProgress
 from ..errors import QueryError
-from ._sent import detail, last_of, part
+from ._sent import detail, last_of, part, retry_after
 from ._target import ServerError, address, checked, quoted, token_in
 
 __all__ = ["Client", "ServerError"]
 
 _log = logging.getLogger(__name__)
 
+ATTEMPTS = 5
+"""How often a server that says it is busy (429) is asked in all."""
 LINES = "application/x-ndjson"
 """An answer that is told in lines, as it becomes known."""
 OnAnswer = Callable[[dict[str, Any]], None]
@@ -36,7 +39,7 @@ class Client:
     """A server at an address. Every call is one request, to that address and no other; `save` sends files before.
 
     Errors are ServerError with the server's own words. A proxy that the environment names (http_proxy, https_proxy) is
-    used, but not to reach this machine itself.
+    used, but not to reach this machine itself. A server that is busy is asked again, a few times, when it says.
     """
 
     def __init__(self, url: str, token: str | None = None, *, timeout: float = 60.0) -> None:
@@ -197,10 +200,22 @@ class Client:
             body = b"".join(part(boundary, name, value) for name, value in fields) + f"--{boundary}--\r\n".encode()
         request = urllib.request.Request(self.url + path, body, headers, method=method)
         try:
-            with self._opener.open(request, timeout=self.timeout) as answer:
+            with self._opened(request) as answer:
                 return read(answer)
         except urllib.error.HTTPError as error:
             with error:  # it holds the connection
                 raise ServerError(f"{self.url}: {detail(error)}", error.code) from error
         except (OSError, ValueError) as error:
             raise ServerError(f"{self.url}: no answer ({getattr(error, 'reason', error)})") from error
+
+    def _opened(self, request: urllib.request.Request) -> Any:
+        """The answer. Raises HTTPError, also when the server is still busy."""
+        for _ in range(ATTEMPTS - 1):
+            try:
+                return self._opener.open(request, timeout=self.timeout)
+            except urllib.error.HTTPError as error:
+                if error.code != 429:
+                    raise
+                with error:
+                    time.sleep(retry_after(error))
+        return self._opener.open(request, timeout=self.timeout)
