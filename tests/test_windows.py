@@ -1,5 +1,6 @@
 """The main tests once more, where Linux looks to patchseek as Windows does: see tests/windows."""
 
+import ctypes
 import os
 import subprocess
 import sys
@@ -144,3 +145,36 @@ main()
     done = like_windows(tmp_path / "processes", "-c", code)
     assert done.returncode == 0, done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_a_child_is_held_to_its_memory_and_ends_with_what_holds_it(tmp_path):
+    code = """
+import subprocess, sys
+from patchseek._platform import hold
+import fake_kernel32
+def child(code, n_bytes):
+    started = subprocess.Popen([sys.executable, "-c", "input();" + code], stdin=subprocess.PIPE, stderr=subprocess.PIPE)
+    hold(started, n_bytes)
+    return started
+print(child("bytearray(100 << 20)", 1 << 30).communicate(b"\\n")[1])
+print(child("bytearray(1 << 30)", 1 << 30).communicate(b"\\n")[1].splitlines()[-1])
+held = child("input()", 1 << 30)
+(job,) = fake_kernel32.jobs
+fake_kernel32.CloseHandle(job)  # as the system does where this process is killed
+print(held.wait(30))
+held = child("input()", 1 << 30)
+pid = held.pid
+del held
+print(fake_kernel32.jobs)
+"""
+    done = like_windows(tmp_path / "processes", "-c", code)
+    assert done.stdout == "b''\nb'MemoryError'\n-9\n{}\n", done.stderr
+
+
+def test_the_limits_of_a_job_lie_where_windows_reads_them():
+    """Offsets of JOBOBJECT_EXTENDED_LIMIT_INFORMATION for 64-bit programs, as winnt.h lays it out."""
+    from patchseek._platform._jobs import Limits
+
+    places = {"flags": 16, "n_processes": 40, "affinity": 48, "priority": 56, "transfers": 64, "process_memory": 112}
+    assert {name: getattr(Limits, name).offset for name in places} == places
+    assert ctypes.sizeof(Limits) == 144

@@ -8,6 +8,7 @@ scanner would have it.
 """
 
 import builtins
+import ctypes
 import errno
 import fcntl
 import os
@@ -18,6 +19,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+import fake_kernel32
 import fake_msvcrt
 from in_use import is_in_use, refused
 
@@ -79,6 +81,7 @@ def install() -> None:
         "signal": Seen(signal, SIGBREAK=signal.SIGUSR2),
         "socket": Seen(socket, SO_EXCLUSIVEADDRUSE=socket.SO_REUSEADDR),
         "msvcrt": fake_msvcrt,
+        "ctypes": Seen(ctypes, WinDLL=lambda name: {"kernel32": fake_kernel32}[name]),
     }
     real_import, scanned = builtins.__import__, set[str]()
     real_replace, real_rename, real_unlink = os.replace, os.rename, os.unlink

@@ -1,6 +1,6 @@
 """What a process may take: memory, time, open files. Each limit is set where the system knows it.
 
-Windows knows none of those of memory, and macOS none of address space: there, what a child takes is not limited.
+Windows knows none of those of memory, where a parent limits its children (`hold`), and macOS none of address space.
 """
 
 import os

@@ -16,7 +16,7 @@ from typing import IO
 import numpy as np
 from numpy.typing import NDArray
 
-from .._platform import ended_by, stop_overdue
+from .._platform import ended_by, hold, stop_overdue
 from . import _faiss_program
 from ._faiss_program import ANEW, LOOKS, Job, own_words
 
@@ -63,6 +63,7 @@ def build(
     seen: SimpleQueue[bytes | None] = SimpleQueue()
     with subprocess.Popen(program, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE) as child:
         assert child.stdin is not None and child.stderr is not None
+        hold(child, job.n_bytes)
         listener = threading.Thread(target=_listen, args=(child.stderr, said, seen))
         watch = threading.Timer(10 * job.cpu_seconds, stop_overdue, (child,))  # it may wait for ever
         listener.start()

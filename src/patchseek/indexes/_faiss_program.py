@@ -30,8 +30,8 @@ _DEPTH = 1 << 16  # rows up to which the trial asks for all of them, as a search
 _TRIED = 32  # queries of the trial, beside a single one: FAISS has ways of its own for many
 
 
-ANEW = 3
-"""Exit code where the saved index cannot be read or not be added to."""
+ANEW = 43
+"""Exit code where the saved index cannot be read or not be added to; 3 is how programs are aborted on Windows."""
 LOOKS = b"patchseek looks"
 """What it prints before it looks at how well an index keeps features; afterwards it does so with a Report as JSON."""
 _ROWS = 1 << 14  # added at a time

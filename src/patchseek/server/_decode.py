@@ -12,6 +12,7 @@ from queue import SimpleQueue
 
 import numpy as np
 
+from .._platform import hold
 from ..errors import ImageError
 from ..images import Picture
 from ._decode_worker import HEADER
@@ -56,6 +57,7 @@ class Decoder:
         command = [sys.executable, "-P", "-m", "patchseek.server._decode_worker", str(self.memory_bytes)]
         environment = {**os.environ, "OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}
         worker = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environment)
+        hold(worker, self.memory_bytes)
         self._all.add(worker)
         return worker
 

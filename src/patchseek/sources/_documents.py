@@ -16,7 +16,7 @@ from io import BufferedReader, BufferedWriter
 from pathlib import Path
 from typing import Any
 
-from .._platform import ended_by, in_forks
+from .._platform import ended_by, hold, in_forks
 from ..errors import ImageError, MissingExtra
 from . import _documents_child
 
@@ -182,6 +182,7 @@ class _Process:
             )
         except OSError as error:
             raise _Ended(None, self._seconds) from error
+        hold(self._child, self._memory)
         return self._child
 
     def end(self, has_ended: bool = False) -> int | None:
