@@ -135,7 +135,7 @@ def test_indexing_searching_and_the_server_report_nothing(tmp_path, make_folder)
         found = watch(tmp_path, *arguments)
         assert found.code == 0, found.said
         assert found.reached == []
-        assert strays(found, tmp_path, ".local/state/patchseek") == set()
+        assert strays(found, tmp_path, ".local/state/patchseek", ".cache/patchseek") == set()
 
 
 @pytest.mark.parametrize("extra", [pytest.param(name, marks=pytest.mark.extra(name)) for name in OPENED])

@@ -5,7 +5,6 @@ pixels and does all of that, so this one only finds an engine for it, and a way 
 float32 on this processor. FAST is the same network in 8 bits, fed with smaller patches.
 """
 
-import functools
 import hashlib
 import json
 import logging
@@ -13,9 +12,10 @@ import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from importlib.resources import files
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,7 +23,9 @@ from numpy.typing import NDArray
 from ..errors import EncoderError, MissingExtra
 from ..patches import Feed, Patches
 from . import Cells, EncoderIdentity, Features, check_patches
+from ._engines import fastest, is_x86
 from ._network import NetworkEncoder
+from ._onnx_bytes import of_side, with_outputs
 from ._onnxruntime import OnnxRuntimeNetwork
 from ._openvino import PRECISIONS, OpenVinoNetwork, chosen_precision
 from ._probes import agreement, make_probes
@@ -56,20 +58,33 @@ class Way:
     streams: int | None = None
 
 
-class EmbeddedEncoder(NetworkEncoder):
-    """EfficientNet-Lite0 on the CPU, on ONNX Runtime: where OpenVINO is not to be had."""
+class OpenNetwork(Protocol):
+    """Opens the network on some engine: for images of so many pixels a side, with these tensors as its answers."""
 
+    def __call__(self, outputs: Sequence[str], side: int) -> OpenVinoNetwork | OnnxRuntimeNetwork: ...
+
+
+class EmbeddedEncoder(NetworkEncoder):
+    """EfficientNet-Lite0 on the CPU. See CellEncoder."""
+
+    power = POWER
     _network: OpenVinoNetwork | OnnxRuntimeNetwork
     why: str
     # the reason for this way of computing, for people
 
-    def __init__(self, network: OpenVinoNetwork | OnnxRuntimeNetwork, manifest: Mapping[str, Any], why: str) -> None:
-        self._network = network
+    def __init__(self, open_it: OpenNetwork, manifest: Mapping[str, Any], why: str, words: str = "") -> None:
+        """words: how it computes, where the network's own precision does not say it."""
         self.why = why
         self.identity = EncoderIdentity(
             manifest["name"], manifest["size"], manifest["dim"], manifest["sha256"], manifest["preprocessing"]
         )
         self.feed = Feed(manifest["size"], interpolation=manifest["interpolation"])
+        self._network = open_it(("features", manifest["cells"], manifest["fine"]), manifest["size"])
+        self._network.precision = words or self._network.precision
+        self.window = int(manifest["window"])
+        self._open_map = partial(open_it, (manifest["map"],), self.window)
+        self._map_network: OpenVinoNetwork | OnnxRuntimeNetwork | None = None
+        self._lock = threading.Lock()
 
     @property
     def batch(self) -> int:
@@ -85,32 +100,10 @@ class EmbeddedEncoder(NetworkEncoder):
             fastest = max(fastest, len(patches) / (time.perf_counter() - began))
         return fastest
 
-
-class EmbeddedCellEncoder(EmbeddedEncoder):
-    """EfficientNet-Lite0 on OpenVINO, which can also answer with what stands before the pooling. See CellEncoder."""
-
-    power = POWER
-
-    def __init__(self, model: Path, manifest: Mapping[str, Any], way: Way) -> None:
-        open_it = functools.partial(
-            OpenVinoNetwork,
-            *(model, BATCH, way.precision, way.streams),
-            n_exact=manifest["n_exact"],
-            in_float=way.in_float,
-        )
-        network = open_it(outputs=("features", manifest["cells"], manifest["fine"]))
-        network.precision = way.words or network.precision
-        super().__init__(network, manifest, way.why)
-        self.window = int(manifest["window"])
-        self._cell_network = network
-        self._open_map = functools.partial(open_it, shape=(self.window, self.window, 3), outputs=(manifest["map"],))
-        self._map_network: OpenVinoNetwork | None = None
-        self._lock = threading.Lock()
-
     def encode_cells(self, patches: Patches) -> tuple[Features, Cells]:
         """See CellEncoder."""
         check_patches(patches, self.identity.size)
-        features, coarse, fine = self._cell_network.run(patches)
+        features, coarse, fine = self._network.run(patches)
         return features, Cells(_unit_cells(coarse), _unit_cells(fine))
 
     def encode_map(self, windows: Patches) -> NDArray[np.float32]:
@@ -120,6 +113,25 @@ class EmbeddedCellEncoder(EmbeddedEncoder):
             if self._map_network is None:
                 self._map_network = self._open_map()
         return np.moveaxis(self._map_network(windows), 1, 3)
+
+
+def _on_openvino(
+    model: Path, manifest: Mapping[str, Any], way: Way, outputs: Sequence[str], side: int
+) -> OpenVinoNetwork:
+    return OpenVinoNetwork(
+        *(model, BATCH, way.precision, way.streams),
+        shape=(side, side, 3),
+        outputs=outputs,
+        n_exact=manifest["n_exact"],
+        in_float=way.in_float,
+        kept=manifest["sha256"],
+    )
+
+
+def _on_onnxruntime(model: Path, manifest: Mapping[str, Any], outputs: Sequence[str], side: int) -> OnnxRuntimeNetwork:
+    inner = tuple(name for name in outputs if name != "features")
+    content = with_outputs(of_side(model.read_bytes(), manifest["size"], side), inner)
+    return OnnxRuntimeNetwork(content, outputs, CALL)
 
 
 def _unit_cells(cells: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -150,17 +162,28 @@ def open_embedded(
     if engine not in engines:
         raise EncoderError(f"engine must be one of {', '.join(engines)}, found {engine!r}")
     expected = np.load(folder / manifest["probes"], allow_pickle=False)
-    if engine != "onnxruntime":
-        try:
-            ways = _ways(name, precision, streams)
-            return _first_right(
-                [functools.partial(EmbeddedCellEncoder, model, manifest, way) for way in ways], expected
-            )
-        except MissingExtra:
-            if engine == "openvino" or name == FAST:
-                raise
-    why = "it was asked for" if engine == "onnxruntime" else "OpenVINO is not installed"
-    return _first_right([lambda: EmbeddedEncoder(OnnxRuntimeNetwork(model), manifest, why)], expected)
+
+    def on_openvino() -> EmbeddedEncoder:
+        ways = _ways(name, precision, streams)
+        opens = [(partial(_on_openvino, model, manifest, way), way) for way in ways]
+        return _first_right([partial(EmbeddedEncoder, it, manifest, way.why, way.words) for it, way in opens], expected)
+
+    def on_onnxruntime(why: str) -> EmbeddedEncoder:
+        return _first_right(
+            [partial(EmbeddedEncoder, partial(_on_onnxruntime, model, manifest), manifest, why)], expected
+        )
+
+    if engine == "onnxruntime":
+        return on_onnxruntime("it was asked for")
+    if engine == "openvino" or name == FAST:
+        return on_openvino()
+    if precision == "auto" and not is_x86():
+        why = "it is faster than OpenVINO on this machine"
+        return fastest(name, {"openvino": on_openvino, "onnxruntime": lambda: on_onnxruntime(why)})
+    try:
+        return on_openvino()
+    except MissingExtra:
+        return on_onnxruntime("OpenVINO is not installed")
 
 
 def _ways(name: str, precision: str, streams: int | None) -> list[Way]:

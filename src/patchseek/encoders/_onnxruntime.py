@@ -1,10 +1,11 @@
-"""Run an ONNX file on ONNX Runtime, the only file that imports it. For machines that OpenVINO has no package for.
+"""Run an ONNX file on ONNX Runtime, the only file that imports it. Knows nothing of what the network means.
 
 From its release 1.29 on, its import would report to its makers and keep an identifier in the home folder, unless the
 environment forbids it beforehand.
 """
 
 import os
+from collections.abc import Sequence
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -16,16 +17,23 @@ from ..errors import EncoderError, MissingExtra
 
 
 class OnnxRuntimeNetwork:
-    """A network of one input (B, ...) and one output (B, D), any B; safe to call from several threads."""
+    """A network of one input (B, ...), any B; safe to call from several threads.
+
+    Its answers are one vector each, (B, D), and maybe others, or the tensors asked for by name, each (B, ...).
+    """
 
     batch = 8
     streams = 1  # ONNX Runtime spreads one call over all cores
     precision = "f32"
     cuts = False
 
-    def __init__(self, model: Path) -> None:
+    def __init__(self, model: Path | bytes, outputs: Sequence[str] = (), most: int | None = None) -> None:
+        """model: an ONNX file, or what is in it. outputs: names of its outputs to answer with, by default all. most:
+        inputs that go through it together, which bounds its memory; None: all of a call."""
         self._session = import_onnxruntime().InferenceSession(model, providers=["CPUExecutionProvider"])
         self._input = self._session.get_inputs()[0].name
+        self._outputs = list(outputs) or [output.name for output in self._session.get_outputs()]
+        self._most = most
 
     @property
     def runs_on(self) -> str:
@@ -33,13 +41,17 @@ class OnnxRuntimeNetwork:
         return f"ONNX Runtime CPU {self.precision}"
 
     def __call__(self, inputs: NDArray[Any]) -> NDArray[np.float32]:
-        """Outputs (n, D) float32 of inputs (n, ...), any n."""
+        """The first output (n, ...) float32 of inputs (n, ...), any n."""
         return self.run(inputs, 1)[0]
 
     def run(self, inputs: NDArray[Any], n_outputs: int | None = None) -> list[NDArray[np.float32]]:
         """The first outputs, by default all, (n, ...) float32 of inputs (n, ...), any n."""
-        outputs: list[NDArray[np.float32]] = self._session.run(None, {self._input: np.ascontiguousarray(inputs)})
-        return outputs[:n_outputs]
+        names, most = self._outputs[:n_outputs], self._most or max(1, len(inputs))
+        parts = [
+            self._session.run(names, {self._input: np.ascontiguousarray(inputs[start : start + most])})
+            for start in range(0, max(1, len(inputs)), most)
+        ]
+        return parts[0] if len(parts) == 1 else [np.concatenate(each) for each in zip(*parts, strict=True)]
 
 
 def import_onnxruntime() -> ModuleType:

@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 
 from .._platform import n_cores, temporary_folder
 from ..errors import EncoderError, MissingExtra
+from ._compiled import compiled
 
 FIRST_USE = threading.Lock()
 # OpenVINO's binding sets itself up at its first inference, and two threads that are both first block each other for
@@ -46,6 +47,7 @@ class OpenVinoNetwork:
         outputs: Sequence[str] = (),
         n_exact: int = 0,
         in_float: bool = False,
+        kept: str = "",
     ) -> None:
         """model: an ONNX file, or a model of OpenVINO's own. precision: one of PRECISIONS or f16; "auto" is bf16
         where the CPU has it, else f32.
@@ -54,7 +56,8 @@ class OpenVinoNetwork:
         batches computed at once, each on its share of the cores; by default one a core. shape: of one input, where the
         model leaves it open or takes others. outputs: names of tensors inside the model to answer with. n_exact: how
         many of the first convolutions stay in f32 whatever the precision. in_float: compute a network of 8 bits as what
-        its kernels stand for: numbers rounded to 8 bits and multiplied in float32, slower, on one stream.
+        its kernels stand for: numbers rounded to 8 bits and multiplied in float32, slower, on one stream. kept: a hash
+        of the model, by which its compiled form is kept for the next start; "": it is not.
         Raises MissingExtra, or EncoderError for a model or precision that cannot be used.
         """
         core = import_openvino().Core()
@@ -72,14 +75,19 @@ class OpenVinoNetwork:
         }
         if in_float:
             options["LP_TRANSFORMS_MODE"] = False
-        try:
+
+        def build() -> Any:
             network = core.read_model(model) if isinstance(model, Path) else model
             if outputs:
                 network = _with_outputs(network, outputs)
             network.reshape([batch, *(shape or list(network.input(0).partial_shape)[1:])])
             if n_exact and precision != "f32":
                 network = _keep_exact(network, n_exact)
-            self._compiled = core.compile_model(network, "CPU", options)
+            return core.compile_model(network, "CPU", options)
+
+        try:
+            key = f"{import_openvino().__version__} {kept} {batch} {shape} {tuple(outputs)} {n_exact}"
+            self._compiled = compiled(core, key, options, build) if kept else build()
             self._shapes = [tuple(output.shape) for output in self._compiled.outputs]
             # what was asked for is a hint: a CPU without bf16 computes in f32, and does not say so by itself
             self.precision = self._compiled.get_property("INFERENCE_PRECISION_HINT").get_type_name()
