@@ -75,6 +75,35 @@ def test_another_process_may_change_the_collection_between_searches(collection, 
     assert len(collection.search(query, top=None)) == 13
 
 
+def test_the_engine_is_opened_again_when_what_it_finds_has_changed_and_not_before(
+    collection, query, make_folder, monkeypatch
+):
+    collection.use_index("SQ8")
+    other = ps.Collection.open(collection.path, encoder=collection.encoder)
+    assert len(other.search(query, top=None)) == 12
+    opened, real = [], ps.collection.open_index
+    monkeypatch.setattr(ps.collection, "open_index", lambda name, *a, **k: opened.append(name) or real(name, *a, **k))
+    collection.tag("blue", "3.png")
+    assert [match.image.path for match in other.search(query, tags=["blue"])] == ["3.png"]
+    collection.refresh_background()
+    other.search(query)
+    assert opened == []
+    collection.remove("5.png")
+    assert "5.png" not in {match.image.path for match in other.search(query, top=None)}
+    collection.add(make_folder("new.png"))
+    assert len(other.search(query, top=None)) == 12
+    assert opened == ["SQ8", "SQ8"]
+
+
+def test_an_engine_that_no_longer_fits_is_looked_for_anew(collection, query):
+    collection.search(query)
+    opened = collection._opened
+    opened[-1].outgrown = "it is of another day"
+    collection.tag("blue", "3.png")
+    collection.search(query)
+    assert collection._opened[-1] is not opened[-1] and collection.outgrown is None
+
+
 def test_a_compressed_engine_becomes_the_collections_choice(collection, query):
     exact = collection.search(query, box=(100, 40, 64, 48))
     collection.use_index("SQ8")

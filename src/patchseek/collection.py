@@ -448,17 +448,22 @@ class Collection:
         return self.store.option("index") or EXACT
 
     def _open_index(self, engine: str | None, refit: Refit = Refit.WHERE_SOON_DONE) -> tuple[Snapshot, Index]:
-        """Vectors and engine of the moment, opened again when the catalogue has changed."""
+        """Vectors and engine of the moment: the engine is opened again when what it can find has changed, or when it no
+        longer fits, since somebody may have built it anew."""
         state, kept = self.store.catalogue.state(), engine is None
         engine = lasting(engine or self.index)
         with self._lock:
             is_as_asked = refit is Refit.WHERE_SOON_DONE
             if self._opened is None or self._opened[:2] != (state, engine) or not is_as_asked:
                 self.store.require_unchanged()
-                snapshot = self.store.snapshot()
-                index = open_index(engine, snapshot, self._indexes, refit=refit, kept=kept)
-                if kept and not index.outgrown:
-                    index.outgrown = try_again(engine, index, snapshot, self._indexes)
+                snapshot, index = self.store.snapshot(), None
+                if self._opened is not None and self._opened[1] == engine and is_as_asked:
+                    _, _, before, opened = self._opened
+                    index = None if opened.outgrown or not snapshot.finds_the_same(before) else opened
+                if index is None:
+                    index = open_index(engine, snapshot, self._indexes, refit=refit, kept=kept)
+                    if kept and not index.outgrown:
+                        index.outgrown = try_again(engine, index, snapshot, self._indexes)
                 self._opened = (state, engine, snapshot, index)
             return self._opened[2:]
 

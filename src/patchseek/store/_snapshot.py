@@ -43,6 +43,11 @@ class Snapshot:
         """Pictures that can be found."""
         return int(self.live.sum())
 
+    def finds_the_same(self, other: "Snapshot") -> bool:
+        """Whether features, and pictures that can be found, are those of another moment: one engine does for both."""
+        same = ((self.ids, other.ids), (self.live, other.live))
+        return self.shards == other.shards and all(np.array_equal(mine, its) for mine, its in same)
+
     @cached_property
     def _starts(self) -> NDArray[np.int64]:
         return np.cumsum([0, *(len(array) for array in self.arrays)], dtype=np.int64)
