@@ -61,6 +61,7 @@ class Client:
                 self.errors.append(f"{kind}: {status} {content[:200]!r}")
             elif status == 429:
                 self.refused[kind] += 1
+                self.line.close()  # the server does not keep one that is idle for so long
                 time.sleep(float(headers.get("retry-after", 1)))
             else:
                 self.seconds[kind].append(time.perf_counter() - began)

@@ -4,6 +4,7 @@ import json
 import threading
 import time
 import zipfile
+from dataclasses import fields
 from io import BytesIO
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from PIL import Image
 from starlette.testclient import TestClient
 
 import patchseek as ps
+from patchseek.answers import SearchOptions
 from patchseek.datasets import open_dataset
 from patchseek.records import match_record
 from patchseek.server import ServerSettings, create_app
@@ -151,7 +153,7 @@ def test_searches_of_many_clients_at_once_all_get_their_own_answer(client):
 
 def test_too_many_refined_searches_are_told_to_come_back_while_plain_ones_and_thumbnails_go_on(server_collection):
     gate = threading.Event()
-    settings = ServerSettings(n_searches=1, n_waiting=1)
+    settings = ServerSettings(n_refined=1, n_waiting=1)
     with TestClient(create_app(server_collection, settings), base_url="http://127.0.0.1:8765") as client:
         services = client.app.state.services
         whole = services.collection.search
@@ -182,6 +184,25 @@ def test_too_many_refined_searches_are_told_to_come_back_while_plain_ones_and_th
     assert "try again" in refused.json()["detail"]
     assert plain.status_code == thumbnail.status_code == 200
     assert answers == [200, 200]
+
+
+def test_a_server_takes_every_option_that_a_search_takes(client):
+    told = client.get("/openapi.json").json()
+    (body,) = told["paths"]["/api/search"]["post"]["requestBody"]["content"].values()
+    form = told["components"]["schemas"][body["schema"]["$ref"].rpartition("/")[2]]
+    names = {field.name for field in fields(SearchOptions)}
+    assert names <= form["properties"].keys()
+    assert names - {"top"} <= client.get("/api/collection").json()["features"].keys()
+
+
+@pytest.mark.parametrize(("name", "value"), [("expand", 2), ("min_confidence", 0.4)])
+def test_what_was_only_asked_of_the_library_is_answered_as_there(client, server_collection, name, value):
+    asked = {"image_id": 3, "box": "4,4,40,30", "top": 12, "refine": 4}
+    found = client.post("/api/search", data=asked | {name: value}).json()["results"]
+    whole = server_collection.search(3, box=(4, 4, 40, 30), top=12, refine=4, **{name: value})
+    assert [result["image_id"] for result in found] == [match.image.id for match in whole]
+    assert [result["score"] for result in found] == pytest.approx([match.score for match in whole], abs=1e-4)
+    assert client.post("/api/search", data=asked | {name: -1}).status_code == 422
 
 
 # ---- pictures

@@ -39,7 +39,7 @@ def png(seed=0):
 
 @pytest.fixture
 def app(server_collection):
-    return create_app(server_collection, ServerSettings(n_searches=1, n_waiting=64))
+    return create_app(server_collection, ServerSettings(n_searches=1, n_refined=1, n_waiting=64))
 
 
 @contextmanager
@@ -75,7 +75,7 @@ def test_of_twenty_searches_whose_clients_left_only_the_one_under_way_was_begun(
     encoder = app.state.services.collection.encoder.encoder
     gate = Gate(encoder.encode, 1)
     monkeypatch.setattr(encoder, "encode", gate)
-    with abandoned(app, gate, [search(image_id=i % 12 + 1) for i in range(20)], "searches") as port:
+    with abandoned(app, gate, [search(image_id=i % 12 + 1) for i in range(20)], "refined") as port:
         assert gate.calls == 1  # and of that one nothing but what was being encoded
         status, _, body = exchange(port, search(image_id=1, top=1))
     assert (status, len(json.loads(body)["results"])) == (200, 1)
@@ -84,7 +84,7 @@ def test_of_twenty_searches_whose_clients_left_only_the_one_under_way_was_begun(
 def test_a_search_that_nobody_waits_for_opens_no_further_picture(app, monkeypatch):
     gate = Gate(_stored.find_closely, 3)
     monkeypatch.setattr(_stored, "find_closely", gate)
-    with abandoned(app, gate, [search(image_id=1, refine=12, top=12)], "searches"):
+    with abandoned(app, gate, [search(image_id=1, refine=12, top=12)], "refined"):
         assert gate.calls in (3, 4)  # of twelve; two are opened at a time
 
 
@@ -94,14 +94,14 @@ def test_a_search_that_nobody_waits_for_encodes_nothing_further(app, monkeypatch
     encoder = app.state.services.collection.encoder.encoder
     gate = Gate(encoder.encode, n)
     monkeypatch.setattr(encoder, "encode", gate)
-    with abandoned(app, gate, [search(image_id=1, refine=12, top=12, several=several)], "searches"):
+    with abandoned(app, gate, [search(image_id=1, refine=12, top=12, several=several)], "refined"):
         assert gate.calls == n
 
 
 def test_of_the_pictures_of_one_object_none_is_opened_any_more(app, monkeypatch):
     gate = Gate(collection.open_original, 2)
     monkeypatch.setattr(collection, "open_original", gate)
-    with abandoned(app, gate, [search(image_id=[1, 2, 3, 4], exclude=[5, 6])], "searches"):
+    with abandoned(app, gate, [search(image_id=[1, 2, 3, 4], exclude=[5, 6])], "refined"):
         assert gate.calls == 2
 
 

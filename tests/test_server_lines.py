@@ -23,7 +23,7 @@ LINES = {"accept": "application/x-ndjson"}
 
 @pytest.fixture
 def app(server_collection):
-    return create_app(server_collection, ServerSettings(n_searches=1))
+    return create_app(server_collection, ServerSettings(n_searches=1, n_refined=1))
 
 
 @pytest.fixture

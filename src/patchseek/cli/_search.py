@@ -41,7 +41,6 @@ _HERE_ALONE = (
     "open",
     "preview",
     "exclude",
-    "expand",
 )
 """Options that a server does not take."""
 _PATH = click.Path(path_type=Path)
@@ -316,16 +315,15 @@ def _search_there(
     options: dict[str, Any] = {name: said[name] for name in ("refine", "depth")}
     options |= {k: "true" for k in ("several", "distinct", "frames", "mirrored", "why") if said[k]}
     options |= {} if said["turned"] else {"turned": "false"}
-    options |= {name: said[name] for name in ("text", *CHOICE) if said[name]}
+    options |= {name: said[name] for name in ("text", "expand", *CHOICE) if said[name]}
+    options |= {} if said["min_confidence"] is None else {"min_confidence": said["min_confidence"]}
     client = Client(url)
     if client.token is None:  # one in the address is that server's; the other may be of another
         client = Client(url, os.environ.get("PATCHSEEK_TOKEN"))
     query = _stdin() if asked[0] == STDIN else asked[0]
     with progress(stays=False) as on_progress:
         found = client.search(query, box=boxes[0], top=top or MOST, on_progress=on_progress, **options)
-    least = said["min_confidence"] or 0
-    results = [r for r in found["results"] if r.get("confidence") is None or r["confidence"] >= least]
-    return Answer([found["query"]], found["collection"], results, said["label"] or OBJECT, base=said["base"])
+    return Answer([found["query"]], found["collection"], found["results"], said["label"] or OBJECT, base=said["base"])
 
 
 MOST = 1000

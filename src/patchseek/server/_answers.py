@@ -4,10 +4,11 @@ The one place that calls Collection.search.
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from typing import Any
 
 from .._progress import OnProgress, unheard
+from ..answers import SearchOptions
 from ..boxes import to_pixels
 from ..collection import Collection
 from ..encoders import TextEncoder
@@ -40,6 +41,8 @@ OPTIONS = {
     "exclude": "pictures of what is not meant",
     "distinct": "show near-duplicates once",
     "frames": "show each frame of a film by itself",
+    "expand": "search again with the best results added",
+    "min_confidence": "leave out what is less sure",
     "under": "only pictures in a folder or of a pattern",
     "tags": "only pictures with a tag",
     "since": "only files changed on a day or later",
@@ -96,6 +99,8 @@ class SearchRequest:
     turned: bool = True
     mirrored: bool = False
     frames: bool = False
+    expand: int = 0
+    min_confidence: float | None = None
     # see SearchOptions
 
 
@@ -210,23 +215,12 @@ def _query_key(request: SearchRequest, records: Sequence[dict[str, Any]]) -> str
 
 def _options(request: SearchRequest, known: frozenset[str]) -> dict[str, Any]:
     """The arguments of Collection.search beyond picture, box and top. Raises QueryError for what is not offered."""
-    options: dict[str, Any] = {}
-    options |= {name: n for name in ("refine", "depth") if (n := getattr(request, name)) is not None}
-    if not request.turned:
-        options["turned"] = False
-    if request.mirrored:
-        options["mirrored"] = True
-    if request.several:
-        options["several"] = True
+    usual, names = SearchRequest(), [field.name for field in fields(SearchOptions) if field.name != "top"]
+    options = {name: value for name in names if (value := getattr(request, name)) != getattr(usual, name)}
     if request.text:
         options["text"] = request.text
     if request.exclude:
         options["exclude"] = [query.picture for query in request.exclude]
-    if request.distinct:
-        options["distinct"] = True
-    if request.frames:
-        options["frames"] = True
-    options |= {name: getattr(request, name) for name in ("under", "tags", "since", "until") if getattr(request, name)}
     wanted = {*options, *(["several_queries"] if len(request.queries) > 1 else [])}
     missing = sorted(wanted - known)
     if missing:

@@ -55,6 +55,10 @@ def search_routes(services: Services) -> APIRouter:
         exclude: Annotated[list[Id], Form(description="pictures of the collection that are not meant")] = [],  # noqa: B006
         distinct: Annotated[bool, Form(description="show near-duplicates once")] = False,
         frames: Annotated[bool, Form(description="show each frame of a film by itself")] = False,
+        expand: Annotated[
+            int, Form(ge=0, le=20, description="search again with so many of the best results added")
+        ] = 0,
+        min_confidence: Annotated[float | None, Form(ge=0, le=1, description="leave out what is less sure")] = None,
         under: Annotated[
             list[Word], Form(max_length=20, description="only pictures in such a folder or of such a pattern")
         ] = [],  # noqa: B006
@@ -104,6 +108,8 @@ def search_routes(services: Services) -> APIRouter:
                 several=several,
                 distinct=distinct,
                 frames=frames,
+                expand=expand,
+                min_confidence=min_confidence,
                 under=tuple(under),
                 tags=tuple(tags),
                 since=since,
@@ -123,13 +129,13 @@ def search_routes(services: Services) -> APIRouter:
         def run_for_file() -> Response:
             return exported(format, run(), services.collection, label, base)
 
-        is_quick = refine == 0 and not several
+        is_quick = refine == 0 and not (several or expand)
         queue = services.searches if is_quick else services.refined
         if format != "json":
             return await queue.run_for(asker, run_for_file)
         if not wants_lines(request):
             return await queue.run_for(asker, run)
-        has_to_wait = queue.wait > 0 and not (is_quick or several or skip)
+        has_to_wait = queue.wait > 0 and not (is_quick or several or expand or skip)
         at_once = partial(services.searches.run_for, asker, partial(run, refine=0)) if has_to_wait else None
         return await in_lines(partial(queue.run_for, asker), run, services.problem_of, at_once)
 

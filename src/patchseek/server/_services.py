@@ -54,7 +54,7 @@ class Services:
         self.collection = Collection(store, encoder)
         self._begin_at, self._beginning = settings.begin_at, threading.Lock()
         self.searches = WorkQueue("search", settings.n_searches, settings.n_waiting, settings.patience)
-        self.refined = WorkQueue("refined", settings.n_searches, settings.n_waiting, settings.patience)
+        self.refined = WorkQueue("refined", settings.n_refined, settings.n_waiting, settings.patience)
         self.decodes = WorkQueue("decode", 2, settings.n_waiting)
         self.pictures = WorkQueue("picture", 2, 512)
         self.catalogue = WorkQueue("catalogue", 2, 512)

@@ -35,7 +35,9 @@ class ServerSettings:
     decode_seconds: float = 20.0
     # a picture that takes longer to decode is refused and its decoder killed
     n_searches: int = 4
-    # searches computed at once, of those that refine boxes, and as many of those that do not
+    # searches computed at once that refine no boxes
+    n_refined: int = 2
+    # and that do, which keep all cores busy by themselves: more of them leave less to the others
     n_waiting: int = 64
     # of each that may wait beside them; one more is answered with 429
     patience: float = 30.0

@@ -31,7 +31,7 @@ Asked = str | Path | int | bytes
 """A picture: a file, its bytes, or the number of one of the collection."""
 Box = Sequence[float]
 """x y w h in pixels of the upright picture, or shares."""
-Option = str | int | Sequence[str]
+Option = str | float | Sequence[str]
 """A field of a search; several values are sent one after another."""
 
 
@@ -72,7 +72,7 @@ class Client:
         """
         fields: list[tuple[str, str | Path | bytes]] = [("top", str(top))]
         for name, value in options.items():
-            fields += [(name, str(each)) for each in ([value] if isinstance(value, str | int) else value)]
+            fields += [(name, str(each)) for each in ([value] if isinstance(value, str | int | float) else value)]
         if box is not None:
             fields.append(("box", ",".join(f"{number:.10g}" for number in box)))
         if isinstance(query, int):
