@@ -141,7 +141,7 @@ def test_a_catalogue_that_another_program_holds_is_locked_and_not_damaged(collec
             change()
     with pytest.raises(StoreLocked, match="another program holds the catalogue"):
         collection.remove("a.png")
-    assert "waiting for another program that holds the catalogue" in caplog.text
+    assert "waiting until nobody else holds the catalogue" in caplog.text
     assert all(record.levelno == logging.WARNING for record in caplog.records)
     holder.execute("ROLLBACK")
     assert len(collection) == 3

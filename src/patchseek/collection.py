@@ -281,7 +281,7 @@ class Collection:
         box: x y w h of the object in pixels of the upright query (or all four at most 1: shares of its sides), by
         default what stands on even ground, else the whole picture; a list of boxes or None, one a picture, for several.
         text: words instead of a picture, or beside one. exclude: pictures of what is not wanted: neither these answer,
-        nor what is nearly the same. index: "exact" or a FAISS factory string, by default what `use_index` chose.
+        nor what is nearly the same. index: an engine, see indexes.open_index, by default what `use_index` chose.
         options: the fields of SearchOptions, such as top=10, refine=20, under="holidays/2024".
         on_progress: see _progress. on_step: called between pictures and between batches, from any thread; what it
         raises ends the search. on_answer: told of the answer so far, as patches have it, before points are compared and

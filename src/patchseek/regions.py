@@ -1,4 +1,4 @@
-"""The spatial pyramid: which boxes every picture is cut into. Knows no pixels; `images` cuts.
+"""The spatial pyramid: which boxes every picture is cut into. Knows no pixels; `patches` cuts.
 
 Patchify's pyramid (Choi et al., WACV 2026): level l is a grid of (l + 1) x (l + 1) cells, and levels are cumulative, so
 that level 3 means 1 + 4 + 9 + 16 = 30 regions. `overlap` lets neighbours of a grid share a part of their side.

@@ -60,7 +60,7 @@ class EvalSettings:
     query: str = "box"
     # one of QUERY_CROPS
     engine: str = EXACT
-    # exact or a FAISS factory string
+    # see indexes.open_index
     train_level: int | None = None
     # the level (its own grid alone) whose features train a FAISS engine; None: all levels together
     top: int | None = None

@@ -1,6 +1,6 @@
 """From a search request to what is found, and pages of that as `patchseek search --json` has them.
 
-The one place that calls Collection.search.
+Where a request becomes a call of Collection.search; saved queries are asked in `_asking`.
 """
 
 from collections.abc import Callable, Mapping, Sequence

@@ -66,7 +66,7 @@ class Catalogue:
         except sqlite3.OperationalError as error:
             if not _is_locked(error):
                 raise
-            _log.warning("waiting for another program that holds the catalogue %s", self.path)
+            _log.warning("waiting until nobody else holds the catalogue %s", self.path)
             db.execute(f"PRAGMA busy_timeout = {round(1000 * max(seconds - SILENT_SECONDS, 0))}")
             db.execute(statement).fetchall()
 
