@@ -62,6 +62,7 @@ def home(tmp_path, monkeypatch):
 def there():
     """Addresses that the page names, and what stands for them: a museum, a store in memory, a list on the web."""
     store = fsspec.filesystem("memory")
+    store.store.clear()  # it is one for the whole process
     store.pipe_file("/bucket/pictures/2024/a.png", png(20))
     with serving() as (site, base):
         museum = Museum(site, base)
