@@ -8,8 +8,8 @@ queries are the first ten of the photographs, chosen in the browser one after th
 of it. "all": to the settled answer. "search": Collection.search in the server's place, the same query, first every
 other time, since pictures that were just opened are opened sooner. Both have answered once before, which opens what
 they need. Times are medians, ratios medians of the pairs'. "redraws": six boxes drawn a third of a second apart, to the
-settled answer of the last, beside one box alone. Needs
-`make bench` and a Chromium (PATCHSEEK_CHROMIUM, or one that is installed). Writes results/CLASS/page.json.
+settled answer of the last, beside one box alone. Needs `make bench` and a Chromium (PATCHSEEK_CHROMIUM, or one that is
+installed). Writes results/CLASS/page.json.
 """
 
 import json

@@ -11,10 +11,10 @@ from ._console import require_own_port as require_own_port
 from ._endings import ended_by as ended_by
 from ._endings import in_forks as in_forks
 from ._endings import stop_overdue as stop_overdue
-from ._jobs import hold as hold
 from ._limits import address_space_left as address_space_left
 from ._limits import allow_open_files as allow_open_files
 from ._limits import be_ended_first as be_ended_first
+from ._limits import hold as hold
 from ._limits import limit_for_good as limit_for_good
 from ._limits import limit_work as limit_work
 from ._limits import peak_memory as peak_memory

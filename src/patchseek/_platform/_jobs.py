@@ -9,8 +9,6 @@ import weakref
 from ctypes import c_int64, c_size_t, c_uint32, c_uint64, c_void_p
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from ._system import is_windows
-
 if TYPE_CHECKING:
     from subprocess import Popen
 
@@ -40,13 +38,8 @@ class Limits(ctypes.Structure):
     ]
 
 
-def hold(child: "Popen[bytes]", n_bytes: int) -> None:
-    """Have a child end at the latest when this process does, and be given no more than so many bytes of memory.
-
-    Windows alone needs that, and gives a child more only where it refuses to make a job. Does nothing elsewhere.
-    """
-    if not is_windows():
-        return
+def hold_in_job(child: "Popen[bytes]", n_bytes: int) -> None:
+    """See `hold`. Where Windows refuses to make a job, the child is not held."""
     kernel = _kernel()
     job, process = kernel.CreateJobObjectW(None, None), kernel.OpenProcess(_MAY_BE_PUT_IN_A_JOB, False, child.pid)
     limits = Limits(flags=_PROCESS_MEMORY | _KILL_ON_CLOSE, process_memory=n_bytes)

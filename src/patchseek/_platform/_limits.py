@@ -10,8 +10,13 @@ import threading
 import time
 from contextlib import suppress
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from ._endings import ALARM, OVERDUE
+from ._system import is_windows
+
+if TYPE_CHECKING:
+    from subprocess import Popen
 
 try:
     import resource
@@ -44,6 +49,17 @@ def limit_work(cpu_seconds: int, n_bytes: int) -> None:
         with suppress(ValueError, OSError):
             hard = resource.getrlimit(kind)[1]
             resource.setrlimit(kind, (limit if hard == resource.RLIM_INFINITY else min(limit, hard), hard))
+
+
+def hold(child: "Popen[bytes]", n_bytes: int) -> None:
+    """Have a child end at the latest when this process does, and be given no more than so many bytes of memory.
+
+    Does nothing but on Windows: elsewhere a child sees to both itself.
+    """
+    if is_windows():
+        from ._jobs import hold_in_job
+
+        hold_in_job(child, n_bytes)
 
 
 def _watch_computing(cpu_seconds: int) -> None:

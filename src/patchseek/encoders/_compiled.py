@@ -8,6 +8,7 @@ import hashlib
 import os
 from collections.abc import Callable
 from contextlib import suppress
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +27,7 @@ def compiled(core: Any, key: str, options: dict[str, Any], build: Callable[[], A
 
     core: of OpenVINO. key: all that the compiled network depends on, but for the options and this processor.
     """
-    path = _place(repr((key, sorted(options.items()), str(read_processor()))))
+    path = _place(repr((key, sorted(options.items()), _processor())))
     content = _read(path)
     if content is not None:
         with suppress(RuntimeError):  # of another OpenVINO, whatever its version says
@@ -36,6 +37,12 @@ def compiled(core: Any, key: str, options: dict[str, Any], build: Callable[[], A
         with suppress(OSError, RuntimeError):  # no place, or none to be had of this network
             _keep(path, network.export_model().getvalue())
     return network
+
+
+@cache
+def _processor() -> str:
+    """As it is described, asked once: a machine of many cores takes its time to tell."""
+    return str(read_processor())
 
 
 def _place(told: str) -> Path | None:
