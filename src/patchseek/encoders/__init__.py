@@ -1,6 +1,6 @@
 """Frozen vision models that turn patches into features. Here are names; each library has its private file."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
@@ -13,6 +13,7 @@ from ..patches import Feed, Patches
 from ._answers import check_answer as check_answer
 from ._answers import flaw as flaw
 from ._answers import flawed as flawed
+from ._weights import models_folder as models_folder
 
 Features = NDArray[np.float32]
 """(B, D) float32, each row of unit length."""
@@ -26,17 +27,33 @@ class Cells:
     # (B, g, g, C): parts of an object
     fine: NDArray[np.float32]
     # (B, h, h, E), h >= g: its details
+    heard: NDArray[np.float32] | None = None
+    # (B, g, g), of a patch no more than 1 by its sum of squares: how much the feature listens to each coarse cell; None
+    # where nobody knows
 
     def __getitem__(self, index: slice | NDArray[np.intp]) -> "Cells":
         """Those of some of the patches."""
-        return Cells(self.coarse[index], self.fine[index])
+        return self._each(lambda part: part[index])
 
     @property
     def are_finite(self) -> NDArray[np.bool_]:
         """(B,) False for the patches that have cells of NaN or infinity. Cells of zeros are of what shows nothing."""
         with np.errstate(invalid="ignore", over="ignore"):  # a sum is of unit vectors, and finite where each number is
             sums = self.coarse.sum(axis=(1, 2, 3)) + self.fine.sum(axis=(1, 2, 3))
-        return np.asarray(np.isfinite(sums))
+            return np.asarray(np.isfinite(sums if self.heard is None else sums + self.heard.sum(axis=(1, 2))))
+
+    def without(self, lost: NDArray[np.bool_]) -> "Cells":
+        """With zeros for those patches (B,) that are lost."""
+        return self._each(lambda part: np.where(lost.reshape(-1, *[1] * (part.ndim - 1)), np.float32(0), part))
+
+    def _each(self, change: Callable[[NDArray[np.float32]], NDArray[np.float32]]) -> "Cells":
+        return Cells(change(self.coarse), change(self.fine), None if self.heard is None else change(self.heard))
+
+    @property
+    def mean(self) -> NDArray[np.float32]:
+        """(B, C): the mean of the coarse cells, each as often as it is heard."""
+        heard = self.coarse if self.heard is None else self.coarse * self.heard[..., None]
+        return np.asarray(heard.mean(axis=(1, 2)), np.float32)
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,8 @@
 
 Cells are the tokens of the last layer, or its feature map. Of a network that halves its maps stage by stage, finer
 cells are those of the stage before, which see less of their surroundings. Grids are averaged down to what is cheap to
-compare: a ViT-L of 518 pixels has 37 x 37 tokens.
+compare: a ViT-L of 518 pixels has 37 x 37 tokens. Where a network pools its tokens by attention, as SigLIP does, how
+much its vector listens to each is told as well.
 """
 
 import math
@@ -15,17 +16,25 @@ COARSE, FINE = 8, 16
 
 
 class WithCells(torch.nn.Module):  # type: ignore[misc]  # torch is not followed
-    """images (B, 3, S, S) float32 -> vectors (B, D), coarse (B, g, g, C) and fine (B, h, h, E) cells."""
+    """images (B, 3, S, S) float32 -> vectors (B, D), coarse (B, g, g, C) and fine (B, h, h, E) cells.
+
+    Of a network that `listens`, also how much the vector listens to each coarse cell, (B, g * g).
+    """
 
     def __init__(self, pooled: Any, staged: bool, coarse: int = COARSE) -> None:
         """pooled: a Pooled; staged: take fine cells from the stage before; coarse: the largest side of coarse cells."""
         super().__init__()
         self.pooled, self.staged, self._coarse = pooled, staged, coarse
+        self.listens = not staged and pooled.pools_by_attention
 
-    def forward(self, images: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    def forward(self, images: torch.Tensor) -> tuple[torch.Tensor, ...]:
         """See the class."""
         last, grid, finer = self.layers(images)
-        return self.pooled.pool_features(last), shrink(grid, self._coarse), shrink(finer, FINE)
+        answers = self.pooled.pool_features(last), shrink(grid, self._coarse), shrink(finer, FINE)
+        if not self.listens:
+            return answers
+        shares = self.pooled.attention(last).view_as(grid[:, :1])
+        return *answers, shrink(shares, self._coarse).flatten(1)
 
     def layers(self, images: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
         """The last features as the model has them, the same as (B, C, g, g), and what fine cells are made of."""

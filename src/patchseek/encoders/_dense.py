@@ -61,3 +61,17 @@ def attention_pool(pool: Any, tokens: Any, shares: Any, n_prefix: int) -> Any:
         mask = weights.log().to(tokens.dtype).view(1, 1, 1, -1)
         pooled.append(pool(tokens[:, chosen], attn_mask=mask))
     return torch.stack(pooled, dim=1)
+
+
+def attention(pool: Any, tokens: Any) -> Any:
+    """The share of attention that a network's own pooling gives each of tokens (B, N, C): (B, N), 1 in all.
+
+    The mean over its heads, and over its latents where it has several; see timm's AttentionPoolLatent.
+    """
+    if pool.pos_embed is not None:
+        tokens = tokens + pool.pos_embed
+    heads = pool.num_heads, pool.head_dim
+    asking = pool.q_norm(pool.q(pool.latent).unflatten(2, heads).transpose(1, 2))
+    keys = pool.kv(tokens).unflatten(2, (2, *heads))[:, :, 0].transpose(1, 2)
+    shares = (asking * pool.scale @ pool.k_norm(keys).transpose(2, 3)).softmax(dim=3)
+    return shares.mean(dim=(1, 2))

@@ -24,7 +24,7 @@ from . import Cells, EncoderIdentity, Features, check_patches
 from ._calibration import read_calibration, words_for
 from ._cells import WithCells, takes, with_cells
 from ._checkpoint import load_weights
-from ._dense import attention_pool, cell_shares, gem_pool, mean_pool
+from ._dense import attention, attention_pool, cell_shares, gem_pool, mean_pool
 from ._network import Network, NetworkEncoder
 from ._positions import blanks, position_basis, without
 from ._spec import Spec
@@ -119,9 +119,9 @@ class TimmCellEncoder(NetworkEncoder):
     def encode_cells(self, patches: Patches) -> tuple[Features, Cells]:
         """See CellEncoder. At the first call, a transformer is asked for what its cells say of where they stand."""
         check_patches(patches, self.identity.size)
-        features, *cells = self._network.run(patches)
-        coarse, fine = self._unplaced(cells)
-        return features, Cells(coarse, fine)
+        features, coarse, fine, *heard = self._network.run(patches)
+        coarse, fine = self._unplaced([coarse, fine])
+        return features, Cells(coarse, fine, heard[0].reshape(coarse.shape[:3]) if heard else None)
 
     def encode_map(self, windows: Patches) -> NDArray[np.float32]:
         """See CellEncoder. The network of a convolutional model is made at the first call."""
@@ -129,7 +129,7 @@ class TimmCellEncoder(NetworkEncoder):
         with self._lock:
             if self._map_network is None:
                 self._map_network = self._open_map(self.window)
-        _, *cells = self._map_network.run(windows)
+        _, *cells = self._map_network.run(windows, 3)
         return self._unplaced(cells)[1] if self._map_network is self._network else cells[0]
 
     def _unplaced(self, cells: list[NDArray[np.float32]]) -> list[NDArray[np.float32]]:
@@ -138,7 +138,7 @@ class TimmCellEncoder(NetworkEncoder):
             return cells
         with self._lock:
             if self._bases is None:
-                self._bases = [position_basis(seen) for seen in self._network.run(blanks(self.identity.size))[1:]]
+                self._bases = [position_basis(seen) for seen in self._network.run(blanks(self.identity.size), 3)[1:]]
         return [without(each, basis) for each, basis in zip(cells, self._bases, strict=True)]
 
 
@@ -175,8 +175,10 @@ class Pooled(torch.nn.Module):  # type: ignore[misc]  # torch is not followed
         self.model = model
         self.n_prefix = int(getattr(model, "num_prefix_tokens", 0))
         self.pool = spec.pool
+        has_latent = hasattr(getattr(model, "attn_pool", None), "latent")
         if spec.mode == "dense" and spec.pool == "head":  # a class token has no region: the mean stands in for it
-            self.pool = "map" if hasattr(getattr(model, "attn_pool", None), "latent") else "mean"
+            self.pool = "map" if has_latent else "mean"
+        self.pools_by_attention = has_latent and self.pool == "head"
         if spec.pool == "cls" and not (self.n_prefix and getattr(model, "cls_token", None) is not None):
             raise EncoderError(f"{spec.model} has no class token: choose pool=head, mean or gem")
 
@@ -201,6 +203,12 @@ class Pooled(torch.nn.Module):  # type: ignore[misc]  # torch is not followed
         cells = self._tokens(features)[:, self.n_prefix :]
         side = self._side(int(cells.shape[1]))
         return cells.transpose(1, 2).unflatten(2, (side, side))
+
+    def attention(self, features: torch.Tensor) -> torch.Tensor:
+        """The share of attention (B, N) that the model's own pooling gives each cell of its last features."""
+        tokens = self._tokens(features)
+        skipped = 0 if self._pools_prefix() else self.n_prefix
+        return attention(self.model.attn_pool, tokens[:, skipped:])[:, self.n_prefix - skipped :]
 
     def _pool_regions(self, tokens: torch.Tensor, boxes: ArrayLike) -> torch.Tensor:
         cells = tokens[:, self.n_prefix :]
