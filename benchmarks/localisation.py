@@ -7,7 +7,8 @@ FOLDER (by default $PATCHSEEK_DATA) holds the sets and `evaluate.py`, a scorer t
 share of boxes with IoU >= 0.5 are its figures. The first 20 results of each query are refined. Seconds are those of a
 query, refinement included, on this machine. No points are looked at: what these add, points.py prints, and how well
 confidence tells what is there from what is not. --encoder: another one, whose figures are kept apart (weights for
-timm:tf_efficientnet_lite0: `benchmarks/precision.py --save FILE`). --pictures: draw the ten best and the ten worst
+timm:tf_efficientnet_lite0: `benchmarks/precision.py --save FILE`). "its own settings": those that the models folder has
+of it, see tools/tune_cells.py. --pictures: draw the ten best and the ten worst
 boxes there. Writes results/CLASS/localisation.json.
 """
 
@@ -30,7 +31,7 @@ from patchseek.draw import ANSWER, RIGHT, Tile, contact_sheet, save
 from patchseek.encoders import Encoder, open_encoder
 from patchseek.images import read
 from patchseek.rank import Step, closer_looks
-from patchseek.rerank import Recipe
+from patchseek.rerank import Recipe, recipe_of
 
 N_REFINED = 20
 BANDS = (("small", 0.0, 0.05), ("medium", 0.05, 0.2), ("large", 0.2, 1.0))
@@ -138,7 +139,9 @@ def measure(
         table: dict[str, dict[str, float]] = {}
         ways: dict[str, Sequence[Step[str]]] = {"grid": ()}
         ways["shifted patches by likeness, no map"] = closer_looks(Blind(encoder), N_REFINED)
-        ways |= {name: closer_looks(encoder, N_REFINED, recipe) for name, recipe in STEPS.items()}
+        own = recipe_of(encoder.identity.name)
+        recipes = STEPS | ({} if own == DEFAULT else {"its own settings": own})
+        ways |= {name: closer_looks(encoder, N_REFINED, recipe) for name, recipe in recipes.items()}
         for name, steps in ways.items():
             if wanted is not None and name not in wanted:
                 continue

@@ -93,8 +93,8 @@ def test_agreement_is_one_with_itself_and_none_with_strangers():
     rng = np.random.default_rng(1)
     query = unit(rng.normal(size=(7, 7, 64)))
     strangers = unit(rng.normal(size=(2, 7, 7, 64)))
-    assert agreement(query, query[None]) == pytest.approx([1])
-    assert agreement(query, strangers).max() < 0.1
+    assert agreement(query, query[None], 0.4) == pytest.approx([1])
+    assert agreement(query, strangers, 0.4).max() < 0.1
 
 
 def test_agreement_counts_parts_that_moved_two_cells_and_no_more():
@@ -102,7 +102,7 @@ def test_agreement_counts_parts_that_moved_two_cells_and_no_more():
     query.reshape(49, 49)[:] = np.eye(49)  # every cell is like itself alone
     moved = np.stack([np.roll(query, shift, axis=1) for shift in (0, 2, 3)])
     # by two: five of seven columns meet their partner near by; by three: none does (rolled-round ones are four away)
-    assert agreement(query, moved) == pytest.approx([1, 5 / 7, 0])
+    assert agreement(query, moved, 0.4) == pytest.approx([1, 5 / 7, 0])
 
 
 def one_of_a_kind(side: int) -> np.ndarray:

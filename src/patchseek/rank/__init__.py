@@ -46,7 +46,7 @@ def closer_looks(
     """
     steps: list[SecondLook | Refinement] = [SecondLook(depth, on_step, copies, on_progress)] if depth else []
     if n_refined:
-        steps.append(Refinement(n_refined, encoder, recipe or Recipe(), on_step, on_progress))
+        steps.append(Refinement(n_refined, encoder, recipe, on_step, on_progress))
     return steps
 
 

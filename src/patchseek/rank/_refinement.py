@@ -22,7 +22,6 @@ _BEFORE = 0.18
 # weight of the score that a candidate came with, beside what its pixels gave
 _LEAST_TURN = 7.0
 # degrees from which a map that turns is followed; less is seldom told from nothing
-_USUAL = Recipe()
 REFINING = "refining boxes"
 """What it does, as progress is told."""
 
@@ -33,7 +32,8 @@ class Refinement:
 
     n: int
     encoder: Encoder
-    recipe: Recipe = _USUAL
+    recipe: Recipe | None = None
+    # None: that of the encoder
     on_step: OnStep = go_on
     on_progress: OnProgress = unheard
     # is told of pictures

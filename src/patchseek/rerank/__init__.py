@@ -11,6 +11,7 @@ fragments. Of the best patch of each picture, the details and the colours are co
 import logging
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from itertools import islice
 from typing import TypeVar
 
@@ -20,7 +21,7 @@ from numpy.typing import NDArray
 from .._words import counted
 from ..boxes import Boxes, clip, suppress
 from ..encode import map_ahead
-from ..encoders import CellEncoder, Cells, Encoder, Features, check_answer, flawed
+from ..encoders import CellEncoder, Encoder, Features, check_answer, flawed
 from ..images import Picture
 from ..indexes import n_cores
 from ..patches import Patches, crop, joined
@@ -39,9 +40,10 @@ from ._maps import outlines as outlines
 from ._maps import turn as turn
 from ._neighbourhoods import propose, surround
 from ._recipe import Recipe as Recipe
+from ._settings import keep as keep
+from ._settings import recipe_of as recipe_of
 
 _log = logging.getLogger(__name__)
-_USUAL = Recipe()
 
 T = TypeVar("T")
 U = TypeVar("U")
@@ -75,8 +77,14 @@ class Refiner:
 
     query: Query
     encoder: Encoder
-    recipe: Recipe = _USUAL
+    given: Recipe | None = None
+    # None: that of the encoder
     on_step: OnStep = go_on
+
+    @cached_property
+    def recipe(self) -> Recipe:
+        """How much is tried."""
+        return self.given or recipe_of(self.encoder.identity.name)
 
     def refine(
         self, pictures: Iterable[Picture | None], starts: Sequence[Maps], before: Sequence[float] | None = None
@@ -151,9 +159,9 @@ class Refiner:
         features = check_answer(answer, shape, identity.name)
         lost = flawed(features) | ~cells.are_finite
         if lost.any():
-            cells = Cells(*(np.where(lost[:, None, None, None], 0, part) for part in (cells.coarse, cells.fine)))
+            cells = cells.without(lost)
         likeness = self._likeness(features, lost)
-        agreed = np.max([agreement(own.coarse[0], cells.coarse) for own in self.query.cells], axis=0)
+        agreed = np.max([agreement(own.coarse[0], cells.coarse, self.recipe.floor) for own in self.query.cells], axis=0)
         weight = self.recipe.agreement
         scores = np.asarray((likeness + weight * agreed) / (1 + weight), np.float32)
         return Looks(scores, likeness, agreed, cells.fine)
@@ -234,8 +242,7 @@ class Refiner:
             return [_NO_BOXES] * len(pictures)
         power, target = encoder.power, self.query.feature
         if power is None:
-            cells = np.concatenate([own.coarse.reshape(-1, own.coarse.shape[-1]) for own in self.query.cells])
-            power, target = 1.0, cells.mean(axis=0)
+            power, target = 1.0, np.concatenate([own.mean for own in self.query.cells]).mean(axis=0)
             target /= max(float(np.linalg.norm(target)), 1e-12)
         windows, feed = surround(regions), replace(encoder.feed, size=encoder.window, keep=1.0, exact=False)
         indices = range(len(pictures))

@@ -20,6 +20,8 @@ class Recipe:
     # how often patches are moved to where the details of the best say, in the better half of the pictures
     blind_steps: tuple[float, ...] = (0.3, 0.15, 0.08)
     # where an encoder has no cells: shares of a side by which boxes are shifted and stretched, turn by turn
+    floor: float = 0.4
+    # cosine from which cells count as alike; anything has a cell of 0.3 somewhere near
     agreement: float = 4.8
     # weight of agreement beside likeness, where boxes of one picture are compared
     weights: tuple[float, float, float, float] = (0.22, 0.22, 0.46, 0.1)
