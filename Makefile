@@ -56,6 +56,7 @@ check: $(VENV)/.dev
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
+	$(BIN)/python tools/figures.py
 
 format: $(VENV)/.dev
 	$(BIN)/ruff format .
