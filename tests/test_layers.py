@@ -71,6 +71,12 @@ def test_importing_patchseek_and_its_command_line_loads_nothing_heavy():
     assert not {"numpy", "PIL", "torch", "faiss", "openvino", "onnxruntime", "rich", "sqlite3"} & set(loaded)
 
 
+def test_a_search_loads_nothing_of_what_indexing_takes():
+    code = "import sys, patchseek.answers; print(*sys.modules)"
+    loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
+    assert "patchseek.answers" in loaded and "patchseek.encode" not in loaded
+
+
 def test_every_public_name_exists_and_is_documented():
     for name in patchseek.__all__:
         assert getattr(patchseek, name).__doc__, name

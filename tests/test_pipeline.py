@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from patchseek.encode import Regions, encode_stream, map_ahead
+from patchseek._ahead import map_ahead
+from patchseek.encode import Regions, encode_stream
 from patchseek.regions import Pyramid
 
 from .conftest import LIMIT, TinyEncoder

@@ -33,7 +33,7 @@ from ._load import (
     read_file,
 )
 from ._own import require_own
-from ._pipeline import encode_stream, map_ahead
+from ._pipeline import encode_stream
 from ._place import Walked, find_new, find_pictures, find_place, look_every, visit
 from ._plan import Missing, Plan
 from ._points import PointsReport, add_points
@@ -87,7 +87,6 @@ __all__ = [
     "let_in",
     "load_content",
     "look_every",
-    "map_ahead",
     "name_listed",
     "points_of",
     "read_file",

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from .._addresses import is_url, is_web, masked
+from .._ahead import map_ahead
 from .._progress import OnProgress, unheard
 from ..encoders import Encoder
 from ..errors import ImageError, MissingExtra, PatchseekError
@@ -23,7 +24,6 @@ from ._extractors import Extractor
 from ._find_listed import Listed, find_listed, place_of
 from ._leave import let_in
 from ._load import Result
-from ._pipeline import map_ahead
 from ._place import look_every
 from ._plan import Plan
 from ._report import AddReport

@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TypeVar
 
+from .._ahead import map_ahead
 from .._files import MAX_FILE_BYTES as MAX_FILE_BYTES
 from .._files import hash_regular, open_regular, too_large
 from ..errors import ImageError
@@ -21,7 +22,7 @@ from ..patches import Patches
 from ..sources import EVERY, Stored, may_have_pages, page_path
 from ..store import Failure, FileState, Image, NewPicture
 from ._extractors import Batched, Extractor, Extracts, extract
-from ._pipeline import encode_stream, map_ahead
+from ._pipeline import encode_stream
 from ._tasks import Same
 
 T = TypeVar("T")

@@ -9,13 +9,13 @@ from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass, field, replace
 
+from .._ahead import map_ahead
 from .._progress import OnProgress, unheard
 from ..errors import ImageError, StoreError
 from ..points import PointsIdentity
 from ..store import POINTS, Codes, Image, Store, Writer
 from ._extractors import open_points
 from ._load import load_original
-from ._pipeline import map_ahead
 
 _SECONDS = 20.0
 """Of a shard that takes longer, what is ready is committed after this time: its points are written anew as a whole."""

@@ -5,8 +5,8 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from .._ahead import map_ahead
 from .._progress import OnProgress, unheard
-from ..encode import map_ahead
 from ..encoders import Encoder
 from ..images import Picture
 from ..lays import UPRIGHT

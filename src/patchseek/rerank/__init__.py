@@ -18,9 +18,9 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from .._ahead import map_ahead
 from .._words import counted
 from ..boxes import Boxes, clip, suppress
-from ..encode import map_ahead
 from ..encoders import CellEncoder, Encoder, Features, check_answer, flawed
 from ..images import Picture
 from ..indexes import n_cores
