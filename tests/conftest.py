@@ -58,7 +58,7 @@ SLOW = (
 
 In this order: a cluster and a browser take a gigabyte each, and should not run at once."""
 
-JUDGED = ("test_answers", "test_copies", "test_originals", "test_sets", "test_confidence")
+JUDGED = ("test_answers", "test_copies", "test_originals", "test_sets")
 """How the files of tests begin that are about how sure a match is."""
 
 

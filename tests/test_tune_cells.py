@@ -49,9 +49,18 @@ def test_a_piece_shows_what_lies_in_its_box(monkeypatch):
     assert all(119 <= max(piece.seen.width, piece.seen.height) <= 501 for piece in pieces)
 
 
-def test_weights_are_means_over_variances_and_none_is_below_zero():
-    apart = np.array([[0.0, 0.0, -2.0], [2.0, 4.0, 0.0]])  # means 1, 2, -1; variances 1, 4, 1
-    assert direction(apart) == pytest.approx([2 / 3, 1 / 3, 0], abs=1e-6)
+def test_weights_are_fishers_with_half_of_each_covariance():
+    """Two columns of variance 1 and means 1 and 2 whose covariance is 0.5 and counts as 0.25, and one that says nothing.
+
+    The inverse of ((1, 0.25), (0.25, 1)) times (1, 2) is (0.5, 1.75) / 0.9375.
+    """
+    random = np.random.default_rng(0)
+    white = random.normal(size=(500, 3))
+    white -= white.mean(axis=0)
+    white = white @ np.linalg.inv(np.linalg.cholesky(np.cov(white.T)).T)  # covariance 1 exactly
+    apart = white @ np.linalg.cholesky(np.array([[1, 0.5, 0], [0.5, 1, 0], [0, 0, 1]])).T + (1, 2, -1)
+    assert direction(apart) == pytest.approx([0.5 / 2.25, 1.75 / 2.25, 0], abs=1e-6)
+    assert direction(-apart) == pytest.approx([0, 0, 1])
 
 
 def looks(likeness, cosines, overlap, same=0.0, fit=0.0) -> Looks:
@@ -101,7 +110,7 @@ def test_strangers_that_show_the_very_thing_are_passed_over():
     assert (len(apart), n_same) == (20, 5)
     with pytest.raises(PatchseekError, match="0 strangers show another thing"):
         choose([planted(same=0.6)] * 20)
-    with pytest.raises(PatchseekError, match="19 pictures were seen"):
+    with pytest.raises(PatchseekError, match="19 pieces were seen"):
         choose([planted()] * 19)
 
 
@@ -178,7 +187,7 @@ def test_the_script_prints_and_keeps_a_choice(tmp_path, models, monkeypatch, cap
     assert printed[kept:].split()[-1] == str(models / "cells.json")
     assert json.loads((models / "cells.json").read_text())["embedded"] == chosen["embedded"]
     assert chosen["chosen by"]["mean IoU"] > 0.6
-    assert chosen["chosen by"]["pieces"] == 8 and "broken.png" in told
+    assert chosen["chosen by"]["pieces"] == 8 * tune_cells.N_PIECES and "broken.png" in told
 
 
 def test_the_script_says_in_one_line_what_it_cannot_do(tmp_path, capsys):

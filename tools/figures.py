@@ -11,9 +11,10 @@ do not see says which number it is. Behind one in a sentence:
 
     <!-- figures avx512-bf16/localisation: sets > dev-set > ways > {row} | mAP | small / medium | seconds * 1000 -->
 
-Keys follow each other with ">"; {row} is what the first cell of a row says, without its stars; several numbers of a
-cell are divided by " / ", a column that quotes nothing is "-". "* 100" or "* 1000" turn shares into percent, and
-seconds into thousandths. A number is right when it is the one kept, rounded to as many digits as are shown.
+Keys follow each other with ">"; {row} is what the first cell of a row says, without stars and backticks; several
+numbers of a cell are divided by " / ", an empty cell quotes nothing, and neither does a column called "-". "* 100" or
+"* 1000" turn shares into percent, and seconds into thousandths. A number is right when it is the one kept, rounded to
+as many digits as are shown.
 """
 
 import json
@@ -91,11 +92,11 @@ def _check_table(
         yield start, "no table follows"
     for i in range(start + 2, end):
         label, *cells = [cell.strip() for cell in lines[i].strip().strip("|").split("|")]
-        keys = row.replace("{row}", label.replace("*", ""))
+        keys = row.replace("{row}", re.sub("[*`]", "", label))
         if len(cells) != len(fields):
             yield i + 1, f"{len(cells)} cells, and {len(fields)} columns are named"
         for cell, column in zip(cells, fields, strict=False):
-            if column != "-":
+            if cell and column != "-":
                 yield i + 1, _judge(cell, [(name, f"{keys} > {field}") for field in column.split(" / ")])
 
 

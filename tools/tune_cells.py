@@ -9,8 +9,8 @@ their pictures and in those most like these. Where in its picture a piece lies i
 floor, agreement   the cosine from which cells count as alike, and the weight of agreement beside likeness: of the boxes
                    of a pyramid and of boxes near the true one, that which scores best shall overlap the true one most;
                    the middle of all settings that are as good
-weights            of likeness, agreement, fit and colour: what the best box of the right picture says above those of
-                   strangers, over its variance
+weights            of likeness, agreement, fit and colour: Fisher's direction between what the best box of the right
+                   picture says and what those of strangers say
 
 A stranger that shows the very thing, as copies and photographs of one place do, is passed over: the piece as it lies in
 its picture fits its details much better than it does those of random pictures. --keep: have searches with this encoder
@@ -41,6 +41,8 @@ from patchseek.rerank._geometry import fit
 from patchseek.search import SMALL, Query, encode_query
 
 PYRAMID = Pyramid()
+N_PIECES = 2
+"""Of each picture."""
 N_NEAR = 32
 """Boxes beside the true one."""
 N_ALIKE, N_RANDOM, N_BOXES = 6, 2, 3
@@ -48,17 +50,18 @@ N_ALIKE, N_RANDOM, N_BOXES = 6, 2, 3
 
 
 def see(pictures: Sequence[Picture], encoder: CellEncoder, random: np.random.Generator) -> Iterator[Seen]:
-    """Of each picture a piece, looked for in it and in others. Strangers are not told from copies yet."""
+    """Of each picture some pieces, looked for in it and in others. Strangers are not told from copies yet."""
     features = [encoder.encode(cut(picture, PYRAMID, encoder.feed)) for picture in pictures]
-    for i, picture in enumerate(pictures):
+    for i in np.repeat(np.arange(len(pictures)), N_PIECES).tolist():
+        picture = pictures[i]
         piece = take_piece(picture, pictures[int(random.integers(len(pictures)))], random)
         query, lying = encode_query(piece.seen, encoder), encode_query(picture, encoder, piece.box)
         regions = PYRAMID.boxes_of(picture.width, picture.height)
         own = look(query, lying, picture, np.concatenate([regions, near(piece.box, random)]), encoder, piece.box)
         likeness = np.array([(each @ query.feature).max() for each in features])
         likeness[i] = -np.inf
-        alike, others = np.argsort(-likeness)[:N_ALIKE], np.delete(np.arange(len(pictures)), i)
-        chosen = [*alike.tolist(), *random.choice(others, N_RANDOM, replace=False).tolist()]
+        others = np.delete(np.arange(len(pictures)), i)
+        chosen = [*np.argsort(-likeness)[:N_ALIKE].tolist(), *random.choice(others, N_RANDOM, replace=False).tolist()]
         strangers = []
         for j in chosen:
             boxes = PYRAMID.boxes_of(pictures[j].width, pictures[j].height)
