@@ -50,7 +50,7 @@ def test_a_piece_shows_what_lies_in_its_box(monkeypatch):
 
 
 def test_weights_are_fishers_with_half_of_each_covariance():
-    """Two columns of variance 1 and means 1 and 2 whose covariance is 0.5 and counts as 0.25, and one that says nothing.
+    """Two columns of variance 1 and means 1 and 2, whose covariance of 0.5 counts as 0.25, and one that says nothing.
 
     The inverse of ((1, 0.25), (0.25, 1)) times (1, 2) is (0.5, 1.75) / 0.9375.
     """
