@@ -12,7 +12,7 @@ import pytest
 import safetensors.torch
 from skimage import data
 
-from patchseek.encoders import CellEncoder, DenseEncoder, _cards, open_encoder
+from patchseek.encoders import CellEncoder, DenseEncoder, Opening, _cards, open_encoder
 from patchseek.encoders._cards import LANES, RESTARTS, Card, Cards
 from patchseek.errors import DeviceFailed, EncoderError
 from patchseek.patches import crop, cut
@@ -145,7 +145,7 @@ SAID = {"identity": None, "feed": None, "batch": 4, "runs_on": "numpy"}
 
 
 def test_a_device_that_keeps_failing_is_left_to_the_others(caplog):
-    bad, good = Ending("cuda:0", "tiny", {}), Working("cuda:1", "tiny", {})
+    bad, good = Ending("cuda:0", "tiny", Opening()), Working("cuda:1", "tiny", Opening())
     for card in (bad, good):
         card.begin()
     cards = Cards([bad, good], SAID)
@@ -157,7 +157,7 @@ def test_a_device_that_keeps_failing_is_left_to_the_others(caplog):
 
 
 def test_where_no_device_is_left_it_says_so_to_everybody():
-    card = Ending("cuda:0", "tiny", {})
+    card = Ending("cuda:0", "tiny", Opening())
     card.begin()
     cards = Cards([card], SAID)
     for _ in range(3):

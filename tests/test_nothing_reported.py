@@ -16,6 +16,7 @@ pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="Linux tells wha
 
 QUANTIZE = """
 import numpy as np, torch
+from patchseek.encoders import Opening
 from patchseek.encoders._torch import open_network
 
 class Network(torch.nn.Module):
@@ -27,7 +28,7 @@ class Network(torch.nn.Module):
         return torch.nn.functional.normalize(self.layer(patches.permute(0, 3, 1, 2) / 255.0).flatten(1))
 
 patches = np.random.default_rng(0).integers(0, 256, (4, 16, 16, 3), np.uint8)
-open_network(Network(), 16, precision="int8", calibration=patches)
+open_network(Network(), 16, Opening(precision="int8"), patches)
 """
 PLOT = """
 from patchseek.draw.plots import metrics_by_level

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol, runtime_checkable
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -13,6 +13,7 @@ from ..patches import Feed, Patches
 from ._answers import check_answer as check_answer
 from ._answers import flaw as flaw
 from ._answers import flawed as flawed
+from ._opening import Opening as Opening
 from ._weights import models_folder as models_folder
 
 Features = NDArray[np.float32]
@@ -204,25 +205,15 @@ def open_encoder(
     """
     if batch is not None and batch < 1:
         raise EncoderError(f"a batch is of at least one patch, found {batch}")
-    options: dict[str, Any] = {"weights": weights, "engine": engine, "precision": precision, "batch": batch}
-    options["calibration"] = calibration
+    opening = Opening(weights, engine, precision, device, batch, calibration)
     if "," in device or ":" in device:
         from ._cards import open_cards
 
-        return open_cards(name, [each.strip() for each in device.split(",")], options)
-    return open_here(name, device=device, **options)
+        return open_cards(name, [each.strip() for each in device.split(",")], opening)
+    return open_here(name, opening)
 
 
-def open_here(
-    name: str,
-    *,
-    weights: Path | None,
-    engine: str,
-    precision: str,
-    device: str,
-    batch: int | None,
-    calibration: Path | None,
-) -> Encoder:
+def open_here(name: str, opening: Opening) -> Encoder:
     """The same in this process, on one device."""
     head, _, options = name.partition("?")
     if head in _EMBEDDED:
@@ -230,45 +221,26 @@ def open_here(
 
         if options:
             raise EncoderError(f"{head} takes no options, as it has one size and one way of answering: {options!r}")
-
-        if weights is not None or device not in ("auto", "cpu") or calibration is not None:
+        if not opening.is_of_the_cpu:
             raise EncoderError("the embedded encoder has its own weights and runs on the CPU: leave out the options")
-        return open_embedded(engine, precision, name=name)
+        return open_embedded(opening.engine, opening.precision, name=name)
     from ._spec import SHORT_NAMES, parse_spec
 
-    library = SHORT_NAMES.get(name.partition("?")[0], name).partition(":")[0]
+    library = SHORT_NAMES.get(head, name).partition(":")[0]
     if library == "timm":
-        from ._timm import DenseTimmEncoder, open_timm
+        from ._timm import open_timm
 
-        spec = parse_spec(name)
-        opened = DenseTimmEncoder if spec.mode == "dense" else open_timm
-        return opened(
-            spec,
-            weights=weights,
-            engine=engine,
-            precision=precision,
-            device=device,
-            batch=batch,
-            calibration=calibration,
-        )
+        return open_timm(parse_spec(name), opening)
     if library == "openclip":
         from ._openclip import OPTIONS, OpenClipEncoder
 
-        return OpenClipEncoder(
-            parse_spec(name, OPTIONS),
-            weights=weights,
-            engine=engine,
-            precision=precision,
-            device=device,
-            batch=batch,
-            calibration=calibration,
-        )
+        return OpenClipEncoder(parse_spec(name, OPTIONS), opening)
     if library == "onnx":
         from ._onnx import OPTIONS, OnnxEncoder
 
-        if weights is not None or device not in ("auto", "cpu") or calibration is not None:
+        if not opening.is_of_the_cpu:
             raise EncoderError("an ONNX file holds its weights and runs on the CPU: leave out the options")
-        return OnnxEncoder(parse_spec(name, OPTIONS), engine=engine, precision=precision, batch=batch)
+        return OnnxEncoder(parse_spec(name, OPTIONS), opening)
     raise EncoderError(f"no encoder is called {name!r}; known: {', '.join(ENCODERS)}")
 
 

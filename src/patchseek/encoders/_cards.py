@@ -12,6 +12,7 @@ import os
 import signal
 import threading
 from collections.abc import Sequence
+from dataclasses import replace
 from multiprocessing.connection import Connection
 from queue import SimpleQueue
 from typing import Any
@@ -21,7 +22,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from ..errors import DeviceFailed, EncoderError, PatchseekError
 from ..patches import Feed, Patches
-from . import CellEncoder, Cells, DenseEncoder, EncoderIdentity, Features, TextEncoder, open_here
+from . import CellEncoder, Cells, DenseEncoder, EncoderIdentity, Features, Opening, TextEncoder, open_here
 
 log = logging.getLogger(__name__)
 
@@ -35,9 +36,9 @@ _SAID = ("identity", "feed", "batch", "streams", "runs_on", "window", "power")
 class Card:
     """A process with an encoder on one device."""
 
-    def __init__(self, device: str, name: str, options: dict[str, Any]) -> None:
+    def __init__(self, device: str, name: str, opening: Opening) -> None:
         self.device, self.n_begun = device, 0
-        self._arguments = name, options | {"device": device}
+        self._arguments = name, replace(opening, device=device)
         self._lock, self._is_given_up = threading.Lock(), False
         self._process: Any = None
         self.lanes: list[Connection] = []
@@ -182,12 +183,12 @@ class _WithWords(Cards):
 _MORE: dict[Any, type] = {DenseEncoder: _WithRegions, CellEncoder: _WithCells, TextEncoder: _WithWords}
 
 
-def open_cards(name: str, devices: Sequence[str], options: dict[str, Any]) -> Cards:
-    """The encoder of this name on each of some devices, such as cuda:0 and cuda:1; options as of `open_here`.
+def open_cards(name: str, devices: Sequence[str], opening: Opening) -> Cards:
+    """The encoder of this name on each of some devices, such as cuda:0 and cuda:1, and else as it is to be opened.
 
     Raises EncoderError where one cannot be opened.
     """
-    cards = [Card(device, name, options) for device in devices]
+    cards = [Card(device, name, opening) for device in devices]
     answers: list[Any] = [None] * len(cards)
 
     def begin(i: int) -> None:
@@ -216,11 +217,11 @@ def open_cards(name: str, devices: Sequence[str], options: dict[str, Any]) -> Ca
     return opened
 
 
-def _work(lanes: Sequence[Connection], name: str, options: dict[str, Any]) -> None:
+def _work(lanes: Sequence[Connection], name: str, opening: Opening) -> None:
     """What a process does: open the encoder, say what it is, answer calls until nobody asks any more."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for whoever asks, and may still want what is on its way
     try:
-        encoder = open_here(name, **options)
+        encoder = open_here(name, opening)
     except PatchseekError as error:
         lanes[0].send(EncoderError(str(error)))
         return

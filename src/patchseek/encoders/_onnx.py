@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from .._home import expanded
 from ..errors import EncoderError, MissingExtra
 from ..patches import Feed, Patches
-from . import EncoderIdentity, Features, check_patches
+from . import EncoderIdentity, Features, Opening, check_patches
 from ._model_files import hash_files, list_files
 from ._onnxruntime import OnnxRuntimeNetwork
 from ._onnxruntime import describe_input as describe_for_onnxruntime
@@ -40,8 +40,9 @@ DEFAULTS: dict[str, Any] = {
 class OnnxEncoder:
     """An ONNX file on OpenVINO or ONNX Runtime."""
 
-    def __init__(self, spec: Spec, *, engine: str = "auto", precision: str = "auto", batch: int | None = None) -> None:
+    def __init__(self, spec: Spec, opening: Opening) -> None:
         """spec.model: the path. engine: auto, openvino or onnxruntime. Raises EncoderError, MissingExtra."""
+        engine, batch = opening.engine, opening.batch
         path, others = _find(expanded(spec.model))
         if engine not in ("auto", "openvino", "onnxruntime"):
             raise EncoderError(f"engine must be auto, openvino or onnxruntime for an ONNX file, found {engine!r}")
@@ -61,7 +62,7 @@ class OnnxEncoder:
             self._network: OpenVinoNetwork | OnnxRuntimeNetwork = OpenVinoNetwork(
                 path,
                 self._fixed or batch or 8,
-                precision,
+                opening.precision,
                 shape=(3, size, size) if layout == "float" else (size, size, 3),
             )
         else:

@@ -15,7 +15,7 @@ from typing import Any
 
 from ..errors import EncoderError, MissingExtra
 from ..patches import Feed
-from . import EncoderIdentity, Features
+from . import EncoderIdentity, Features, Opening
 from ._calibration import read_calibration, words_for
 from ._checkpoint import load_weights
 from ._network import NetworkEncoder
@@ -34,23 +34,10 @@ OPTIONS = FEED_OPTIONS
 class OpenClipEncoder(NetworkEncoder):
     """A model of OpenCLIP that encodes patches, and texts that can be compared with them."""
 
-    def __init__(
-        self,
-        spec: Spec,
-        *,
-        weights: Path | None = None,
-        engine: str = "auto",
-        precision: str = "auto",
-        device: str = "auto",
-        batch: int | None = None,
-        calibration: Path | None = None,
-    ) -> None:
-        """spec.model: MODEL/PRETRAINED, or MODEL with weights. The rest as `open_encoder` takes it.
-
-        Raises EncoderError, MissingExtra.
-        """
+    def __init__(self, spec: Spec, opening: Opening) -> None:
+        """spec.model: MODEL/PRETRAINED, or MODEL with weights. Raises EncoderError, MissingExtra."""
         architecture, _, tag = spec.model.partition("/")
-        path = check_file(weights) if weights else locate(source(spec))
+        path = check_file(opening.weights) if opening.weights else locate(source(spec))
         self._model, sha256 = load(architecture, tag, path, spec.size)
         asked = open_clip.get_model_preprocess_cfg(self._model)
         native = _side(asked["size"])
@@ -60,23 +47,15 @@ class OpenClipEncoder(NetworkEncoder):
         self._architecture = architecture
         pixels = Pixels(ImageHalf(self._model), asked["mean"], asked["std"]).eval()
         mean, std = (" ".join(f"{x:.4g}" for x in asked[name]) for name in ("mean", "std"))
-        ranges = read_calibration(calibration, self.feed) if calibration else None
+        ranges = read_calibration(opening.calibration, self.feed) if opening.calibration else None
         self.identity = EncoderIdentity(
             str(replace(spec, model=f"{architecture}/{tag}" if tag else architecture)),
             native,
             measure(pixels, native),
             sha256,
-            f"{spec.fit}, {self.feed.interpolation}, mean {mean}, std {std}{words_for(precision, ranges)}",
+            f"{spec.fit}, {self.feed.interpolation}, mean {mean}, std {std}{words_for(opening.precision, ranges)}",
         )
-        self._network = open_network(
-            pixels,
-            native,
-            engine=engine,
-            precision=precision,
-            device=device,
-            batch=batch,
-            calibration=ranges,
-        )
+        self._network = open_network(pixels, native, opening, ranges)
         self.feed = replace(self.feed, late=self._network.cuts)
 
     def encode_text(self, texts: Sequence[str]) -> Features:

@@ -20,7 +20,7 @@ from numpy.typing import ArrayLike, NDArray
 from ..boxes import WHOLE
 from ..errors import EncoderError, MissingExtra
 from ..patches import Feed, Patches
-from . import Cells, EncoderIdentity, Features, check_patches
+from . import Cells, EncoderIdentity, Features, Opening, check_patches
 from ._calibration import read_calibration, words_for
 from ._cells import WithCells, takes, with_cells
 from ._checkpoint import load_weights
@@ -42,23 +42,10 @@ except ImportError as error:
 class TimmEncoder(NetworkEncoder):
     """A model of timm that encodes each patch in a pass of its own."""
 
-    def __init__(
-        self,
-        spec: Spec,
-        *,
-        weights: Path | None = None,
-        engine: str = "auto",
-        precision: str = "auto",
-        device: str = "auto",
-        batch: int | None = None,
-        calibration: Path | None = None,
-    ) -> None:
-        """weights: their file, see `_checkpoint`, a folder or an index of several; None: models folder, hub, network.
-
-        The rest as `open_encoder` takes it. Raises EncoderError, MissingExtra.
-        """
+    def __init__(self, spec: Spec, opening: Opening) -> None:
+        """Weights: see `_checkpoint`. Raises EncoderError, MissingExtra."""
         spec, config = resolve(spec)
-        path = check_file(weights) if weights else locate(source(spec, config))
+        path = check_file(opening.weights) if opening.weights else locate(source(spec, config))
         model, sha256 = load(spec, config, path)
         asked = timm.data.resolve_model_data_config(model)
         size, interpolation = spec.size or asked["input_size"][1], spec.interpolation or asked["interpolation"]
@@ -73,33 +60,25 @@ class TimmEncoder(NetworkEncoder):
         pooled = Pooled(model, spec)
         self.cells = with_cells(pooled, size) if spec.mode == "crops" and spec.fit == "squash" else None
         pixels = Pixels(self.cells or pooled, asked["mean"], asked["std"]).eval()
-        ranges = read_calibration(calibration, self.feed) if calibration else None
-        words = _words(self.feed, asked, pooled.pool, spec.mode) + words_for(precision, ranges)
+        ranges = read_calibration(opening.calibration, self.feed) if opening.calibration else None
+        words = _words(self.feed, asked, pooled.pool, spec.mode) + words_for(opening.precision, ranges)
         self.identity = EncoderIdentity(str(spec), size, measure(pixels, size), sha256, words)
         if spec.mode == "dense":
-            if engine == "openvino":
+            if opening.engine == "openvino":
                 raise EncoderError("mode=dense runs on the torch engine, found engine openvino")
-            engine = "torch"
-        self._network = open_network(
-            pixels,
-            size,
-            engine=engine,
-            precision=precision,
-            device=device,
-            batch=batch,
-            calibration=ranges,
-        )
+            opening = replace(opening, engine="torch")
+        self._network = open_network(pixels, size, opening, ranges)
         self.feed = replace(self.feed, late=self._network.cuts)
         self.open_map = partial(
             self._open_map,
             partial(Pixels, mean=asked["mean"], std=asked["std"]),
-            partial(open_network, engine=engine, device=device, precision="auto" if precision == "int8" else precision),
+            replace(opening, precision="auto" if opening.precision == "int8" else opening.precision, batch=1),
         )
 
-    def _open_map(self, pixels: Callable[[Any], Pixels], open_it: Callable[..., Network], window: int) -> Network:
+    def _open_map(self, pixels: Callable[[Any], Pixels], opening: Opening, window: int) -> Network:
         """A network that answers with the cells of windows of this size, as coarse ones. It is made when needed."""
         assert self.cells, "only an encoder of cells has a map"
-        return open_it(pixels(self.cells.of_windows()).eval(), window, batch=1)
+        return open_network(pixels(self.cells.of_windows()).eval(), window, opening)
 
 
 class TimmCellEncoder(NetworkEncoder):
@@ -142,9 +121,11 @@ class TimmCellEncoder(NetworkEncoder):
         return [without(each, basis) for each, basis in zip(cells, self._bases, strict=True)]
 
 
-def open_timm(spec: Spec, **options: Any) -> TimmEncoder | TimmCellEncoder:
-    """A model that encodes each patch in a pass of its own, with cells if it has any; options as of TimmEncoder."""
-    opened = TimmEncoder(spec, **options)
+def open_timm(spec: Spec, opening: Opening) -> TimmEncoder | TimmCellEncoder:
+    """A model as its spec says: of a pass for each picture, or for each patch, then with cells if it has any."""
+    if spec.mode == "dense":
+        return DenseTimmEncoder(spec, opening)
+    opened = TimmEncoder(spec, opening)
     return TimmCellEncoder(opened, opened.cells) if opened.cells else opened
 
 

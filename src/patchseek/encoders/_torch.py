@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from ..errors import EncoderError, MissingExtra
 from ..patches import Patches
-from . import Features
+from . import Features, Opening
 from ._network import Network
 
 try:
@@ -82,29 +82,22 @@ def choose_device(device: str, engine: str) -> str:
     return chosen
 
 
-def open_network(
-    module: torch.nn.Module,
-    size: int,
-    *,
-    engine: str = "auto",
-    precision: str = "auto",
-    device: str = "auto",
-    batch: int | None = None,
-    calibration: Patches | None = None,
-) -> Network:
+def open_network(module: torch.nn.Module, size: int, opening: Opening, calibration: Patches | None = None) -> Network:
     """A module from patches (B, S, S, 3) uint8 to features, on the engine asked for; on a CPU, OpenVINO where it is.
 
-    calibration: (N, S, S, 3) uint8, for int8 alone. Raises EncoderError, MissingExtra.
+    calibration: (N, S, S, 3) uint8, read from the folder of that name, for int8 alone. Raises EncoderError,
+    MissingExtra.
     """
     from ._torch_network import TorchNetwork
 
+    engine, precision, batch = opening.engine, opening.precision, opening.batch
     if engine not in ENGINES or precision not in PRECISIONS:
         asked, known = (engine, ENGINES) if engine not in ENGINES else (precision, PRECISIONS)
         raise EncoderError(f"engine and precision: {asked!r} is none of {', '.join(known)}")
     if batch is not None and batch < 1:
         raise EncoderError(f"batch must be at least 1, found {batch}")
     module = module.eval().requires_grad_(False)
-    chosen = choose_device(device, engine)
+    chosen = choose_device(opening.device, engine)
     if chosen != "cpu" or engine == "torch":
         return TorchNetwork(module, batch or (64 if chosen != "cpu" else 16), precision, chosen)
     try:
