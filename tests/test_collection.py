@@ -81,8 +81,8 @@ def test_the_engine_is_opened_again_when_what_it_finds_has_changed_and_not_befor
     collection.use_index("SQ8")
     other = ps.Collection.open(collection.path, encoder=collection.encoder)
     assert len(other.search(query, top=None)) == 12
-    opened, real = [], ps.collection.open_index
-    monkeypatch.setattr(ps.collection, "open_index", lambda name, *a, **k: opened.append(name) or real(name, *a, **k))
+    opened, real = [], ps.engine.open_index
+    monkeypatch.setattr(ps.engine, "open_index", lambda name, *a, **k: opened.append(name) or real(name, *a, **k))
     collection.tag("blue", "3.png")
     assert [match.image.path for match in other.search(query, tags=["blue"])] == ["3.png"]
     collection.refresh_background()
@@ -97,11 +97,11 @@ def test_the_engine_is_opened_again_when_what_it_finds_has_changed_and_not_befor
 
 def test_an_engine_that_no_longer_fits_is_looked_for_anew(collection, query):
     collection.search(query)
-    opened = collection._opened
+    opened = collection.engine._opened
     opened[-1].outgrown = "it is of another day"
     collection.tag("blue", "3.png")
     collection.search(query)
-    assert collection._opened[-1] is not opened[-1] and collection.outgrown is None
+    assert collection.engine._opened[-1] is not opened[-1] and collection.outgrown is None
 
 
 def test_a_compressed_engine_becomes_the_collections_choice(collection, query):

@@ -201,17 +201,17 @@ def test_a_collection_of_before_gains_the_table_at_the_first_judgement(own, serv
 def test_nothing_is_opened_anew_for_it_and_everything_for_what_others_change(own, server_collection):
     catalogue = server_collection.store.catalogue
     server_collection.search(5, top=1)
-    opened, state = server_collection._opened, catalogue.state()
+    opened, state = server_collection.engine._opened, catalogue.state()
     for number in range(1, 6):
         own.add("k", number, "yes", BOX)
         assert catalogue.state() == state
     server_collection.search(5, top=1)
-    assert server_collection._opened is opened
+    assert server_collection.engine._opened is opened
     Collection.open(server_collection.path, encoder=server_collection.encoder).tag("new", "5.png")
     own.add("k", 6, "yes", BOX)  # does not hide what came before it
     assert catalogue.state() != state
     server_collection.search(5, top=1)
-    assert server_collection._opened is not opened
+    assert server_collection.engine._opened is not opened
 
 
 def test_a_change_by_somebody_else_right_after_it_is_seen(own, server_collection, monkeypatch):

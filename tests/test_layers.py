@@ -14,6 +14,7 @@ PIXELS = ["errors", "_platform", "boxes", "regions", "images", "foreground", "pa
 KEPT = ["points", "patterns", "sources", "store", "originals", "encode"]
 ANSWERS = [
     "indexes",
+    "engine",
     "search",
     "matches",
     "rerank",

@@ -1,10 +1,9 @@
 """The five-line way to use patchseek: one object that opens, adds, searches and looks after a collection.
 
-It joins the write path and the read path and owns what is costly to open: encoder, memory-mapped vectors, engine.
+It joins the write path and the read path and owns what is costly to open: the encoder and, by `engine`, the vectors.
 """
 
 import logging
-import shlex
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -33,25 +32,10 @@ from .encode import (
     require_own,
 )
 from .encoders import Encoder, Features, open_encoder
+from .engine import Engine
 from .errors import EngineError, ImageChanged, ImageError, PatchseekError, QueryError, StoreError
 from .images import Picture
-from .indexes import (
-    EXACT,
-    MILVUS,
-    POSTGRES,
-    Held,
-    Index,
-    Refit,
-    compare,
-    judge_parameters,
-    lasting,
-    note_trial,
-    open_index,
-    ping,
-    try_again,
-    try_engine,
-    why_outgrown,
-)
+from .indexes import EXACT, Held, Index, Refit, judge_parameters, open_index
 from .lays import Lay
 from .many import Outcome, Question, Views, answer_many
 from .matches import Matches
@@ -63,7 +47,7 @@ from .regions import Pyramid
 from .rerank import OnStep, go_on
 from .search import Query, encode_query, encode_words, join
 from .sources import is_archive, is_film, is_list, require_interval
-from .store import Choice, Settings, Snapshot, Store, Writer, back_up, restore, same_tags
+from .store import Choice, Settings, Store, Writer, back_up, restore, same_tags
 
 _log = logging.getLogger(__name__)
 
@@ -83,8 +67,9 @@ class Collection:
         self.store = store
         self._encoder = encoder
         self.weights = weights
-        self._opened: tuple[tuple[int, ...], str, Snapshot, Index] | None = None
         self._lock = threading.Lock()
+        self.engine = Engine(store)
+        """How it is searched: see `use_index`."""
 
     @classmethod
     def open(
@@ -247,7 +232,7 @@ class Collection:
         has_points = self.store.settings.points is not None
         if n < MIN_REGIONS or (known and known.is_of(n, has_points=has_points)):
             return 0.0
-        snapshot, engine = self._open_index(EXACT)  # the truth, and no engine has to be trained for it
+        snapshot, engine = self.engine.open(EXACT)  # the truth, and no engine has to be trained for it
         try:
             measured = measure_background(engine, snapshot, self.store, self.encoder, on_progress)
         except EngineError as error:  # what is there is no reason to lose what has been added
@@ -307,7 +292,7 @@ class Collection:
             unwanted.append(self.read(each))  # once: what is open in binary can be read no second time
         joined = join(wanted, [self._encode(each, None, on_step) for each in unwanted])
         on_progress(0, 0, "opening the index")
-        snapshot, engine = self._open_index(index)
+        snapshot, engine = self.engine.open(index)
         if engine.outgrown:
             text = "%s no longer fits: %s; it finds less than it could until it is built anew: %s"
             _log.warning(text, engine.name, engine.outgrown, self.use_index_command(index))
@@ -371,9 +356,9 @@ class Collection:
             judge_parameters(index)
         if after:
             snapshot = self.store.snapshot(after)
-            engine = open_index(EXACT, snapshot, self._indexes)
+            engine = open_index(EXACT, snapshot, self.engine.folder)
         else:
-            snapshot, engine = self._open_index(index)
+            snapshot, engine = self.engine.open(index)
         searched = Searched(engine, snapshot, self.store, self.encoder, self.background, on_step=on_step)
         questions = [each if isinstance(each, Question) else Question(each) for each in queries]
         yield from answer_many(questions, asked, searched, self.read, begin=begin)
@@ -416,56 +401,25 @@ class Collection:
         trained anew where it was trained on other pictures than there are now. Raises EngineError for one that cannot
         be built or does not find the collection's own features, and then the choice is what it was.
         """
-        judge_parameters(engine)
-        engine = lasting(engine)
-        with Writer(self.store) as writer:
-            on_progress(0, 0, "building the index")
-            snapshot, index = self._open_index(engine, refit)
-            on_progress(0, 0, "trying the index")
-            if index.name != EXACT and (trial := try_engine(index, snapshot)):
-                _log.info("%s: %s", index.name, trial)
-                note_trial(engine, snapshot, self._indexes)
-            writer.set_option("index", engine)
-        return index
+        return self.engine.choose(engine, refit, on_progress)
 
     @property
     def outgrown(self) -> str | None:
         """Why the engine that searched last no longer fits the collection, see Index; None where it does."""
-        opened = self._opened
-        return opened[-1].outgrown if opened else None
+        return self.engine.outgrown
 
     def why_outgrown(self) -> str | None:
         """The same of the collection's choice, without a search: looks at what is kept of it on disk."""
-        return why_outgrown(self.index, self.store.snapshot(), self._indexes)
+        return self.engine.why_outgrown()
 
     def use_index_command(self, engine: str | None = None) -> str:
         """The command that builds an engine, by default the collection's choice, anew."""
-        return f"patchseek use-index {shlex.quote(engine or self.index)} -c {shlex.quote(str(self.path))}"
+        return self.engine.command_for(engine or self.index)
 
     @property
     def index(self) -> str:
         """The collection's choice of search engine."""
-        return self.store.option("index") or EXACT
-
-    def _open_index(self, engine: str | None, refit: Refit = Refit.WHERE_SOON_DONE) -> tuple[Snapshot, Index]:
-        """Vectors and engine of the moment: the engine is opened again when what it can find has changed, or when it no
-        longer fits, since somebody may have built it anew."""
-        state, kept = self.store.catalogue.state(), engine is None
-        engine = lasting(engine or self.index)
-        with self._lock:
-            is_as_asked = refit is Refit.WHERE_SOON_DONE
-            if self._opened is None or self._opened[:2] != (state, engine) or not is_as_asked:
-                self.store.require_unchanged()
-                snapshot, index = self.store.snapshot(), None
-                if self._opened is not None and self._opened[1] == engine and is_as_asked:
-                    _, _, before, opened = self._opened
-                    index = None if opened.outgrown or not snapshot.finds_the_same(before) else opened
-                if index is None:
-                    index = open_index(engine, snapshot, self._indexes, refit=refit, kept=kept)
-                    if kept and not index.outgrown:
-                        index.outgrown = try_again(engine, index, snapshot, self._indexes)
-                self._opened = (state, engine, snapshot, index)
-            return self._opened[2:]
+        return self.engine.name
 
     def ping(self, seconds: int = 2) -> None:
         """Raise PatchseekError unless the collection is there, with the files of its features, and its engine answers.
@@ -474,18 +428,14 @@ class Collection:
         """
         self.store.require_unchanged()
         self.store.require_shards()
-        ping(self.index, seconds)
+        self.engine.ping(seconds)
 
     def held(self, *, every: bool = False) -> Held | None:
         """What the database of the engine holds of the collection; None for an engine that is none.
 
         every: compare every feature, and not only some. Raises EngineError where it does not answer.
         """
-        return compare(self.index, self.store.snapshot(), self._indexes, every=every)
-
-    @property
-    def _indexes(self) -> Path:
-        return self.path / "indexes"
+        return self.engine.held(every=every)
 
     def remove(self, *places: str | Path) -> list[str]:
         """Take pictures out by path, folder or pattern (see `patterns`); returns the paths taken out.
@@ -524,42 +474,24 @@ class Collection:
 
         Empty when every byte is as committed, and the database holds what was sent to it.
         """
-        problems = self.store.problems(on_progress)
-        if problems:
-            return problems
-        if self.index.startswith((MILVUS, *POSTGRES)):
-            on_progress(0, 0, "comparing with the database")
-        try:
-            held = self.held(every=True)
-        except PatchseekError as error:
-            return [str(error)]
-        if held is None or not held.n_lost:
-            return []
-        return [f"{self.index}: {held.n_lost} of {held.n_pictures} pictures are gone there or differ"]
+        return self.store.problems(on_progress) or self.engine.problems(on_progress)
 
     def repair(self, on_progress: OnProgress = unheard) -> int:
         """Drop damaged shards, and send to a database what it has lost.
 
         Returns how many pictures the next `add` must encode again.
         """
-        self._let_go()
+        self.engine.let_go()
         with Writer(self.store) as writer:
             n_dropped = writer.repair(on_progress)
-        held = self.held(every=True)
-        if held is not None and held.n_lost:
-            open_index(self.index, self.store.snapshot(), self._indexes, is_altered=True, kept=True)
+        self.engine.restock()
         return n_dropped
 
     def compact(self, on_progress: OnProgress = unheard) -> int:
         """Free the space of pictures that were removed, replaced, or set aside 30 days ago; returns the bytes freed."""
-        self._let_go()
+        self.engine.let_go()
         with Writer(self.store) as writer:
             return writer.compact(on_progress)
-
-    def _let_go(self) -> None:
-        """Have no shard mapped: Windows deletes none that is."""
-        with self._lock:
-            self._opened = None
 
     def back_up(self, file: str | Path, on_progress: OnProgress = unheard) -> int:
         """Write the collection of this moment into a new tar file, without its indexes; returns the bytes written.
