@@ -80,7 +80,8 @@ class Match:
 
     image: Image
     score: float
-    # at most 1, larger is better: the inner product of unit vectors, or what refinement made of it
+    # larger is better, to be compared within one answer alone: the likeness and what points add to it, maybe above 1,
+    # or what refinement made of both; see docs/words.md
     box: tuple[float, float, float, float]
     # x0 y0 x1 y1 in [0, 1] of the upright picture: where the object is
     confidence: float | None = None
