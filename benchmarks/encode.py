@@ -29,10 +29,10 @@ import numpy as np
 from PIL import Image
 from turns import known, machine, write
 
+from patchseek._platform import n_cores
 from patchseek.encode import add_files, add_folder
 from patchseek.encoders import Encoder, Features, open_encoder
 from patchseek.images import read
-from patchseek.indexes import n_cores
 from patchseek.patches import Patches, cut
 from patchseek.points import PointsIdentity
 from patchseek.regions import Pyramid

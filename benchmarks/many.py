@@ -20,11 +20,11 @@ import numpy as np
 from turns import machine, parse_with_data, take_turns, write
 
 from patchseek import Collection
+from patchseek._platform import n_cores
 from patchseek.answers import SearchOptions
 from patchseek.boxes import from_pixels
 from patchseek.datasets import Dataset, open_dataset
 from patchseek.images import read, size_of
-from patchseek.indexes import n_cores
 from patchseek.patches import Patches, joined
 from patchseek.search import laid_patches
 

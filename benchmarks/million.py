@@ -32,10 +32,11 @@ from numpy.typing import NDArray
 from turns import known, machine, parse_with_data, write
 
 from patchseek import evaluate as ev
+from patchseek._platform import n_cores
 from patchseek.datasets import open_dataset
 from patchseek.encoders import EncoderIdentity, open_encoder
 from patchseek.errors import EngineError
-from patchseek.indexes import AUTO, EXACT, Hits, Index, choose_engine, n_cores, open_index
+from patchseek.indexes import AUTO, EXACT, Hits, Index, choose_engine, open_index
 from patchseek.points import KEPT, POINT_BYTES, identify
 from patchseek.rank import DEPTH, SecondLook, StoreView, rank
 from patchseek.regions import Pyramid

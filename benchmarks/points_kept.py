@@ -20,11 +20,11 @@ from points_rows import rankings, row
 from turns import machine, parse_with_data, write
 
 from patchseek import evaluate as ev
+from patchseek._platform import n_cores
 from patchseek.boxes import to_pixels
 from patchseek.datasets import Dataset, open_dataset
 from patchseek.encoders import Encoder, open_encoder
 from patchseek.images import read
-from patchseek.indexes import n_cores
 from patchseek.points import POINT_BYTES, WORTH, CodedPoints, Points, encode, find_points, match, on_axes
 from patchseek.search import Query
 

@@ -113,9 +113,9 @@ def memory() -> Iterator[None]:
 
 @pytest.fixture(scope="module", autouse=True)
 def cores(request: pytest.FixtureRequest) -> Iterator[None]:
-    """Tests of encoders have all cores, whatever PATCHSEEK_CORES says: they are about calls at once, too."""
+    """Tests of what works on several cores at once have all, whatever PATCHSEEK_CORES says."""
     with pytest.MonkeyPatch.context() as patch:
-        if request.path.stem.startswith("test_encoder"):
+        if request.path.stem.startswith(("test_encoder", "test_indexes", "test_many", "test_rerank")):
             patch.delenv("PATCHSEEK_CORES", raising=False)
         yield
 

@@ -43,6 +43,41 @@ def test_a_part_imports_only_parts_to_its_left(path):
                 assert name not in PARTS or PARTS.index(name) < own, f"line {node.lineno} imports {name}"
 
 
+# what a part may take of the private files of another, until that says it aloud
+LENT = {
+    ("cli", "encoders"): {"_cpu", "_embedded", "_weights"},
+    ("indexes", "encoders"): {"_torch"},
+    ("points", "encoders"): {"_onnxruntime", "_openvino", "_openvino_sizes", "_probes"},
+    ("sources", "images"): {"_memory", "_pixels"},
+    ("store", "encoders"): {"_predecessors"},
+}
+
+
+def test_no_part_imports_the_private_files_of_another_but_those_that_are_lent():
+    taken: dict[tuple[str, str], set[str]] = {}
+    for path in FILES:
+        inside = path.relative_to(ROOT).with_suffix("").parts
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.ImportFrom) and node.level == len(inside) and node.module:
+                part, *rest = node.module.split(".")
+                names = {*rest, *(alias.name for alias in node.names if alias.name.startswith("_"))}
+                private = {name for name in names if name.startswith("_")}
+                if private and part in PARTS and part != inside[0]:
+                    taken.setdefault((inside[0], part), set()).update(private)
+    assert taken == LENT
+
+
+def test_only_programs_of_their_own_import_patchseek_by_its_name():
+    by_name = {
+        (path.name, name)
+        for path in ROOT.rglob("*.py")
+        for node in ast.walk(ast.parse(path.read_text()))
+        for name in ([node.module or ""] if isinstance(node, ast.ImportFrom) and not node.level else [])
+        if name.partition(".")[0] == "patchseek"
+    }
+    assert by_name == {("_faiss_program.py", "patchseek._platform"), ("_documents_child.py", "patchseek._platform")}
+
+
 def test_every_file_stands_in_the_list_of_parts():
     loose = {path.stem for path in ROOT.glob("*.py")} | {
         path.name for path in ROOT.iterdir() if (path / "__init__.py").exists()

@@ -343,9 +343,17 @@ def test_on_windows_too_what_takes_too_long_ends_itself_and_says_so(monkeypatch,
 
 
 def test_cores_are_counted_where_the_system_does_not_say_which_may_be_used(monkeypatch):
+    monkeypatch.delenv("PATCHSEEK_CORES", raising=False)
     monkeypatch.delattr(os, "sched_getaffinity", raising=False)
     monkeypatch.setattr(os, "cpu_count", lambda: 3)
     assert _platform.n_cores() == 3
+
+
+@pytest.mark.parametrize(("told", "n"), [("5", 5), ("0", 3), ("-1", 3), ("many", 3), ("", 3)])
+def test_as_many_cores_are_used_as_the_variable_says_where_it_says_a_number(monkeypatch, told, n):
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: {0, 1, 2}, raising=False)
+    monkeypatch.setenv("PATCHSEEK_CORES", told)
+    assert _platform.n_cores() == n
 
 
 @pytest.mark.posix

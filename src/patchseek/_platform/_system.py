@@ -14,7 +14,10 @@ def is_windows() -> bool:
 
 
 def n_cores() -> int:
-    """Cores that this process may use; all there are where the system does not say."""
+    """Cores that this process may use: as the variable PATCHSEEK_CORES says, else as the system does, else all."""
+    told = os.environ.get("PATCHSEEK_CORES", "")
+    if told.isdecimal() and int(told) > 0:
+        return int(told)
     affinity = getattr(os, "sched_getaffinity", None)
     return len(affinity(0)) if affinity else os.cpu_count() or 1
 

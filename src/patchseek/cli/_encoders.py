@@ -12,16 +12,16 @@ from ..errors import EncoderError
 @click.pass_context
 def encoders_group(context: click.Context) -> None:
     """List the encoders, what this processor offers, and how those that ship run on it."""
+    from .._platform import n_cores
     from ..encoders import ENCODERS
     from ..encoders._cpu import read_processor
     from ..encoders._embedded import FAST, open_embedded
-    from ..encoders._openvino import len_cores
     from ._output import print_line
 
     if context.invoked_subcommand is None:
         for name, description in ENCODERS.items():
             print_line(f"{name:26} {description}")
-        print_line(f"\nprocessor: {read_processor()}; {len_cores()} cores used")
+        print_line(f"\nprocessor: {read_processor()}; {n_cores()} cores used")
         for name in ("embedded", FAST):
             encoder = open_embedded(name=name)
             print_line(f"{name} runs on {encoder.runs_on} ({encoder.why}): {encoder.measure():.0f} crops/s")

@@ -4,7 +4,6 @@ Importing OpenVINO reports to its makers (2026.4.1: an event to google-analytics
 it is imported as if its telemetry package were not installed, and then uses a stub. The runtime itself sends nothing.
 """
 
-import os
 import re
 import sys
 import threading
@@ -65,12 +64,12 @@ class OpenVinoNetwork:
             raise EncoderError(f"precision must be one of {', '.join(PRECISIONS)}, found {precision!r}")
         if precision == "auto":
             precision = "bf16" if "BF16" in capabilities() else "f32"
-        streams = 1 if in_float else streams or len_cores()  # in float, several have given nonsense (2026.4.1)
+        streams = 1 if in_float else streams or n_cores()  # in float, several have given nonsense (2026.4.1)
         self.batch, self.streams = batch, streams
         options: dict[str, Any] = {
             "INFERENCE_PRECISION_HINT": precision,
             "NUM_STREAMS": self.streams,
-            "INFERENCE_NUM_THREADS": max(self.streams, len_cores()),
+            "INFERENCE_NUM_THREADS": max(self.streams, n_cores()),
             "ENABLE_CPU_PINNING": False,  # else several processes all begin at the first core, and share it
         }
         if in_float:
@@ -252,11 +251,3 @@ def describe_input(model: Path) -> tuple[list[int | None], str]:
         raise EncoderError(f"{model}: its input has no known number of axes")
     dims = [None if axis.is_dynamic else axis.get_length() for axis in shape]
     return dims, inputs[0].element_type.get_type_name()
-
-
-def len_cores() -> int:
-    """Cores that this process may use: as the variable PATCHSEEK_CORES says, else as the system does."""
-    told = os.environ.get("PATCHSEEK_CORES", "")
-    if told.isdecimal() and int(told) > 0:
-        return int(told)
-    return n_cores()

@@ -13,7 +13,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ._openvino import FIRST_USE, import_openvino, len_cores, refusal
+from .._platform import n_cores
+from ._openvino import FIRST_USE, import_openvino, refusal
 
 CACHED = 500
 """Kernels made for sizes that were met, some thirty of them, which each compiled network keeps.
@@ -36,7 +37,7 @@ class OpenVinoSizesNetwork:
         self._core = import_openvino().Core()
         self._idle: SimpleQueue[list[Any]] = SimpleQueue()
         self._lock = threading.Lock()
-        self._n_left = len_cores() - 1
+        self._n_left = n_cores() - 1
         try:
             network = self._core.read_model(model)
             self._parts = [(network, "f32")] if seam is None else list(zip(_cut(network, seam), _BOTH, strict=True))

@@ -15,7 +15,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .._home import expanded
-from .._platform import n_cores as n_cores
 from ..encoders import Features, flaw
 from ..errors import EngineError, QueryError
 from ..store import Snapshot

@@ -14,9 +14,10 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from .._platform import n_cores
 from ..encoders import Features
 from ..store import Half, Snapshot
-from . import EXACT_BYTES, Hits, check_query, n_cores
+from . import EXACT_BYTES, Hits, check_query
 from ._best import Best, group_pictures
 from ._scan import HalfPiece, can_scan
 from ._sound import require_sound

@@ -19,12 +19,12 @@ from uuid import uuid4
 import numpy as np
 from numpy.typing import NDArray
 
-from .._platform import discard, temporary_folder
+from .._platform import discard, n_cores, temporary_folder
 from .._words import counted
 from ..encoders import Features, flawed
 from ..errors import EngineError
 from ..store import Half, Snapshot
-from . import Hits, Refit, check_query, n_cores
+from . import Hits, Refit, check_query
 from ._best import group_pictures
 from ._exact import search_few
 from ._faiss_child import AnewError, BuildError, UnseenError, build

@@ -8,13 +8,14 @@ from itertools import groupby
 
 import numpy as np
 
+from .._platform import n_cores
 from ..answers import Searched, SearchOptions, answer
 from ..boxes import WHOLE
 from ..encode import features_of_regions
 from ..encoders import Features
 from ..errors import BoxError, ImageError, PatchseekError, QueryError
 from ..images import Picture
-from ..indexes import Hits, n_cores
+from ..indexes import Hits
 from ..patches import Patches, joined
 from ..queries import Asked, asked_box
 from ..search import Query, encode_query, encode_words, join, laid_patches, laid_query

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from ..encoders._openvino import len_cores
+from .._platform import n_cores
 from ._fit import LEAST, TOLERANCES, Pairs, errors_of, fit
 from ._partners import Partners, find_partners
 from ._points import PicturePoints, QueryPoints
@@ -138,7 +138,7 @@ def _maps_of(placed: _Placed, n: int) -> tuple[Numbers, NDArray[np.bool_]]:
         _padded(values[..., order], where, (n, int(widths.max(initial=0))))
         for values in (strong.places, strong.scales, strong.turns, weight)
     ]
-    with ThreadPoolExecutor(len_cores()) as pool:
+    with ThreadPoolExecutor(n_cores()) as pool:
         fitted = list(pool.map(seek, range(0, n, _BLOCK)))
     none = (np.zeros((0, 4), np.float32), np.zeros(0, bool))
     maps, sound = zip(none, *fitted, strict=True)

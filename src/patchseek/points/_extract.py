@@ -12,8 +12,8 @@ import numpy as np
 from numpy.typing import ArrayLike
 from PIL import Image
 
+from .._platform import n_cores
 from ..boxes import WHOLE, to_pixels
-from ..encoders._openvino import len_cores
 from ..errors import PatchseekError
 from ..images import Picture
 from ._maps import described, placed, strongest
@@ -72,7 +72,7 @@ def find_points_of(
     def look(scale: float, turn: float) -> Points:
         return _turned_points(crops[scale], turn, n, opened)
 
-    with ThreadPoolExecutor(min(len(asked), len_cores())) as pool:
+    with ThreadPoolExecutor(min(len(asked), n_cores())) as pool:
         found = list(pool.map(look, *zip(*asked, strict=True)))
     counts = [len(points) for points in found]
     places = np.concatenate([points.places for points in found])

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from ..encoders._openvino import len_cores
+from .._platform import n_cores
 from ._points import PicturePoints
 
 USUAL = 0.725
@@ -62,13 +62,13 @@ def find_partners(descriptors: Vectors, pictures: Sequence[PicturePoints], stran
         none = np.zeros(0, np.intp)
         return Partners(none, none, none, np.zeros(0, np.float32))
     tiles = _tiles(descriptors)
-    runs = np.array_split(np.arange(len(pictures)), min(len(pictures), 2 * len_cores()))
+    runs = np.array_split(np.arange(len(pictures)), min(len(pictures), 2 * n_cores()))
 
     def compare(run: Rows) -> list[_Nearest]:
         room = np.empty((max(len(pictures[i]) for i in run), len(tiles) * _TILE), np.float32)
         return [_compare(pictures[i].descriptors, tiles, len(descriptors), room) for i in run]
 
-    with ThreadPoolExecutor(min(len(runs), len_cores())) as pool:
+    with ThreadPoolExecutor(min(len(runs), n_cores())) as pool:
         nearest = [one for part in pool.map(compare, runs) for one in part]
     asked = np.concatenate([one.asked for one in nearest])
     cosines = np.concatenate([one.cosines for one in nearest])

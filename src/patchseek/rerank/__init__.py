@@ -19,11 +19,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .._ahead import map_ahead
+from .._platform import n_cores
 from .._words import counted
 from ..boxes import Boxes, clip, suppress
 from ..encoders import CellEncoder, Encoder, Features, check_answer, flawed
 from ..images import Picture
-from ..indexes import n_cores
 from ..patches import Patches, crop, joined
 from ..search import SMALL, FoundBox, Query
 from ._agreement import agreement

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from .._files import open_regular
-from ..encoders._openvino import len_cores
+from .._platform import n_cores
 from ..errors import ImageError, PatchseekError
 from ..images import MAX_PIXELS
 from ..images._pixels import check_size
@@ -208,7 +208,7 @@ def opened(file: Path, draft: bool = False, n_threads: int | None = None) -> Ite
         with open_regular(file, label) as content:
             if not content.seek(0, SEEK_END):
                 raise ImageError(label, "empty file")
-            film = Film(content, label, draft, n_threads or min(len_cores(), MOST_THREADS))
+            film = Film(content, label, draft, n_threads or min(n_cores(), MOST_THREADS))
             try:
                 yield film
             finally:

@@ -12,7 +12,7 @@ from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 from PIL import Image
 
-from ..encoders._openvino import len_cores
+from .._platform import n_cores
 from ..images import MAX_PIXELS
 from ..images._pixels import check_size
 from ._film_file import MOST_THREADS
@@ -66,7 +66,7 @@ def _rgb(frame: Any) -> Pixels:
     has_alpha = any(component.is_alpha for component in own.components)
     convert = f"in_color_matrix={matrix}:in_range={_RANGES.get(frame.color_range, 'auto')}:out_range=full:interl=-1"
     graph = library().filter.Graph()
-    graph.threads = min(len_cores(), MOST_THREADS)
+    graph.threads = min(n_cores(), MOST_THREADS)
     first = graph.add_buffer(width=width, height=height, format=own, time_base=Fraction(1, 1000))
     graph.link_nodes(
         first,

@@ -21,7 +21,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..encoders._openvino import len_cores
+from .._platform import n_cores
 from ..errors import ImageError
 from ._film_file import MOST_THREADS, Film, opened
 from ._film_pixels import Look, look, ppm
@@ -75,8 +75,8 @@ def _looked_between(file: Path, gaps: list[Gap], keys: dict[int, Look], leaps: b
         return {}
     if not leaps:  # then it is read once
         gaps = [Gap(0, set().union(*(gap.times for gap in gaps)), dict(ChainMap(*(gap.runs for gap in gaps))))]
-    n = min(len_cores(), MOST_FILMS, len(gaps))
-    n_threads = max(1, min(len_cores(), MOST_THREADS) // n)
+    n = min(n_cores(), MOST_FILMS, len(gaps))
+    n_threads = max(1, min(n_cores(), MOST_THREADS) // n)
     left = iter(gaps)  # each takes its next one from there
     with ThreadPoolExecutor(n) as pool:
         found = [pool.submit(_looked, file, left, keys, n_threads) for _ in range(n)]
