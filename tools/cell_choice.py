@@ -69,7 +69,7 @@ def choose(seen: Sequence[Seen]) -> Choice:
     if len(seen) < FEWEST:
         raise PatchseekError(f"{len(seen)} pieces were seen, and {FEWEST} are the fewest that say anything")
     tried = {(floor, weight): overlaps(seen, floor, weight) for floor in FLOORS for weight in AGREEMENTS}
-    floor, weight = plateau(tried)
+    floor, weight = strictest(tried)
     apart, n_same = differences(seen, floor, weight)
     if len(apart) < FEWEST:
         raise PatchseekError(f"{len(apart)} strangers show another thing than the piece, and {FEWEST} are the fewest")
@@ -91,17 +91,20 @@ def overlaps(seen: Sequence[Seen], floor: float, weight: float) -> NDArray[np.fl
     return np.array([each.own.overlap[each.own.scores(floor, weight).argmax()] for each in seen])
 
 
-def plateau(tried: Mapping[tuple[float, float], NDArray[np.float64]]) -> tuple[float, float]:
-    """The middle (mean floor, geometric mean weight) of all settings that are as good as the best, by overlaps (n,).
+def strictest(tried: Mapping[tuple[float, float], NDArray[np.float64]]) -> tuple[float, float]:
+    """Of all settings that are as good as the best, by overlaps (n,): the highest floor, and the middle of its weights.
 
-    As good is what is worse by no more than the standard error of its differences from the best: where many are, which
-    of them comes first is chance. No weight of 0 is as good as any.
+    As good is what is worse by no more than the standard error of its differences from the best (after Breiman et al.
+    1984, who take the simplest of those). Boxes are found about as well from 0 up to some floor; but below a floor,
+    what is alike by chance counts, of which photographs of different things have more than pieces have. The middle is
+    the geometric mean. No weight of 0 is as good as any.
     """
     best = max(tried.values(), key=lambda each: float(each.mean()))
     worse = {pair: best - each for pair, each in tried.items() if pair[1] > 0}
     good = [pair for pair, each in worse.items() if each.mean() <= each.std() / np.sqrt(len(each))]
-    floors, weights = np.array(good or [max(worse, key=lambda pair: -float(worse[pair].mean()))]).T
-    return round(float(floors.mean()), 2), round(float(np.exp(np.log(weights).mean())), 1)
+    floor = max((floor for floor, _ in good), default=FLOORS[0])
+    weights = [weight for own, weight in good if own == floor] or [AGREEMENTS[1]]
+    return floor, round(float(np.exp(np.mean(np.log(weights)))), 1)
 
 
 def differences(seen: Sequence[Seen], floor: float, weight: float) -> tuple[NDArray[np.float64], int]:

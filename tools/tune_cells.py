@@ -8,7 +8,7 @@ their pictures and in those most like these. Where in its picture a piece lies i
 
 floor, agreement   the cosine from which cells count as alike, and the weight of agreement beside likeness: of the boxes
                    of a pyramid and of boxes near the true one, that which scores best shall overlap the true one most;
-                   the middle of all settings that are as good
+                   of the floors that are as good as the best, the highest
 weights            of likeness, agreement, fit and colour: Fisher's direction between what the best box of the right
                    picture says and what those of strangers say
 
@@ -41,8 +41,6 @@ from patchseek.rerank._geometry import fit
 from patchseek.search import SMALL, Query, encode_query
 
 PYRAMID = Pyramid()
-N_PIECES = 2
-"""Of each picture."""
 N_NEAR = 32
 """Boxes beside the true one."""
 N_ALIKE, N_RANDOM, N_BOXES = 6, 2, 3
@@ -50,10 +48,9 @@ N_ALIKE, N_RANDOM, N_BOXES = 6, 2, 3
 
 
 def see(pictures: Sequence[Picture], encoder: CellEncoder, random: np.random.Generator) -> Iterator[Seen]:
-    """Of each picture some pieces, looked for in it and in others. Strangers are not told from copies yet."""
+    """Of each picture a piece, looked for in it and in others. Strangers are not told from copies yet."""
     features = [encoder.encode(cut(picture, PYRAMID, encoder.feed)) for picture in pictures]
-    for i in np.repeat(np.arange(len(pictures)), N_PIECES).tolist():
-        picture = pictures[i]
+    for i, picture in enumerate(pictures):
         piece = take_piece(picture, pictures[int(random.integers(len(pictures)))], random)
         query, lying = encode_query(piece.seen, encoder), encode_query(picture, encoder, piece.box)
         regions = PYRAMID.boxes_of(picture.width, picture.height)
