@@ -127,11 +127,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--keep", action="store_true")
     asked = parser.parse_args(arguments)
     try:
-        encoder, random = (
-            open_encoder(asked.encoder, weights=asked.weights, device=asked.device),
-            np.random.default_rng(asked.seed),
-        )
-        name = encoder.identity.name
+        encoder = open_encoder(asked.encoder, weights=asked.weights, device=asked.device)
+        random, name = np.random.default_rng(asked.seed), encoder.identity.name
         if not isinstance(encoder, CellEncoder):
             raise PatchseekError(f"{name} shows no cells: there is nothing to choose")
         pictures = pictures_of(asked.folder, asked.pictures, need(encoder), random)
