@@ -89,7 +89,8 @@ def test_floor_and_agreement_are_chosen_by_overlap_and_weights_by_strangers():
     assert overlaps([planted()], floor, weight) == 0.9
     assert floor >= 0.2 and weight >= 0.6
     weights = chosen.settings["weights"]
-    assert weights[0] == 0 and sum(weights) == pytest.approx(1, abs=0.02)  # both are as alike as a stranger is
+    # both are as alike as a stranger is: half of the usual weight is left
+    assert weights[0] == Recipe().weights[0] / 2 and sum(weights) == pytest.approx(1, abs=0.02)
     assert chosen.reasons["strangers"] == 20
 
 

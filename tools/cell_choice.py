@@ -9,12 +9,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from patchseek.errors import PatchseekError
+from patchseek.rerank import Recipe
 from patchseek.rerank._agreement import agreed
 
 FLOORS = (0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8)
 AGREEMENTS = (0.0, 0.3, 0.6, 1.2, 2.4, 4.8, 9.6)
 OUTLIER = 4.0
 """Spreads above the median of random strangers from which a fit says that the very thing is shown."""
+USUAL = np.array(Recipe().weights)
+"""Weights that labels chose, for one network: half of what is chosen here. Pieces know nothing of other views of a thing,
+in which the likeness of the whole says more."""
 FEWEST = 20
 """Pieces, and strangers that are none of the very thing, that say something."""
 
@@ -73,7 +77,7 @@ def choose(seen: Sequence[Seen]) -> Choice:
     apart, n_same = differences(seen, floor, weight)
     if len(apart) < FEWEST:
         raise PatchseekError(f"{len(apart)} strangers show another thing than the piece, and {FEWEST} are the fewest")
-    weights = tuple(round(float(each), 2) for each in direction(apart))
+    weights = tuple(round(float(each), 2) for each in (direction(apart) + USUAL) / 2)
     reasons = {
         "pieces": len(seen),
         "mean IoU": round(float(overlaps(seen, floor, weight).mean()), 3),

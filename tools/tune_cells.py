@@ -10,7 +10,7 @@ floor, agreement   the cosine from which cells count as alike, and the weight of
                    of a pyramid and of boxes near the true one, that which scores best shall overlap the true one most;
                    of the floors that are as good as the best, the highest
 weights            of likeness, agreement, fit and colour: Fisher's direction between what the best box of the right
-                   picture says and what those of strangers say
+                   picture says and what those of strangers say, and the usual weights, half of each
 
 A stranger that shows the very thing, as copies and photographs of one place do, is passed over: the piece as it lies in
 its picture fits its details much better than it does those of random pictures. --keep: have searches with this encoder
