@@ -17,8 +17,8 @@ AGREEMENTS = (0.0, 0.3, 0.6, 1.2, 2.4, 4.8, 9.6)
 OUTLIER = 4.0
 """Spreads above the median of random strangers from which a fit says that the very thing is shown."""
 USUAL = np.array(Recipe().weights)
-"""Weights that labels chose, for one network: half of what is chosen here. Pieces know nothing of other views of a thing,
-in which the likeness of the whole says more."""
+"""Weights that labels chose, for one network: half of what is chosen here. Pieces know no other views of a thing, in
+which the likeness of the whole says more."""
 FEWEST = 20
 """Pieces, and strangers that are none of the very thing, that say something."""
 
