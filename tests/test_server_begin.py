@@ -55,6 +55,11 @@ def test_once_somebody_says_so_it_is_indexed_where_it_belongs(client, folder, ti
     assert finish(client, client.post("/api/folders/0/index"))["report"]["added"] == 1
 
 
+def test_what_has_begun_fetches_nothing_that_the_server_must_not(client):
+    finish(client, client.post("/api/folders/0/index"))
+    assert not client.app.state.services.collection.store.may_fetch
+
+
 def test_who_adds_a_picture_begins_it_too(client, folder):
     stream = BytesIO()
     blot(77).save(stream, "PNG")

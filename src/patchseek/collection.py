@@ -111,6 +111,10 @@ class Collection:
             store.require(Settings(own.encoder, pyramid or own.pyramid))
         return cls(store, encoder, weights)
 
+    def move_to(self, store: Store) -> None:
+        """Be the collection of another store from now on, one of the same encoder."""
+        self.store, self.engine = store, Engine(store)
+
     @property
     def path(self) -> Path:
         """The folder of the collection."""

@@ -86,7 +86,9 @@ class Services:
         with self._beginning:
             if self._begin_at is not None:
                 made = Collection.open(self._begin_at, encoder=self.collection.encoder, create=True)
-                self.collection.store, self._begin_at = made.store, None
+                made.store.may_fetch = self.settings.may_fetch
+                self.collection.move_to(made.store)
+                self._begin_at = None
 
     def image(self, image_id: int) -> Image:
         """A picture of the collection. Raises HTTPException 404."""
