@@ -157,6 +157,15 @@ def test_a_file_of_anything_else_is_named_in_one_line(models, text):
     assert (models / "cells.json").read_text() == text
 
 
+def test_where_no_home_is_known_nothing_is_kept_in_a_folder_called_so(monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("patchseek.rerank._settings.models_folder", lambda: Path("~/models"))
+    assert recipe_of("embedded") == Recipe()
+    with pytest.raises(EncoderError, match="no home folder"):
+        keep("embedded", 0.4, 4.8, (1, 1, 1, 1))
+    assert not (tmp_path / "~").exists()
+
+
 @pytest.fixture(scope="module")
 def embedded():
     return open_encoder("embedded")

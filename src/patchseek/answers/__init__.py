@@ -99,7 +99,7 @@ def _refined(
     """The candidates with the first of them looked at in their files."""
     if not options.refine:
         return found
-    step = Refinement(options.refine, searched.encoder, None, searched.on_step, on_progress)
+    step = Refinement(options.refine, searched.encoder, on_step=searched.on_step, on_progress=on_progress)
     refined = look_closer(query, searched.view, [step], found)
     return follow(query, refined, step, searched) if searched.has_films else refined
 

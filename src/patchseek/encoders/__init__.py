@@ -15,6 +15,7 @@ from ._answers import flaw as flaw
 from ._answers import flawed as flawed
 from ._opening import Opening as Opening
 from ._weights import models_folder as models_folder
+from ._weights import require_home as require_home
 
 Features = NDArray[np.float32]
 """(B, D) float32, each row of unit length."""
@@ -203,8 +204,6 @@ def open_encoder(
     call; the embedded encoder keeps its own. calibration: a folder of pictures, for int8.
     Raises EncoderError for a name nobody knows or what cannot be opened as asked, MissingExtra.
     """
-    if batch is not None and batch < 1:
-        raise EncoderError(f"a batch is of at least one patch, found {batch}")
     opening = Opening(weights, engine, precision, device, batch, calibration)
     if "," in device or ":" in device:
         from ._cards import open_cards

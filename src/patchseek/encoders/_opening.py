@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+from ..errors import EncoderError
+
 
 @dataclass(frozen=True)
 class Opening:
@@ -20,6 +22,10 @@ class Opening:
     # patches in a call; None: as the engine likes it
     calibration: Path | None = None
     # a folder of pictures, for int8
+
+    def __post_init__(self) -> None:
+        if self.batch is not None and self.batch < 1:
+            raise EncoderError(f"a batch is of at least one patch, found {self.batch}")
 
     @property
     def is_of_the_cpu(self) -> bool:

@@ -94,8 +94,6 @@ def open_network(module: torch.nn.Module, size: int, opening: Opening, calibrati
     if engine not in ENGINES or precision not in PRECISIONS:
         asked, known = (engine, ENGINES) if engine not in ENGINES else (precision, PRECISIONS)
         raise EncoderError(f"engine and precision: {asked!r} is none of {', '.join(known)}")
-    if batch is not None and batch < 1:
-        raise EncoderError(f"batch must be at least 1, found {batch}")
     module = module.eval().requires_grad_(False)
     chosen = choose_device(opening.device, engine)
     if chosen != "cpu" or engine == "torch":

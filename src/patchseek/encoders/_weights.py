@@ -39,6 +39,12 @@ def models_folder() -> Path:
     return expanded(os.environ.get("PATCHSEEK_MODELS") or Path("~/.cache/patchseek/models"))
 
 
+def require_home(folder: Path) -> None:
+    """Raise EncoderError for a folder of a home that nobody knows: one called ~ would be made."""
+    if str(folder).startswith("~"):
+        raise EncoderError(f"{folder}: no home folder is known here; name another with --folder or PATCHSEEK_MODELS")
+
+
 def place(model: str, folder: Path | None = None) -> Path:
     """Where a model's weights are expected: MODEL.safetensors, with "--" for a slash in its name."""
     return (folder or models_folder()) / (model.replace("/", "--") + _SUFFIX)
@@ -104,8 +110,7 @@ def fetch(name: str, folder: Path | None = None) -> Path:
         raise EncoderError(f"{source.model}: no weights are published under this name")
     if not source.file.endswith(_SUFFIX):
         raise EncoderError(f"{source.model}: published as {source.file}, not as safetensors; pass it with --weights")
-    if str(folder).startswith("~"):
-        raise EncoderError(f"{folder}: no home folder is known here; name another with --folder or PATCHSEEK_MODELS")
+    require_home(folder)
     target = place(source.model, folder)
     folder.mkdir(parents=True, exist_ok=True)
     partial = target.with_suffix(".part")

@@ -4,12 +4,13 @@ The usual ones were chosen with labels, for the embedded encoder. `tools/tune_ce
 """
 
 import json
+import os
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from .._platform import replace as put_in_place
-from ..encoders import models_folder
+from ..encoders import models_folder, require_home
 from ..errors import EncoderError
 from ._recipe import Recipe
 
@@ -30,8 +31,9 @@ def recipe_of(name: str) -> Recipe:
 def keep(name: str, floor: float, agreement: float, weights: tuple[float, ...]) -> Path:
     """Have searches with this encoder take these settings; where they are kept."""
     path, settings = models_folder() / FILE, {"floor": floor, "agreement": agreement, "weights": weights}
+    require_home(path.parent)
     path.parent.mkdir(parents=True, exist_ok=True)
-    written = path.with_name(f"{FILE}.new")
+    written = path.with_name(f"{FILE}.{os.getpid()}.new")
     written.write_text(json.dumps(_read() | {name: _checked(settings, path)}, indent=2) + "\n", encoding="utf-8")
     put_in_place(written, path)
     return path
@@ -54,10 +56,10 @@ def _checked(settings: Any, path: Path) -> dict[str, Any]:
     """Settings as Recipe has them."""
     try:
         floor, agreement = float(settings["floor"]), float(settings["agreement"])
-        weights = tuple(float(weight) for weight in [*settings["weights"]] if not isinstance(weight, str))
+        weights = tuple(map(float, settings["weights"]))
     except (KeyError, TypeError, ValueError, OverflowError) as error:
         raise EncoderError(f"{path}: settings are floor, agreement and weights, found {settings!r:.100}") from error
-    sound = 0 <= floor < 1 and 0 <= agreement < 1e6 and len(weights) == 4
+    sound = not isinstance(settings["weights"], str) and 0 <= floor < 1 and 0 <= agreement < 1e6 and len(weights) == 4
     if not (sound and all(0 <= weight < 1e6 for weight in weights) and any(weights[:3])):
         raise EncoderError(
             f"{path}: the floor is in [0, 1), agreement and the four weights at least 0, found {settings!r:.100}"
