@@ -8,23 +8,10 @@ import pytest
 from pymilvus import MilvusClient, MilvusException
 
 from patchseek.errors import EngineError, QueryError
-from patchseek.indexes import Held, _exact, _milvus, _milvus_rows, compare, open_index, ping
+from patchseek.indexes import Held, _milvus, _milvus_rows, compare, open_index, ping
 from patchseek.store import Snapshot
 
-from .test_indexes import assert_brute_force, make_snapshot, unit
-
-
-def part(snapshot, n_shards):
-    """The snapshot as it was when it had only its first shards."""
-    n = sum(map(len, snapshot.arrays[:n_shards]))
-    return Snapshot(
-        snapshot.arrays[:n_shards],
-        snapshot.shards[:n_shards],
-        snapshot.ids[:n],
-        snapshot.live[:n],
-        snapshot.n_regions,
-        snapshot.dim,
-    )
+from .contract_engine import FaithfulContract, assert_brute_force, first_shards, make_snapshot, unit
 
 
 def check(engine, snapshot, cache, k=7, among=None):
@@ -85,18 +72,17 @@ FAULTS = {
 }
 
 
-class MilvusContract:
+class MilvusContract(FaithfulContract):
     """Inherited by a test class, which gives the fixture `place`."""
 
-    @pytest.mark.parametrize("removed", [(), (0, 1, 2, 17, 59), range(1, 60)], ids=["all", "some removed", "one left"])
-    def test_answers_as_brute_force_does(self, place, tmp_path, removed):
-        snapshot = make_snapshot(removed=removed)
-        for k in (1, 7, 500):
-            check(place, snapshot, tmp_path, k)
+    @pytest.fixture
+    def engine(self, place, monkeypatch):
+        monkeypatch.setattr(_milvus, "_STRETCHES", 3)  # so that a choice is cut into more than Milvus is told
+        return place
 
     def test_a_second_opening_sends_nothing_and_growth_sends_the_new_shard(self, place, tmp_path, sent):
         snapshot = make_snapshot()  # shards of 18, 12 and 30 pictures of 5 regions
-        check(place, part(snapshot, 2), tmp_path)
+        check(place, first_shards(snapshot, 2), tmp_path)
         assert sum(sent) == 30 * 5
         check(place, snapshot, tmp_path)
         check(place, snapshot, tmp_path)
@@ -143,7 +129,7 @@ class MilvusContract:
             open_index(name, make_snapshot(dim=8), tmp_path / "a")
         check(name, make_snapshot(), tmp_path / "a")
 
-    def test_one_picture_that_owns_all_the_best_rows_does_not_hide_the_others(self, place, tmp_path, monkeypatch):
+    def test_deeper_than_milvus_goes_the_store_is_searched(self, place, tmp_path, monkeypatch):
         monkeypatch.setattr(_milvus, "LIMIT", 256)  # Milvus's own is 16384
         snapshot = make_snapshot(n_images=100, n_regions=30)
         query = unit(np.random.default_rng(5), 1, 16)
@@ -151,20 +137,6 @@ class MilvusContract:
             array[: len(array) // 2] = query[0]
         hits = open_index(place, snapshot, tmp_path).search(query, 100)
         assert sorted(hits.positions[0].tolist()) == list(range(100))
-
-    @pytest.mark.parametrize("chosen", [(7,), (0, 3, 18, 29, 30, 59), range(60)], ids=["one", "few", "all"])
-    def test_only_pictures_of_a_choice_answer(self, place, tmp_path, chosen, monkeypatch):
-        monkeypatch.setattr(_exact, "EXACT_BYTES", 0)  # else so few are searched without Milvus
-        monkeypatch.setattr(_milvus, "_STRETCHES", 3)
-        among = np.zeros(60, bool)
-        among[list(chosen)] = True
-        check(place, make_snapshot(removed=(3, 6, 58)), tmp_path, 5, among)
-
-    def test_a_lower_level_stands_beside_the_full_one(self, place, tmp_path):
-        snapshot = make_snapshot()
-        check(place, snapshot, tmp_path)
-        check(place, snapshot.first_regions(3), tmp_path)
-        check(place, snapshot, tmp_path)
 
     def test_a_name_of_ones_own_serves_every_level(self, place, tmp_path):
         name = f"{place};name=own_{tmp_path.name.replace('-', '_')}"
@@ -175,7 +147,7 @@ class MilvusContract:
         snapshot = make_snapshot()
         query = unit(np.random.default_rng(5), 1, 16)
         snapshot.arrays[2][:] = query[0]  # 150 rows of 30 new pictures are the best
-        yesterday = part(snapshot, 2)
+        yesterday = first_shards(snapshot, 2)
         index = open_index(place, yesterday, tmp_path)
         open_index(place, snapshot, tmp_path)
         assert sorted(index.search(query, 30).positions[0].tolist()) == list(range(30))
@@ -205,18 +177,11 @@ class MilvusContract:
         snapshot = make_snapshot()
         assert compare(place, snapshot, tmp_path) == Held(60, 60, 0)
         assert list(tmp_path.glob("*owner")) == []
-        open_index(place, part(snapshot, 2), tmp_path)
+        open_index(place, first_shards(snapshot, 2), tmp_path)
         assert compare(place, snapshot, tmp_path) == Held(60, 30, 0)
 
     def test_a_ping_asks_for_no_rows(self, place):
         ping(place, 2)
-
-    def test_wrong_queries_are_an_error(self, place, tmp_path):
-        index = open_index(place, make_snapshot(), tmp_path)
-        with pytest.raises(QueryError, match="another encoder"):
-            index.search(np.zeros((1, 8), np.float32), 3)
-        with pytest.raises(QueryError, match="at least 1"):
-            index.search(np.zeros((1, 16), np.float32), 0)
 
     @pytest.mark.parametrize("value", [np.nan, np.inf, 0])
     def test_features_that_are_no_numbers_are_not_sent(self, place, tmp_path, sent, value):
@@ -227,4 +192,4 @@ class MilvusContract:
         assert sum(sent) == 5 * len(snapshot.arrays[0])
         query = unit(np.random.default_rng(0), 1, 16)
         with pytest.raises(QueryError, match="not all zero"):
-            open_index(place, part(snapshot, 1), tmp_path).search(query * np.float32(value), 3)
+            open_index(place, first_shards(snapshot, 1), tmp_path).search(query * np.float32(value), 3)

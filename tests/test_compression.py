@@ -10,7 +10,7 @@ from patchseek.errors import EngineError, QueryError
 from patchseek.indexes import AUTO, choose_engine, open_index
 from patchseek.indexes._rescore import rescore
 
-from .test_indexes import brute_force, make_snapshot, unit
+from .contract_engine import brute_force, make_snapshot, unit
 
 
 def test_rescored_rows_have_exact_scores_and_the_rest_stays_below_them():

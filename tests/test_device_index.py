@@ -8,7 +8,7 @@ from patchseek.errors import EngineError
 from patchseek.indexes import _device, open_index
 from patchseek.indexes._device import DeviceIndex
 
-from .test_indexes import assert_brute_force, make_snapshot, unit
+from .contract_engine import assert_brute_force, make_snapshot, unit
 
 pytestmark = pytest.mark.extra("timm")
 

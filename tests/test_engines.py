@@ -20,7 +20,7 @@ from patchseek.indexes._faiss_recipe import Recipe
 from patchseek.store import Snapshot
 
 from .conftest import wait_for
-from .test_indexes import make_snapshot, unit
+from .contract_engine import make_snapshot, unit
 
 CRASHING = ["HNSW1", "HNSW0", "PQ16x0", "NSG0", "NSG2", "NSG5", "RR0,Flat", "LSQ0x8", "LSQ4x0", "PRQ2x0x4", "PLSQ0x2x4"]
 CRASHING += ["IVF4_HNSW1,Flat", "IVF4(HNSW1),Flat", "PCA8,HNSW1", "PQ16,Refine(HNSW1)", "HNSW0_SQ8", "IVF4,PQ16x0"]
@@ -181,7 +181,7 @@ def test_a_choice_that_cannot_be_built_leaves_the_collection_as_it_was(tmp_path,
 PROGRAM = """
 import sys
 from patchseek.indexes import open_index
-from tests.test_indexes import make_snapshot
+from tests.contract_engine import make_snapshot
 open_index("OPQ64,PQ64", make_snapshot(100, 3, 64))
 """
 

@@ -37,8 +37,8 @@ from patchseek.server._batching import batching
 from patchseek.store import Settings, Store, Writer
 
 from .conftest import TinyEncoder, blot
+from .contract_engine import make_snapshot, unit
 from .test_distributed_sources import add_here, finish_one_shard
-from .test_indexes import make_snapshot, unit
 
 PYRAMID = Pyramid.up_to(1)
 ON_TORCH = pytest.param("exact;device=cpu", marks=pytest.mark.extra("timm"))

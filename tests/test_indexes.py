@@ -1,7 +1,7 @@
-"""The contract of every engine, against brute force in a few lines."""
+"""Exact search and FAISS: the contracts of `contract_engine`, and what is theirs alone."""
 
-import dataclasses
 import json
+import re
 from importlib import import_module
 from importlib.util import find_spec
 
@@ -10,80 +10,51 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from patchseek.errors import EngineError, QueryError
-from patchseek.indexes import _exact, open_index
+from patchseek.errors import EngineError
+from patchseek.indexes import _exact, judge_parameters, lasting, open_index
 from patchseek.indexes._best import best_columns
 from patchseek.store import Snapshot
 
+from .contract_engine import (
+    EngineContract,
+    FaithfulContract,
+    OrderlyContract,
+    assert_brute_force,
+    brute_force,
+    make_snapshot,
+    unit,
+)
+
 GPU = find_spec("torch") and import_module("torch").cuda.is_available()
 DEVICE = pytest.param(f"exact;device={'cuda' if GPU else 'cpu'}", marks=pytest.mark.extra("timm"))
-FAITHFUL = ["exact", DEVICE, "Flat", "IVF4,Flat;nprobe=4"]
-COMPRESSED = ["SQfp16", "SQ8", "PQ8", "IVF4,PQ8", "OPQ8_16,IVF4,PQ8", "HNSW16,Flat"]
 
 
-def unit(rng, *shape):
-    x = rng.normal(size=shape).astype(np.float32)
-    return x / np.linalg.norm(x, axis=-1, keepdims=True)
+class TestOrderly(OrderlyContract):
+    @pytest.fixture(params=["exact", DEVICE, "Flat"])
+    def engine(self, request):
+        return request.param
 
 
-def make_snapshot(n_images=60, n_regions=5, dim=16, removed=(), seed=0, shards=(0.3, 0.5)):
-    features = unit(np.random.default_rng(seed), n_images, n_regions, dim).astype(np.float16)
-    live = np.ones(n_images, bool)
-    live[list(removed)] = False
-    arrays = np.split(features, [int(share * n_images) for share in shards])
-    hashes = tuple(f"{seed}-{i}-{len(a)}" for i, a in enumerate(arrays))
-    return Snapshot(arrays, hashes, np.arange(n_images) + 100, live, n_regions, dim)
+class TestFaithful(FaithfulContract):
+    tolerance = 1e-3
+
+    @pytest.fixture(params=["IVF4,Flat;nprobe=4", "SQfp16", "SQ8;rerank=4000"])
+    def engine(self, request):
+        return request.param
 
 
-def brute_force(snapshot, queries, k):
-    """[(position, region, score), ...] of each query, by loops."""
-    answers = []
-    for query in queries.astype(np.float64):
-        best = []
-        for position in np.flatnonzero(snapshot.live):
-            scores = snapshot.features(np.array([position]))[0].astype(np.float64) @ query
-            best.append((-scores.max(), position, int(scores.argmax())))
-        answers.append([(position, region, -score) for score, position, region in sorted(best)[:k]])
-    return answers
+class TestCompressed(EngineContract):
+    @pytest.fixture(params=["SQ8", "PQ8", "PQ8;rerank=400", "Flat;metric=L2"])
+    def engine(self, request):
+        return request.param
 
 
-def assert_brute_force(hits, snapshot, queries, k, tolerance=1e-5):
-    """The hits are those of brute force, place by place, and padding where there are fewer than k."""
-    for q, expected in enumerate(brute_force(snapshot, queries, k)):
-        n = len(expected)
-        assert hits.positions[q, :n].tolist() == [position for position, _, _ in expected]
-        assert hits.regions[q, :n].tolist() == [region for _, region, _ in expected]
-        assert hits.scores[q, :n] == pytest.approx([score for _, _, score in expected], abs=tolerance)
-        assert (hits.positions[q, n:] == -1).all()
+class TestApproximate(EngineContract):
+    finds_all = False
 
-
-@pytest.mark.parametrize("engine", FAITHFUL)
-@pytest.mark.parametrize("removed", [(), (0, 1, 2, 17, 59), range(1, 60)], ids=["all", "some removed", "one left"])
-@pytest.mark.parametrize("k", [1, 7, 60, 500])
-def test_a_faithful_engine_answers_as_brute_force_does(engine, removed, k):
-    snapshot = make_snapshot(removed=removed)
-    queries = unit(np.random.default_rng(1), 3, 16)
-    assert_brute_force(open_index(engine, snapshot).search(queries, k), snapshot, queries, k)
-
-
-@pytest.mark.parametrize("n_queries", [1, 20])
-@pytest.mark.parametrize("few", [True, False], ids=["few", "many"])
-@pytest.mark.parametrize("engine", [*FAITHFUL, "SQfp16", "PQ8;rerank=400"])
-@pytest.mark.parametrize(
-    "chosen",
-    [(), (7,), range(4, 9), (0, 3, 18, 29, 30, 59), range(0, 60, 20), range(60)],
-    ids=["none", "one", "a folder", "scattered", "sparse", "all"],
-)
-def test_only_pictures_of_a_choice_answer(engine, chosen, few, n_queries, monkeypatch):
-    monkeypatch.setattr(_exact, "EXACT_BYTES", 1 << 30 if few else 0)
-    snapshot = make_snapshot(removed=(3, 6, 58))
-    among = np.zeros(60, bool)
-    among[list(chosen)] = True
-    queries = unit(np.random.default_rng(1), n_queries, 16)
-    chosen_ones = dataclasses.replace(snapshot, live=snapshot.live & among)
-    index = open_index(engine, snapshot)
-    for k in (1, 4, 500):
-        assert_brute_force(index.search(queries, k, among), chosen_ones, queries, k, 1e-3)
+    @pytest.fixture(params=["IVF4,PQ8", "OPQ8_16,IVF4,PQ8", "HNSW16,Flat"])
+    def engine(self, request):
+        return request.param
 
 
 def test_a_part_of_a_snapshot_copies_nothing_and_takes_short_gaps_along():
@@ -96,62 +67,6 @@ def test_a_part_of_a_snapshot_copies_nothing_and_takes_short_gaps_along():
     assert [len(array) for array in part.arrays] == [6, 1, 1, 1]
     assert all(np.shares_memory(array, snapshot.arrays[i]) for array, i in zip(part.arrays, (0, 0, 1, 2), strict=True))
     assert (part.features(np.arange(9)) == snapshot.features(positions)).all()
-
-
-@pytest.mark.parametrize("engine", FAITHFUL + COMPRESSED)
-def test_every_engine_gives_k_distinct_live_pictures_best_first(engine):
-    snapshot = make_snapshot(n_images=300, removed=range(0, 300, 3))
-    hits = open_index(engine, snapshot).search(unit(np.random.default_rng(2), 4, 16), 150)
-    for positions, scores in zip(hits.positions, hits.scores, strict=True):
-        found = positions[positions >= 0]
-        assert len(set(found)) == len(found)
-        assert snapshot.live[found].all()
-        assert (np.diff(scores[positions >= 0]) <= 1e-6).all()
-        if "IVF" not in engine and "HNSW" not in engine:
-            assert len(found) == 150
-
-
-@pytest.mark.parametrize("engine", FAITHFUL + COMPRESSED)
-def test_every_engine_finds_the_picture_a_query_was_taken_from(engine):
-    snapshot = make_snapshot(n_images=300)
-    queries = snapshot.features(np.array([3, 250, 120]))[:, 2]
-    hits = open_index(engine, snapshot).search(np.ascontiguousarray(queries), 5)
-    assert hits.positions[:, 0].tolist() == [3, 250, 120]
-    assert hits.regions[:, 0].tolist() == [2, 2, 2]
-
-
-@pytest.mark.parametrize("engine", ["exact", DEVICE, "Flat", "PQ8"])
-def test_one_picture_that_owns_all_the_best_rows_does_not_hide_the_others(engine):
-    snapshot = make_snapshot(n_images=300, n_regions=30)
-    query = unit(np.random.default_rng(5), 1, 16)
-    for array in snapshot.arrays:
-        array[: len(array) // 2] = query[0]
-    hits = open_index(engine, snapshot).search(query, 299)
-    assert len(set(hits.positions[0])) == 299
-
-
-@pytest.mark.parametrize("engine", ["exact", DEVICE, "Flat"])
-@pytest.mark.parametrize("n_queries", [1, 20])
-def test_ties_stand_in_order_of_position(engine, n_queries):
-    snapshot = make_snapshot(n_images=40)
-    for array in snapshot.arrays:
-        array[:] = 0
-        array[..., 0] = 1
-    queries = np.tile(np.eye(1, 16, dtype=np.float32), (n_queries, 1))
-    index = open_index(engine, snapshot)
-    for k in (1, 17, 40):
-        hits = index.search(queries, k)
-        assert hits.positions.tolist() == [list(range(k))] * n_queries
-        assert (hits.regions == 0).all() or engine != "exact"
-
-
-@pytest.mark.parametrize("engine", ["exact", DEVICE, "Flat"])
-def test_wrong_queries_are_an_error(engine):
-    index = open_index(engine, make_snapshot())
-    with pytest.raises(QueryError, match="another encoder"):
-        index.search(np.zeros((1, 8), np.float32), 3)
-    with pytest.raises(QueryError, match="at least 1"):
-        index.search(np.zeros((1, 16), np.float32), 0)
 
 
 @settings(max_examples=40, deadline=None)
@@ -213,17 +128,6 @@ def test_the_best_columns_are_those_of_a_stable_sort(values, k):
     assert best_columns(scores, k).tolist() == np.argsort(-scores, axis=1, kind="stable")[:, :k].tolist()
 
 
-def test_a_lower_level_is_searched_by_its_regions_only(tmp_path):
-    snapshot = make_snapshot()
-    query = np.ascontiguousarray(snapshot.features(np.array([9]))[0, 4:5])
-    lower = snapshot.first_regions(3)
-    for engine in ("exact", "Flat"):
-        assert open_index(engine, snapshot, tmp_path).search(query, 1).regions[0, 0] == 4
-        hits = open_index(engine, lower, tmp_path).search(query, 60)
-        assert hits.regions.max() <= 2
-        assert hits.scores[0].tolist() == pytest.approx([s for _, _, s in brute_force(lower, query, 60)[0]], abs=1e-5)
-
-
 def test_a_saved_index_is_read_again_and_extended_by_new_shards(tmp_path, built):
     snapshot = make_snapshot()
     first = Snapshot(snapshot.arrays[:2], snapshot.shards[:2], snapshot.ids[:30], snapshot.live[:30], 5, 16)
@@ -262,3 +166,22 @@ def test_an_engine_that_cannot_be_built_is_an_error_of_one_line(engine):
     with pytest.raises(EngineError) as caught:
         open_index(engine, make_snapshot())
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("engine", "advice"),
+    [
+        ("milvos:rows.db", "'milvos:'; did you mean milvus:?"),
+        ("Milvus:rows.db", "'Milvus:'; did you mean milvus:?"),
+        ("milvus", "'milvus'; did you mean milvus:?"),
+        ("postgreql://me:secret@host/db", "'postgreql:'; did you mean postgresql://?"),
+        ("exact;devise=cuda", "'exact;devise=cuda'; did you mean exact;device=?"),
+        ("Exact", "'Exact'; did you mean exact?"),
+        ("redis://me:secret@host", "'redis:'; there are exact, auto, "),
+    ],
+)
+def test_a_slip_in_the_kind_of_an_engine_is_no_error_of_faiss(engine, advice):
+    for judge in (judge_parameters, lasting, lambda text: open_index(text, make_snapshot())):
+        with pytest.raises(EngineError, match=f"^there is no engine {re.escape(advice)}") as caught:
+            judge(engine)
+        assert "secret" not in str(caught.value)

@@ -14,7 +14,7 @@ from patchseek.datasets import open_dataset, write_schema
 from patchseek.indexes import open_repeatable
 
 from .conftest import blot
-from .test_indexes import make_snapshot, unit
+from .contract_engine import make_snapshot, unit
 from .test_library import Counting
 
 ROOT = Path(__file__).parent.parent

@@ -16,8 +16,8 @@ from patchseek.indexes._milvus import _stretches
 from patchseek.indexes._milvus_recipe import really_built
 from patchseek.indexes._owner import owner_of
 
+from .contract_engine import make_snapshot, unit
 from .contract_milvus import MilvusContract, check, sent  # noqa: F401  a fixture
-from .test_indexes import make_snapshot, unit
 
 pytestmark = pytest.mark.extra("milvus")
 
@@ -54,7 +54,7 @@ import resource, signal, sys
 from pathlib import Path
 from patchseek.errors import EngineError
 from patchseek.indexes import open_index
-from tests.test_indexes import make_snapshot
+from tests.contract_engine import make_snapshot
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 resource.setrlimit(resource.RLIMIT_FSIZE, (200_000, resource.RLIM_INFINITY))
 try:

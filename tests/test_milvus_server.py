@@ -18,8 +18,8 @@ from patchseek.errors import EngineError
 from patchseek.indexes import _milvus, _milvus_rows, open_index, ping
 
 from .conftest import wait_for
+from .contract_engine import assert_brute_force, make_snapshot, unit
 from .contract_milvus import MilvusContract, check, sent  # noqa: F401  a fixture
-from .test_indexes import assert_brute_force, make_snapshot, unit
 
 ROOT = Path(__file__).parent.parent
 PYTHON = ROOT / ".venv-milvus" / "bin" / "python"

@@ -18,7 +18,7 @@ from patchseek.indexes import Hits, _trial, judge_parameters, open_index, try_en
 from patchseek.regions import Pyramid
 
 from .conftest import blot
-from .test_indexes import brute_force, make_snapshot
+from .contract_engine import brute_force, make_snapshot
 from .test_outgrown import blanks, scenes, snapshot_of
 
 PG = "postgresql://nobody.invalid/db"

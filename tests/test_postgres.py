@@ -20,12 +20,12 @@ import pytest
 
 from patchseek import Collection
 from patchseek.errors import EngineError, QueryError
-from patchseek.indexes import _exact, _postgres, _postgres_load, open_index
+from patchseek.indexes import _postgres, _postgres_load, open_index
 from patchseek.store import Snapshot
 
 from .conftest import blot, wait_for
+from .contract_engine import FaithfulContract, assert_brute_force, first_shards, make_snapshot, unit
 from .postgres import Server
-from .test_indexes import assert_brute_force, make_snapshot, unit
 
 pytestmark = pytest.mark.extra("postgres")
 
@@ -48,18 +48,6 @@ def server(started):
     return started
 
 
-def part(snapshot, n_shards):
-    """The snapshot as it was when it had only its first shards."""
-    n = sum(map(len, snapshot.arrays[:n_shards]))
-    return dataclasses.replace(
-        snapshot,
-        arrays=snapshot.arrays[:n_shards],
-        shards=snapshot.shards[:n_shards],
-        ids=snapshot.ids[:n],
-        live=snapshot.live[:n],
-    )
-
-
 def check(index, snapshot, k=7, among=None):
     """The index answers as brute force does."""
     queries = unit(np.random.default_rng(1), 3, snapshot.dim)
@@ -68,53 +56,21 @@ def check(index, snapshot, k=7, among=None):
     assert_brute_force(hits, chosen, queries, k)
 
 
+class TestContract(FaithfulContract):
+    @pytest.fixture(params=KINDS, ids=["FLAT", "HNSW", "IVFFLAT"])
+    def engine(self, server, request):
+        return server.url + request.param
+
+
 def written(server, cache, n_regions=5):
     """{transaction: rows of it that are still there}, in the order in which they were written."""
     table = f"patchseek_{(cache / 'postgres-owner').read_text()[:16]}_{n_regions}"
     return dict(server.run(f"SELECT xmin::text::bigint, count(*) FROM {table} GROUP BY 1 ORDER BY 1"))
 
 
-@each_kind
-@pytest.mark.parametrize("removed", [(), (0, 1, 2, 17, 59), range(1, 60)], ids=["all", "some removed", "one left"])
-def test_answers_as_brute_force_does(server, tmp_path, kind, removed):
-    snapshot = make_snapshot(removed=removed)
-    index = open_index(server.url + kind, snapshot, tmp_path)
-    for k in (1, 7, 500):
-        check(index, snapshot, k)
-    assert index.search(np.empty((0, 16), np.float32), 3).positions.shape == (0, min(3, snapshot.n_live))
-
-
-@each_kind
-@pytest.mark.parametrize("chosen", [(), (7,), (0, 3, 18, 29, 30, 59), range(60)], ids=["none", "one", "few", "all"])
-def test_only_pictures_of_a_choice_answer(server, tmp_path, kind, chosen, monkeypatch):
-    monkeypatch.setattr(_exact, "EXACT_BYTES", 0)  # else so few are searched without the database
-    snapshot = make_snapshot(removed=(3, 6, 58))
-    among = np.zeros(60, bool)
-    among[list(chosen)] = True
-    index = open_index(server.url + kind, snapshot, tmp_path)
-    for k in (1, 4, 500):
-        check(index, snapshot, k, among)
-
-
-@each_kind
-def test_one_picture_that_owns_all_the_best_rows_does_not_hide_the_others(server, tmp_path, kind):
-    snapshot = make_snapshot(n_images=100, n_regions=30)
-    query = unit(np.random.default_rng(5), 1, 16)
-    snapshot.arrays[0][:9] = query[0]  # 270 rows
-    hits = open_index(server.url + kind, snapshot, tmp_path).search(query, 20)
-    assert sorted(hits.positions[0, :9].tolist()) == list(range(9))
-    assert len(set(hits.positions[0].tolist()) - {-1}) == 20
-
-
-def test_an_empty_collection_finds_nothing(server, tmp_path):
-    snapshot = make_snapshot(removed=range(60))
-    for kind in KINDS:
-        check(open_index(server.url + kind, snapshot, tmp_path), snapshot)
-
-
 def test_a_second_opening_sends_nothing_and_growth_sends_the_new_shard(server, tmp_path):
     snapshot = make_snapshot()  # shards of 18, 12 and 30 pictures of 5 regions
-    check(open_index(server.url, part(snapshot, 2), tmp_path), part(snapshot, 2))
+    check(open_index(server.url, first_shards(snapshot, 2), tmp_path), first_shards(snapshot, 2))
     first = written(server, tmp_path)
     assert list(first.values()) == [90, 60]
     for _ in range(2):
@@ -142,14 +98,6 @@ def test_after_compaction_the_rows_come_from_the_new_shard(server, tmp_path):
     compacted = Snapshot([features], ("new",), snapshot.ids[kept], np.ones(30, bool), 5, 16)
     check(open_index(server.url, compacted, tmp_path), compacted)
     assert list(written(server, tmp_path).values()) == [150]
-
-
-def test_a_lower_level_stands_beside_the_full_one(server, tmp_path):
-    snapshot = make_snapshot()
-    for each in (snapshot, snapshot.first_regions(3), snapshot):
-        check(open_index(server.url, each, tmp_path), each)
-    assert sum(written(server, tmp_path).values()) == 300
-    assert sum(written(server, tmp_path, 3).values()) == 180
 
 
 def test_a_copy_of_a_collection_that_grows_on_its_own_does_not_disturb_the_first(server, tmp_path):
@@ -329,14 +277,6 @@ def test_more_numbers_than_an_index_takes_are_an_error(server, tmp_path):
         open_index(f"{server.url};type=HNSW", make_snapshot(n_images=10, n_regions=1, dim=4001), tmp_path)
 
 
-def test_wrong_queries_are_an_error(server, tmp_path):
-    index = open_index(server.url, make_snapshot(), tmp_path)
-    with pytest.raises(QueryError, match="another encoder"):
-        index.search(np.zeros((1, 8), np.float32), 3)
-    with pytest.raises(QueryError, match="at least 1"):
-        index.search(np.zeros((1, 16), np.float32), 0)
-
-
 @pytest.mark.parametrize("value", [np.nan, np.inf, 0])
 def test_features_that_are_no_numbers_are_not_sent(server, tmp_path, value):
     snapshot = make_snapshot()
@@ -346,7 +286,7 @@ def test_features_that_are_no_numbers_are_not_sent(server, tmp_path, value):
     assert list(written(server, tmp_path).values()) == [5 * len(snapshot.arrays[0])]
     query = unit(np.random.default_rng(0), 1, 16)
     with pytest.raises(QueryError, match="not all zero"):
-        open_index(server.url, part(snapshot, 1), tmp_path).search(query * np.float32(value), 3)
+        open_index(server.url, first_shards(snapshot, 1), tmp_path).search(query * np.float32(value), 3)
 
 
 @pytest.mark.parametrize(

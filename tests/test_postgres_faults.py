@@ -19,7 +19,7 @@ from patchseek.indexes import Held, _postgres, compare, open_index, ping
 from patchseek.indexes._postgres_rows import Rows
 
 from .conftest import wait_for
-from .test_indexes import make_snapshot
+from .contract_engine import make_snapshot
 from .test_postgres import FORCED, check, part, server, started, written  # noqa: F401  fixtures
 
 pytestmark = pytest.mark.extra("postgres")

@@ -18,7 +18,7 @@ from patchseek.server import ServerSettings, create_app
 from patchseek.store import Writer, _catalogue
 
 from .conftest import blot
-from .test_indexes import make_snapshot
+from .contract_engine import make_snapshot
 
 FULL = "/dev/full"
 NOBODY = """

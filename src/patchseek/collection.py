@@ -495,7 +495,8 @@ class Collection:
         """Free the space of pictures that were removed, replaced, or set aside 30 days ago; returns the bytes freed."""
         self.engine.let_go()
         with Writer(self.store) as writer:
-            return writer.compact(on_progress)
+            n_freed = writer.compact(on_progress)
+            return n_freed + self.engine.discard_saved()
 
     def back_up(self, file: str | Path, on_progress: OnProgress = unheard) -> int:
         """Write the collection of this moment into a new tar file, without its indexes; returns the bytes written.

@@ -12,12 +12,12 @@ from ._progress import OnProgress, unheard
 from .errors import PatchseekError
 from .indexes import (
     EXACT,
-    MILVUS,
-    POSTGRES,
     Held,
     Index,
     Refit,
     compare,
+    discard_saved,
+    in_database,
     judge_parameters,
     lasting,
     note_trial,
@@ -82,6 +82,10 @@ class Engine:
         with self._lock:
             self._opened = None
 
+    def discard_saved(self) -> int:
+        """Delete what was built of features that lie elsewhere now; returns the bytes freed."""
+        return discard_saved(self.folder)
+
     def choose(self, engine: str, refit: Refit, on_progress: OnProgress = unheard) -> Index:
         """Build an engine, try it and make it the choice; see Collection.use_index."""
         judge_parameters(engine)
@@ -116,7 +120,7 @@ class Engine:
 
     def problems(self, on_progress: OnProgress = unheard) -> list[str]:
         """What is wrong with what the engine keeps in a database, a line each."""
-        if self.name.startswith((MILVUS, *POSTGRES)):
+        if in_database(self.name):
             on_progress(0, 0, "comparing with the database")
         try:
             held = self.held(every=True)

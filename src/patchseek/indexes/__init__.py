@@ -1,104 +1,91 @@
-"""Search engines that answer in pictures. This file holds their common shape; each engine has its own private file.
+"""Search engines that answer in pictures. This file chooses among them and knows none: each kind has a file of its own.
 
 An engine is asked for k pictures and answers with k distinct ones, each with the region that won, so that nobody above
-has to know that one picture may own thirty hits.
+has to know that one picture may own thirty hits. What all engines share is in `_protocol`; `_gather` makes pictures of
+ranked rows, for all that rank rows. An engine's string begins with the name of its kind; see open_index.
 """
 
-import math
+import re
 from collections.abc import Sequence
-from dataclasses import dataclass
-from enum import Enum
+from difflib import get_close_matches
+from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
-import numpy as np
-from numpy.typing import NDArray
-
-from .._home import expanded
-from ..encoders import Features, flaw
-from ..errors import EngineError, QueryError
+from ..errors import EngineError
 from ..store import Snapshot
+from ._protocol import (
+    AUTO,
+    EXACT,
+    EXACT_BYTES,
+    MILVUS,
+    ON_DEVICE,
+    POSTGRES,
+    Held,
+    Hits,
+    Index,
+    Kind,
+    Opening,
+    Refit,
+    n_clusters,
+)
 
 if TYPE_CHECKING:
     from ._trial import Trial
 
-EXACT = "exact"
-"""The engine that compares a query with every feature."""
-ON_DEVICE = "exact;device="
-"""What the string of exact search on a GPU begins with; a device as torch calls it follows, such as cuda or cuda:1."""
-AUTO = "auto"
-"""The engine that suits the collection's size; see choose_engine."""
-MILVUS = "milvus:"
-"""What a Milvus engine's string begins with; a file (Milvus Lite) or the URL of a server follows."""
-POSTGRES = ("postgresql://", "postgres://")
-"""What the URL of a PostgreSQL database begins with."""
-EXACT_BYTES = 1 << 30
-"""Features up to this size are searched exactly by "auto": a query reads them in about 50 ms at 20 GB/s."""
+__all__ = [
+    "AUTO",
+    "EXACT",
+    "ON_DEVICE",
+    "Held",
+    "Hits",
+    "Index",
+    "Refit",
+    "choose_engine",
+    "compare",
+    "discard_saved",
+    "in_database",
+    "judge_engine",
+    "judge_parameters",
+    "lasting",
+    "note_trial",
+    "open_index",
+    "open_repeatable",
+    "ping",
+    "resolved",
+    "try_again",
+    "try_engine",
+    "why_outgrown",
+]
+
+_FILES = {ON_DEVICE: "_device", MILVUS: "_milvus", **dict.fromkeys(POSTGRES, "_postgres")}
+"""The file of each kind of engine by what its strings begin with.
+
+"exact" has `_exact`, as has "auto", which means another one once the pictures are known; all others are FAISS's.
+"""
+_NAMES = "exact, auto, exact;device=DEVICE, milvus:URI, postgresql://USER@HOST/DATABASE, or a FAISS factory string"
 
 
-@dataclass(frozen=True)
-class Hits:
-    """The best pictures of each of Q queries, best first; a picture scores as its best region."""
-
-    positions: NDArray[np.int64]
-    # (Q, k) position in the snapshot, -1 where there are fewer pictures
-    regions: NDArray[np.int64]
-    # (Q, k) winning region in [0, R), -1 likewise
-    scores: NDArray[np.float32]
-    # (Q, k) inner product of unit vectors in [-1, 1], -inf likewise
-
-
-@dataclass(frozen=True)
-class Held:
-    """What a database holds of a snapshot."""
-
-    n_pictures: int
-    # live ones of the snapshot
-    n_missing: int
-    # of these, not there as they should be: the next search sends them
-    n_lost: int
-    # of these, that had been sent once, and are gone or other ones now
-
-    def __str__(self) -> str:
-        n = self.n_pictures - self.n_missing
-        others = f"; the next search sends the other {self.n_missing}" if self.n_missing else ""
-        return f"{n} of {self.n_pictures} pictures{others}"
+def _kind(engine: str) -> Kind:
+    """The kind of engine that a string is of. Raises EngineError for what begins like none, or nearly like one."""
+    file = next((file for start, file in _FILES.items() if engine.startswith(start)), None)
+    if engine in (EXACT, AUTO):
+        file = "_exact"
+    elif file is None:
+        _require_no_slip(engine)
+        file = "_faiss"
+    kind: Kind = import_module(f".{file}", __package__).KIND
+    return kind
 
 
-class StaleEngine(EngineError):
-    """A database that no longer holds what was sent to it. is_altered: what is there differs."""
-
-    def __init__(self, message: str, *, is_altered: bool = False) -> None:
-        super().__init__(message)
-        self.is_altered = is_altered
-
-
-class Refit(Enum):
-    """When an engine that trains is trained anew on the pictures of now."""
-
-    WHERE_SOON_DONE = "where it no longer fits and that is soon done"
-    WHERE_OUTGROWN = "where it no longer fits"
-    WHERE_CHANGED = "where it was trained on other pictures"
-
-
-class Index(Protocol):
-    """A search engine over a snapshot. Searches may run in several threads."""
-
-    outgrown: str | None
-    # why it no longer fits the pictures that it searches and should be trained anew, in a clause; None where it fits
-
-    @property
-    def name(self) -> str:
-        """What searches, in words a person can report."""
-        ...
-
-    def search(self, queries: Features, k: int, among: NDArray[np.bool_] | None = None) -> Hits:
-        """The best min(k, n_live) live pictures of each query (Q, D) of unit length; columns beyond are padding.
-
-        among: (N,) True at the positions that may answer, all by default. Ties stand in order of position. Raises
-        QueryError for another D or k < 1.
-        """
-        ...
+def _require_no_slip(engine: str) -> None:
+    """Raise EngineError for what was meant for another kind than FAISS, whose strings have no colon."""
+    scheme = re.match(r"[A-Za-z][\w+.-]*:", engine)
+    said = scheme[0] if scheme else engine  # what follows a scheme may hold a password
+    meant = get_close_matches(said.lower(), [EXACT, AUTO, ON_DEVICE, MILVUS, *POSTGRES], n=1, cutoff=0.75)
+    if scheme or meant:
+        advice = f"did you mean {meant[0]}? There are" if meant else "there are"
+        raise EngineError(f"there is no engine {said[:40]!r}; {advice} {_NAMES}")
 
 
 def open_index(
@@ -127,25 +114,7 @@ def open_index(
     judged mildly. Raises EngineError when it cannot be built.
     """
     engine = resolved(engine, snapshot)
-    if engine == EXACT:
-        from ._exact import ExactIndex
-
-        return ExactIndex(snapshot)
-    if engine.startswith(ON_DEVICE):
-        from ._device import DeviceIndex
-
-        return DeviceIndex(snapshot, engine.removeprefix(ON_DEVICE))
-    if engine.startswith(MILVUS):
-        from ._milvus import open_milvus
-
-        return open_milvus(engine, snapshot, cache, is_altered=is_altered, kept=kept)
-    if engine.startswith(POSTGRES):
-        from ._postgres import open_postgres
-
-        return open_postgres(engine, snapshot, cache, is_altered=is_altered, refit=refit, kept=kept)
-    from ._faiss import open_faiss
-
-    return open_faiss(engine, snapshot, cache, train_regions, refit=refit, kept=kept)
+    return _kind(engine).open(engine, snapshot, Opening(cache, train_regions, is_altered, refit, kept))
 
 
 def why_outgrown(engine: str, snapshot: Snapshot, cache: Path) -> str | None:
@@ -161,11 +130,15 @@ def why_outgrown(engine: str, snapshot: Snapshot, cache: Path) -> str | None:
     tried = last_tried(cache, engine, snapshot)
     if tried is not None and tried.fault:
         return tried.fault
-    if engine.startswith((ON_DEVICE, MILVUS, *POSTGRES)):
-        return None
-    from ._faiss import why_saved_is_outgrown
+    why = _kind(engine).why_outgrown
+    return why(engine, snapshot, cache) if why else None
 
-    return why_saved_is_outgrown(engine, snapshot, cache)
+
+def discard_saved(cache: Path) -> int:
+    """Delete what is built of features that have moved, and return its bytes. What was noted of trials still holds."""
+    from ._faiss_saved import discard_all
+
+    return discard_all(cache)
 
 
 def try_engine(index: Index, snapshot: Snapshot) -> "Trial | None":
@@ -206,32 +179,25 @@ def resolved(engine: str, snapshot: Snapshot) -> str:
     return choose_engine(snapshot.n_positions * snapshot.n_regions, snapshot.dim) if engine == AUTO else engine
 
 
+def in_database(engine: str) -> bool:
+    """Whether an engine keeps rows in a database, so that `compare` and `ping` have something to ask."""
+    return _kind(engine).compare is not None
+
+
 def compare(engine: str, snapshot: Snapshot, cache: Path | None, *, every: bool = False) -> Held | None:
     """What a database holds of a snapshot; None for an engine that keeps nothing in one. Changes nothing there.
 
     every: compare every feature with the collection's, and not only some. Raises EngineError where it does not answer.
     """
-    if engine.startswith(MILVUS):
-        from ._milvus import compare_milvus
-
-        return compare_milvus(engine, snapshot, cache, every=every)
-    if engine.startswith(POSTGRES):
-        from ._postgres import compare_postgres
-
-        return compare_postgres(engine, snapshot, cache, every=every)
-    return None
+    ask = _kind(engine).compare
+    return ask(engine, snapshot, cache, every) if ask else None
 
 
 def ping(engine: str, seconds: int) -> None:
     """Raise EngineError unless the server that an engine needs, if any, answers within some seconds."""
-    if engine.startswith(MILVUS):
-        from ._milvus import ping_milvus
-
-        ping_milvus(engine, seconds)
-    if engine.startswith(POSTGRES):
-        from ._postgres import ping_postgres
-
-        ping_postgres(engine, seconds)
+    ask = _kind(engine).ping
+    if ask:
+        ask(engine, seconds)
 
 
 def judge_parameters(engine: str) -> None:
@@ -240,20 +206,9 @@ def judge_parameters(engine: str) -> None:
     Opens, builds and connects to nothing; see judge_engine for what depends on the features.
     """
     engine = lasting(engine)
-    if engine in (EXACT, AUTO) or engine.startswith(ON_DEVICE):
-        return
-    if engine.startswith(MILVUS):
-        from ._milvus_recipe import parse as parse_milvus
-
-        parse_milvus(engine)
-    elif engine.startswith(POSTGRES):
-        from ._postgres_recipe import parse as parse_postgres
-
-        parse_postgres(engine)
-    else:
-        from ._faiss_recipe import parse as parse_faiss
-
-        parse_faiss(engine)
+    judge = _kind(engine).judge
+    if judge:
+        judge(engine)
 
 
 def judge_engine(
@@ -265,10 +220,9 @@ def judge_engine(
     """
     judge_parameters(engine)
     engine = lasting(engine)
-    if engine not in (EXACT, AUTO) and not engine.startswith((ON_DEVICE, MILVUS, *POSTGRES)):
-        from ._faiss import judge_faiss
-
-        judge_faiss(engine, n_images, n_regions, dim, train_regions)
+    judge = _kind(engine).judge_over
+    if judge:
+        judge(engine, n_images, n_regions, dim, train_regions)
 
 
 def open_repeatable(snapshot: Snapshot) -> Index:
@@ -285,17 +239,15 @@ def open_repeatable(snapshot: Snapshot) -> Index:
 def lasting(engine: str) -> str:
     """The engine's string as it can be kept: a relative file of Milvus Lite made absolute.
 
-    Raises EngineError for a blank one, and one with a zero byte.
+    Raises EngineError for a blank one, one with a zero byte, and one whose kind there is not.
     """
     engine = engine.strip()
     if not engine:
-        raise EngineError("an engine has a name: exact, auto, a FAISS factory string, milvus:URI or postgresql://...")
+        raise EngineError(f"an engine has a name: {_NAMES}")
     if "\0" in engine:
         raise EngineError(f"{engine!r} is no engine: no name has a zero byte")
-    uri, *rest = engine.removeprefix(MILVUS).split(";")
-    if not engine.startswith(MILVUS) or "://" in uri or not uri:
-        return engine
-    return ";".join([MILVUS + str(expanded(uri).resolve()), *rest])
+    written = _kind(engine).lasting
+    return written(engine) if written else engine
 
 
 def choose_engine(n_rows: int, dim: int) -> str:
@@ -308,18 +260,3 @@ def choose_engine(n_rows: int, dim: int) -> str:
     n_lists = n_clusters(n_rows, 8, 16)
     n_codes = max(n for n in range(1, min(dim, 256) + 1) if dim % n == 0)
     return f"IVF{n_lists},PQ{n_codes}x4fs;nprobe={n_lists // 4};rerank=1000"
-
-
-def n_clusters(n_rows: int, least: int, most: int) -> int:
-    """About the root of n_rows, as a power of two between 2 to the `least` and 2 to the `most`."""
-    return 1 << min(max(round(math.log2(max(n_rows, 1)) / 2), least), most)
-
-
-def check_query(queries: Features, k: int, dim: int) -> None:
-    """Raise QueryError unless queries are (Q, dim), numbers and none of them zero, and k >= 1."""
-    if queries.ndim != 2 or queries.shape[1] != dim:
-        raise QueryError(f"queries must be (Q, {dim}), found {queries.shape}; another encoder?")
-    if k < 1:
-        raise QueryError(f"the number of pictures asked for must be at least 1, found {k}")
-    if problem := flaw(queries):
-        raise QueryError(f"a query must be of numbers that are not all zero, found {problem}")

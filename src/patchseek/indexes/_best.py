@@ -5,12 +5,7 @@ from numpy.typing import NDArray
 
 from ..errors import EngineError
 from ..store import Snapshot
-from . import Hits, StaleEngine
-
-_CHECKED = 100
-# rows of an answer whose scores are compared with the collection's own
-_ROUNDING = 1e-3
-# by which two ways of computing an inner product of unit vectors may differ, generously
+from ._protocol import Hits
 
 
 class Best:
@@ -90,29 +85,3 @@ def group_pictures(snapshot: Snapshot, scores: NDArray[np.float32], rows: NDArra
         hits.regions[q, : len(best)] = regions[best]
         hits.scores[q, : len(best)] = query_scores[found][best]
     return hits
-
-
-def check_scores(
-    snapshot: Snapshot, query: NDArray[np.float32], scores: NDArray[np.float32], rows: NDArray[np.int64]
-) -> None:
-    """Raise StaleEngine unless the first scores (n,) of a query (D,) are those of the collection's own rows (n,)."""
-    scores, rows = scores[:_CHECKED], rows[:_CHECKED]
-    exact = snapshot.rows(rows).astype(np.float32) @ query
-    n_unlike = len(rows) - int((np.abs(exact - scores) <= _ROUNDING).sum())
-    if n_unlike:
-        raise StaleEngine(f"{n_unlike} scores are not those of the collection's own features", is_altered=True)
-
-
-def known_rows(
-    snapshot: Snapshot, by_id: NDArray[np.int64], images: NDArray[np.int64], regions: NDArray[np.int64]
-) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
-    """The snapshot's rows (n,) of images by id (n,) and regions (n,), and which of them are of its live pictures.
-
-    by_id: positions (N,) in order of id. A database may hold more pictures than a snapshot of yesterday knows.
-    """
-    if not len(by_id):
-        return np.full(len(images), -1, np.int64), np.zeros(len(images), bool)
-    places = np.minimum(np.searchsorted(snapshot.ids, images, sorter=by_id), len(by_id) - 1)
-    positions = by_id[places]
-    known = (snapshot.ids[positions] == images) & snapshot.live[positions]
-    return positions * snapshot.n_regions + regions, known

@@ -16,9 +16,9 @@ from numpy.typing import NDArray
 from ..encoders import Features
 from ..errors import EncoderError, EngineError
 from ..store import Snapshot
-from . import Hits, check_query
 from ._best import group_pictures
 from ._exact import ExactIndex
+from ._protocol import ON_DEVICE, Hits, Kind, check_query
 from ._rescore import rescore
 from ._sound import require_sound
 
@@ -216,3 +216,6 @@ def _unpacked(torch: Any, keys: Any) -> tuple[Any, Any]:
     scores = (ascending ^ ((ascending >> 31) & 0x7FFFFFFF)).view(torch.float32)
     nothing = keys == _NOTHING
     return (0xFFFFFFFF - (keys & 0xFFFFFFFF)).masked_fill(nothing, -1), scores.masked_fill(nothing, -torch.inf)
+
+
+KIND = Kind(open=lambda engine, snapshot, _: DeviceIndex(snapshot, engine.removeprefix(ON_DEVICE)))

@@ -17,8 +17,8 @@ from numpy.typing import NDArray
 from .._platform import n_cores
 from ..encoders import Features
 from ..store import Half, Snapshot
-from . import EXACT_BYTES, Hits, check_query
 from ._best import Best, group_pictures
+from ._protocol import EXACT_BYTES, Hits, Kind, check_query
 from ._scan import HalfPiece, can_scan
 from ._sound import require_sound
 
@@ -161,3 +161,6 @@ def search_store(snapshot: Snapshot, queries: Features, k: int, among: NDArray[n
     """One exact search, without an engine that is kept. See Index.search."""
     with ThreadPoolExecutor(n_cores(), "exact") as pool:
         return ExactIndex(snapshot, pool).search(queries, k, among)
+
+
+KIND = Kind(open=lambda _, snapshot, __: ExactIndex(snapshot))

@@ -1,10 +1,7 @@
 """Compressed and approximate search with FAISS. Answers in pictures by over-fetching.
 
 Three files import FAISS: this one, `_scan`, and `_faiss_program`, which builds in a process of its own what is searched
-here.
-
-FAISS ranks rows, and one picture may own many of the first rows. So we ask for more rows than pictures and double the
-depth until every query has k distinct live pictures or the index has no more to give.
+here. FAISS ranks rows; `_gather` makes pictures of them.
 """
 
 import logging
@@ -12,6 +9,7 @@ import time
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -24,15 +22,13 @@ from .._words import counted
 from ..encoders import Features, flawed
 from ..errors import EngineError
 from ..store import Half, Snapshot
-from . import Hits, Refit, check_query
-from ._best import group_pictures
-from ._exact import search_few
 from ._faiss_child import AnewError, BuildError, UnseenError, build
 from ._faiss_program import Job, load, own_words, set_parameters
 from ._faiss_recipe import Recipe, parse
 from ._faiss_saved import Saved, find_saved, keep, note_judged, note_tried
 from ._faiss_trained import TRAIN_ROWS, Look, OutgrownError, is_wanted, training_rows
-from ._rescore import rescore
+from ._gather import Rows, gather, narrowed
+from ._protocol import Hits, Kind, Opening
 from ._sound import require_sound, without_flaws
 
 _log = logging.getLogger(__name__)
@@ -60,37 +56,34 @@ class FaissIndex:
 
         With rerank=N the best N rows of a query are ranked by exact scores.
         """
+        part = narrowed(self._snapshot, queries, k, among)
+        if isinstance(part, Hits):
+            return part
+        may_answer = None if among is None else part.live
+        n_rows, share = max(self._index.ntotal, 1), 1.0 if among is None else part.n_live / part.n_positions
+        ask = partial(self._ask, may_answer)
+        return gather(ask, part, queries, k, share=share, most=n_rows, rerank=self._rerank)
+
+    def _ask(self, may_answer: NDArray[np.bool_] | None, queries: Features, depth: int) -> Rows:
+        """See Ask. may_answer: (N,) positions whose rows stand first, with none for the others; all by default."""
         import faiss
 
-        check_query(queries, k, self._snapshot.dim)
-        snapshot, share = self._snapshot, 1.0
-        if among is not None:
-            if (hits := search_few(snapshot, queries, k, among)) is not None:
-                return hits
-            snapshot = replace(snapshot, live=snapshot.live & among)
-            share = snapshot.n_live / snapshot.n_positions
-        k = max(min(k, snapshot.n_live), 1)
-        depth = min(round(max(4 * k, 64, self._rerank) / share), self._index.ntotal)
-        queries = np.ascontiguousarray(queries, np.float32)
         faiss.omp_set_num_threads(_n_threads(len(queries) * self._index.ntotal))
-        while True:
-            try:
-                scores, rows = self._index.search(queries, max(depth, 1))
-            except (RuntimeError, MemoryError) as error:
-                raise EngineError(f"{self.name}: cannot search {depth} rows deep: {own_words(str(error))}") from error
-            if rows.max(initial=-1) >= self._index.ntotal:
-                raise EngineError(f"{self.name}: answers with rows that there are none of; choose another engine")
-            if self._is_l2:
-                scores = 1 - scores / 2  # |a - b|^2 = 2 - 2 a.b for unit vectors
-            ran_out = (rows < 0).any(axis=1)
-            if among is not None:
-                scores, rows = _usable(snapshot, scores, rows)
-            if self._rerank:
-                scores, rows = rescore(snapshot, queries, scores, rows, self._rerank)
-            hits = group_pictures(snapshot, scores, rows, k)
-            if (ran_out | (hits.positions[:, -1] >= 0)).all() or depth >= self._index.ntotal:
-                return hits
-            depth = min(2 * depth, self._index.ntotal)
+        try:
+            scores, rows = self._index.search(queries, depth)
+        except (RuntimeError, MemoryError) as error:
+            raise EngineError(f"{self.name}: cannot search {depth} rows deep: {own_words(str(error))}") from error
+        if rows.max(initial=-1) >= self._index.ntotal:
+            raise EngineError(f"{self.name}: answers with rows that there are none of; choose another engine")
+        if self._is_l2:
+            scores = 1 - scores / 2  # |a - b|^2 = 2 - 2 a.b for unit vectors
+        is_all = (rows < 0).any(axis=1) | (depth >= self._index.ntotal)
+        if may_answer is not None:
+            lost = (rows < 0) | ~may_answer[rows // self._snapshot.n_regions]
+            order = np.argsort(lost, axis=1, kind="stable")
+            scores = np.take_along_axis(scores, order, axis=1)
+            rows = np.take_along_axis(np.where(lost, -1, rows), order, axis=1)
+        return Rows(scores, rows, is_all)
 
     def n_bytes(self) -> dict[str, int]:
         """Where an index's bytes go: codes, ids (8 a row in inverted lists), centroids, codebooks, other; and total.
@@ -122,45 +115,40 @@ class FaissIndex:
         return parts | {"other": total - sum(parts.values()), "total": total}
 
 
-def _usable(
-    snapshot: Snapshot, scores: NDArray[np.float32], rows: NDArray[np.int64]
-) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
-    """The rows (Q, n) of live pictures first, in their order; -1 for the others."""
-    lost = (rows < 0) | ~snapshot.live[rows // snapshot.n_regions]
-    order = np.argsort(lost, axis=1, kind="stable")
-    return np.take_along_axis(scores, order, axis=1), np.take_along_axis(np.where(lost, -1, rows), order, axis=1)
+def _judge_over(engine: str, n_images: int, n_regions: int, dim: int, train_regions: Sequence[int] | None) -> None:
+    recipe, n_rows = parse(engine, train_regions), n_images * n_regions
+    n_training = len(recipe.training_rows(np.arange(n_images), n_regions, TRAIN_ROWS))
+    recipe.check(n_rows, n_training, dim)
+    job = Job(recipe.factory, dim, recipe.is_l2, recipe.parameters, n_training, n_rows, 1, only_looks=True)
+    try:
+        build(job, np.empty((0, dim), np.float16), ())
+    except BuildError as error:
+        raise EngineError(
+            f"FAISS cannot build {recipe.text!r} from {counted(n_training, 'feature')}: {error}"
+        ) from error
 
 
-def open_faiss(
-    engine: str,
-    snapshot: Snapshot,
-    cache: Path | None,
-    train_regions: Sequence[int] | None = None,
-    *,
-    refit: Refit = Refit.WHERE_SOON_DONE,
-    kept: bool = False,
-) -> FaissIndex:
-    """The engine over a snapshot: read from the cache, brought up to date, or built. See indexes.open_index.
+def _open(engine: str, snapshot: Snapshot, how: Opening) -> FaissIndex:
+    """Read from the cache, brought up to date, or built.
 
     What is built or searched in a new way is first built and searched by a child process, since it may crash FAISS.
     """
-    recipe = parse(engine, train_regions, kept=kept)
+    recipe = parse(engine, how.train_regions, kept=how.kept)
     recipe.check(snapshot.n_positions * snapshot.n_regions, len(training_rows(recipe, snapshot)), snapshot.dim)
-    saved = None if cache is None else find_saved(cache, recipe, snapshot)
-    if saved is not None and not is_wanted(saved, recipe, snapshot, refit):
+    saved = None if how.cache is None else find_saved(how.cache, recipe, snapshot)
+    if saved is not None and not is_wanted(saved, recipe, snapshot, how.refit):
         saved = None
     index = outgrown = None
     if saved is not None and saved.is_whole(snapshot, recipe) and (known := saved.judged(snapshot)):
         index, outgrown = _read_saved(saved, recipe), known[0]
         saved = saved if index is not None else None
     if index is None:
-        index, outgrown = _build(cache, Look(recipe, snapshot, saved, refit))
+        index, outgrown = _build(how.cache, Look(recipe, snapshot, saved, how.refit))
     set_parameters(index, recipe.parameters)
     return FaissIndex(engine, index, snapshot, recipe.rerank, outgrown)
 
 
-def why_saved_is_outgrown(engine: str, snapshot: Snapshot, cache: Path) -> str | None:
-    """See indexes.why_outgrown."""
+def _why_outgrown(engine: str, snapshot: Snapshot, cache: Path) -> str | None:
     recipe = parse(engine, kept=True)
     saved = find_saved(cache, recipe, snapshot)
     if saved is None:
@@ -173,22 +161,6 @@ def why_saved_is_outgrown(engine: str, snapshot: Snapshot, cache: Path) -> str |
         _run(look, n_rows, (), ())
         note_judged(saved, snapshot, look.outgrown)
     return look.outgrown
-
-
-def judge_faiss(
-    engine: str, n_images: int, n_regions: int, dim: int, train_regions: Sequence[int] | None = None
-) -> None:
-    """Raise EngineError for a string that cannot become an index of so many features; see indexes.judge_engine."""
-    recipe, n_rows = parse(engine, train_regions), n_images * n_regions
-    n_training = len(recipe.training_rows(np.arange(n_images), n_regions, TRAIN_ROWS))
-    recipe.check(n_rows, n_training, dim)
-    job = Job(recipe.factory, dim, recipe.is_l2, recipe.parameters, n_training, n_rows, 1, only_looks=True)
-    try:
-        build(job, np.empty((0, dim), np.float16), ())
-    except BuildError as error:
-        raise EngineError(
-            f"FAISS cannot build {recipe.text!r} from {counted(n_training, 'feature')}: {error}"
-        ) from error
 
 
 def _is_l2(index: Any) -> bool:
@@ -293,3 +265,6 @@ def _places(cache: Path | None, recipe: Recipe) -> Iterator[list[Path]]:
         if not places:
             raise EngineError("there is no folder that an index could be written to; set TMPDIR to one")
         yield places
+
+
+KIND = Kind(open=_open, judge=parse, judge_over=_judge_over, why_outgrown=_why_outgrown)

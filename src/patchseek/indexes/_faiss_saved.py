@@ -162,3 +162,12 @@ def _paths(cache: Path, recipe: Recipe, n_regions: int) -> tuple[Path, Path]:
     """The files of an index and of its manifest; those of two pyramid levels stand beside each other."""
     stem = f"{recipe.stem}-{n_regions}"
     return cache / f"{stem}.faiss", cache / f"{stem}.json"
+
+
+def discard_all(cache: Path) -> int:
+    """See indexes.discard_saved."""
+    n_bytes = 0
+    for built in cache.glob("*.faiss"):
+        n_bytes += built.stat().st_size
+        discard(built)
+    return n_bytes

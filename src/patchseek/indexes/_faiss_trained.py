@@ -8,11 +8,11 @@ from numpy.typing import NDArray
 
 from ..encoders import flawed
 from ..store import Snapshot
-from . import Refit
 from ._faiss_child import Report
 from ._faiss_recipe import Recipe
 from ._faiss_saved import Saved, Training, state_of
 from ._outgrown import DISTANCE, Sample, Trained, is_soon_done, sample, strangeness, summaries, why_outgrown
+from ._protocol import Refit
 
 _log = logging.getLogger(__name__)
 

@@ -4,33 +4,29 @@ The collection on disk is the truth and Milvus a cache of it, see `_milvus_rows`
 what is missing. A search does so again where Milvus does not answer it, where it found fewer pictures than there are,
 where a score is not that of the collection's own feature, and, while rows are few, where Milvus counts fewer.
 
-Milvus ranks rows, and one picture may
-own many of the first. Its grouping search is not used: server 2.3.5 ignores the wish without a word. So we ask for more
-rows than pictures and double the depth, as `_faiss` does, up to Milvus's own limit; what would take more rows than that
-is searched exactly in the store. Where only some pictures may answer, stretches of their ids are Milvus's condition.
+Milvus ranks rows, and `_gather` makes pictures of them, asking for no more rows than Milvus's own limit. Its grouping
+search is not used: server 2.3.5 ignores the wish without a word. Where only some pictures may answer, stretches of
+their ids are Milvus's condition.
 """
 
-import logging
-import threading
-from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
+from .._home import expanded
 from ..encoders import Features
 from ..errors import EngineError
 from ..store import Snapshot
-from . import Held, Hits, StaleEngine, check_query, n_clusters
-from ._best import check_scores, group_pictures, known_rows
-from ._exact import search_few, search_store
+from ._database import Found, Mender, Names, StaleEngine
+from ._gather import Rows as Ranked
+from ._gather import gather, narrowed
 from ._milvus_recipe import LIMIT, Recipe, parse, really_built, require_dividing
 from ._milvus_rows import Rows, chunks
 from ._milvus_server import connect, make_collection, one_line, ping
 from ._owner import known_owner, owner_of
-from ._rescore import rescore
-
-_log = logging.getLogger(__name__)
+from ._protocol import MILVUS, Held, Hits, Kind, Opening, n_clusters
 
 _ENGINE = "milvus"
 _TIMEOUT = 30  # seconds for a search
@@ -39,9 +35,6 @@ _COUNTED = 1 << 16  # rows that are counted for each search
 _QUERIES = 32  # in one message
 _STRETCHES = 64  # of ids in one condition
 _OWNER = "patchseek.owner"
-
-Ranked = tuple[NDArray[np.int64], NDArray[np.float32]]
-"""Keys (n,) and scores (n,), best first."""
 
 
 class MilvusIndex:
@@ -54,14 +47,13 @@ class MilvusIndex:
         name = recipe.name or f"patchseek_{owner}"
         self._collection = f"{name}_{snapshot.n_regions}"  # levels stand beside each other
         self._n_rows = snapshot.n_live * snapshot.n_regions
-        self._n_updates, self._updating = 0, threading.Lock()
+        self._mender, self._names = Mender(), Names(snapshot)
         self._client = connect(recipe.uri)
         with one_line(recipe.uri):
             version = str(self._client.get_server_version())
         self._kind = really_built(recipe.kind, version)
         self.name = f"milvus {version} {self._kind}"
         self._nlist = recipe.build.get("nlist", n_clusters(self._n_rows, 3, 16))
-        self._by_id = np.argsort(snapshot.ids)
 
     def update(self, *, is_opening: bool = True, is_altered: bool = False) -> None:
         """Bring Milvus up to date with the snapshot; see Rows.update."""
@@ -70,9 +62,8 @@ class MilvusIndex:
             self._require_index()
             self._client.load_collection(self._collection)
             Rows(self._client, self._collection, self._snapshot).update(is_opening=is_opening, is_altered=is_altered)
-        self._n_updates += 1
 
-    def _mend(self, *, is_altered: bool) -> None:
+    def _mend(self, is_altered: bool) -> None:
         """Bring Milvus up to date once more; Lite is opened anew where that cannot be done as it is."""
         ping(self._recipe, _SECONDS)  # else a server that is down is waited for again and again
         try:
@@ -129,47 +120,33 @@ class MilvusIndex:
 
         Of pictures that tie at the last place, which one is answered with is Milvus's choice.
         """
-        check_query(queries, k, self._snapshot.dim)
-        snapshot, condition = self._snapshot, ""
-        if among is not None:
-            if (few := search_few(snapshot, queries, k, among)) is not None:
-                return few
-            snapshot = replace(snapshot, live=snapshot.live & among)
-            condition = _stretches(np.sort(snapshot.ids[snapshot.live]))
-        queries, n_updates = np.ascontiguousarray(queries, np.float32), self._n_updates
-        try:
-            return self._answer(snapshot, queries, k, condition)
-        except StaleEngine as error:
-            _log.warning("%s; looking what is missing there", error)
-            with self._updating:
-                if self._n_updates == n_updates:  # else another thread has done it meanwhile
-                    self._mend(is_altered=error.is_altered)
-        return self._answer(snapshot, queries, k, condition)
+        part = narrowed(self._snapshot, queries, k, among)
+        if isinstance(part, Hits):
+            return part
+        condition = "" if among is None else _stretches(np.sort(part.ids[part.live]))
+        return self._mender.answer(lambda: self._answer(part, queries, k, condition), self._mend)
 
-    def _answer(self, snapshot: Snapshot, queries: Features, k: int, condition: str) -> Hits:
+    def _answer(self, part: Snapshot, queries: Features, k: int, condition: str) -> Hits:
         """The answers to queries. Raises StaleEngine where Milvus is not up to date."""
-        k = max(min(k, snapshot.n_live), 1)
-        depth = min(max(4 * k, 64, self._recipe.rerank), LIMIT)
-        found = [Hits(np.empty((0, k), np.int64), np.empty((0, k), np.int64), np.empty((0, k), np.float32))]
         with one_line(self._recipe.uri):
             if self._n_rows <= _COUNTED:
                 self._require_whole()
-            for some in chunks(queries, _QUERIES):
-                for query, rows in zip(some, self._ask(some, depth, condition), strict=True):
-                    found.append(self._deepen(snapshot, query[None], k, depth, rows, condition))
-            if self._n_rows > _COUNTED and any((hits.positions < 0).any() for hits in found) and k <= snapshot.n_live:
+            ask = partial(self._ask, condition)
+            hits = gather(ask, part, queries, k, most=LIMIT, rerank=self._recipe.rerank)
+            if self._n_rows > _COUNTED and part.n_live and (hits.positions < 0).any():
                 self._require_whole()
-        return Hits(
-            np.concatenate([hits.positions for hits in found]),
-            np.concatenate([hits.regions for hits in found]),
-            np.concatenate([hits.scores for hits in found]),
-        )
+        return hits
 
     def _require_whole(self) -> None:
         if lack := Rows(self._client, self._collection, self._snapshot, _TIMEOUT).lack():
             raise StaleEngine(f"Milvus at {self._recipe.uri}: {lack}")
 
-    def _ask(self, queries: Features, depth: int, condition: str) -> list[Ranked]:
+    def _ask(self, condition: str, queries: Features, depth: int) -> Ranked:
+        """See Ask. condition: in Milvus's words, which pictures may answer; all for none."""
+        found = (hits for some in chunks(queries, _QUERIES) for hits in self._search(some, depth, condition))
+        return self._names.rows(queries, found, depth, are_exact=self._kind == "FLAT")
+
+    def _search(self, queries: Features, depth: int, condition: str) -> list[Found]:
         params = dict(self._recipe.search)
         if self._kind.startswith("IVF"):
             params.setdefault("nprobe", max(self._nlist // 4, 1))
@@ -189,33 +166,11 @@ class MilvusIndex:
         )
         return [
             (
-                np.array([hit["entity"]["row"] for hit in hits], np.int64),
+                *np.divmod(np.array([hit["entity"]["row"] for hit in hits], np.int64), self._snapshot.n_regions),
                 np.array([hit["distance"] for hit in hits], np.float32),
             )
             for hits in found
         ]
-
-    def _deepen(self, snapshot: Snapshot, query: Features, k: int, depth: int, rows: Ranked, condition: str) -> Hits:
-        """The answer to one query (1, D): more rows until they hold k pictures or there are no more."""
-        while True:
-            hits = self._group(snapshot, query, k, rows)
-            if len(rows[0]) < depth or hits.positions[0, -1] >= 0:
-                return hits
-            if depth >= LIMIT:
-                return search_store(snapshot, query, k)
-            depth = min(2 * depth, LIMIT)
-            rows = self._ask(query, depth, condition)[0]
-
-    def _group(self, snapshot: Snapshot, query: Features, k: int, ranked: Ranked) -> Hits:
-        """The first k pictures of ranked rows. Those that the snapshot does not know are left out."""
-        images, regions = np.divmod(ranked[0], snapshot.n_regions)
-        rows, known = known_rows(snapshot, self._by_id, images, regions)
-        scores, rows = ranked[1][known][None], rows[known][None]
-        if self._kind == "FLAT":
-            check_scores(snapshot, query[0], scores[0], rows[0])
-        if self._recipe.rerank:
-            scores, rows = rescore(snapshot, query, scores, rows, self._recipe.rerank)
-        return group_pictures(snapshot, scores, rows, k)
 
 
 def _stretches(ids: NDArray[np.int64]) -> str:
@@ -227,25 +182,29 @@ def _stretches(ids: NDArray[np.int64]) -> str:
     return " or ".join(f"(image >= {a} and image <= {b})" for a, b in zip(firsts, lasts, strict=True))
 
 
-def open_milvus(
-    engine: str, snapshot: Snapshot, cache: Path | None, *, is_altered: bool, kept: bool = False
-) -> MilvusIndex:
-    """The engine over a snapshot, with Milvus brought up to date. See indexes.open_index."""
-    recipe = parse(engine, kept=kept)
+def _lasting(engine: str) -> str:
+    uri, *rest = engine.removeprefix(MILVUS).split(";")
+    return engine if "://" in uri or not uri else ";".join([MILVUS + str(expanded(uri).resolve()), *rest])
+
+
+def _open(engine: str, snapshot: Snapshot, how: Opening) -> MilvusIndex:
+    """With Milvus brought up to date."""
+    recipe = parse(engine, kept=how.kept)
     require_dividing(recipe, snapshot.dim)
-    index = MilvusIndex(recipe, owner_of(snapshot, cache, _ENGINE), snapshot)
-    index.update(is_altered=is_altered)
+    index = MilvusIndex(recipe, owner_of(snapshot, how.cache, _ENGINE), snapshot)
+    index.update(is_altered=how.is_altered)
     return index
 
 
-def compare_milvus(engine: str, snapshot: Snapshot, cache: Path | None, *, every: bool) -> Held:
-    """What Milvus holds. See indexes.compare."""
+def _compare(engine: str, snapshot: Snapshot, cache: Path | None, every: bool) -> Held:
     owner = known_owner(snapshot, cache, _ENGINE)
     if owner is None:
         return Held(snapshot.n_live, snapshot.n_live, 0)
     return MilvusIndex(parse(engine, kept=True), owner, snapshot).held(every=every)
 
 
-def ping_milvus(engine: str, seconds: int) -> None:
-    """Raise EngineError unless Milvus answers. See indexes.ping."""
+def _ping(engine: str, seconds: int) -> None:
     ping(parse(engine, kept=True), seconds)
+
+
+KIND = Kind(open=_open, judge=parse, lasting=_lasting, compare=_compare, ping=_ping)

@@ -4,8 +4,8 @@ import re
 from dataclasses import dataclass
 
 from ..errors import EngineError
-from . import MILVUS
 from ._parameters import Range, read_numbers, require_once, said_number, split_parts
+from ._protocol import MILVUS
 
 LIMIT = 16384
 """Rows that a search or a query may return, Milvus's own bound."""

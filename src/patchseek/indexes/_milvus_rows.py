@@ -17,9 +17,9 @@ from .._words import counted
 from ..encoders import Features
 from ..errors import EngineError
 from ..store import Snapshot
-from . import Held
 from ._milvus_recipe import LIMIT
 from ._owner import shard_tag
+from ._protocol import Held
 from ._sound import require_numbers
 
 TIMEOUT = 60

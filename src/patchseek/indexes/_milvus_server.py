@@ -10,7 +10,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from ..errors import EngineError, MissingExtra
-from . import StaleEngine
+from ._database import StaleEngine
 from ._milvus_recipe import TOKEN, Recipe
 
 _PROMPT = {

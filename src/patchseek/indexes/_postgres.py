@@ -5,15 +5,13 @@ sends what is missing. A search does so again where something tells that the tab
 `_postgres_place`), where it found fewer pictures than there are, where a score is not that of the collection's own
 feature, and where PostgreSQL does not answer it.
 
-PostgreSQL ranks rows, and one picture may own many of the first. So we ask for more rows than pictures and double the
-depth, as `_faiss` does. Every score is the exact inner product of the query and the stored feature, computed by the
-server; an index only chooses which rows are scored.
+PostgreSQL ranks rows, and `_gather` makes pictures of them. Every score is the exact inner product of the query and the
+stored feature, computed by the server; an index only chooses which rows are scored.
 """
 
 import logging
-import threading
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -23,15 +21,16 @@ from numpy.typing import NDArray
 from ..encoders import Features
 from ..errors import EngineError
 from ..store import Snapshot
-from . import Held, Hits, Refit, StaleEngine, check_query
-from ._best import check_scores, group_pictures, known_rows
-from ._exact import search_few
+from ._database import Found, Mender, Names, StaleEngine
+from ._gather import Rows as Ranked
+from ._gather import gather, narrowed
 from ._owner import known_owner, owner_of
 from ._postgres_load import Load
 from ._postgres_place import Place, Signs, find_place
 from ._postgres_recipe import Recipe, parse
 from ._postgres_rows import Rows
 from ._postgres_server import NotAllowed, Server
+from ._protocol import Held, Hits, Kind, Opening, Refit
 
 _log = logging.getLogger(__name__)
 
@@ -49,10 +48,9 @@ class PostgresIndex:
     def __init__(self, recipe: Recipe, table: str, snapshot: Snapshot, refit: Refit = Refit.WHERE_SOON_DONE) -> None:
         self._recipe, self._table, self._snapshot, self._refit = recipe, table, snapshot, refit
         self._server = Server(recipe.url)
-        self._by_id = np.argsort(snapshot.ids)
         self._n_rows = snapshot.n_live * snapshot.n_regions
         self._signs: Signs = []
-        self._n_updates, self._updating = 0, threading.Lock()
+        self._mender, self._names = Mender(), Names(snapshot)
         with self._server.connection() as db:
             self._place = self._find_place(db)
             self.name = f"postgresql {db.info.parameter_status('server_version')} {recipe.kind}"
@@ -85,7 +83,6 @@ class PostgresIndex:
             self._write(lambda: self._require_index(load))
             self._place, self._signs = self._find_place(db), signs
             db.execute("SELECT pg_advisory_unlock_all()")
-        self._n_updates += 1
 
     def _require_index(self, load: Load) -> None:
         """The index asked for, built anew where it was of other pictures and that is due."""
@@ -122,28 +119,17 @@ class PostgresIndex:
 
     def search(self, queries: Features, k: int, among: NDArray[np.bool_] | None = None) -> Hits:
         """See Index. Of pictures that tie at the last place, PostgreSQL chooses; an index may find fewer than k."""
-        check_query(queries, k, self._snapshot.dim)
-        snapshot, allowed = self._snapshot, None
-        if among is not None:
-            if (few := search_few(snapshot, queries, k, among)) is not None:
-                return few
-            snapshot = replace(snapshot, live=snapshot.live & among)
-            allowed = snapshot.ids[snapshot.live].tolist()
-        n_updates = self._n_updates
-        try:
-            return self._answer(snapshot, queries, k, allowed)
-        except StaleEngine as error:
-            _log.warning("%s; looking what is missing there", error)
-            with self._updating:
-                if self._n_updates == n_updates:  # else another thread has done it meanwhile
-                    self.update(is_opening=False, is_altered=error.is_altered)
-        return self._answer(snapshot, queries, k, allowed)
+        part = narrowed(self._snapshot, queries, k, among)
+        if isinstance(part, Hits):
+            return part
+        allowed = None if among is None else part.ids[part.live].tolist()
+        return self._mender.answer(lambda: self._answer(part, queries, k, allowed), self._mend)
 
-    def _answer(self, snapshot: Snapshot, queries: Features, k: int, allowed: list[int] | None) -> Hits:
+    def _mend(self, is_altered: bool) -> None:
+        self.update(is_opening=False, is_altered=is_altered)
+
+    def _answer(self, part: Snapshot, queries: Features, k: int, allowed: list[int] | None) -> Hits:
         """The answers to queries, all of one moment. Raises StaleEngine where the database is not up to date."""
-        k = max(min(k, snapshot.n_live), 1)
-        shape = (len(queries), k)
-        hits = Hits(np.full(shape, -1, np.int64), np.full(shape, -1, np.int64), np.full(shape, -np.inf, np.float32))
         with self._server.connection() as db, db.transaction():
             db.execute(_OF_ONE_MOMENT)
             place, signs = self._place, self._signs_of(db, self._place)
@@ -151,10 +137,8 @@ class PostgresIndex:
             if is_changed:
                 self._check(db, self._find_place(db), signs)
             db.execute(f"{place.settings}; SET LOCAL lock_timeout = '{_WAIT}s'")
-            for q, query in enumerate(queries):
-                best = self._best(db, snapshot, query, k, allowed)
-                hits.positions[q], hits.regions[q], hits.scores[q] = best.positions, best.regions, best.scores
-            if not is_changed and k <= snapshot.n_live and (hits.positions[:, -1] < 0).any():
+            hits = gather(partial(self._ask, db, allowed), part, queries, k, rerank=0)
+            if not is_changed and part.n_live and (hits.positions[:, -1] < 0).any():
                 self._check(db, place, signs)
         return hits
 
@@ -167,62 +151,48 @@ class PostgresIndex:
             raise StaleEngine(f"{at}: {lack}")
         self._signs = signs
 
-    def _best(self, db: Any, snapshot: Snapshot, query: NDArray[np.float32], k: int, allowed: list[int] | None) -> Hits:
-        """The answer to one query, (1, k) each. Raises StaleEngine for scores that are not the collection's."""
+    def _ask(self, db: Any, allowed: list[int] | None, queries: Features, depth: int) -> Ranked:
+        """See Ask. allowed: ids of the pictures that may answer, all by default."""
         exact = "feature::vector <#> %(query)s::vector"
         order = "3" if self._recipe.kind == "FLAT" else "feature <#> %(query)s::halfvec"
         where = "" if allowed is None else "WHERE image = ANY(%(allowed)s::bigint[])"
         select = f"SELECT image, region, {exact} FROM {self._place.rows} {where} ORDER BY {order} LIMIT %(depth)s"
-        values = {"query": str(query.tolist()), "allowed": allowed}
-        depth = max(4 * k, 64)
-        while True:
-            db.execute(self._recipe.settings(depth, self._n_rows))
-            found = db.execute(select, {**values, "depth": depth}, binary=True).fetchall()
-            scores, rows = self._columns(found)
-            check_scores(snapshot, query, scores[0], rows[0])
-            hits = group_pictures(snapshot, scores, rows, k)
-            if len(found) < depth or hits.positions[0, -1] >= 0:
-                return hits
-            depth *= 2
+        db.execute(self._recipe.settings(depth, self._n_rows))
+        values = {"allowed": allowed, "depth": depth}
+        found = (
+            _columns(db.execute(select, {**values, "query": str(query.tolist())}, binary=True).fetchall())
+            for query in queries
+        )
+        return self._names.rows(queries, found, depth, are_exact=True)
 
-    def _columns(self, found: Sequence[tuple[int, int, float]]) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
-        """Scores and rows of the snapshot (1, n), best first. Pictures that it does not know are left out."""
-        columns = np.array(found, np.float64).reshape(-1, 3)
-        images, regions = columns[:, 0].astype(np.int64), columns[:, 1].astype(np.int64)
-        rows, known = known_rows(self._snapshot, self._by_id, images, regions)
-        scores, rows = -columns[known, 2].astype(np.float32), rows[known]
-        order = np.lexsort((rows, -scores))
-        return scores[order][None], rows[order][None]
+
+def _columns(found: Sequence[tuple[int, int, float]]) -> Found:
+    columns = np.array(found, np.float64).reshape(-1, 3)
+    return columns[:, 0].astype(np.int64), columns[:, 1].astype(np.int64), -columns[:, 2].astype(np.float32)
 
 
 def _index(recipe: Recipe, owner: str, snapshot: Snapshot, refit: Refit = Refit.WHERE_SOON_DONE) -> PostgresIndex:
     return PostgresIndex(recipe, f"patchseek_{owner}_{snapshot.n_regions}", snapshot, refit)
 
 
-def open_postgres(
-    engine: str,
-    snapshot: Snapshot,
-    cache: Path | None,
-    *,
-    is_altered: bool,
-    refit: Refit = Refit.WHERE_SOON_DONE,
-    kept: bool = False,
-) -> PostgresIndex:
-    """The engine over a snapshot, with the database brought up to date. See indexes.open_index."""
-    recipe = parse(engine, kept=kept)
-    index = _index(recipe, owner_of(snapshot, cache, _OWNER), snapshot, refit)
-    index.update(is_altered=is_altered)
+def _open(engine: str, snapshot: Snapshot, how: Opening) -> PostgresIndex:
+    """With the database brought up to date."""
+    recipe = parse(engine, kept=how.kept)
+    index = _index(recipe, owner_of(snapshot, how.cache, _OWNER), snapshot, how.refit)
+    index.update(is_altered=how.is_altered)
     return index
 
 
-def compare_postgres(engine: str, snapshot: Snapshot, cache: Path | None, *, every: bool) -> Held:
-    """What the database holds. See indexes.compare."""
+def _compare(engine: str, snapshot: Snapshot, cache: Path | None, every: bool) -> Held:
     owner = known_owner(snapshot, cache, _OWNER)
     if owner is None:
         return Held(snapshot.n_live, snapshot.n_live, 0)
     return _index(parse(engine, kept=True), owner, snapshot).held(every=every)
 
 
-def ping_postgres(engine: str, seconds: int) -> None:
-    """Raise EngineError unless the database lets us in. See indexes.ping."""
+def _ping(engine: str, seconds: int) -> None:
+    """Raise EngineError unless the database lets us in."""
     Server(parse(engine, kept=True).url).ping(seconds)
+
+
+KIND = Kind(open=_open, judge=parse, compare=_compare, ping=_ping)

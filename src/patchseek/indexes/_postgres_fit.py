@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 
 from ..store import Snapshot
-from . import Refit
 from ._outgrown import DISTANCE, Sample, Trained, is_soon_done, sample, strangeness, why_outgrown
 from ._postgres_recipe import Recipe
+from ._protocol import Refit
 
 _MOST_ROWS = 1 << 40  # PostgreSQL takes a sample of all rows, however many
 

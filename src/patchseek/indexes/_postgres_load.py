@@ -12,11 +12,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..store import Half, Snapshot
-from . import Refit
 from ._owner import shard_tag
 from ._postgres_fit import judge, note
 from ._postgres_place import Place, quoted
 from ._postgres_recipe import Recipe
+from ._protocol import Refit
 from ._sound import require_numbers
 
 _BATCH_BYTES = 8 << 20  # of features in one message

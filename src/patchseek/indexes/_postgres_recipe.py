@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 
 from ..errors import EngineError
-from . import n_clusters
 from ._parameters import Range, read_numbers, require_once, said_number, split_parts
+from ._protocol import n_clusters
 
 _MOST = 1000  # candidates that HNSW may look at in one go, pgvector's own bound
 _LISTS = Range(1, 32_768)

@@ -12,9 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..store import Snapshot
-from . import Held
 from ._owner import shard_tag
 from ._postgres_place import Place
+from ._protocol import Held
 
 _SAMPLED = 1024  # rows whose features are compared with the collection's each time: 3 MB of 1280 numbers
 

@@ -7,7 +7,7 @@ from queue import Empty, SimpleQueue
 from typing import Any
 
 from ..errors import EngineError, MissingExtra
-from . import StaleEngine
+from ._database import StaleEngine
 
 _SILENCE = {"keepalives_idle": 10, "keepalives_interval": 5, "keepalives_count": 4, "tcp_user_timeout": 30_000}
 # seconds, and milliseconds, after which a connection that was cut without a word is given up

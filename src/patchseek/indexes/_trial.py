@@ -19,9 +19,9 @@ from numpy.typing import NDArray
 from .._platform import replace
 from ..encoders import Features, flawed
 from ..store import Snapshot
-from . import Hits, Index
 from ._exact import search_store
 from ._outgrown import is_soon_done
+from ._protocol import Hits, Index
 from ._sound import require_sound
 
 N_QUERIES = 64

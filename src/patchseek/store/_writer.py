@@ -339,6 +339,4 @@ class Writer:
         before = self.store.n_bytes()
         compact(self.store, self._clock() - ASIDE_DAYS * 86400, on_progress)
         self._remove_orphans()
-        for stale in (self.store.path / "indexes").glob("*.faiss"):
-            discard(stale)
         return before - self.store.n_bytes()
