@@ -45,7 +45,7 @@ def main() -> None:
             began = time.perf_counter()
             for picture in pictures:
                 if name:
-                    encoder.encode_regions(cut(picture, Pyramid((0,)), encoder.feed), Pyramid().boxes)
+                    encoder.regions.encode_regions(cut(picture, Pyramid((0,)), encoder.feed), Pyramid().boxes)
                 else:
                     encoder.encode(cut(picture, Pyramid(), encoder.feed))
             figures[f"{way} ({encoder.runs_on})"] = round(len(pictures) / (time.perf_counter() - began), 3)

@@ -84,7 +84,7 @@ def main() -> None:
     parser.add_argument("--sets", nargs="+", default=["dev-set", "composite-set"])
     arguments = parse_with_data(parser)
     encoder = open_encoder()
-    assert isinstance(encoder, CellEncoder)
+    assert encoder.cells
     figures: dict[str, Any] = {}
     for name in arguments.sets:
         for kind, entries in annotated(open_dataset(arguments.data / name)).items():

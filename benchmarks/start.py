@@ -23,7 +23,8 @@ import numpy as np
 from patchseek.encoders import open_encoder
 encoder = open_encoder("embedded")
 encoder.encode(np.zeros((30, 224, 224, 3), np.uint8))
-encoder.encode_map(np.zeros((1, encoder.window, encoder.window, 3), np.uint8))
+cells = encoder.cells
+cells.encode_map(np.zeros((1, cells.window, cells.window, 3), np.uint8))
 """
 COMMANDS = {
     "empty python": ["-c", "pass"],

@@ -18,7 +18,7 @@ import pytest
 from PIL import Image
 
 from patchseek import confidence
-from patchseek.encoders import EncoderIdentity, Features, check_patches
+from patchseek.encoders import CellEncoder, DenseEncoder, EncoderIdentity, Features, TextEncoder, check_patches
 from patchseek.patches import Feed, Patches
 
 from .remembering import ITSELF, remembering
@@ -163,6 +163,9 @@ class TinyEncoder:
     streams = 2
     runs_on = "numpy"
     feed = Feed(8)
+    cells: CellEncoder | None = None
+    words: TextEncoder | None = None
+    regions: DenseEncoder | None = None
 
     def __init__(self, name: str = "tiny") -> None:
         self.identity = EncoderIdentity(name, 8, 13, hashlib.sha256(name.encode()).hexdigest(), "squash to 8 px")

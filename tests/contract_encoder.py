@@ -46,3 +46,24 @@ def check_encoder(encoder: Encoder, patches: np.ndarray) -> None:
     ):
         with pytest.raises(EncoderError, match="patches must be"):
             encoder.encode(wrong)
+    check_abilities(encoder, patches)
+
+
+def check_abilities(encoder: Encoder, patches: np.ndarray) -> None:
+    """What it says that it can do beyond that, it does, and the features are those of `encode`."""
+    alone = encoder.encode(patches[:2])
+    if encoder.cells is not None:
+        features, cells = encoder.cells.encode_cells(patches[:2])
+        assert cosines(features, alone).min() > 0.9999
+        assert cells.coarse.ndim == cells.fine.ndim == 4 and len(cells.coarse) == len(cells.fine) == 2
+        maps = encoder.cells.encode_map(np.zeros((1, encoder.cells.window, encoder.cells.window, 3), np.uint8))
+        assert maps.ndim == 4
+        assert encoder.cells.power in (None, 1) or maps.min() >= 0
+    if encoder.words is not None:
+        words = encoder.words.encode_text(["a cup", "a dog"])
+        assert words.shape == (2, encoder.identity.dim)
+        assert np.linalg.norm(words, axis=1) == pytest.approx(1, abs=1e-3)
+    if encoder.regions is not None:
+        regions = encoder.regions.encode_regions(patches[:2], [(0, 0, 1, 1), (0, 0, 0.5, 0.5)])
+        assert regions.shape == (2, 2, encoder.identity.dim)
+        assert cosines(regions[:, 0], alone).min() > 0.9999

@@ -14,7 +14,6 @@ from patchseek.answers._order import not_rising
 from patchseek.boxes import iou
 from patchseek.cli._search import _say_if_doubtful
 from patchseek.confidence import DOUBTFUL, Background
-from patchseek.encoders import CellEncoder
 from patchseek.indexes import open_index
 from patchseek.rank import StoreView
 from patchseek.search import FoundBox, encode_query, join
@@ -242,6 +241,8 @@ def test_a_search_for_nothing_and_for_words_that_nobody_knows(collection):
 class Reader(TinyEncoder):
     """Knows three words, each the feature of a picture all in that colour."""
 
+    words = property(lambda self: self)
+
     def encode_text(self, texts):
         colours = {"red": (255, 0, 0), "green": (0, 255, 0), "blue": (0, 0, 255)}
         return self.encode(np.array([np.full((8, 8, 3), colours[text], np.uint8) for text in texts]))
@@ -356,7 +357,7 @@ def test_the_command_line_takes_all_of_it(tmp_path):
 
 def test_the_embedded_encoder_shows_cells_that_belong_to_its_features():
     encoder = ps.open_encoder("embedded")
-    assert isinstance(encoder, CellEncoder)
+    assert encoder.cells is not None
     patches = np.random.default_rng(0).integers(0, 256, (5, 224, 224, 3), np.uint8)
     features, cells = encoder.encode_cells(patches)
     assert features == pytest.approx(encoder.encode(patches), abs=1e-6)

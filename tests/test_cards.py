@@ -12,7 +12,7 @@ import pytest
 import safetensors.torch
 from skimage import data
 
-from patchseek.encoders import CellEncoder, DenseEncoder, Opening, _cards, open_encoder
+from patchseek.encoders import Opening, _cards, open_encoder
 from patchseek.encoders._cards import LANES, RESTARTS, Card, Cards
 from patchseek.errors import DeviceFailed, EncoderError
 from patchseek.patches import crop, cut
@@ -53,12 +53,11 @@ def test_two_devices_keep_the_promises_of_every_encoder(cards, single):
 
 
 def test_they_can_do_what_the_encoder_can_and_nothing_else(cards, single):
-    assert isinstance(cards, CellEncoder)
-    assert not isinstance(cards, DenseEncoder)
-    assert (cards.window, cards.power) == (single.window, single.power)
+    assert (cards.regions, cards.words) == (None, None)
+    assert (cards.cells.window, cards.cells.power) == (single.window, single.power)
     patches = patches_for(cards.feed)[:2]
-    assert cards.encode_cells(patches)[1].fine == pytest.approx(single.encode_cells(patches)[1].fine, abs=1e-4)
-    assert cards.encode_map(patches) == pytest.approx(single.encode_map(patches), abs=1e-4)
+    assert cards.cells.encode_cells(patches)[1].fine == pytest.approx(single.encode_cells(patches)[1].fine, abs=1e-4)
+    assert cards.cells.encode_map(patches) == pytest.approx(single.encode_map(patches), abs=1e-4)
 
 
 def test_uncut_patches_are_cut_in_the_process_of_a_device(cards, single):
@@ -141,7 +140,7 @@ class Working(Ending):
         return f"{asked[0]} on {self.device}"
 
 
-SAID = {"identity": None, "feed": None, "batch": 4, "runs_on": "numpy"}
+SAID = {"identity": None, "feed": None, "batch": 4, "runs_on": "numpy", "cells": None, "words": False, "regions": False}
 
 
 def test_a_device_that_keeps_failing_is_left_to_the_others(caplog):

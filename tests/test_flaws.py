@@ -33,7 +33,7 @@ from patchseek.queries import read_query
 from patchseek.regions import Pyramid
 from patchseek.rerank import Refiner
 from patchseek.search import Query, encode_query, encode_words, join
-from patchseek.server._batching import batching
+from patchseek.server._batching import BatchingEncoder
 from patchseek.store import Settings, Store, Writer
 
 from .conftest import TinyEncoder, blot
@@ -244,7 +244,7 @@ def test_an_encoder_that_answers_in_another_shape_is_an_error_of_one_line_and_sh
     with pytest.raises(EncoderError, match=r"asked for \(2, 13\)"):
         Refiner(Query(feature), Wrong(change)).score(np.zeros((2, 8, 8, 3), np.uint8))
     with pytest.raises(EncoderError, match=r"asked for \(3, 13\)"):
-        batching(Wrong(change)).encode(np.zeros((3, 8, 8, 3), np.uint8))
+        BatchingEncoder(Wrong(change)).encode(np.zeros((3, 8, 8, 3), np.uint8))
 
 
 def test_numbers_of_another_kind_are_numbers(collection, folder):
@@ -255,6 +255,8 @@ class Dense(Broken):
     """Gives all regions from one pass; `n` of them."""
 
     n = 5
+
+    regions = property(lambda self: self)
 
     def encode_regions(self, pictures, boxes):
         assert boxes.shape == (5, 4)
@@ -328,6 +330,8 @@ def test_a_query_without_a_feature_is_an_error_of_one_line(collection, folder, k
 
 
 class Talking(Broken):
+    words = property(lambda self: self)
+
     def encode_text(self, texts):
         return np.full((len(texts), 13), self.value, np.float32)
 
@@ -374,6 +378,7 @@ class Celled(Broken):
     """Shows cells that are its four quarters' colours; window and map are the same."""
 
     window, power = 16, None
+    cells = property(lambda self: self)
 
     def __init__(self, value=np.nan, spoiled=()):
         super().__init__(value)

@@ -19,6 +19,7 @@ class Mosaic(TinyEncoder):
     """The tiny encoder, which also shows what is where: a cell is the mean colour of its pixels."""
 
     window, power = 32, None
+    cells = property(lambda self: self)
 
     def encode_cells(self, patches):
         cells = self.encode_map(patches)

@@ -13,11 +13,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from patchseek.encoders import DenseEncoder
 from patchseek.errors import EncoderError, ImageError, PatchseekError
 from patchseek.images import Picture, read
 from patchseek.server import _batching
-from patchseek.server._batching import batching
+from patchseek.server._batching import BatchingEncoder
 from patchseek.server._decode import Decoder
 from patchseek.server._jobs import Jobs
 from patchseek.server._lru import BoundedCache
@@ -159,7 +158,7 @@ def in_threads(functions):
 
 def test_concurrent_calls_are_joined_and_give_what_single_ones_give():
     encoder, batches = SlowEncoder(), []
-    joined = batching(encoder, batches.append)
+    joined = BatchingEncoder(encoder, batches.append)
     encoder.have_gathered = lambda: sum(batches) + len(joined._waiting) >= 24
     queries = [np.random.default_rng(i).integers(0, 256, (1 + i % 2, 8, 8, 3), np.uint8) for i in range(24)]
     features = in_threads([lambda q=q: joined.encode(q) for q in queries])
@@ -172,7 +171,7 @@ def test_concurrent_calls_are_joined_and_give_what_single_ones_give():
 
 def test_one_wrong_call_in_a_batch_fails_alone():
     encoder, batches = SlowEncoder(), []
-    joined = batching(encoder, batches.append)
+    joined = BatchingEncoder(encoder, batches.append)
     encoder.have_gathered = lambda: sum(batches) + len(joined._waiting) >= 12
     right, wrong = np.zeros((1, 8, 8, 3), np.uint8), np.zeros((1, 9, 9, 3), np.uint8)
     answers = in_threads([lambda i=i: joined.encode(wrong if i == 5 else right) for i in range(12)])
@@ -183,7 +182,7 @@ def test_one_wrong_call_in_a_batch_fails_alone():
 def test_full_batches_go_straight_through_and_an_idle_encoder_does_not_wait(monkeypatch):
     encoder, waits = SlowEncoder(), []
     monkeypatch.setattr(_batching, "time", SimpleNamespace(sleep=waits.append))
-    joined = batching(encoder)
+    joined = BatchingEncoder(encoder)
     joined.encode(np.zeros((30, 8, 8, 3), np.uint8))
     joined.encode(np.zeros((1, 8, 8, 3), np.uint8))
     assert encoder.sizes == [30, 1]
@@ -194,13 +193,15 @@ def test_full_batches_go_straight_through_and_an_idle_encoder_does_not_wait(monk
 
 def test_a_dense_encoder_stays_dense():
     class Dense(TinyEncoder):
+        regions = property(lambda self: self)
+
         def encode_regions(self, pictures, boxes):
             return np.zeros((len(pictures), len(boxes), 13), np.float32)
 
-    joined = batching(Dense())
-    assert isinstance(joined, DenseEncoder)
-    assert joined.encode_regions(np.zeros((2, 8, 8, 3), np.uint8), [[0, 0, 1, 1]]).shape == (2, 1, 13)
-    assert not isinstance(batching(TinyEncoder()), DenseEncoder)
+    joined = BatchingEncoder(Dense())
+    assert joined.regions.encode_regions(np.zeros((2, 8, 8, 3), np.uint8), [[0, 0, 1, 1]]).shape == (2, 1, 13)
+    plain = BatchingEncoder(TinyEncoder())
+    assert (plain.regions, plain.cells, plain.words) == (None, None, None)
 
 
 # ---- decoder

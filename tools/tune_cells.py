@@ -29,7 +29,7 @@ from cell_choice import FEWEST, Looks, Seen, choose
 from cell_pieces import take_piece
 
 from patchseek.boxes import Boxes, clip, iou
-from patchseek.encoders import CellEncoder, open_encoder
+from patchseek.encoders import Encoder, open_encoder
 from patchseek.errors import PatchseekError
 from patchseek.images import EXTENSIONS, Picture, read
 from patchseek.patches import crop, cut
@@ -47,7 +47,7 @@ N_ALIKE, N_RANDOM, N_BOXES = 6, 2, 3
 """Strangers of a piece, the most alike ones and some at random, and their boxes that are looked at, the most alike."""
 
 
-def see(pictures: Sequence[Picture], encoder: CellEncoder, random: np.random.Generator) -> Iterator[Seen]:
+def see(pictures: Sequence[Picture], encoder: Encoder, random: np.random.Generator) -> Iterator[Seen]:
     """Of each picture a piece, looked for in it and in others. Strangers are not told from copies yet."""
     features = [encoder.encode(cut(picture, PYRAMID, encoder.feed)) for picture in pictures]
     for i, picture in enumerate(pictures):
@@ -72,11 +72,12 @@ def look(
     lying: Query,
     picture: Picture,
     boxes: Boxes,
-    encoder: CellEncoder,
+    encoder: Encoder,
     truth: Sequence[float] | None = None,
 ) -> Looks:
     """What boxes of a picture look like beside a piece as it is looked for, and as it lies in its own picture."""
-    features, cells = encoder.encode_cells(crop(picture, boxes, encoder.feed))
+    assert encoder.cells, "asked before"
+    features, cells = encoder.cells.encode_cells(crop(picture, boxes, encoder.feed))
     own, small = query.cells[0], crop(picture, boxes, SMALL)
     return Looks(
         likeness=features @ query.feature,
@@ -129,7 +130,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         encoder = open_encoder(asked.encoder, weights=asked.weights, device=asked.device)
         random, name = np.random.default_rng(asked.seed), encoder.identity.name
-        if not isinstance(encoder, CellEncoder):
+        if encoder.cells is None:
             raise PatchseekError(f"{name} shows no cells: there is nothing to choose")
         pictures = pictures_of(asked.folder, asked.pictures, need(encoder), random)
         chosen = choose(list(see(pictures, encoder, random)))

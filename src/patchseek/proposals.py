@@ -38,14 +38,14 @@ def propose(picture: Picture, encoder: Encoder, n: int = N_PROPOSED) -> Boxes:
 
     None where it is even all over, nor of an encoder that gives no cells.
     """
-    if not isinstance(encoder, CellEncoder) or np.ptp(crop(picture, [WHOLE], _LOOK), axis=(1, 2)).max() <= _EVEN:
+    if encoder.cells is None or np.ptp(crop(picture, [WHOLE], _LOOK), axis=(1, 2)).max() <= _EVEN:
         return np.empty((0, 4))
-    return boxes_of(maps(picture, encoder), n)
+    return boxes_of(maps(picture, encoder.feed, encoder.cells), n)
 
 
-def maps(picture: Picture, encoder: CellEncoder) -> list[Map]:
+def maps(picture: Picture, feed: Feed, encoder: CellEncoder) -> list[Map]:
     """How cells of the whole picture differ from those of its border: in a map, and in the fine cells of a patch."""
-    feed = replace(encoder.feed, fit="squash", keep=1.0)  # so that shares of the cells are shares of the picture
+    feed = replace(feed, fit="squash", keep=1.0)  # so that shares of the cells are shares of the picture
     coarse = encoder.encode_map(crop(picture, [WHOLE], replace(feed, size=encoder.window, exact=False)))[0]
     fine = encoder.encode_cells(crop(picture, [WHOLE], feed))[1].fine[0]
     return [differing(coarse), differing(fine)]

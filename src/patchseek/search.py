@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from ._extras import install_line
 from ._html import SIDE, Figure, gallery
 from .boxes import WHOLE, to_pixels
-from .encoders import CellEncoder, Cells, Encoder, Features, TextEncoder, check_answer, flaw, flawed
+from .encoders import Cells, Encoder, Features, check_answer, flaw, flawed
 from .errors import QueryError
 from .images import Picture
 from .lays import UPRIGHT, Lay
@@ -192,8 +192,8 @@ def encode_query(
     patches = laid_patches(picture, box, encoder.feed, lays)
     small = (crop(picture, np.array([box], np.float64), SMALL)[0],)
     found = (_points(picture, box, lays),) if points else ()
-    if isinstance(encoder, CellEncoder):
-        answer, cells = encoder.encode_cells(patches)
+    if encoder.cells is not None:
+        answer, cells = encoder.cells.encode_cells(patches)
         if not cells[:1].are_finite.all():
             raise _no_query(encoder, "cells that are no numbers")
         known: tuple[Cells, ...] = (cells[:1],)
@@ -252,12 +252,12 @@ def _no_query(encoder: Encoder, problem: str) -> QueryError:
 
 def encode_words(text: str, encoder: Encoder) -> Query:
     """The query that words make. Raises QueryError when the encoder has no text tower, or no numbers for them."""
-    if not isinstance(encoder, TextEncoder):
+    if encoder.words is None:
         raise QueryError(
             f"the encoder {encoder.identity.name} knows no words; index with one that does, "
             f"such as openclip:ViT-B-16/openai ({install_line('text', 'open_clip_torch')})"
         )
-    return Query(_checked(encoder.encode_text([text]), 1, encoder)[0])
+    return Query(_checked(encoder.words.encode_text([text]), 1, encoder)[0])
 
 
 def join(wanted: Sequence[Query], unwanted: Sequence[Query] = ()) -> Query:

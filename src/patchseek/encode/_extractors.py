@@ -9,7 +9,7 @@ from typing import Any, Protocol, runtime_checkable
 import numpy as np
 from numpy.typing import NDArray
 
-from ..encoders import DenseEncoder, Encoder, Features, check_answer, flaw
+from ..encoders import Encoder, Features, check_answer, flaw
 from ..errors import ImageError, StoreMismatch
 from ..images import Picture
 from ..patches import Patches, cut, decodings, joined, need_of
@@ -81,7 +81,7 @@ class Regions:
 
     def __init__(self, encoder: Encoder, pyramid: Pyramid) -> None:
         self._encoder, self._pyramid = encoder, pyramid
-        self._dense = encoder if isinstance(encoder, DenseEncoder) else None
+        self._dense = encoder.regions
         self._parts = decodings(pyramid if self._dense is None else Pyramid((0,)))
         self.needs = tuple(need_of(part, encoder.feed) for part in self._parts)
         dim = encoder.identity.dim

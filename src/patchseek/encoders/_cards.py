@@ -8,10 +8,11 @@ again, of whichever is free first.
 
 import logging
 import multiprocessing as mp
+import operator
 import os
 import signal
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from multiprocessing.connection import Connection
 from queue import SimpleQueue
@@ -22,7 +23,9 @@ from numpy.typing import ArrayLike, NDArray
 
 from ..errors import DeviceFailed, EncoderError, PatchseekError
 from ..patches import Feed, Patches
-from . import CellEncoder, Cells, DenseEncoder, EncoderIdentity, Features, Opening, TextEncoder, open_here
+from . import open_here
+from ._opening import Opening
+from ._protocol import Cells, EncoderIdentity, Features
 
 log = logging.getLogger(__name__)
 
@@ -30,7 +33,10 @@ LANES = 2
 """Batches that a process is given at once."""
 RESTARTS = 3
 """How often a process is begun anew before its device is given up."""
-_SAID = ("identity", "feed", "batch", "streams", "runs_on", "window", "power")
+_SAID = ("identity", "feed", "batch", "runs_on")
+
+Ask = Callable[..., Any]
+"""Asks whichever device is free: for a method of the encoder, or of what it can do beyond that, with its arguments."""
 
 
 class Card:
@@ -105,6 +111,9 @@ class Cards:
         self.runs_on = " + ".join(f"{card.device}" for card in cards) + f", each {said['runs_on']}"
         self._cards, self._idle = cards, SimpleQueue[tuple[Card, int] | None]()
         self._n_lanes, self._lock = self.streams, threading.Lock()
+        self.cells = None if said["cells"] is None else _Cells(self._ask, *said["cells"])
+        self.words = _Words(self._ask) if said["words"] else None
+        self.regions = _Regions(self._ask) if said["regions"] else None
         for lane in range(LANES):
             for card in cards:
                 self._idle.put((card, lane))
@@ -151,36 +160,42 @@ class Cards:
                 self._idle.put(None)
 
 
-class _WithRegions(Cards):
+class _Regions:
+    """See DenseEncoder."""
+
+    def __init__(self, ask: Ask) -> None:
+        self._ask = ask
+
     def encode_regions(self, pictures: Patches, boxes: ArrayLike) -> Features:
-        """See DenseEncoder."""
-        features: Features = self._ask("encode_regions", pictures, np.asarray(boxes))
+        features: Features = self._ask("regions.encode_regions", pictures, np.asarray(boxes))
         return features
 
 
-class _WithCells(Cards):
-    window: int
-    power: float | None
+class _Cells:
+    """See CellEncoder."""
+
+    def __init__(self, ask: Ask, window: int, power: float | None) -> None:
+        self.window, self.power = window, power
+        self._ask = ask
 
     def encode_cells(self, patches: Patches) -> tuple[Features, Cells]:
-        """See CellEncoder."""
-        found: tuple[Features, Cells] = self._ask("encode_cells", patches)
+        found: tuple[Features, Cells] = self._ask("cells.encode_cells", patches)
         return found
 
     def encode_map(self, windows: Patches) -> NDArray[np.float32]:
-        """See CellEncoder."""
-        maps: NDArray[np.float32] = self._ask("encode_map", windows)
+        maps: NDArray[np.float32] = self._ask("cells.encode_map", windows)
         return maps
 
 
-class _WithWords(Cards):
+class _Words:
+    """See TextEncoder."""
+
+    def __init__(self, ask: Ask) -> None:
+        self._ask = ask
+
     def encode_text(self, texts: Sequence[str]) -> Features:
-        """See TextEncoder."""
-        features: Features = self._ask("encode_text", list(texts))
+        features: Features = self._ask("words.encode_text", list(texts))
         return features
-
-
-_MORE: dict[Any, type] = {DenseEncoder: _WithRegions, CellEncoder: _WithCells, TextEncoder: _WithWords}
 
 
 def open_cards(name: str, devices: Sequence[str], opening: Opening) -> Cards:
@@ -207,14 +222,7 @@ def open_cards(name: str, devices: Sequence[str], opening: Opening) -> Cards:
         for card in cards:
             card.end()
         raise problem
-    said = answers[0]
-    kinds = tuple(more for protocol, more in _MORE.items() if protocol.__name__ in said["kinds"])
-    kind: type[Cards] = type("Cards", kinds, {}) if kinds else Cards
-    opened = kind(cards, said)
-    for field in ("window", "power"):
-        if field in said:
-            setattr(opened, field, said[field])
-    return opened
+    return Cards(cards, answers[0])
 
 
 def _work(lanes: Sequence[Connection], name: str, opening: Opening) -> None:
@@ -225,8 +233,9 @@ def _work(lanes: Sequence[Connection], name: str, opening: Opening) -> None:
     except PatchseekError as error:
         lanes[0].send(EncoderError(str(error)))
         return
-    kinds = [protocol.__name__ for protocol in _MORE if isinstance(encoder, protocol)]
-    said = {field: getattr(encoder, field) for field in _SAID if hasattr(encoder, field)} | {"kinds": kinds}
+    said = {field: getattr(encoder, field) for field in _SAID}
+    said["cells"] = None if encoder.cells is None else (encoder.cells.window, encoder.cells.power)
+    said |= {"words": encoder.words is not None, "regions": encoder.regions is not None}
     lanes[0].send(said)
     threads = [threading.Thread(target=_answer, args=(lane, encoder)) for lane in lanes]
     for thread in threads:
@@ -243,7 +252,7 @@ def _answer(lane: Connection, encoder: Any) -> None:
         except (EOFError, OSError):
             return
         try:
-            answer = getattr(encoder, method)(*arguments)
+            answer = operator.attrgetter(method)(encoder)(*arguments)
         except DeviceFailed:
             os._exit(1)
         except PatchseekError as error:

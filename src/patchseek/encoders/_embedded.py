@@ -22,13 +22,13 @@ from numpy.typing import NDArray
 
 from ..errors import EncoderError, MissingExtra
 from ..patches import Feed, Patches
-from . import Cells, EncoderIdentity, Features, check_patches
 from ._engines import fastest, is_x86
 from ._network import NetworkEncoder
 from ._onnx_bytes import of_side, with_outputs
 from ._onnxruntime import OnnxRuntimeNetwork
 from ._openvino import PRECISIONS, OpenVinoNetwork, chosen_precision
 from ._probes import agreement, make_probes
+from ._protocol import CellEncoder, Cells, EncoderIdentity, Features, check_patches
 
 BATCH = 1
 # patches that go through the network together: as fast as 8, and nothing is computed for a short last batch
@@ -99,6 +99,11 @@ class EmbeddedEncoder(NetworkEncoder):
             self.encode(patches)
             fastest = max(fastest, len(patches) / (time.perf_counter() - began))
         return fastest
+
+    @property
+    def cells(self) -> CellEncoder:
+        """Itself."""
+        return self
 
     def encode_cells(self, patches: Patches) -> tuple[Features, Cells]:
         """See CellEncoder."""

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..patches import Feed, Patches
-from . import EncoderIdentity, Features, check_patches
+from ._protocol import CellEncoder, DenseEncoder, EncoderIdentity, Features, TextEncoder, check_patches
 
 
 class Network(Protocol):
@@ -51,6 +51,21 @@ class NetworkEncoder:
     def runs_on(self) -> str:
         """Engine, device and precision in words."""
         return self._network.runs_on
+
+    @property
+    def cells(self) -> CellEncoder | None:
+        """None, unless a subclass has more to say."""
+        return None
+
+    @property
+    def words(self) -> TextEncoder | None:
+        """Likewise."""
+        return None
+
+    @property
+    def regions(self) -> DenseEncoder | None:
+        """Likewise."""
+        return None
 
     def encode(self, patches: Patches) -> Features:
         """See Encoder. In dense mode, the feature of a patch is that of its WHOLE region."""

@@ -20,12 +20,13 @@ from numpy.typing import NDArray
 from .._home import expanded
 from ..errors import EncoderError, MissingExtra
 from ..patches import Feed, Patches
-from . import EncoderIdentity, Features, Opening, check_patches
 from ._model_files import hash_files, list_files
 from ._onnxruntime import OnnxRuntimeNetwork
 from ._onnxruntime import describe_input as describe_for_onnxruntime
+from ._opening import Opening
 from ._openvino import OpenVinoNetwork
 from ._openvino import describe_input as describe_for_openvino
+from ._protocol import EncoderIdentity, Features, check_patches
 from ._spec import FEED_OPTIONS, INTERPOLATIONS, Spec
 
 OPTIONS = FEED_OPTIONS
@@ -39,6 +40,8 @@ DEFAULTS: dict[str, Any] = {
 
 class OnnxEncoder:
     """An ONNX file on OpenVINO or ONNX Runtime."""
+
+    cells = words = regions = None
 
     def __init__(self, spec: Spec, opening: Opening) -> None:
         """spec.model: the path. engine: auto, openvino or onnxruntime. Raises EncoderError, MissingExtra."""

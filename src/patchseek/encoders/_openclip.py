@@ -15,10 +15,11 @@ from typing import Any
 
 from ..errors import EncoderError, MissingExtra
 from ..patches import Feed
-from . import EncoderIdentity, Features, Opening
 from ._calibration import read_calibration, words_for
 from ._checkpoint import load_weights
 from ._network import NetworkEncoder
+from ._opening import Opening
+from ._protocol import EncoderIdentity, Features, TextEncoder
 from ._spec import FEED_OPTIONS, Spec
 from ._torch import Pixels, hash_weights, measure, open_network, torch, unit
 from ._weights import Source, check_file, locate
@@ -57,6 +58,11 @@ class OpenClipEncoder(NetworkEncoder):
         )
         self._network = open_network(pixels, native, opening, ranges)
         self.feed = replace(self.feed, late=self._network.cuts)
+
+    @property
+    def words(self) -> TextEncoder:
+        """Itself."""
+        return self
 
     def encode_text(self, texts: Sequence[str]) -> Features:
         """Features (len(texts), D) float32 of unit length of texts, to be compared with those of patches."""

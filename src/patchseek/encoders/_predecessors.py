@@ -5,7 +5,7 @@ Knows hashes alone. The figures are printed by benchmarks/agreement.py.
 
 from dataclasses import replace
 
-from . import EncoderIdentity
+from ._protocol import EncoderIdentity
 
 AGREEING = {
     "157de57615cebcd16cb1b59e70ac74f8038ff74c2c9baf810769dc8f301d1616": (

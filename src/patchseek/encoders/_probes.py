@@ -7,7 +7,7 @@ so an encoder that ships is tried when it is opened. What it should answer is re
 import numpy as np
 
 from ..patches import Patches
-from . import Encoder, Features
+from ._protocol import Encoder, Features
 
 
 def make_probes(size: int) -> Patches:

@@ -20,13 +20,14 @@ from numpy.typing import ArrayLike, NDArray
 from ..boxes import WHOLE
 from ..errors import EncoderError, MissingExtra
 from ..patches import Feed, Patches
-from . import Cells, EncoderIdentity, Features, Opening, check_patches
 from ._calibration import read_calibration, words_for
 from ._cells import WithCells, takes, with_cells
 from ._checkpoint import load_weights
 from ._dense import attention, attention_pool, cell_shares, gem_pool, mean_pool
 from ._network import Network, NetworkEncoder
+from ._opening import Opening
 from ._positions import blanks, position_basis, without
+from ._protocol import CellEncoder, Cells, DenseEncoder, EncoderIdentity, Features, check_patches
 from ._spec import Spec
 from ._torch import Pixels, hash_weights, measure, open_network, torch
 from ._torch_network import TorchNetwork
@@ -58,8 +59,8 @@ class TimmEncoder(NetworkEncoder):
         keep = size / math.floor(size / asked["crop_pct"])  # timm rounds down
         self.feed = Feed(size, spec.fit, interpolation, keep, exact=True)
         pooled = Pooled(model, spec)
-        self.cells = with_cells(pooled, size) if spec.mode == "crops" and spec.fit == "squash" else None
-        pixels = Pixels(self.cells or pooled, asked["mean"], asked["std"]).eval()
+        self.shown = with_cells(pooled, size) if spec.mode == "crops" and spec.fit == "squash" else None
+        pixels = Pixels(self.shown or pooled, asked["mean"], asked["std"]).eval()
         ranges = read_calibration(opening.calibration, self.feed) if opening.calibration else None
         words = _words(self.feed, asked, pooled.pool, spec.mode) + words_for(opening.precision, ranges)
         self.identity = EncoderIdentity(str(spec), size, measure(pixels, size), sha256, words)
@@ -77,8 +78,8 @@ class TimmEncoder(NetworkEncoder):
 
     def _open_map(self, pixels: Callable[[Any], Pixels], opening: Opening, window: int) -> Network:
         """A network that answers with the cells of windows of this size, as coarse ones. It is made when needed."""
-        assert self.cells, "only an encoder of cells has a map"
-        return open_network(pixels(self.cells.of_windows()).eval(), window, opening)
+        assert self.shown, "only an encoder of cells has a map"
+        return open_network(pixels(self.shown.of_windows()).eval(), window, opening)
 
 
 class TimmCellEncoder(NetworkEncoder):
@@ -94,6 +95,11 @@ class TimmCellEncoder(NetworkEncoder):
         self.window = 2 * size if cells.staged and takes(cells, 2 * size) else size
         self._map_network: Network | None = None if cells.staged else self._network
         self._bases: list[NDArray[np.float32]] | None = None
+
+    @property
+    def cells(self) -> CellEncoder:
+        """Itself."""
+        return self
 
     def encode_cells(self, patches: Patches) -> tuple[Features, Cells]:
         """See CellEncoder. At the first call, a transformer is asked for what its cells say of where they stand."""
@@ -126,11 +132,16 @@ def open_timm(spec: Spec, opening: Opening) -> TimmEncoder | TimmCellEncoder:
     if spec.mode == "dense":
         return DenseTimmEncoder(spec, opening)
     opened = TimmEncoder(spec, opening)
-    return TimmCellEncoder(opened, opened.cells) if opened.cells else opened
+    return TimmCellEncoder(opened, opened.shown) if opened.shown else opened
 
 
 class DenseTimmEncoder(TimmEncoder):
     """A model of timm that takes a whole picture in one pass and pools the cells of each region."""
+
+    @property
+    def regions(self) -> DenseEncoder:
+        """Itself."""
+        return self
 
     def encode_regions(self, pictures: Patches, boxes: ArrayLike) -> Features:
         """See DenseEncoder."""

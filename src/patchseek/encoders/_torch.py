@@ -10,8 +10,9 @@ from numpy.typing import NDArray
 
 from ..errors import EncoderError, MissingExtra
 from ..patches import Patches
-from . import Features, Opening
 from ._network import Network
+from ._opening import Opening
+from ._protocol import Features
 
 try:
     import torch as torch

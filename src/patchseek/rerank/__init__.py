@@ -143,19 +143,19 @@ class Refiner:
         return self._score(patches).scores
 
     @property
-    def _has_cells(self) -> bool:
-        """Whether there is more to compare than features."""
-        return isinstance(self.encoder, CellEncoder) and bool(self.query.cells)
+    def _cells(self) -> CellEncoder | None:
+        """What shows cells, where the query has some to compare with; else there is no more than features."""
+        return self.encoder.cells if self.query.cells else None
 
     def _score(self, patches: Patches) -> Looks:
         self.on_step()
         encoder, identity = self.encoder, self.encoder.identity
         shape = len(patches), identity.dim
-        if not isinstance(encoder, CellEncoder) or not self._has_cells:
+        if self._cells is None:
             features = check_answer(encoder.encode(patches), shape, identity.name)
             likeness = self._likeness(features, flawed(features))
             return Looks(likeness, likeness, np.zeros_like(likeness), np.empty((len(patches), 0, 0, 0), np.float32))
-        answer, cells = encoder.encode_cells(patches)
+        answer, cells = self._cells.encode_cells(patches)
         features = check_answer(answer, shape, identity.name)
         lost = flawed(features) | ~cells.are_finite
         if lost.any():
@@ -192,7 +192,7 @@ class Refiner:
     def _doubtful(self, best: Best, before: NDArray[np.float64] | None) -> NDArray[np.intp]:
         """Which pictures may hold the object in a better place than where it was looked for: of the likeliest, those
         whose details fit poorly; of all, where nothing tells who is likely."""
-        if not self._has_cells:
+        if self._cells is None:
             return np.zeros(0, np.intp)
         likely = np.arange(len(best.scores))
         if before is not None:
@@ -216,10 +216,10 @@ class Refiner:
 
     def _improve(self, pictures: Sequence[Picture], best: Best, n: int) -> None:
         """Try maps beside the best, turn by turn: of the n best pictures, then of those alone that rose by it."""
-        n_turns = self.recipe.turns if self._has_cells else len(self.recipe.blind_steps)
+        n_turns = self.recipe.turns if self._cells else len(self.recipe.blind_steps)
         rising = np.arange(len(pictures))
         for i in range(n_turns):
-            n_kept = n if self._has_cells else -(-n // 2**i)
+            n_kept = n if self._cells else -(-n // 2**i)
             rising = rising[np.argsort(-best.scores[rising], kind="stable")][:n_kept]
             rising = self._try(pictures, best, rising, self._moved(best[rising], i))
             if not len(rising):
@@ -227,7 +227,7 @@ class Refiner:
 
     def _moved(self, best: Best, i: int) -> list[Maps]:
         """Of each picture, maps (n, 2, 3) near the best one that may be better, in turn i; maybe none."""
-        if not self._has_cells:
+        if self._cells is None:
             return [within(composed(each, _shifts(self.recipe.blind_steps[i]))) for each in best.maps]
         inner = np.stack([locate(own.fine[0], best.fine) for own in self.query.cells], axis=1)
         moved = composed(best.maps[:, None], inner)
@@ -237,18 +237,18 @@ class Refiner:
 
     def _look_around(self, pictures: Sequence[Picture], regions: Boxes, n: int, max_iou: float) -> list[Boxes]:
         """The boxes (<= n, 4) most alike the query that one pass over each region's neighbourhood finds; maybe none."""
-        encoder = self.encoder
-        if not isinstance(encoder, CellEncoder) or not self._has_cells or not len(pictures):
+        shown = self._cells
+        if shown is None or not len(pictures):
             return [_NO_BOXES] * len(pictures)
-        power, target = encoder.power, self.query.feature
+        power, target = shown.power, self.query.feature
         if power is None:
             power, target = 1.0, np.concatenate([own.mean for own in self.query.cells]).mean(axis=0)
             target /= max(float(np.linalg.norm(target)), 1e-12)
-        windows, feed = surround(regions), replace(encoder.feed, size=encoder.window, keep=1.0, exact=False)
+        windows, feed = surround(regions), replace(self.encoder.feed, size=shown.window, keep=1.0, exact=False)
         indices = range(len(pictures))
         seen = joined(self._in_threads(lambda i: crop(pictures[i], windows[i : i + 1], feed, _GAP), indices))
         self.on_step()
-        maps = encoder.encode_map(seen)
+        maps = shown.encode_map(seen)
         finite = [bool(np.isfinite(each).all()) for each in maps]
         found = self._in_threads(
             lambda i: propose(maps[i], power, target, n, max_iou)[0] if finite[i] else _NO_BOXES, indices
@@ -258,7 +258,7 @@ class Refiner:
 
     def _best(self, pictures: Sequence[Picture], maps: Sequence[Maps]) -> Best:
         """The best of the maps (n_i, 2, 3) of each picture, n_i > 0. All are encoded in one call."""
-        items, gap = list(zip(pictures, maps, strict=True)), _GAP if self._has_cells else 2.0
+        items, gap = list(zip(pictures, maps, strict=True)), _GAP if self._cells else 2.0
         patches = self._in_threads(lambda item: cut_out(item[0], item[1], self.encoder.feed, gap), items)
         looks = self._score(joined(patches))
         starts = np.cumsum([0] + [len(each) for each in maps[:-1]])

@@ -11,7 +11,6 @@ from .._progress import OnProgress, unheard
 from ..answers import SearchOptions
 from ..boxes import to_pixels
 from ..collection import Collection
-from ..encoders import TextEncoder
 from ..errors import QueryError
 from ..images import Picture
 from ..judgements import View, query_key
@@ -52,7 +51,7 @@ OPTIONS = {
 
 def offered(collection: Collection) -> frozenset[str]:
     """Those of OPTIONS that can be asked of a collection. The page shows controls for these alone."""
-    able = {"text": isinstance(collection.encoder, TextEncoder), "why": collection.store.settings.points is not None}
+    able = {"text": collection.encoder.words is not None, "why": collection.store.settings.points is not None}
     return frozenset(name for name in OPTIONS if able.get(name, True))
 
 

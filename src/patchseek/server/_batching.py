@@ -3,13 +3,11 @@
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections.abc import Callable
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
 
-from ..encoders import CellEncoder, Cells, DenseEncoder, Encoder, EncoderIdentity, Features, TextEncoder, check_answer
+from ..encoders import CellEncoder, DenseEncoder, Encoder, EncoderIdentity, Features, TextEncoder, check_answer
 from ..patches import Feed, Patches, joined
 
 WAIT_SECONDS = 0.002
@@ -69,6 +67,21 @@ class BatchingEncoder:
         """The encoder's own."""
         return self.encoder.runs_on
 
+    @property
+    def cells(self) -> CellEncoder | None:
+        """The encoder's own, which fills its own batches from all threads."""
+        return self.encoder.cells
+
+    @property
+    def words(self) -> TextEncoder | None:
+        """The encoder's own; words are few."""
+        return self.encoder.words
+
+    @property
+    def regions(self) -> DenseEncoder | None:
+        """The encoder's own; whole pictures are not joined."""
+        return self.encoder.regions
+
     def encode(self, patches: Patches) -> Features:
         """Features (B, D) as the encoder's; see there. A full batch, as indexing makes them, goes straight through."""
         if len(patches) >= self.encoder.batch:
@@ -121,57 +134,3 @@ class BatchingEncoder:
         ends = np.cumsum([len(call.patches) for call in calls])
         for call, part in zip(calls, np.split(features, ends[:-1]), strict=True):
             call.features = part
-
-
-class _WithRegions:
-    """What a dense encoder has more; whole pictures are not joined."""
-
-    encoder: DenseEncoder
-
-    def encode_regions(self, pictures: Patches, boxes: ArrayLike) -> Features:
-        """The encoder's own."""
-        return self.encoder.encode_regions(pictures, boxes)
-
-
-class _WithCells:
-    """What an encoder of cells has more. Such a one fills its own batches, from all threads."""
-
-    encoder: CellEncoder
-
-    @property
-    def window(self) -> int:
-        """The encoder's own."""
-        return self.encoder.window
-
-    @property
-    def power(self) -> float | None:
-        """The encoder's own."""
-        return self.encoder.power
-
-    def encode_cells(self, patches: Patches) -> tuple[Features, Cells]:
-        """The encoder's own."""
-        return self.encoder.encode_cells(patches)
-
-    def encode_map(self, windows: Patches) -> NDArray[np.float32]:
-        """The encoder's own."""
-        return self.encoder.encode_map(windows)
-
-
-class _WithWords:
-    """What an encoder of words has more; they are few."""
-
-    encoder: TextEncoder
-
-    def encode_text(self, texts: Sequence[str]) -> Features:
-        """The encoder's own."""
-        return self.encoder.encode_text(texts)
-
-
-_MORE: dict[Any, type] = {DenseEncoder: _WithRegions, CellEncoder: _WithCells, TextEncoder: _WithWords}
-
-
-def batching(encoder: Encoder, on_batch: Callable[[int], None] | None = None) -> BatchingEncoder:
-    """The encoder, joined across threads, with whatever more it can do."""
-    more = tuple(mixin for protocol, mixin in _MORE.items() if isinstance(encoder, protocol))
-    kind: type[BatchingEncoder] = type("BatchingEncoder", (*more, BatchingEncoder), {})
-    return kind(encoder, on_batch)

@@ -22,7 +22,7 @@ from ..store import Image
 from ._answers import Answers
 from ._askers import Asker
 from ._asking import AskReport, ask
-from ._batching import batching
+from ._batching import BatchingEncoder
 from ._decode import Decoder
 from ._health import Health
 from ._jobs import Job, Jobs
@@ -48,7 +48,7 @@ class Services:
     def __init__(self, collection: Collection, settings: ServerSettings) -> None:
         self.settings = settings
         self.metrics = Metrics()
-        encoder = batching(collection.encoder, self.metrics.batches.observe)
+        encoder = BatchingEncoder(collection.encoder, self.metrics.batches.observe)
         store = copy(collection.store)  # not the caller's, which may fetch
         store.may_fetch = settings.may_fetch
         self.collection = Collection(store, encoder)

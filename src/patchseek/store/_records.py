@@ -8,7 +8,7 @@ from dataclasses import field as field_of
 from pathlib import Path
 
 from .._platform import changed_ns
-from ..encoders import DenseEncoder, Encoder, EncoderIdentity
+from ..encoders import Encoder, EncoderIdentity
 from ..encoders._predecessors import UNLIKE, today
 from ..errors import StoreDamaged
 from ..points import PointsIdentity
@@ -28,7 +28,7 @@ class Settings:
     @classmethod
     def of(cls, encoder: Encoder, pyramid: Pyramid, points: PointsIdentity | None = None) -> "Settings":
         """Of a collection that this encoder fills. A dense one sees pictures squashed: its grids follow no shape."""
-        if isinstance(encoder, DenseEncoder):
+        if encoder.regions is not None:
             pyramid = replace(pyramid, follows_shape=False)
         return cls(encoder.identity, pyramid, points)
 
