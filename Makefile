@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 
-.PHONY: demo test test-quick test-long test-minimum test-milvus torture fuzz audit check format bench bench-avx2 bench-million bench-milvus clean
+.PHONY: demo test test-quick test-long test-minimum test-milvus torture fuzz audit check site format bench bench-avx2 bench-million bench-milvus clean
 
 demo:
 	$(PYTHON) -m tools.demo
@@ -57,6 +57,12 @@ check: $(VENV)/.dev
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/python tools/figures.py
+
+# README, docs/, the commands' help and the library's docstrings as build/site. A broken link or anchor fails it, and so
+# does a page that the navigation leaves out (but not with --quiet, which MkDocs takes for no warnings). To read it:
+# python3 -m http.server --directory build/site
+site: $(VENV)/.docs
+	NO_MKDOCS_2_WARNING=1 PYTHONPATH=tools:src $(BIN)/python -m mkdocs build --strict
 
 format: $(VENV)/.dev
 	$(BIN)/ruff format .
@@ -118,6 +124,10 @@ $(VENV)/.dev $(VENV)/bin/python: pyproject.toml
 
 $(VENV)/.bench: $(VENV)/.dev
 	$(PIP) install --quiet --group bench
+	touch $@
+
+$(VENV)/.docs: $(VENV)/.dev
+	$(PIP) install --quiet --group docs
 	touch $@
 
 .venv-minimum/.ready: pyproject.toml tools/minimum_versions.py

@@ -56,11 +56,13 @@ FOLDER = ".patchseek"
 
 
 class Collection:
-    """Pictures that can be searched for an object. May be used from several threads.
+    """Pictures that can be searched for an object.
 
-    c = Collection.open("~/Pictures/.patchseek", create=True)
-    c.add("~/Pictures")
-    c.search("query.jpg", box=(40, 60, 200, 180))
+        c = Collection.open("~/Pictures/.patchseek", create=True)
+        c.add("~/Pictures")
+        c.search("query.jpg", box=(40, 60, 200, 180))
+
+    May be used from several threads.
     """
 
     def __init__(self, store: Store, encoder: Encoder | None = None, weights: Path | None = None) -> None:
