@@ -5,6 +5,7 @@ import os
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import fields
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -26,10 +27,6 @@ if TYPE_CHECKING:
     from ..formats import Answer
     from ..images import Picture
 
-CHOICE = ("under", "tags", "since", "until")
-"""Options that say which pictures may answer."""
-_HOW = ("text", "refine", "depth", "turned", "mirrored", "several", "distinct", "frames", "expand", "min_confidence")
-"""Options that say how to search."""
 _HERE_ALONE = (
     "weights",
     "engine",
@@ -156,9 +153,16 @@ def search_command(
 def _search_many(top: int | None, said: dict[str, Any]) -> None:
     """Search with all of --queries."""
     opened = _open(said)
-    wanted = {name: said[name] for name in (*_HOW, *CHOICE) if name not in ("text", "expand")}
-    wanted |= {"top": top, "index": _index(opened.index, said), "depth": 0 if said["no_points"] else said["depth"]}
+    said["depth"] = 0 if said["no_points"] else said["depth"]
+    wanted = {"top": top, "index": _index(opened.index, said), **_options(said)}
     search_many(opened, said, wanted)
+
+
+def _options(said: Mapping[str, Any]) -> dict[str, Any]:
+    """What is said of SearchOptions, but for `top`."""
+    from ..answers import SearchOptions
+
+    return {field.name: said[field.name] for field in fields(SearchOptions) if field.name != "top"}
 
 
 def _search_here(
@@ -174,8 +178,6 @@ def _search_here(
 
     opened = _open(said)
     pictures = [_read_stdin() if each == STDIN else opened.read(each) for each in asked]
-    options = {name: said[name] for name in _HOW}
-    options |= {name: said[name] for name in CHOICE}
     began = time.monotonic()
     with progress(stays=False) as on_progress:
         watch = Stopwatch(on_progress)
@@ -184,9 +186,10 @@ def _search_here(
             box=list(boxes),
             exclude=[_read_stdin() if each == STDIN else each for each in said["exclude"]],
             top=top,
+            text=said["text"],
             index=_index(opened.index, said),
             on_progress=watch,
-            **options,
+            **_options(said),
         )
     seconds = time.monotonic() - began
     shares = [asked_box(picture, box) for picture, box in zip(pictures, boxes, strict=True)]
@@ -312,17 +315,15 @@ def _search_there(
             raise click.UsageError(f"--{name}: a server searches its own collection in its own way, and draws nothing")
     if len(asked) != 1:
         raise click.UsageError("a server is asked with one picture from here; its page takes several")
-    options: dict[str, Any] = {name: said[name] for name in ("refine", "depth")}
-    options |= {k: "true" for k in ("several", "distinct", "frames", "mirrored", "why") if said[k]}
-    options |= {} if said["turned"] else {"turned": "false"}
-    options |= {name: said[name] for name in ("text", "expand", *CHOICE) if said[name]}
-    options |= {} if said["min_confidence"] is None else {"min_confidence": said["min_confidence"]}
+    wanted: dict[str, Any] = {**_options(said), "text": said["text"], "why": said["why"]}
+    wanted = {name: str(value).lower() if isinstance(value, bool) else value for name, value in wanted.items()}
+    wanted = {name: value for name, value in wanted.items() if value is not None}
     client = Client(url)
     if client.token is None:  # one in the address is that server's; the other may be of another
         client = Client(url, os.environ.get("PATCHSEEK_TOKEN"))
     query = _stdin() if asked[0] == STDIN else asked[0]
     with progress(stays=False) as on_progress:
-        found = client.search(query, box=boxes[0], top=top or MOST, on_progress=on_progress, **options)
+        found = client.search(query, box=boxes[0], top=top or MOST, on_progress=on_progress, **wanted)
     return Answer([found["query"]], found["collection"], found["results"], said["label"] or OBJECT, base=said["base"])
 
 
