@@ -444,28 +444,28 @@ def test_weights_that_do_not_fit_are_refused(tmp_path, weights):
 def test_fetch_fills_a_folder_and_verify_watches_it(monkeypatch, tmp_path, weights):
     import huggingface_hub
 
-    from patchseek.encoders import _weights
+    from patchseek.encoders import _fetch
 
     asked = []
     monkeypatch.setattr(huggingface_hub, "hf_hub_download", lambda *a: asked.append(a) or str(weights(PLAIN)))
-    path = _weights.fetch("timm:test_vit?fit=pad", tmp_path)
+    path = _fetch.fetch("timm:test_vit?fit=pad", tmp_path)
     assert asked == [(f"timm/{PLAIN}", "model.safetensors")]
     assert path == tmp_path / f"{PLAIN}.safetensors"
     assert sorted(p.name for p in tmp_path.iterdir()) == ["manifest.json", path.name]
-    assert _weights.verify(tmp_path) == []
+    assert _fetch.verify(tmp_path) == []
     path.write_bytes(b"x")
-    assert _weights.verify(tmp_path) == [f"{path}: not the file that was fetched (SHA-256 differs)"]
+    assert _fetch.verify(tmp_path) == [f"{path}: not the file that was fetched (SHA-256 differs)"]
     path.unlink()
-    assert _weights.verify(tmp_path) == [f"{path}: missing"]
+    assert _fetch.verify(tmp_path) == [f"{path}: missing"]
     with pytest.raises(EncoderError, match="only timm and openclip"):
-        _weights.fetch("onnx:a.onnx", tmp_path)
+        _fetch.fetch("onnx:a.onnx", tmp_path)
 
 
 def test_without_network_fetch_says_so_and_leaves_nothing(tmp_path):
-    from patchseek.encoders import _weights
+    from patchseek.encoders import _fetch
 
     with pytest.raises(EncoderError, match="could not be fetched"):
-        _weights.fetch("siglip", tmp_path)
+        _fetch.fetch("siglip", tmp_path)
     assert list(tmp_path.iterdir()) == []
 
 
@@ -509,7 +509,7 @@ def test_dense_mode_in_bf16_is_close_to_f32(weights):
 
 
 def test_names_alone_load_no_library():
-    code = "import sys, patchseek.encoders, patchseek.encoders._spec, patchseek.encoders._weights; print(*sys.modules)"
+    code = "import sys, patchseek.encoders, patchseek.encoders._spec, patchseek.encoders._fetch; print(*sys.modules)"
     loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
     assert not {"torch", "timm", "openvino", "onnxruntime", "huggingface_hub"} & set(loaded)
 

@@ -1,4 +1,4 @@
-"""A part imports only parts to its left: the list of parts is the reading order, the import order, the docs' order."""
+"""A part imports only parts above it: the tour of the files in README is the reading order and the import order."""
 
 import ast
 import re
@@ -10,31 +10,14 @@ import pytest
 
 import patchseek
 
-PIXELS = ["errors", "_platform", "boxes", "regions", "images", "foreground", "patches", "lays", "encoders", "proposals"]
-KEPT = ["points", "patterns", "sources", "store", "originals", "encode"]
-ANSWERS = [
-    "indexes",
-    "engine",
-    "search",
-    "matches",
-    "rerank",
-    "rank",
-    "confidence",
-    "answers",
-    "queries",
-    "many",
-    "collection",
-    "judgements",
-]
-FIGURES = ["formats", "datasets", "metrics", "breakdowns", "evaluate", "compression"]
-EDGES = ["draw", "report", "plan", "records", "saved", "watch", "distributed", "server", "mcp", "cli"]
-PARTS = PIXELS + KEPT + ANSWERS + FIGURES + EDGES
+TOUR = (Path(__file__).parents[1] / "README.md").read_text().split("## A tour of the files")[1].split("\n## ")[0]
+PARTS = re.findall(r"^\| `(\w+)/?` \|", TOUR, re.MULTILINE)
 ROOT = Path(patchseek.__file__).parent
 FILES = [path for path in sorted(ROOT.rglob("*.py")) if path.parent != ROOT or path.stem in PARTS]
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(ROOT)))
-def test_a_part_imports_only_parts_to_its_left(path):
+def test_a_part_imports_only_parts_above_it(path):
     inside = path.relative_to(ROOT).with_suffix("").parts
     own = PARTS.index(inside[0])
     for node in ast.walk(ast.parse(path.read_text())):
@@ -45,7 +28,7 @@ def test_a_part_imports_only_parts_to_its_left(path):
 
 # what a part may take of the private files of another, until that says it aloud
 LENT = {
-    ("cli", "encoders"): {"_cpu", "_embedded", "_weights"},
+    ("cli", "encoders"): {"_cpu", "_embedded", "_fetch"},
     ("indexes", "encoders"): {"_torch"},
     ("points", "encoders"): {"_onnxruntime", "_openvino", "_openvino_sizes", "_probes"},
     ("sources", "images"): {"_memory", "_pixels"},
@@ -86,10 +69,36 @@ def test_every_file_stands_in_the_list_of_parts():
     assert {name for name in loose if (ROOT / name).is_dir()} <= set(PARTS)
 
 
-def test_the_readme_takes_the_parts_in_their_order():
-    """The tour of the files, a row of its table each."""
-    tour = (Path(__file__).parents[1] / "README.md").read_text().split("## A tour of the files")[1].split("\n## ")[0]
-    assert re.findall(r"^\| `(\w+)/?` \|", tour, re.MULTILINE) == PARTS
+def test_the_tour_names_every_part_once():
+    assert len(PARTS) > 40
+    assert len(set(PARTS)) == len(PARTS)
+    assert {name for name in PARTS if not any((ROOT / place).exists() for place in (name, f"{name}.py"))} == set()
+
+
+def siblings(path):
+    """The files of its own folder that a file imports, in functions too; what it only names for types is left out."""
+    tree = ast.parse(path.read_text())
+    typed = {id(n) for i in ast.walk(tree) if isinstance(i, ast.If) and "TYPE" in ast.dump(i.test) for n in ast.walk(i)}
+    found = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ImportFrom) and node.level == 1 and id(node) not in typed:
+            names = [node.module.split(".")[0]] if node.module else [alias.name for alias in node.names]
+            files = [path.parent / f"{name}.py" for name in names if not (path.parent / name).is_dir()]
+            found |= {file if file.exists() else path.parent / "__init__.py" for file in files}
+    return found
+
+
+@pytest.mark.parametrize(
+    "path", [path for path in FILES if path.parent != ROOT], ids=lambda p: str(p.relative_to(ROOT))
+)
+def test_no_file_of_a_folder_is_imported_by_what_it_imports_there(path):
+    """A folder has a reading order, too."""
+    seen, ahead = set(), siblings(path)
+    while ahead:
+        each = ahead.pop()
+        seen.add(each)
+        ahead |= siblings(each) - seen
+    assert path not in seen
 
 
 @pytest.mark.parametrize("path", sorted(ROOT.glob("_[a-z]*.py")), ids=lambda path: path.name)

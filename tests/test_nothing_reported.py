@@ -17,7 +17,7 @@ pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="Linux tells wha
 QUANTIZE = """
 import numpy as np, torch
 from patchseek.encoders import Opening
-from patchseek.encoders._torch import open_network
+from patchseek.encoders._torch_engines import open_network
 
 class Network(torch.nn.Module):
     def __init__(self):

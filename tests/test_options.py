@@ -1,4 +1,4 @@
-"""What a search may be told is written once, in SearchOptions. The command line has all of it, and the same by default."""
+"""What a search may be told is written once, in SearchOptions; the command line has all of that, by the same names."""
 
 from dataclasses import fields
 

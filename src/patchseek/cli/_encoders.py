@@ -32,8 +32,8 @@ def encoders_group(context: click.Context) -> None:
 @click.option("--folder", type=click.Path(path_type=Path), help="Where to.  [default: the models folder]")
 def fetch(name: str, folder: Path | None) -> None:
     """Download the weights of encoder NAME, to be carried to a machine without a network."""
-    from ..encoders._weights import fetch as fetch_weights
-    from ..encoders._weights import models_folder
+    from ..encoders import models_folder
+    from ..encoders._fetch import fetch as fetch_weights
     from ._output import print_line
     from ._targets import check_folder
 
@@ -45,8 +45,9 @@ def fetch(name: str, folder: Path | None) -> None:
 @click.option("--folder", type=click.Path(path_type=Path), help="Which.  [default: the models folder]")
 def verify_weights(folder: Path | None) -> None:
     """Check downloaded weights against the hashes noted when they were fetched."""
-    from ..encoders._weights import fetched, models_folder
-    from ..encoders._weights import verify as problems_of
+    from ..encoders import models_folder
+    from ..encoders._fetch import fetched
+    from ..encoders._fetch import verify as problems_of
     from ._output import print_line
 
     folder = folder or models_folder()

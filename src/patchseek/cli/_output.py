@@ -1,26 +1,8 @@
-"""What is printed on standard output: results in one of `formats`, or as `_table` has them for people."""
+"""Lines on standard output, and what of a text may stand in one."""
 
 import sys
-from typing import TYPE_CHECKING
 
 from .._addresses import masked
-
-if TYPE_CHECKING:
-    from ..formats import Answer
-
-
-def write_records(answer: "Answer", form: str | None) -> None:
-    """Results on stdout in a format of text, such as json, or (None) as a table."""
-    if form is None:
-        from ._table import write_table
-
-        write_table(answer.results)
-        return
-    from ..formats import FORMATS
-
-    text = FORMATS[form].text
-    assert text is not None
-    sys.stdout.write(text(answer))
 
 
 def printable(text: str) -> str:

@@ -14,7 +14,8 @@ from ._collection import collection_option, open_collection
 from ._exits import EXIT_INCOMPLETE
 from ._formats import FORMATS, check_format, write_format
 from ._log import say
-from ._output import printable, write_records
+from ._output import printable
+from ._table import write_records
 from ._targets import WrongUse, check_file
 
 if TYPE_CHECKING:

@@ -128,7 +128,7 @@ def search_command(
     else:
         answer, draw, hint = _search_here(asked, numbers, n_most, said)
     from ..formats import write
-    from ._output import write_records
+    from ._table import write_records
 
     write_records(answer, form)  # first: nothing that goes wrong below takes the answer away
     results, left_out = answer.results, []

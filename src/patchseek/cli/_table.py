@@ -1,16 +1,34 @@
-"""Matches as a table for a terminal of any width. A box is never cut: where it does not fit, rows become blocks."""
+"""Results on standard output: as one of `formats`, or as a table for a terminal of any width.
+
+A box is never cut: where it does not fit, rows become blocks.
+"""
 
 import sys
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ._output import print_line, printable
+
+if TYPE_CHECKING:
+    from ..formats import Answer
 
 _HEAD = ("rank", "sure", "score", "picture", "box x,y,w,h", "of")
 _NAME = _HEAD.index("picture")
 _LEAST = 12
 """Columns of the terminal that a picture's name needs at least; else it stands on a line of its own."""
 _GAP = 2
+
+
+def write_records(answer: "Answer", form: str | None) -> None:
+    """Results on stdout in a format of text, such as json, or (None) as a table."""
+    if form is None:
+        write_table(answer.results)
+        return
+    from ..formats import FORMATS
+
+    text = FORMATS[form].text
+    assert text is not None
+    sys.stdout.write(text(answer))
 
 
 def write_table(results: Sequence[Mapping[str, Any]]) -> None:

@@ -23,7 +23,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from ..errors import DeviceFailed, EncoderError, PatchseekError
 from ..patches import Feed, Patches
-from . import open_here
+from ._choice import open_here
 from ._opening import Opening
 from ._protocol import Cells, EncoderIdentity, Features
 

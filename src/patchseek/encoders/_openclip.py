@@ -21,7 +21,8 @@ from ._network import NetworkEncoder
 from ._opening import Opening
 from ._protocol import EncoderIdentity, Features, TextEncoder
 from ._spec import FEED_OPTIONS, Spec
-from ._torch import Pixels, hash_weights, measure, open_network, torch, unit
+from ._torch import Pixels, hash_weights, measure, torch, unit
+from ._torch_engines import open_network
 from ._weights import Source, check_file, locate
 
 try:

@@ -29,7 +29,8 @@ from ._opening import Opening
 from ._positions import blanks, position_basis, without
 from ._protocol import CellEncoder, Cells, DenseEncoder, EncoderIdentity, Features, check_patches
 from ._spec import Spec
-from ._torch import Pixels, hash_weights, measure, open_network, torch
+from ._torch import Pixels, hash_weights, measure, torch
+from ._torch_engines import open_network
 from ._torch_network import TorchNetwork
 from ._weights import Source, check_file, locate
 
