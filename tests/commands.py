@@ -30,7 +30,14 @@ def run_apart(home: Path, *arguments: str, code: int = 0) -> CompletedProcess[st
 
 def run(home: Path, *arguments: str, code: int = 0, stdin: bytes = b"") -> CompletedProcess[str]:
     """The same in this process."""
-    return _checked(_run(main, ["patchseek", *arguments], home, _own(home), stdin), code)
+    return run_as("patchseek", main, home, *arguments, code=code, stdin=stdin)
+
+
+def run_as(
+    program: str, begin: Callable[[], object], home: Path, *arguments: str, code: int = 0, stdin: bytes = b""
+) -> CompletedProcess[str]:
+    """The same for another program, by the function that it begins with."""
+    return _checked(_run(begin, [program, *arguments], home, _own(home), stdin), code)
 
 
 def run_script(script: Path, home: Path, *arguments: str, code: int = 0, **environment: str) -> CompletedProcess[str]:

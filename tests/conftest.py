@@ -48,6 +48,7 @@ SLOW = (
     "test_web_answers",
     "test_web_review",
     "test_workflows",
+    "test_documented",
     "test_encoder_embedded",
     "test_encoder_export",
     "test_copies",
