@@ -132,6 +132,16 @@ def test_another_kind_of_index_makes_room_and_is_really_used(server, tmp_path):
     assert used("FLAT") == []
 
 
+def test_as_many_clusters_as_take_more_memory_than_is_usual_are_found(server, tmp_path):
+    """Of features as long as those of the embedded encoder; pgvector refuses them within 64 MB."""
+    snapshot = make_snapshot(n_images=150, dim=1280)
+    assert server.run("SHOW maintenance_work_mem") == [("64MB",)]
+    for lists in (512, 1500):
+        index = open_index(f"{server.url}&{FORCED};type=IVFFLAT;lists={lists};probes={lists}", snapshot, tmp_path)
+        check(index, snapshot)
+    assert server.run("SHOW maintenance_work_mem") == [("64MB",)]
+
+
 def test_many_threads_may_search(server, tmp_path):
     snapshot = make_snapshot()
     index = open_index(server.url, snapshot, tmp_path)

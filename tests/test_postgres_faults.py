@@ -19,8 +19,8 @@ from patchseek.indexes import Held, _postgres, compare, open_index, ping
 from patchseek.indexes._postgres_rows import Rows
 
 from .conftest import wait_for
-from .contract_engine import make_snapshot
-from .test_postgres import FORCED, check, part, server, started, written  # noqa: F401  fixtures
+from .contract_engine import first_shards, make_snapshot
+from .test_postgres import FORCED, check, server, started, written  # noqa: F401  fixtures
 
 pytestmark = pytest.mark.extra("postgres")
 
@@ -152,7 +152,7 @@ def test_what_was_never_sent_is_not_lost(server, tmp_path):  # noqa: F811
     snapshot = make_snapshot()
     assert compare(server.url, snapshot, tmp_path) == Held(60, 60, 0)
     assert list(tmp_path.iterdir()) == []
-    open_index(server.url, part(snapshot, 2), tmp_path)
+    open_index(server.url, first_shards(snapshot, 2), tmp_path)
     assert str(compare(server.url, snapshot, tmp_path)) == "30 of 60 pictures; the next search sends the other 30"
     assert compare("exact", snapshot, tmp_path) is None
 
@@ -210,13 +210,13 @@ def test_searches_of_what_has_not_changed_look_at_nothing_again(server, tmp_path
 def test_a_row_that_somebody_sends_a_moment_ago_belongs_to_him(server, tmp_path):  # noqa: F811
     """An index of yesterday neither takes out nor misses what the one of today has sent."""
     snapshot = make_snapshot()
-    yesterday = open_index(server.url, part(snapshot, 2), tmp_path)
+    yesterday = open_index(server.url, first_shards(snapshot, 2), tmp_path)
     today = open_index(server.url, snapshot, tmp_path)
     before = written(server, tmp_path)
-    check(yesterday, part(snapshot, 2))
+    check(yesterday, first_shards(snapshot, 2))
     assert written(server, tmp_path) == before
     server.run(f"DELETE FROM {today._table} WHERE image = 100")
-    check(yesterday, part(snapshot, 2))
+    check(yesterday, first_shards(snapshot, 2))
     assert_whole(server, today, snapshot)
 
 
@@ -254,7 +254,7 @@ def own_schema(server):  # noqa: F811
 @pytest.mark.parametrize("kind", ["", f"&{FORCED};type=HNSW;ef=1000", f"&{FORCED};type=IVFFLAT;lists=4;probes=4"])
 def test_pgvector_may_be_in_a_schema_of_its_own(own_schema, tmp_path, kind):
     snapshot = make_snapshot(removed=[3])
-    open_index(own_schema + kind, part(snapshot, 1), tmp_path)
+    open_index(own_schema + kind, first_shards(snapshot, 1), tmp_path)
     index = open_index(own_schema + kind, snapshot, tmp_path)
     check(index, snapshot)
     with psycopg.connect(own_schema, autocommit=True) as db:
@@ -329,7 +329,7 @@ def test_who_may_not_write_is_told_what_is_missing(server, tmp_path, reader, opt
     nothing = r"60 of 60 pictures are missing in patchseek_\w+_5 or differ there, and this role may not write there: "
     with pytest.raises(EngineError, match=nothing):
         open_index(engine, snapshot, tmp_path)
-    writer = open_index(server.url, part(snapshot, 2), tmp_path)
+    writer = open_index(server.url, first_shards(snapshot, 2), tmp_path)
     with pytest.raises(EngineError, match="30 of 60 pictures are missing") as caught:
         open_index(engine, snapshot, tmp_path)
     assert "\n" not in str(caught.value)
@@ -349,7 +349,7 @@ def test_a_replica_searches_what_has_reached_it(server, tmp_path):  # noqa: F811
     rules.write_text("local replication all trust\n" + rules.read_text())
     server.run("SELECT pg_reload_conf()")
     snapshot = make_snapshot()
-    writer = open_index(server.url, part(snapshot, 2), tmp_path)
+    writer = open_index(server.url, first_shards(snapshot, 2), tmp_path)
     copy = ["pg_basebackup", "-D", "replica", "-R", "-h", str(server.folder), "-U", "postgres", "--checkpoint=fast"]
     subprocess.run(**server._command(*copy), check=True)
     socket.mkdir()
@@ -364,7 +364,7 @@ def test_a_replica_searches_what_has_reached_it(server, tmp_path):  # noqa: F811
 
     try:
         wait_for(lambda: answers("SELECT pg_is_in_recovery()", True))
-        check(open_index(url, part(snapshot, 2), tmp_path), part(snapshot, 2))
+        check(open_index(url, first_shards(snapshot, 2), tmp_path), first_shards(snapshot, 2))
         with pytest.raises(EngineError, match=r"30 of 60 pictures are missing .* in a read-only transaction"):
             open_index(url, snapshot, tmp_path)
         open_index(server.url, snapshot, tmp_path)

@@ -20,6 +20,10 @@ from ._protocol import Refit
 from ._sound import require_numbers
 
 _BATCH_BYTES = 8 << 20  # of features in one message
+_AT_LEAST = """
+    SELECT set_config(name, greatest(setting::bigint, least(%s, max_val::bigint))::text, true)
+    FROM pg_settings WHERE name = 'maintenance_work_mem'
+"""  # kB, until the end of the transaction
 _PLAIN = 4000  # numbers of a feature that fit into a page of 8 kB beside the rest of a row
 
 
@@ -115,6 +119,7 @@ class Load:
                     self._db.execute(f"DROP INDEX {quoted(rows.schema)}.{quoted(other)}")
             if (not built.get(wanted) or anew) and recipe.kind != "FLAT":
                 began = time.monotonic()
+                self._db.execute(_AT_LEAST, [recipe.build_bytes(n_rows, self._snapshot.dim) >> 10])
                 self._db.execute(f"CREATE INDEX {wanted} ON {rows} USING {recipe.build(n_rows)}")
                 note(self._db, self._index_name(recipe), self._snapshot, time.monotonic() - began)
             if not any(is_primary for _, is_primary, _ in found):  # some restored dumps have none

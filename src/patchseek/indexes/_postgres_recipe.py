@@ -44,6 +44,20 @@ class Recipe:
         options = ", ".join(f"{key} = {value}" for key, value in numbers.items())
         return f"{self.kind} (feature halfvec_ip_ops)" + (f" WITH ({options})" if options else "")
 
+    def build_bytes(self, n_rows: int, dim: int) -> int:
+        """Memory that building takes at least, for IVFFLAT, which is refused less; 0 for the others, which need none.
+
+        What pgvector adds up before it looks for clusters (ivfkmeans.c): room for samples, their distances to all
+        clusters, and the clusters. A tenth is added, since its versions differ.
+        """
+        if self.kind != "IVFFLAT":
+            return 0
+        n_lists, item = self.lists(n_rows), 16 + 2 * dim
+        n_samples = max(50 * n_lists, 10_000)
+        samples = n_samples * item + min(n_samples, n_rows) * (4 * n_lists + 8)
+        clusters = n_lists * (2 * item + 4 * dim + 8 * n_lists + 12)
+        return (samples + clusters) * 11 // 10
+
     def settings(self, depth: int, n_rows: int) -> str:
         """What the server shall do for a search of this depth, until the end of the transaction."""
         said = {"jit": "off"}  # compiling takes longer than it saves
