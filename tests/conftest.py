@@ -25,7 +25,7 @@ from .remembering import ITSELF, remembering
 
 if TYPE_CHECKING:
     from patchseek import Collection
-    from patchseek.indexes._faiss_child import Job
+    from patchseek.indexes._faiss_child import BuildJob
 
 os.environ["PATCHSEEK_QUIET"] = "1"  # else what is said on stderr would depend on how fast the machine is at the moment
 os.environ["HF_HUB_OFFLINE"] = "1"  # read when the hub's client is imported: no test asks the network
@@ -235,14 +235,14 @@ def data_sets() -> Path:
 
 
 @pytest.fixture
-def built(monkeypatch: pytest.MonkeyPatch) -> "list[Job]":
+def built(monkeypatch: pytest.MonkeyPatch) -> "list[BuildJob]":
     """What FAISS is told to build or try from now on, in order."""
     from patchseek.indexes import _faiss
 
-    jobs: list[Job] = []
+    jobs: list[BuildJob] = []
     build = _faiss.build
 
-    def note(job: "Job", *features: Any) -> None:
+    def note(job: "BuildJob", *features: Any) -> None:
         jobs.append(job)
         build(job, *features)
 

@@ -95,7 +95,7 @@ class MilvusContract(FaithfulContract):
 
     def test_a_load_that_broke_off_goes_on_where_it_stopped(self, place, tmp_path, sent, monkeypatch):
         monkeypatch.setattr(_milvus_rows, "BATCH_BYTES", 4 * 4 * 16 * 5)  # four pictures a message
-        send, calls = _milvus_rows.Rows._send, []
+        send, calls = _milvus_rows.MilvusRows._send, []
 
         def dies(self, *batch):
             calls.append(batch)
@@ -103,7 +103,7 @@ class MilvusContract(FaithfulContract):
                 raise OSError("the cable was pulled")
             send(self, *batch)
 
-        monkeypatch.setattr(_milvus_rows.Rows, "_send", dies)
+        monkeypatch.setattr(_milvus_rows.MilvusRows, "_send", dies)
         with pytest.raises(EngineError, match="the cable was pulled; nothing is lost"):
             open_index(place, make_snapshot(), tmp_path)
         n_before = sum(sent)

@@ -15,8 +15,8 @@ import pytest
 from patchseek import Collection
 from patchseek.errors import EngineError
 from patchseek.indexes import open_index
-from patchseek.indexes._faiss_child import Job
-from patchseek.indexes._faiss_recipe import Recipe
+from patchseek.indexes._faiss_child import BuildJob
+from patchseek.indexes._faiss_recipe import FaissRecipe
 from patchseek.store import Snapshot
 
 from .conftest import wait_for
@@ -89,15 +89,15 @@ def test_training_features_fewer_than_the_numbers_that_opq_rotates_are_refused()
     ],
 )
 def test_what_nobody_knew_to_crash_ends_only_the_process_that_tries_it(engine, reason, snapshot, monkeypatch):
-    monkeypatch.setattr(Recipe, "check", lambda *_: None)
+    monkeypatch.setattr(FaissRecipe, "check", lambda *_: None)
     told = f"FAISS cannot build '{engine}' from 300 features of 64 numbers: it crashes"
     with pytest.raises(EngineError, match=f"{told} (?:{reason})"):
         open_index(engine, snapshot)
 
 
 def test_what_nobody_knew_to_hang_is_ended_after_some_computing(snapshot, monkeypatch):
-    monkeypatch.setattr(Recipe, "check", lambda *_: None)
-    monkeypatch.setattr(Job, "cpu_seconds", 2)
+    monkeypatch.setattr(FaissRecipe, "check", lambda *_: None)
+    monkeypatch.setattr(BuildJob, "cpu_seconds", 2)
     with pytest.raises(EngineError, match="it takes more than 2 s of computing"):
         open_index("NSG0", snapshot)
 
@@ -117,8 +117,8 @@ def test_our_words_come_first_and_then_those_of_faiss(snapshot):
 
 
 def test_limits_grow_with_the_features():
-    small = Job("PQ16", 1280, False, "", n_training=300, n_rows=300, n_threads=1)
-    large = Job("PQ16", 1280, False, "", n_training=262_144, n_rows=30_000_000, n_threads=1)
+    small = BuildJob("PQ16", 1280, False, "", n_training=300, n_rows=300, n_threads=1)
+    large = BuildJob("PQ16", 1280, False, "", n_training=262_144, n_rows=30_000_000, n_threads=1)
     assert small.cpu_seconds < 300
     assert small.n_bytes < 1.3e9
     assert large.cpu_seconds > 24 * 3600

@@ -10,7 +10,7 @@ from PIL import Image
 
 from patchseek import Collection
 from patchseek import evaluate as ev
-from patchseek.datasets import Shard, open_dataset
+from patchseek.datasets import DistractorTar, open_dataset
 from patchseek.errors import DatasetError, StoreError, StoreLocked, StoreMismatch
 
 from .conftest import TinyEncoder, blot
@@ -204,10 +204,10 @@ def test_what_somebody_else_put_into_the_cache_is_not_ranked(data, tmp_path, tin
 
 def test_a_second_run_into_the_same_cache_is_told_so_and_the_first_goes_on(data, tmp_path, monkeypatch):
     tar, caught = pack(tmp_path / "t.tar", [50, 51]), []
-    plain = Shard.pictures
+    plain = DistractorTar.pictures
 
     def meanwhile(shard, keep=None):
-        monkeypatch.setattr(Shard, "pictures", plain)
+        monkeypatch.setattr(DistractorTar, "pictures", plain)
         with pytest.raises(
             StoreLocked, match=r"process \d+ is writing to this collection; wait for it or stop it"
         ) as e:
@@ -215,7 +215,7 @@ def test_a_second_run_into_the_same_cache_is_told_so_and_the_first_goes_on(data,
         caught.append(e)
         return plain(shard, keep)
 
-    monkeypatch.setattr(Shard, "pictures", meanwhile)
+    monkeypatch.setattr(DistractorTar, "pictures", meanwhile)
     assert ids(ask(data, tmp_path / "f", [tar])) == names("t.tar", "0", "1")
     assert caught
 

@@ -19,7 +19,7 @@ from starlette.testclient import TestClient
 
 from patchseek import Collection
 from patchseek.errors import BoxError, QueryError, StoreLocked
-from patchseek.judgements import Judgements, View, query_key, user_name
+from patchseek.judgements import Judgements, ObjectView, query_key, user_name
 from patchseek.server import ServerSettings, create_app
 from patchseek.server.client import Client
 from patchseek.store import Writer
@@ -79,15 +79,15 @@ def verdicts(judgements, key):
 
 
 def test_a_query_is_known_by_its_pictures_and_boxes_in_any_order():
-    cup, mug = View("aa" * 32, 1, (1, 2, 3, 4)), View("bb" * 32, 1, (5, 6, 7, 8))
+    cup, mug = ObjectView("aa" * 32, 1, (1, 2, 3, 4)), ObjectView("bb" * 32, 1, (5, 6, 7, 8))
     said = '["patchseek query 1", [["' + "aa" * 32 + '", 1, 1, 2, 3, 4], ["' + "bb" * 32 + '", 1, 5, 6, 7, 8]], ""]'
     assert query_key([cup, mug]) == query_key([mug, cup]) == hashlib.sha256(said.encode()).hexdigest()
     others = [
         [cup],
         [mug],
         [cup, cup, mug],
-        [View("aa" * 32, 2, (1, 2, 3, 4)), mug],
-        [View("aa" * 32, 1, (1, 2, 3, 5)), mug],
+        [ObjectView("aa" * 32, 2, (1, 2, 3, 4)), mug],
+        [ObjectView("aa" * 32, 1, (1, 2, 3, 5)), mug],
     ]
     keys = [query_key(views) for views in others] + [query_key([cup, mug], "a red cup")]
     assert len({query_key([cup, mug]), *keys}) == 7

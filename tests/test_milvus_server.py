@@ -43,7 +43,7 @@ def test_a_server_that_dies_in_mid_load_is_an_error_of_one_line_and_the_next_loa
     """It and the next stand before all others, which share one server: a second one would not start."""
     monkeypatch.setattr(_milvus_rows, "BATCH_BYTES", 4 * 4 * 16 * 5)  # four pictures a message
     process, address = start(tmp_path / "data")
-    send, calls = _milvus_rows.Rows._send, []
+    send, calls = _milvus_rows.MilvusRows._send, []
 
     def stops(self, *batch):
         calls.append(batch)
@@ -51,7 +51,7 @@ def test_a_server_that_dies_in_mid_load_is_an_error_of_one_line_and_the_next_loa
             process.communicate()
         send(self, *batch)
 
-    monkeypatch.setattr(_milvus_rows.Rows, "_send", stops)
+    monkeypatch.setattr(_milvus_rows.MilvusRows, "_send", stops)
     with process, monkeypatch.context() as hasty, pytest.raises(EngineError, match="nothing is lost") as caught:
         hasty.setattr(_milvus_rows, "TIMEOUT", 5)
         open_index(f"milvus:{address}", make_snapshot(), tmp_path / "cache")

@@ -16,7 +16,7 @@ import pytest
 
 from patchseek.errors import EngineError
 from patchseek.indexes import Held, _postgres, compare, open_index, ping
-from patchseek.indexes._postgres_rows import Rows
+from patchseek.indexes._postgres_rows import PostgresRows
 
 from .conftest import wait_for
 from .contract_engine import first_shards, make_snapshot
@@ -196,10 +196,10 @@ def test_an_answer_of_too_few_pictures_is_not_believed(server, tmp_path, monkeyp
 
 
 def test_searches_of_what_has_not_changed_look_at_nothing_again(server, tmp_path, monkeypatch):  # noqa: F811
-    snapshot, looks, look = make_snapshot(), [], Rows.look
+    snapshot, looks, look = make_snapshot(), [], PostgresRows.look
     index = open_index(server.url, snapshot, tmp_path)
     check(index, snapshot)
-    monkeypatch.setattr(Rows, "look", lambda *a, **b: looks.append(1) or look(*a, **b))
+    monkeypatch.setattr(PostgresRows, "look", lambda *a, **b: looks.append(1) or look(*a, **b))
     check(index, snapshot)
     check(index, snapshot)
     first = len(looks)  # the server may have counted our own load in between

@@ -27,7 +27,7 @@ _KIND = "patchseek query 1"
 
 
 @dataclass(frozen=True, order=True)
-class View:
+class ObjectView:
     """A picture of what is looked for."""
 
     sha256: str
@@ -37,7 +37,7 @@ class View:
     # x y w h in whole pixels of it
 
     @classmethod
-    def of(cls, sha256: str, page: int, picture: Picture, box: Sequence[float] | None) -> "View":
+    def of(cls, sha256: str, page: int, picture: Picture, box: Sequence[float] | None) -> "ObjectView":
         """box: as somebody gave it, see queries.asked_box. Raises BoxError."""
         shares = asked_box(picture, box) or (0, 0, 1, 1)
         return cls(sha256, page, to_pixels(shares, picture.width, picture.height))
@@ -63,7 +63,7 @@ def _member(collection: Collection, image_id: int) -> Image:
     return image
 
 
-def query_key(views: Sequence[View], text: str | None = None) -> str:
+def query_key(views: Sequence[ObjectView], text: str | None = None) -> str:
     """What a query is known by, 64 hexadecimal digits: its views, in any order, and words.
 
     What else may be said with a query, such as what is not meant, or which pictures may answer, makes it no other one.
@@ -103,9 +103,9 @@ class Judgements:
         """
         return query_key([self._view(each, inner) for each, inner in paired(query, box)], text)
 
-    def _view(self, asked: Asked, box: Sequence[float] | None) -> View:
+    def _view(self, asked: Asked, box: Sequence[float] | None) -> ObjectView:
         picture = self._collection.read(asked)
-        return View.of(*content_of(self._collection, asked, picture), picture, box)
+        return ObjectView.of(*content_of(self._collection, asked, picture), picture, box)
 
     def add(
         self, key: str, image_id: int, verdict: str | None, box: Sequence[float], *, who: str | None = None

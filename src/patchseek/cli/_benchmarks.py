@@ -15,7 +15,7 @@ from ._encoder import EncoderChoice, encoder_options
 from ._log import say
 
 if TYPE_CHECKING:
-    from ..datasets import Shard
+    from ..datasets import DistractorTar
 
 _COUNT = click.IntRange(0)
 _EXCLUDE_COPIES = click.option(
@@ -223,7 +223,7 @@ def _say_notes(notes: Iterable[str]) -> None:
         say(note, prefix="note: ")
 
 
-def _say_shards(shards: "Sequence[Shard]") -> None:
+def _say_shards(shards: "Sequence[DistractorTar]") -> None:
     """What of the tars is no distractor, and which tars share a name."""
     from ._output import printable
     from ._report import passed_over_text

@@ -27,18 +27,18 @@ from ._ilias import TextQuery, prepare_ilias, read_ilias, text_queries
 from ._instre import read_instre
 from ._revisited import NAMES, read_revisited
 from ._schema import read_schema
-from ._shards import Keys, Place, Shard, iter_shard, open_shards, read_keys, webdataset_key
+from ._shards import DistractorTar, Keys, Place, iter_shard, open_shards, read_keys, webdataset_key
 from ._similarities import read_similarities, write_similarities
 from ._write import write_schema
 
 __all__ = [
     "Box",
     "Dataset",
+    "DistractorTar",
     "GalleryPicture",
     "Keys",
     "Place",
     "Query",
-    "Shard",
     "TextQuery",
     "Truth",
     "clamp",

@@ -116,7 +116,7 @@ class Place:
 
 
 @dataclass
-class Shard:
+class DistractorTar:
     """A tar of distractors, and once its pictures have been gone through, what became of the others."""
 
     path: Path
@@ -150,7 +150,7 @@ class Shard:
         self.unreadable = {f"{self.name}/{name}": why for name, why in listing.unreadable.items()}
 
 
-def open_shards(paths: Iterable[Path | str]) -> list[Shard]:
+def open_shards(paths: Iterable[Path | str]) -> list[DistractorTar]:
     """The tars, each once, judged before any work: raises DatasetError for what is none by its beginning.
 
     Links are followed to tell whether two are one.
@@ -164,7 +164,7 @@ def open_shards(paths: Iterable[Path | str]) -> list[Shard]:
         given.setdefault((status.st_dev, status.st_ino), path)
         counts[status.st_dev, status.st_ino] += 1
     names = _names(list(given.values()))
-    return [Shard(path, names[path], counts[key]) for key, path in given.items()]
+    return [DistractorTar(path, names[path], counts[key]) for key, path in given.items()]
 
 
 def _names(paths: Sequence[Path]) -> dict[Path, str]:

@@ -8,11 +8,11 @@ from itertools import islice
 import numpy as np
 
 from .._progress import OnProgress
-from ..encode import ENCODING, AddReport, Place, Plan, Same, keep, let_in, look_every, take_leave, unread
+from ..encode import ENCODING, AddReport, FilePlan, Place, Same, keep, let_in, look_every, take_leave, unread
 from ..errors import PatchseekError, StoreDamaged
 from ..sources import TAKEN_OUT, Root, is_film
 from ..store import Failure, KnownFile, Writer, outdate_films, remember_exclusions
-from ._entries import Source, walked_source
+from ._entries import ListedRoot, walked_source
 from ._ray import Died
 from ._staging import Record, Staging
 from ._work import Item, Work
@@ -28,7 +28,7 @@ class Driver:
         self,
         writer: Writer,
         staging: Staging,
-        sources: Iterable[Source],
+        sources: Iterable[ListedRoot],
         *,
         shard_images: int,
         retry: bool,
@@ -44,7 +44,7 @@ class Driver:
         self._new = self._works(sources)
         self._again: deque[Work] = deque()  # what was lost, before anything new
         self._in_flight: dict[str, Work] = {}
-        self._plan: Plan | None = None  # of the source that is known as a whole
+        self._plan: FilePlan | None = None  # of the source that is known as a whole
         self._error: PatchseekError | None = None  # of a source, on the way
         self._n_done = self._n_total = 0
 
@@ -74,7 +74,7 @@ class Driver:
         """By SHA-256, pictures that are gone from where they were, a page each; call it after `has_work`."""
         return {} if self._plan is None else self._plan.claimable()
 
-    def _works(self, sources: Iterable[Source]) -> Iterator[Work]:
+    def _works(self, sources: Iterable[ListedRoot]) -> Iterator[Work]:
         unmatched: dict[str, str | None] | None = None
         for source in sources:
             if source.visit is not None:
@@ -90,7 +90,7 @@ class Driver:
             place = Place(source.root, source.under)
             if self._with_removed:
                 let_in(self._writer, place)
-            plan = Plan(
+            plan = FilePlan(
                 self._writer.store,
                 place,
                 retry=self._retry,
@@ -115,7 +115,7 @@ class Driver:
             self.report.failed += unread(source.unreadable)
             self.report.passed_over += source.passed_over + Counter({TAKEN_OUT: plan.taken_out})
 
-    def _whole(self, source: Source, plan: Plan) -> list[Item]:
+    def _whole(self, source: ListedRoot, plan: FilePlan) -> list[Item]:
         """What is to be looked into, now that all is known that is there."""
         items = {item.entry.path: item for item in self._items(source, plan)}
         tasks = plan.close([item.task for item in items.values()], list(source.unreadable), source.is_there)
@@ -124,7 +124,7 @@ class Driver:
         self._keep(plan.place.root, plan.settled)
         return [items[task.path] for task in tasks]
 
-    def _items(self, source: Source, plan: Plan) -> Iterator[Item]:
+    def _items(self, source: ListedRoot, plan: FilePlan) -> Iterator[Item]:
         for entry in source.entries:
             task = plan.look(entry.path, entry.state)
             if plan.outdated:

@@ -25,7 +25,7 @@ class Entry:
 
 
 @dataclass
-class Source:
+class ListedRoot:
     """One root and its pictures."""
 
     root: Root
@@ -54,10 +54,10 @@ class Source:
     # of a folder or archive of this machine: walk it, once there is a writer; see encode.visit
 
 
-def walked_source(walked: Walked, *, is_whole: bool) -> Source:
+def walked_source(walked: Walked, *, is_whole: bool) -> ListedRoot:
     """A folder or archive of this machine as the collection knows it."""
     root, found = walked.place.root, walked.found
     entries = [Entry(path, f"{root}/{path}", state) for path, state in found.files.items()]
-    source = Source(root, entries, is_whole, len(entries), found.unreadable, {}, found.unmatched, found.passed_over)
+    source = ListedRoot(root, entries, is_whole, len(entries), found.unreadable, {}, found.unmatched, found.passed_over)
     source.under, source.moved = walked.place.under, walked.moved
     return source

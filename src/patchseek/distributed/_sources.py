@@ -45,7 +45,7 @@ from ..sources import (
 )
 from ..sources.stores import open_file
 from ..store import Writer
-from ._entries import Entry, Source
+from ._entries import Entry, ListedRoot
 from ._tars import find_tars, open_tar
 
 _PACKED = re.compile(r"\.(?:tar\.\w+|tgz|tbz2?|txz|tzst)$", re.IGNORECASE)
@@ -61,7 +61,7 @@ def open_sources(
     inside: Sequence[str] | None = None,
     every: float | None = None,
     may_be_empty: bool = False,
-) -> Iterator[Source]:
+) -> Iterator[ListedRoot]:
     """The roots that a source stands for: one, or one a tar. Raises PatchseekError, before the first, for a bad one.
 
     exclude: what to leave out of each; None for what is remembered of a root. inside, every: see encode.visit.
@@ -115,10 +115,10 @@ def open_sources(
             found = find_pictures(folder, given, hidden=hidden, follow_symlinks=follow_symlinks, inside=inside or ())
         files = {} if found is None else found.files
         entries = [Entry(path, f"{folder}/{path}", state) for path, state in files.items()]
-        yield Source(folder, entries, True, len(entries), visit=partial(look, folder=folder))
+        yield ListedRoot(folder, entries, True, len(entries), visit=partial(look, folder=folder))
 
 
-def _local_tar(tar: Path, look: Callable[..., Walked], *, is_alone: bool, n_named: int) -> Source:
+def _local_tar(tar: Path, look: Callable[..., Walked], *, is_alone: bool, n_named: int) -> ListedRoot:
     """An archive of this machine. One of several that cannot be read is a failure beside the others, no error."""
     if is_alone:
         open_archive(tar)
@@ -136,19 +136,21 @@ def _local_tar(tar: Path, look: Callable[..., Walked], *, is_alone: bool, n_name
             walked.found.passed_over[REPEATED] += n_named - 1
         return walked
 
-    return Source(tar, (), False, visit=visit_it)
+    return ListedRoot(tar, (), False, visit=visit_it)
 
 
-def _open_url(url: str, left_out: Exclusions, hidden: bool) -> Source:
+def _open_url(url: str, left_out: Exclusions, hidden: bool) -> ListedRoot:
     found = find_in_store(url, left_out, hidden=hidden)
     entries = [Entry(where, where, found.state(where)) for where in found.places]
     said = found.exclusions, found.unmatched
-    return Source(url, entries, True, len(entries), {}, *said, found.passed_over, found.is_there)
+    return ListedRoot(url, entries, True, len(entries), {}, *said, found.passed_over, found.is_there)
 
 
-def _open_list(place: str, root: Root, left_out: Exclusions, every: float | None) -> Source:
+def _open_list(place: str, root: Root, left_out: Exclusions, every: float | None) -> ListedRoot:
     """A list. It is read once to the end beforehand, so that a bad line costs nothing."""
     listed = name_listed(place, open_file(place), left_out)
     entries = (Entry(where, stored(Path("/"), where).url or where, listed.state(where)) for where in listed.places)
     said = listed.exclusions, listed.unmatched
-    return Source(root, entries, False, len(listed.places), listed.unreadable, *said, listed.passed_over, every=every)
+    return ListedRoot(
+        root, entries, False, len(listed.places), listed.unreadable, *said, listed.passed_over, every=every
+    )

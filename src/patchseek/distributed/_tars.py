@@ -14,7 +14,7 @@ from ..patterns import Exclusions, is_utf8
 from ..sources import EXCLUDED, REPEATED, Listing, check_tar, list_tar, tidy
 from ..sources.stores import expand, open_file, state_of
 from ..store import FileState
-from ._entries import Entry, Source
+from ._entries import Entry, ListedRoot
 
 
 def open_tar(
@@ -25,7 +25,7 @@ def open_tar(
     follow_symlinks: bool = False,
     is_alone: bool = True,
     n_named: int = 1,
-) -> Source:
+) -> ListedRoot:
     """A tar at a URL. Its pictures change when the tar does: their times are the tar's.
 
     is_alone: whether nothing else is a source; then one that does not begin as a tar is an error, PatchseekError. One
@@ -33,7 +33,7 @@ def open_tar(
     often the source names it.
     """
     _, changed = state_of(place)
-    source = Source(place, (), False)
+    source = ListedRoot(place, (), False)
     if n_named > 1:
         source.passed_over[REPEATED] = n_named - 1
     if is_alone:

@@ -35,7 +35,7 @@ from ._load import (
 from ._own import require_own
 from ._pipeline import encode_stream
 from ._place import Walked, find_new, find_pictures, find_place, look_every, visit
-from ._plan import Missing, Plan
+from ._plan import FilePlan, Missing
 from ._points import PointsReport, add_points
 from ._report import AddReport
 from ._run import ENCODING, SHARD_IMAGES, Run, keep
@@ -50,11 +50,11 @@ __all__ = [
     "AddReport",
     "Content",
     "Extractor",
+    "FilePlan",
     "IsReady",
     "Listed",
     "Missing",
     "Place",
-    "Plan",
     "PointsReport",
     "Regions",
     "Result",
@@ -149,7 +149,7 @@ def add_folder(
         )
         if with_removed:
             let_in(writer, walked.place)
-        plan = Plan(store, walked.place, retry=retry, check_content=check_content, moved=walked.moved)
+        plan = FilePlan(store, walked.place, retry=retry, check_content=check_content, moved=walked.moved)
         encode = reading(encoder, n_workers)
         report = update(writer, plan, walked.found, encode, on_progress, prune=prune, is_ready=is_ready)
     report.seconds = time.monotonic() - began
@@ -174,7 +174,7 @@ def add_file(
         writer.let_in(place.root, found.below(place.under).files)  # whoever names it wants it
         if every is not None:
             look_every(writer, Place(place.root, place.under + name), every)
-        plan = Plan(store, place, retry=True)
+        plan = FilePlan(store, place, retry=True)
         return update(writer, plan, found.below(place.under), reading(encoder, None), on_progress, is_whole=False)
 
 
@@ -194,7 +194,7 @@ def add_files(
     """
     found = _look_at(folder, paths)
     with Writer(store) as writer:
-        plan = Plan(store, Place(folder), retry=True)
+        plan = FilePlan(store, Place(folder), retry=True)
         encode = reading(encoder, n_workers, has_pages=False)
         return update(writer, plan, found, encode, on_progress, alone=True, prune=True)
 

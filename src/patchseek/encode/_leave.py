@@ -5,13 +5,13 @@ from pathlib import Path
 
 from ..sources import Root, split_page
 from ..store import Writer
-from ._plan import Missing, Plan, is_alarming
+from ._plan import FilePlan, Missing, is_alarming
 from ._report import AddReport
 from ._scan import emptied_folder, is_there
 from ._tasks import Place
 
 
-def take_leave(writer: Writer, plan: Plan, report: AddReport, *, prune: bool = False) -> None:
+def take_leave(writer: Writer, plan: FilePlan, report: AddReport, *, prune: bool = False) -> None:
     """Take out what is gone, once every file has been read that could have been one of them; note it in the report.
 
     It is set aside, with prune dropped, and then also what was set aside in this place before. Where alarmingly much is

@@ -25,7 +25,7 @@ from ._find_listed import Listed, find_listed, place_of
 from ._leave import let_in
 from ._load import Result
 from ._place import look_every
-from ._plan import Plan
+from ._plan import FilePlan
 from ._report import AddReport
 from ._run import Run
 from ._scan import Scan
@@ -65,7 +65,7 @@ def add_list(
             look_every(writer, Place(root), every)
         if with_removed:
             let_in(writer, Place(root))
-        plan = Plan(store, Place(root), retry=retry, check_content=check_content)
+        plan = FilePlan(store, Place(root), retry=retry, check_content=check_content)
         states = _states(listed, store.known(root))
         found = Scan(states, listed.unreadable, passed_over=listed.passed_over, unmatched=listed.unmatched)
         encode = _fetching(encoder, n_workers, 0.0 if check_content else DAY)
@@ -109,7 +109,7 @@ class _Fetched:
 def _fetching(encoder: Encoder, n_workers: int | None, max_age: float) -> Encode:
     """Encode pictures that are fetched ahead of the decoders."""
 
-    def encode(plan: Plan, run: Run, tasks: Sequence[Task]) -> None:
+    def encode(plan: FilePlan, run: Run, tasks: Sequence[Task]) -> None:
         with closing(map_ahead(partial(_fetch, max_age), tasks, N_FETCHING, 2 * N_FETCHING)) as fetched:
             run.encode(fetched, partial(_load, plan), encoder, n_workers)
 
@@ -145,6 +145,6 @@ def _read(task: Task, *, is_checked: bool) -> _Fetched:
     return _Fetched(replace(task, state=state), read_kept(task.path, anew=True))
 
 
-def _load(plan: Plan, fetched: _Fetched, extractors: Sequence[Extractor]) -> Result:
+def _load(plan: FilePlan, fetched: _Fetched, extractors: Sequence[Extractor]) -> Result:
     """Recognise a picture by its hash, or decode it and cut it into patches."""
     return fetched.outcome or look_into(plan, fetched.task, extractors, content=fetched.content)

@@ -43,7 +43,7 @@ class Leave:
     missing: list[Missing] = field(default_factory=list)
 
 
-class Plan:
+class FilePlan:
     """The files of one place beside what the collection knows of it."""
 
     def __init__(

@@ -12,7 +12,7 @@ from ..sources import Root, split_page
 from ..store import Failure, Writer
 from ._extractors import Extractor, extractors_of, features_of, points_of
 from ._load import Loaded, Result, encode_tasks
-from ._plan import Plan
+from ._plan import FilePlan
 from ._report import AddReport
 from ._tasks import Place, Same
 
@@ -57,7 +57,7 @@ class Run:
         self.same: list[Same] = []
         self.shard_began = time.monotonic()
 
-    def begin(self, plan: Plan) -> None:
+    def begin(self, plan: FilePlan) -> None:
         """Note what a plan knows without a file having been read."""
         self.report.unchanged, self.report.moved = plan.unchanged, plan.moved
         self.report.failed = list(plan.still_failing)

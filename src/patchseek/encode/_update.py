@@ -14,7 +14,7 @@ from ..store import Failure, FileState, Writer
 from ._extractors import Extractor
 from ._leave import take_leave
 from ._load import Content, Result, in_turn, load_content
-from ._plan import Plan
+from ._plan import FilePlan
 from ._report import AddReport
 from ._run import Run
 from ._scan import Scan, is_there, unread
@@ -22,7 +22,7 @@ from ._tasks import Task
 
 IsReady = Callable[[Path, FileState], bool]
 """Whether a file that is to be read may be, or whether it is left as it is this time, since it may still grow."""
-Encode = Callable[[Plan, Run, Sequence[Task]], None]
+Encode = Callable[[FilePlan, Run, Sequence[Task]], None]
 """Has a run encode the tasks of a plan."""
 
 
@@ -33,7 +33,7 @@ def always(_file: Path, _state: FileState) -> bool:
 
 def update(
     writer: Writer,
-    plan: Plan,
+    plan: FilePlan,
     found: Scan,
     encode: Encode,
     on_progress: OnProgress,
@@ -84,14 +84,14 @@ def _nowhere(_root: object, _path: str) -> bool:
 def reading(encoder: Encoder, n_workers: int | None, *, has_pages: bool = True) -> Encode:
     """Encode files as the decoders read them. has_pages: whether further pages are wanted."""
 
-    def encode(plan: Plan, run: Run, tasks: Sequence[Task]) -> None:
+    def encode(plan: FilePlan, run: Run, tasks: Sequence[Task]) -> None:
         run.encode(tasks, partial(look_into, plan, has_pages=has_pages), encoder, n_workers)
 
     return encode
 
 
 def look_into(
-    plan: Plan, task: Task, extractors: Sequence[Extractor], *, has_pages: bool = True, content: bytes | None = None
+    plan: FilePlan, task: Task, extractors: Sequence[Extractor], *, has_pages: bool = True, content: bytes | None = None
 ) -> Result:
     """Read a file once: recognise it by its hash, or decode it and cut it into patches.
 

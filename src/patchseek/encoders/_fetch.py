@@ -8,12 +8,12 @@ from typing import Any
 from .._platform import discard, replace
 from ..errors import EncoderError
 from ._spec import parse_spec
-from ._weights import SUFFIX, Source, download, hash_file, models_folder, place, require_home
+from ._weights import SUFFIX, Published, download, hash_file, models_folder, place, require_home
 
 MANIFEST = "manifest.json"
 
 
-def source_of(name: str) -> Source:
+def source_of(name: str) -> Published:
     """Where the weights of an encoder of this name are published. Raises EncoderError for one that has none."""
     spec = parse_spec(name)
     if spec.library == "timm":

@@ -23,7 +23,7 @@ from ._protocol import EncoderIdentity, Features, TextEncoder
 from ._spec import FEED_OPTIONS, Spec
 from ._torch import Pixels, hash_weights, measure, torch, unit
 from ._torch_engines import open_network
-from ._weights import Source, check_file, locate
+from ._weights import Published, check_file, locate
 
 try:
     import open_clip
@@ -86,7 +86,7 @@ class ImageHalf(torch.nn.Module):  # type: ignore[misc]  # torch is not followed
         return self.model.encode_image(images)
 
 
-def source(spec: Spec) -> Source:
+def source(spec: Spec) -> Published:
     """Where the weights of MODEL/PRETRAINED are published. Raises EncoderError for a pair OpenCLIP does not have."""
     architecture, _, tag = spec.model.partition("/")
     if architecture not in open_clip.list_models():
@@ -99,7 +99,7 @@ def source(spec: Spec) -> Source:
     repository, _, file = (
         hub.rstrip("/").rpartition("/") if hub and not hub.endswith("/") else (hub.rstrip("/"), "", "")
     )
-    return Source(spec.model, repository, file or "open_clip_model.safetensors")
+    return Published(spec.model, repository, file or "open_clip_model.safetensors")
 
 
 def load(architecture: str, tag: str, path: Path, size: int | None) -> tuple[torch.nn.Module, str]:

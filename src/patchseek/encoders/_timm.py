@@ -32,7 +32,7 @@ from ._spec import Spec
 from ._torch import Pixels, hash_weights, measure, torch
 from ._torch_engines import open_network
 from ._torch_network import TorchNetwork
-from ._weights import Source, check_file, locate
+from ._weights import Published, check_file, locate
 
 try:
     import timm
@@ -260,11 +260,11 @@ def resolve(spec: Spec) -> tuple[Spec, Any]:
     return replace(spec, model=f"{architecture}.{tag}" if tag else architecture), config
 
 
-def source(spec: Spec, config: Any) -> Source:
+def source(spec: Spec, config: Any) -> Published:
     """Where the weights of a resolved spec are published."""
     published = config is not None and config.has_weights
     repository = (config.hf_hub_id or f"timm/{spec.model}") if published else ""
-    return Source(spec.model, repository, (published and config.hf_hub_filename) or "model.safetensors")
+    return Published(spec.model, repository, (published and config.hf_hub_filename) or "model.safetensors")
 
 
 def load(spec: Spec, config: Any, path: Path) -> tuple[torch.nn.Module, str]:

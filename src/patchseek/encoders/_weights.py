@@ -17,7 +17,7 @@ SUFFIX = ".safetensors"
 
 
 @dataclass(frozen=True)
-class Source:
+class Published:
     """Where a model's weights are published."""
 
     model: str
@@ -58,7 +58,7 @@ def find(model: str) -> Path | None:
     return path if path.is_file() else None
 
 
-def locate(source: Source) -> Path:
+def locate(source: Published) -> Path:
     """The weights of a model: from the models folder, the hub's cache, or the network, in this order.
 
     Raises EncoderError, in one line that says which file to bring and where to put it.
@@ -80,14 +80,14 @@ def locate(source: Source) -> Path:
         ) from error
 
 
-def download(source: Source) -> Path:
+def download(source: Published) -> Path:
     """The file in the hub's cache, fetched when it is not there. Raises OSError or ValueError."""
     try:
         import huggingface_hub
     except ImportError as error:
         raise MissingExtra("huggingface_hub", "timm") from error
     with _as_os_error():
-        return Path(huggingface_hub.hf_hubdownload(source.repository, source.file))
+        return Path(huggingface_hub.hf_hub_download(source.repository, source.file))
 
 
 @contextmanager

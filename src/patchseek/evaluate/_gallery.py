@@ -13,7 +13,7 @@ import numpy as np
 
 from .._progress import OnProgress, unheard
 from .._words import counted
-from ..datasets import Dataset, Shard, open_shards
+from ..datasets import Dataset, DistractorTar, open_shards
 from ..encode import add_files, add_stream
 from ..encoders import Encoder
 from ..errors import DatasetError, PatchseekError, StoreError, StoreMismatch
@@ -35,7 +35,7 @@ class Gallery:
     # position -> width, height in pixels
     copies: Copies = field(default_factory=dict)
     # pictures that are byte for byte those of queries
-    shards: Sequence[Shard] = ()
+    shards: Sequence[DistractorTar] = ()
     # the tars of further pictures
 
     def at_level(self, level: int) -> "Gallery":
@@ -97,7 +97,7 @@ def encode_gallery(
     return gallery if settings.pyramid.levels == pyramid.levels else gallery.at_level(pyramid.levels[-1])
 
 
-def _ids(image: Image, names: Mapping[str, Sequence[str]], tars: Mapping[Path, Shard]) -> tuple[str, ...]:
+def _ids(image: Image, names: Mapping[str, Sequence[str]], tars: Mapping[Path, DistractorTar]) -> tuple[str, ...]:
     """What a benchmark calls a picture: by the gallery's list, or by its tar."""
     if image.root in tars:
         return (tars[image.root].name + "/" + image.path.partition("/")[2],)
@@ -169,7 +169,7 @@ def _open(path: Path, settings: Settings) -> Store:
 
 
 def _add_shard(
-    store: Store, shard: Shard, keep: Container[str] | None, encoder: Encoder, on_progress: OnProgress
+    store: Store, shard: DistractorTar, keep: Container[str] | None, encoder: Encoder, on_progress: OnProgress
 ) -> list[int]:
     """The ids of the wanted pictures of a tar, in its order; each is encoded unless it is known with the same bytes."""
     names: list[str] = []

@@ -26,7 +26,7 @@ from PIL import Image
 from .._files import MAX_FILE_BYTES, open_regular, too_large
 from ..errors import ImageError, PatchseekError, is_passing
 from . import _directories
-from ._formats import Source, opened, shortfall
+from ._formats import Undecoded, opened, shortfall
 from ._late import has_late_notes
 from ._memory import budget
 from ._pillow import orientation_of, whole
@@ -162,7 +162,7 @@ def orientation_of_file(path: Path | str) -> int:
 
 
 @contextmanager
-def _header(path: Path | str, label: str) -> Iterator[tuple[BinaryIO, Source]]:
+def _header(path: Path | str, label: str) -> Iterator[tuple[BinaryIO, Undecoded]]:
     """A file and what its header says, for the block. Raises ImageError, whatever goes wrong in it."""
     try:
         with _stream(path, label) as file:

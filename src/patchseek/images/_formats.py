@@ -23,7 +23,7 @@ from ._pnm import Pnm
 from ._tiff import Tiff
 
 
-class Source(Protocol):
+class Undecoded(Protocol):
     """A picture of which only the header has been read."""
 
     @property
@@ -75,7 +75,7 @@ _AVIF_BRANDS = {b"avif", b"avis"}
 _HEIF_BRANDS = {b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"hevm", b"hevs", b"mif1", b"msf1"}
 
 
-def opened(file: BinaryIO, label: str, page: int, max_pixels: int) -> Source:
+def opened(file: BinaryIO, label: str, page: int, max_pixels: int) -> Undecoded:
     """A page of a file. Raises ImageError for an unknown format, a page that is not there, a picture too large."""
     file.seek(0)
     head = file.read(64)

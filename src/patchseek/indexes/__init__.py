@@ -21,11 +21,11 @@ from ._protocol import (
     MILVUS,
     ON_DEVICE,
     POSTGRES,
+    EngineOpening,
     Held,
     Hits,
     Index,
     Kind,
-    Opening,
     Refit,
     n_clusters,
 )
@@ -114,7 +114,7 @@ def open_index(
     judged mildly. Raises EngineError when it cannot be built.
     """
     engine = resolved(engine, snapshot)
-    return _kind(engine).open(engine, snapshot, Opening(cache, train_regions, is_altered, refit, kept))
+    return _kind(engine).open(engine, snapshot, EngineOpening(cache, train_regions, is_altered, refit, kept))
 
 
 def why_outgrown(engine: str, snapshot: Snapshot, cache: Path) -> str | None:

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from ..encoders import Features
 from ..errors import EngineError
 from ..store import Snapshot
-from ._gather import Rows
+from ._gather import RankedRows
 from ._protocol import Hits
 
 _log = logging.getLogger(__name__)
@@ -62,7 +62,7 @@ class Names:
         self._snapshot = snapshot
         self._by_id = np.argsort(snapshot.ids)
 
-    def rows(self, queries: Features, found: Iterable[Found], depth: int, *, are_exact: bool) -> Rows:
+    def rows(self, queries: Features, found: Iterable[Found], depth: int, *, are_exact: bool) -> RankedRows:
         """What was found for queries (Q, D) that asked for `depth` rows each. Unknown pictures are left out.
 
         are_exact: the scores are inner products; raises StaleEngine unless they are those of the collection's features.
@@ -75,7 +75,7 @@ class Names:
             known.append((scores, rows))
             is_all.append(len(one[0]) < depth)
         shape = len(known), max((len(rows) for _, rows in known), default=0)
-        table = Rows(np.full(shape, -np.inf, np.float32), np.full(shape, -1, np.int64), np.array(is_all, bool))
+        table = RankedRows(np.full(shape, -np.inf, np.float32), np.full(shape, -1, np.int64), np.array(is_all, bool))
         for q, (scores, rows) in enumerate(known):
             table.scores[q, : len(rows)], table.rows[q, : len(rows)] = scores, rows
         return table

@@ -23,12 +23,12 @@ from ..encoders import Features, flawed
 from ..errors import EngineError
 from ..store import Half, Snapshot
 from ._faiss_child import AnewError, BuildError, UnseenError, build
-from ._faiss_program import Job, load, own_words, set_parameters
-from ._faiss_recipe import Recipe, parse
+from ._faiss_program import BuildJob, load, own_words, set_parameters
+from ._faiss_recipe import FaissRecipe, parse
 from ._faiss_saved import Saved, find_saved, keep, note_judged, note_tried
 from ._faiss_trained import TRAIN_ROWS, Look, OutgrownError, is_wanted, training_rows
-from ._gather import Rows, gather, narrowed
-from ._protocol import Hits, Kind, Opening
+from ._gather import RankedRows, gather, narrowed
+from ._protocol import EngineOpening, Hits, Kind
 from ._sound import require_sound, without_flaws
 
 _log = logging.getLogger(__name__)
@@ -64,7 +64,7 @@ class FaissIndex:
         ask = partial(self._ask, may_answer)
         return gather(ask, part, queries, k, share=share, most=n_rows, rerank=self._rerank)
 
-    def _ask(self, may_answer: NDArray[np.bool_] | None, queries: Features, depth: int) -> Rows:
+    def _ask(self, may_answer: NDArray[np.bool_] | None, queries: Features, depth: int) -> RankedRows:
         """See Ask. may_answer: (N,) positions whose rows stand first, with none for the others; all by default."""
         import faiss
 
@@ -83,7 +83,7 @@ class FaissIndex:
             order = np.argsort(lost, axis=1, kind="stable")
             scores = np.take_along_axis(scores, order, axis=1)
             rows = np.take_along_axis(np.where(lost, -1, rows), order, axis=1)
-        return Rows(scores, rows, is_all)
+        return RankedRows(scores, rows, is_all)
 
     def n_bytes(self) -> dict[str, int]:
         """Where an index's bytes go: codes, ids (8 a row in inverted lists), centroids, codebooks, other; and total.
@@ -119,7 +119,7 @@ def _judge_over(engine: str, n_images: int, n_regions: int, dim: int, train_regi
     recipe, n_rows = parse(engine, train_regions), n_images * n_regions
     n_training = len(recipe.training_rows(np.arange(n_images), n_regions, TRAIN_ROWS))
     recipe.check(n_rows, n_training, dim)
-    job = Job(recipe.factory, dim, recipe.is_l2, recipe.parameters, n_training, n_rows, 1, only_looks=True)
+    job = BuildJob(recipe.factory, dim, recipe.is_l2, recipe.parameters, n_training, n_rows, 1, only_looks=True)
     try:
         build(job, np.empty((0, dim), np.float16), ())
     except BuildError as error:
@@ -128,7 +128,7 @@ def _judge_over(engine: str, n_images: int, n_regions: int, dim: int, train_regi
         ) from error
 
 
-def _open(engine: str, snapshot: Snapshot, how: Opening) -> FaissIndex:
+def _open(engine: str, snapshot: Snapshot, how: EngineOpening) -> FaissIndex:
     """Read from the cache, brought up to date, or built.
 
     What is built or searched in a new way is first built and searched by a child process, since it may crash FAISS.
@@ -175,7 +175,7 @@ def _n_threads(n_scored: int) -> int:
     return n_cores() if n_scored > _SMALL else 1
 
 
-def _read_saved(saved: Saved, recipe: Recipe) -> Any:
+def _read_saved(saved: Saved, recipe: FaissRecipe) -> Any:
     try:
         return load(saved.path)
     except (OSError, RuntimeError) as error:
@@ -225,7 +225,7 @@ def _run(look: Look, n_rows: int, blocks: Iterable[tuple[int, Half]], places: Se
     training = snapshot.rows(training_rows(recipe, snapshot, _TRIED_ROWS if saved else TRAIN_ROWS))
     training = training[~flawed(training)]
     is_known = saved is not None and saved.judged(snapshot)
-    job = Job(
+    job = BuildJob(
         *(recipe.factory, snapshot.dim, recipe.is_l2, recipe.parameters, len(training), n_rows),
         n_own=0 if is_known else len(look.own),
         n_others=0 if is_known else len(look.others),
@@ -252,7 +252,7 @@ def _remove(path: Path) -> None:
 
 
 @contextmanager
-def _places(cache: Path | None, recipe: Recipe) -> Iterator[list[Path]]:
+def _places(cache: Path | None, recipe: FaissRecipe) -> Iterator[list[Path]]:
     """Where an index may be written, best first: in the cache, to stay, or in the system's folder for the moment."""
     places = []
     if cache is not None:

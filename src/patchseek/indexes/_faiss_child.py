@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from .._platform import ended_by, hold, stop_overdue
 from . import _faiss_program
-from ._faiss_program import ANEW, LOOKS, Job, own_words
+from ._faiss_program import ANEW, LOOKS, BuildJob, own_words
 
 
 class BuildError(Exception):
@@ -46,7 +46,7 @@ class Report:
 
 
 def build(
-    job: Job,
+    job: BuildJob,
     training: NDArray[np.float16],
     blocks: Iterable[NDArray[np.float16]],
     sample: NDArray[np.float16] | None = None,
@@ -112,7 +112,7 @@ def _report(seen: "SimpleQueue[bytes | None]") -> Report | None:
     return None if line is None else Report(**json.loads(line))
 
 
-def _reason(code: int, words: str, job: Job) -> str:
+def _reason(code: int, words: str, job: BuildJob) -> str:
     """Why a child ended with an exit code other than 0; words: the last line that it said."""
     words = own_words(words)
     by = ended_by(code)

@@ -38,7 +38,7 @@ _ROWS = 1 << 14  # added at a time
 
 
 @dataclass(frozen=True)
-class Job:
+class BuildJob:
     """What to build."""
 
     factory: str
@@ -84,7 +84,7 @@ def own_words(text: str) -> str:
 def _serve(pipe: BinaryIO) -> None:
     """A job and features on standard input; what is wrong is the last line that is printed."""
     said, *limits = json.loads(pipe.readline())
-    job = Job(**said)
+    job = BuildJob(**said)
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # waiting is no computing
     limit_work(*limits)
     be_ended_first()
@@ -125,7 +125,7 @@ def _serve(pipe: BinaryIO) -> None:
     _try(index, job, training)
 
 
-def _untrained(job: Job) -> Any:
+def _untrained(job: BuildJob) -> Any:
     """The index of the job's strings. A wrong parameter is told here, before the training, which may take hours."""
     import faiss
 
@@ -136,7 +136,7 @@ def _untrained(job: Job) -> Any:
     return index
 
 
-def _judge(index: Any, job: Job) -> None:
+def _judge(index: Any, job: BuildJob) -> None:
     """Raise SystemExit where so few features as there will be cannot train the index."""
     import faiss
 
@@ -289,7 +289,7 @@ def _set_parameters(index: Any, parameters: str) -> None:
         sys.exit(f"there are no such parameters as {parameters!r}: {own_words(str(error))}")
 
 
-def _try(index: Any, job: Job, queries: NDArray[np.float32]) -> None:
+def _try(index: Any, job: BuildJob, queries: NDArray[np.float32]) -> None:
     """Search as a person would. Raises RuntimeError, SystemExit with what is wrong, or ends the process."""
     _set_parameters(index, job.parameters)
     if not len(queries) or not index.ntotal:

@@ -31,7 +31,7 @@ _RERANK = Range(0, _MOST_OF_ANYTHING)
 
 
 @dataclass(frozen=True)
-class Recipe:
+class FaissRecipe:
     """What an index is built by and searched with. `FACTORY;nprobe=32;metric=L2;rerank=400` as a string."""
 
     factory: str
@@ -95,7 +95,7 @@ def _lists(factory: str) -> list[int]:
     return [int(n) << {"": 0, "k": 10, "M": 20}[unit] for n, unit in re.findall(r"IVF(\d+)([kM]?)", factory)]
 
 
-def parse(engine: str, train_regions: Sequence[int] | None = None, *, kept: bool = False) -> Recipe:
+def parse(engine: str, train_regions: Sequence[int] | None = None, *, kept: bool = False) -> FaissRecipe:
     """The recipe of "FACTORY;...". Raises EngineError for what cannot be one; of the factory, most is FAISS's to judge.
 
     kept: it was chosen before, see `_parameters`.
@@ -113,7 +113,9 @@ def parse(engine: str, train_regions: Sequence[int] | None = None, *, kept: bool
     judged = {name: value for name, value in said.items() if name in ranges or not kept}
     read_numbers(engine, judged, ranges, of="FAISS", kept=kept)
     parameters = ",".join(f"{name}={value}" for name, value in said.items())
-    return Recipe(factory, parameters, is_l2, None if train_regions is None else tuple(map(int, train_regions)), rerank)
+    return FaissRecipe(
+        factory, parameters, is_l2, None if train_regions is None else tuple(map(int, train_regions)), rerank
+    )
 
 
 def _ranges(factory: str, said: Iterable[str]) -> dict[str, Range]:

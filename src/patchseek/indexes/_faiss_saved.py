@@ -18,7 +18,7 @@ import numpy as np
 from .._platform import discard, remove
 from .._platform import replace as give_name
 from ..store import Snapshot, hash_file
-from ._faiss_recipe import Recipe
+from ._faiss_recipe import FaissRecipe
 
 _log = logging.getLogger(__name__)
 
@@ -67,7 +67,7 @@ class Saved:
         """Search parameters that it was searched with before."""
         return tuple(self.manifest.get("tried", ()))
 
-    def is_whole(self, snapshot: Snapshot, recipe: Recipe) -> bool:
+    def is_whole(self, snapshot: Snapshot, recipe: FaissRecipe) -> bool:
         """Whether it can be searched as it is."""
         return self.n_shards == len(snapshot.shards) and recipe.parameters in ("", *self.tried)
 
@@ -87,7 +87,7 @@ class Saved:
         return (judged["outgrown"],) if judged["state"] == state_of(snapshot) else ()
 
 
-def find_saved(cache: Path, recipe: Recipe, snapshot: Snapshot) -> Saved | None:
+def find_saved(cache: Path, recipe: FaissRecipe, snapshot: Snapshot) -> Saved | None:
     """The saved index of a recipe, None where there is none that can be used."""
     path, manifest_path = _paths(cache, recipe, snapshot.n_regions)
     try:
@@ -107,7 +107,7 @@ def find_saved(cache: Path, recipe: Recipe, snapshot: Snapshot) -> Saved | None:
 
 
 def keep(
-    written: Path, cache: Path, recipe: Recipe, snapshot: Snapshot, training: Training, outgrown: str | None
+    written: Path, cache: Path, recipe: FaissRecipe, snapshot: Snapshot, training: Training, outgrown: str | None
 ) -> None:
     """Give an index file its name and its manifest; a reader finds both or rebuilds. A failure costs only the cache."""
     path, manifest_path = _paths(cache, recipe, snapshot.n_regions)
@@ -125,7 +125,7 @@ def keep(
         discard(written)
 
 
-def note_tried(saved: Saved, recipe: Recipe) -> Saved:
+def note_tried(saved: Saved, recipe: FaissRecipe) -> Saved:
     """Note that the index was searched with these parameters; where that cannot be written, it is tried again."""
     if recipe.parameters in ("", *saved.tried):
         return saved
@@ -158,7 +158,7 @@ def _write(path: Path, manifest: dict[str, Any]) -> None:
         discard(partial)
 
 
-def _paths(cache: Path, recipe: Recipe, n_regions: int) -> tuple[Path, Path]:
+def _paths(cache: Path, recipe: FaissRecipe, n_regions: int) -> tuple[Path, Path]:
     """The files of an index and of its manifest; those of two pyramid levels stand beside each other."""
     stem = f"{recipe.stem}-{n_regions}"
     return cache / f"{stem}.faiss", cache / f"{stem}.json"

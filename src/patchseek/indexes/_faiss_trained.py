@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from ..encoders import flawed
 from ..store import Snapshot
 from ._faiss_child import Report
-from ._faiss_recipe import Recipe
+from ._faiss_recipe import FaissRecipe
 from ._faiss_saved import Saved, Training, state_of
 from ._outgrown import DISTANCE, Sample, Trained, is_soon_done, sample, strangeness, summaries, why_outgrown
 from ._protocol import Refit
@@ -30,12 +30,12 @@ def live_positions(snapshot: Snapshot) -> NDArray[np.int64]:
     return live if len(live) else np.arange(snapshot.n_positions)
 
 
-def training_rows(recipe: Recipe, snapshot: Snapshot, n_most: int = TRAIN_ROWS) -> NDArray[np.int64]:
+def training_rows(recipe: FaissRecipe, snapshot: Snapshot, n_most: int = TRAIN_ROWS) -> NDArray[np.int64]:
     """The rows that train an index, n_most at most: of live pictures, unless there are none."""
     return recipe.training_rows(live_positions(snapshot), snapshot.n_regions, n_most)
 
 
-def is_wanted(saved: Saved, recipe: Recipe, snapshot: Snapshot, refit: Refit) -> bool:
+def is_wanted(saved: Saved, recipe: FaissRecipe, snapshot: Snapshot, refit: Refit) -> bool:
     """Whether a saved index may be used, as far as its manifest tells."""
     training = saved.training
     if refit is Refit.WHERE_CHANGED and training.is_known and training.trains and training.state != state_of(snapshot):
@@ -44,7 +44,7 @@ def is_wanted(saved: Saved, recipe: Recipe, snapshot: Snapshot, refit: Refit) ->
     return not any(is_due(reason, saved, recipe, snapshot, refit) for reason in saved.judged(snapshot))
 
 
-def is_due(reason: str | None, saved: Saved, recipe: Recipe, snapshot: Snapshot, refit: Refit | None) -> bool:
+def is_due(reason: str | None, saved: Saved, recipe: FaissRecipe, snapshot: Snapshot, refit: Refit | None) -> bool:
     """Whether an index that no longer fits for a reason, or fits, shall be built anew; says so."""
     may = refit is not None
     if refit is Refit.WHERE_SOON_DONE:
@@ -58,7 +58,7 @@ def is_due(reason: str | None, saved: Saved, recipe: Recipe, snapshot: Snapshot,
 class Look:
     """A look at how well an index keeps pictures: of those that trained it, and of later ones. What came of it."""
 
-    recipe: Recipe
+    recipe: FaissRecipe
     snapshot: Snapshot
     saved: Saved | None
     # None: it is being trained

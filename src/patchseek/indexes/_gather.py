@@ -21,7 +21,7 @@ from ._rescore import rescore
 
 
 @dataclass(frozen=True)
-class Rows:
+class RankedRows:
     """The best rows of each of Q queries, best first."""
 
     scores: NDArray[np.float32]
@@ -32,7 +32,7 @@ class Rows:
     # (Q,) True where the engine has no more than these
 
 
-Ask = Callable[[Features, int], Rows]
+Ask = Callable[[Features, int], RankedRows]
 """Asks an engine for the best rows of queries (Q, D), so many of each: no fewer, unless it has no more."""
 
 

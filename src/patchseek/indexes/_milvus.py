@@ -20,13 +20,12 @@ from ..encoders import Features
 from ..errors import EngineError
 from ..store import Snapshot
 from ._database import Found, Mender, Names, StaleEngine
-from ._gather import Rows as Ranked
-from ._gather import gather, narrowed
-from ._milvus_recipe import LIMIT, Recipe, parse, really_built, require_dividing
-from ._milvus_rows import Rows, chunks
+from ._gather import RankedRows, gather, narrowed
+from ._milvus_recipe import LIMIT, MilvusRecipe, parse, really_built, require_dividing
+from ._milvus_rows import MilvusRows, chunks
 from ._milvus_server import connect, make_collection, one_line, ping
 from ._owner import known_owner, owner_of
-from ._protocol import MILVUS, Held, Hits, Kind, Opening, n_clusters
+from ._protocol import MILVUS, EngineOpening, Held, Hits, Kind, n_clusters
 
 _ENGINE = "milvus"
 _TIMEOUT = 30  # seconds for a search
@@ -42,7 +41,7 @@ class MilvusIndex:
 
     outgrown: str | None = None  # Milvus trains each segment on that segment's own rows
 
-    def __init__(self, recipe: Recipe, owner: str, snapshot: Snapshot) -> None:
+    def __init__(self, recipe: MilvusRecipe, owner: str, snapshot: Snapshot) -> None:
         self._recipe, self._owner, self._snapshot = recipe, owner, snapshot
         name = recipe.name or f"patchseek_{owner}"
         self._collection = f"{name}_{snapshot.n_regions}"  # levels stand beside each other
@@ -56,12 +55,14 @@ class MilvusIndex:
         self._nlist = recipe.build.get("nlist", n_clusters(self._n_rows, 3, 16))
 
     def update(self, *, is_opening: bool = True, is_altered: bool = False) -> None:
-        """Bring Milvus up to date with the snapshot; see Rows.update."""
+        """Bring Milvus up to date with the snapshot; see MilvusRows.update."""
         with one_line(self._recipe.uri):
             self._require_ours(f"{self._owner} D={self._snapshot.dim} R={self._snapshot.n_regions}")
             self._require_index()
             self._client.load_collection(self._collection)
-            Rows(self._client, self._collection, self._snapshot).update(is_opening=is_opening, is_altered=is_altered)
+            MilvusRows(self._client, self._collection, self._snapshot).update(
+                is_opening=is_opening, is_altered=is_altered
+            )
 
     def _mend(self, is_altered: bool) -> None:
         """Bring Milvus up to date once more; Lite is opened anew where that cannot be done as it is."""
@@ -80,7 +81,7 @@ class MilvusIndex:
             if not self._client.has_collection(self._collection):
                 return Held(self._snapshot.n_live, self._snapshot.n_live, self._snapshot.n_live)
             self._client.load_collection(self._collection)
-            return Rows(self._client, self._collection, self._snapshot).held(every=every)
+            return MilvusRows(self._client, self._collection, self._snapshot).held(every=every)
 
     def _require_ours(self, identity: str) -> None:
         if self._client.has_collection(self._collection):
@@ -138,10 +139,10 @@ class MilvusIndex:
         return hits
 
     def _require_whole(self) -> None:
-        if lack := Rows(self._client, self._collection, self._snapshot, _TIMEOUT).lack():
+        if lack := MilvusRows(self._client, self._collection, self._snapshot, _TIMEOUT).lack():
             raise StaleEngine(f"Milvus at {self._recipe.uri}: {lack}")
 
-    def _ask(self, condition: str, queries: Features, depth: int) -> Ranked:
+    def _ask(self, condition: str, queries: Features, depth: int) -> RankedRows:
         """See Ask. condition: in Milvus's words, which pictures may answer; all for none."""
         found = (hits for some in chunks(queries, _QUERIES) for hits in self._search(some, depth, condition))
         return self._names.rows(queries, found, depth, are_exact=self._kind == "FLAT")
@@ -187,7 +188,7 @@ def _lasting(engine: str) -> str:
     return engine if "://" in uri or not uri else ";".join([MILVUS + str(expanded(uri).resolve()), *rest])
 
 
-def _open(engine: str, snapshot: Snapshot, how: Opening) -> MilvusIndex:
+def _open(engine: str, snapshot: Snapshot, how: EngineOpening) -> MilvusIndex:
     """With Milvus brought up to date."""
     recipe = parse(engine, kept=how.kept)
     require_dividing(recipe, snapshot.dim)

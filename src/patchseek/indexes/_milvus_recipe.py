@@ -28,7 +28,7 @@ _NAME = re.compile(r"[A-Za-z_]\w{0,199}", re.ASCII)
 
 
 @dataclass(frozen=True)
-class Recipe:
+class MilvusRecipe:
     """`milvus:URI;type=IVF_PQ;nlist=1024;nprobe=32;rerank=400;name=pets` taken apart."""
 
     uri: str
@@ -46,7 +46,7 @@ class Recipe:
         return "://" in self.uri
 
 
-def parse(engine: str, *, kept: bool = False) -> Recipe:
+def parse(engine: str, *, kept: bool = False) -> MilvusRecipe:
     """The recipe of "milvus:URI;...". Raises EngineError for anything else. kept: see `_parameters`."""
     uri, *rest = engine.removeprefix(MILVUS).split(";")
     if not uri or "@" in uri:
@@ -63,7 +63,7 @@ def parse(engine: str, *, kept: bool = False) -> Recipe:
         ranges["nprobe"] = Range(1, min(n, _LISTS.most), "the clusters of nlist")
     numbers = {name: int(n) for name, n in read_numbers(engine, said, ranges, of=kind, kept=kept).items()}
     parts = [{key: numbers[key] for key in keys if key in numbers} for keys in (build, search)]
-    return Recipe(uri, kind, name, numbers.get("rerank", 0), *parts)
+    return MilvusRecipe(uri, kind, name, numbers.get("rerank", 0), *parts)
 
 
 def really_built(kind: str, version: str) -> str:
@@ -80,7 +80,7 @@ def really_built(kind: str, version: str) -> str:
     return kind
 
 
-def require_dividing(recipe: Recipe, dim: int) -> None:
+def require_dividing(recipe: MilvusRecipe, dim: int) -> None:
     """Raise EngineError where features of dim numbers cannot be cut into as many parts as IVF_PQ is to code."""
     m = recipe.build.get("m", 1)
     if dim % m:

@@ -32,7 +32,7 @@ _ROUNDING = 1e-3  # by which a number of a feature may differ
 Ids = NDArray[np.int64]
 
 
-class Rows:
+class MilvusRows:
     """What one collection of Milvus holds of a snapshot."""
 
     def __init__(self, client: Any, collection: str, snapshot: Snapshot, timeout: float | None = None) -> None:

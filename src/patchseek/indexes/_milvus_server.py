@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 
 from ..errors import EngineError, MissingExtra
 from ._database import StaleEngine
-from ._milvus_recipe import TOKEN, Recipe
+from ._milvus_recipe import TOKEN, MilvusRecipe
 
 _PROMPT = {
     "grpc.use_local_subchannel_pool": 1,
@@ -69,7 +69,7 @@ def make_collection(client: Any, name: str, dim: int, properties: dict[str, str]
     client.create_collection(name, schema=schema, properties=properties, consistency_level="Strong")
 
 
-def ping(recipe: Recipe, seconds: int) -> None:
+def ping(recipe: MilvusRecipe, seconds: int) -> None:
     """Raise EngineError unless a server answers within some seconds, or the folder for a file of Lite is there."""
     if not recipe.is_server:
         if not Path(recipe.uri).parent.is_dir():

@@ -22,15 +22,14 @@ from ..encoders import Features
 from ..errors import EngineError
 from ..store import Snapshot
 from ._database import Found, Mender, Names, StaleEngine
-from ._gather import Rows as Ranked
-from ._gather import gather, narrowed
+from ._gather import RankedRows, gather, narrowed
 from ._owner import known_owner, owner_of
 from ._postgres_load import Load
 from ._postgres_place import Place, Signs, find_place
-from ._postgres_recipe import Recipe, parse
-from ._postgres_rows import Rows
+from ._postgres_recipe import PostgresRecipe, parse
+from ._postgres_rows import PostgresRows
 from ._postgres_server import NotAllowed, Server
-from ._protocol import Held, Hits, Kind, Opening, Refit
+from ._protocol import EngineOpening, Held, Hits, Kind, Refit
 
 _log = logging.getLogger(__name__)
 
@@ -45,7 +44,9 @@ class PostgresIndex:
 
     outgrown: str | None = None
 
-    def __init__(self, recipe: Recipe, table: str, snapshot: Snapshot, refit: Refit = Refit.WHERE_SOON_DONE) -> None:
+    def __init__(
+        self, recipe: PostgresRecipe, table: str, snapshot: Snapshot, refit: Refit = Refit.WHERE_SOON_DONE
+    ) -> None:
         self._recipe, self._table, self._snapshot, self._refit = recipe, table, snapshot, refit
         self._server = Server(recipe.url)
         self._n_rows = snapshot.n_live * snapshot.n_regions
@@ -70,7 +71,7 @@ class PostgresIndex:
             db.execute(f"SET lock_timeout = '{_WAIT}s'")
             db.execute("SELECT pg_advisory_lock(hashtext(%s))", [self._table])
             place = self._find_place(db)
-            signs, rows = self._signs_of(db, place), Rows(db, place, self._snapshot)
+            signs, rows = self._signs_of(db, place), PostgresRows(db, place, self._snapshot)
             lack = rows.look(every=is_altered)
             if not place.is_readable:
                 self._write(lambda: self._make_tables(db), lack or "its tables are missing")
@@ -110,10 +111,10 @@ class PostgresIndex:
             _log.warning("%s; it answers all the same", said)
 
     def held(self, *, every: bool) -> Held:
-        """What the database holds of the snapshot. every: compare every feature, see Rows.look."""
+        """What the database holds of the snapshot. every: compare every feature, see PostgresRows.look."""
         with self._server.connection() as db, db.transaction():
             db.execute(_OF_ONE_MOMENT)
-            rows = Rows(db, self._place, self._snapshot)
+            rows = PostgresRows(db, self._place, self._snapshot)
             rows.look(every=every)
             return rows.held()
 
@@ -147,11 +148,11 @@ class PostgresIndex:
         at = f"PostgreSQL at {self._recipe.url}"
         if place != self._place:
             raise StaleEngine(f"{at}: the tables {self._table} or their indexes are not what they were")
-        if lack := Rows(db, place, self._snapshot).look():
+        if lack := PostgresRows(db, place, self._snapshot).look():
             raise StaleEngine(f"{at}: {lack}")
         self._signs = signs
 
-    def _ask(self, db: Any, allowed: list[int] | None, queries: Features, depth: int) -> Ranked:
+    def _ask(self, db: Any, allowed: list[int] | None, queries: Features, depth: int) -> RankedRows:
         """See Ask. allowed: ids of the pictures that may answer, all by default."""
         exact = "feature::vector <#> %(query)s::vector"
         order = "3" if self._recipe.kind == "FLAT" else "feature <#> %(query)s::halfvec"
@@ -171,11 +172,13 @@ def _columns(found: Sequence[tuple[int, int, float]]) -> Found:
     return columns[:, 0].astype(np.int64), columns[:, 1].astype(np.int64), -columns[:, 2].astype(np.float32)
 
 
-def _index(recipe: Recipe, owner: str, snapshot: Snapshot, refit: Refit = Refit.WHERE_SOON_DONE) -> PostgresIndex:
+def _index(
+    recipe: PostgresRecipe, owner: str, snapshot: Snapshot, refit: Refit = Refit.WHERE_SOON_DONE
+) -> PostgresIndex:
     return PostgresIndex(recipe, f"patchseek_{owner}_{snapshot.n_regions}", snapshot, refit)
 
 
-def _open(engine: str, snapshot: Snapshot, how: Opening) -> PostgresIndex:
+def _open(engine: str, snapshot: Snapshot, how: EngineOpening) -> PostgresIndex:
     """With the database brought up to date."""
     recipe = parse(engine, kept=how.kept)
     index = _index(recipe, owner_of(snapshot, how.cache, _OWNER), snapshot, how.refit)

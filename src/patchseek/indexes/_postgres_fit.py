@@ -11,7 +11,7 @@ import numpy as np
 
 from ..store import Snapshot
 from ._outgrown import DISTANCE, Sample, Trained, is_soon_done, sample, strangeness, why_outgrown
-from ._postgres_recipe import Recipe
+from ._postgres_recipe import PostgresRecipe
 from ._protocol import Refit
 
 _MOST_ROWS = 1 << 40  # PostgreSQL takes a sample of all rows, however many
@@ -24,7 +24,7 @@ def note(db: Any, name: str, snapshot: Snapshot, seconds: float) -> None:
     db.execute(f"COMMENT ON INDEX {name} IS '{json.dumps(built)}'")
 
 
-def judge(db: Any, name: str, recipe: Recipe, snapshot: Snapshot, refit: Refit) -> tuple[str | None, bool]:
+def judge(db: Any, name: str, recipe: PostgresRecipe, snapshot: Snapshot, refit: Refit) -> tuple[str | None, bool]:
     """Why an index no longer fits, None where it does, and whether to build it anew."""
     if recipe.kind != "IVFFLAT":
         return None, False
@@ -41,7 +41,7 @@ def judge(db: Any, name: str, recipe: Recipe, snapshot: Snapshot, refit: Refit) 
     return outgrown, refit is Refit.WHERE_CHANGED or (outgrown is not None and may)
 
 
-def _why_outgrown(n_live: int, last: int, recipe: Recipe, snapshot: Snapshot) -> str | None:
+def _why_outgrown(n_live: int, last: int, recipe: PostgresRecipe, snapshot: Snapshot) -> str | None:
     """n_live, last: how many pictures it was built of, and the highest id among them."""
     live = np.flatnonzero(snapshot.live)
     own, new = live[snapshot.ids[live] <= last], live[snapshot.ids[live] > last]

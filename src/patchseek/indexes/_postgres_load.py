@@ -15,7 +15,7 @@ from ..store import Half, Snapshot
 from ._owner import shard_tag
 from ._postgres_fit import judge, note
 from ._postgres_place import Place, quoted
-from ._postgres_recipe import Recipe
+from ._postgres_recipe import PostgresRecipe
 from ._protocol import Refit
 from ._sound import require_numbers
 
@@ -88,20 +88,20 @@ class Load:
         for table in (self._place.rows, self._place.pictures):
             self._db.execute(f"DELETE FROM {table} WHERE image = ANY(%s::bigint[])", [ids.tolist()])
 
-    def _has_index(self, recipe: Recipe) -> bool:
+    def _has_index(self, recipe: PostgresRecipe) -> bool:
         return bool(self._snapshot.n_live) and self._place.rows.kind == "r" and recipe.kind != "FLAT"
 
-    def judge_index(self, recipe: Recipe, refit: Refit) -> tuple[str | None, bool]:
+    def judge_index(self, recipe: PostgresRecipe, refit: Refit) -> tuple[str | None, bool]:
         """Why the index no longer fits the pictures of now, None where it does, and whether to build it anew."""
         if not self._has_index(recipe):
             return None, False
         with self._transaction():
             return judge(self._db, self._index_name(recipe), recipe, self._snapshot, refit)
 
-    def _index_name(self, recipe: Recipe) -> str:
+    def _index_name(self, recipe: PostgresRecipe) -> str:
         return f"{quoted(self._place.rows.schema)}.{quoted(f'{self._place.rows.name}_{recipe.suffix}')}"
 
-    def require_index(self, recipe: Recipe, *, anew: bool = False) -> None:
+    def require_index(self, recipe: PostgresRecipe, *, anew: bool = False) -> None:
         """An index as asked for and no other. It is built after the first load: to grow one takes longer.
 
         anew: drop the one that is there first.

@@ -18,7 +18,7 @@ _M, _EF_CONSTRUCTION = 16, 64  # of HNSW unless said, pgvector's own
 
 
 @dataclass(frozen=True)
-class Recipe:
+class PostgresRecipe:
     """`postgresql://USER@HOST/DATABASE;type=HNSW;m=16;ef=100` taken apart."""
 
     url: str
@@ -77,7 +77,7 @@ class Recipe:
         return self.numbers.get("lists", n_clusters(n_rows, 3, 15))
 
 
-def parse(engine: str, *, kept: bool = False) -> Recipe:
+def parse(engine: str, *, kept: bool = False) -> PostgresRecipe:
     """The recipe of "postgresql://...;...". Raises EngineError for parameters that its kind of index does not have.
 
     kept: see `_parameters`. Errors do not quote the URL: it may hold a password.
@@ -94,7 +94,7 @@ def parse(engine: str, *, kept: bool = False) -> Recipe:
     if kind == "IVFFLAT" and (n := said_number(said, "lists", 0)):
         ranges["probes"] = Range(1, min(n, _LISTS.most), "the clusters of lists")
     numbers = read_numbers(what, said, ranges, of=f"PostgreSQL's {kind}", kept=kept)
-    return Recipe(url, kind, {key: int(number) for key, number in numbers.items()})
+    return PostgresRecipe(url, kind, {key: int(number) for key, number in numbers.items()})
 
 
 def _links(said: dict[str, str]) -> dict[str, Range]:

@@ -22,7 +22,7 @@ Ids = NDArray[np.int64]
 _NONE: Ids = np.empty(0, np.int64)
 
 
-class Rows:
+class PostgresRows:
     """What the tables of a place hold of a snapshot. What the database raises is left as it is."""
 
     def __init__(self, db: Any, place: Place, snapshot: Snapshot) -> None:

@@ -92,7 +92,7 @@ class Index(Protocol):
 
 
 @dataclass(frozen=True)
-class Opening:
+class EngineOpening:
     """How an engine is opened; see indexes.open_index, which says what each of these means."""
 
     cache: Path | None = None
@@ -109,7 +109,7 @@ class Kind:
     Each kind stands in a file of its own, which ends with KIND and which `indexes` finds by how a string begins.
     """
 
-    open: Callable[[str, Snapshot, Opening], Index]
+    open: Callable[[str, Snapshot, EngineOpening], Index]
     # see indexes.open_index
     judge: Callable[[str], object] | None = None
     # see indexes.judge_parameters

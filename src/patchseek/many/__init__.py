@@ -8,9 +8,9 @@ from ..images import Picture
 from ..queries import Asked
 from ..store import Choice
 from ._lot import Lot
-from ._questions import Outcome, Question, View, Views
+from ._questions import AskedView, Outcome, Question, Views
 
-__all__ = ["AT_ONCE", "Outcome", "Question", "View", "Views", "answer_many"]
+__all__ = ["AT_ONCE", "AskedView", "Outcome", "Question", "Views", "answer_many"]
 
 AT_ONCE = 1024
 """Queries that are compared with the features together."""

@@ -20,7 +20,7 @@ from ..patches import Patches, joined
 from ..queries import Asked, asked_box
 from ..search import Query, encode_query, encode_words, join, laid_patches, laid_query
 from ._foreseen import Foreseen
-from ._questions import Outcome, Question, View
+from ._questions import AskedView, Outcome, Question
 
 BOXES = 32
 """Of one picture, that are cut together: their patches are in memory at once."""
@@ -38,7 +38,7 @@ class Lot:
         n_hits: int,
     ) -> None:
         self.questions, self._options, self._searched, self._read = questions, options, searched, read
-        self._views: list[dict[int, View]] = [{} for _ in questions]
+        self._views: list[dict[int, AskedView]] = [{} for _ in questions]
         self._problems: list[dict[int, PatchseekError]] = [{} for _ in questions]
         self._found: dict[int, tuple[Query, Hits]] = {}
         self._search(self._encode(), n_hits)
@@ -187,7 +187,7 @@ class Lot:
                 box = asked_box(picture, given)
                 feed = self._searched.encoder.feed
                 made.append(((number, place), laid_patches(picture, box or WHOLE, feed, self._options.lays)))
-                self._views[number][place] = View(picture.width, picture.height, box)
+                self._views[number][place] = AskedView(picture.width, picture.height, box)
             except (ImageError, BoxError, QueryError) as error:
                 self._problems[number][place] = error
         return made

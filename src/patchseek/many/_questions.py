@@ -26,7 +26,7 @@ class Question:
 
 
 @dataclass(frozen=True)
-class View:
+class AskedView:
     """A picture that was searched with."""
 
     width: int
@@ -42,7 +42,7 @@ class Outcome:
 
     matches: list[Match]
     # none where no picture of it could be searched with
-    views: dict[int, View] = field(default_factory=dict)
+    views: dict[int, AskedView] = field(default_factory=dict)
     # its pictures, by their number
     problems: dict[int, PatchseekError] = field(default_factory=dict)
     # those that could not be searched with; pictures of what is not meant are numbered behind the others

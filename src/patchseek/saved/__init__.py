@@ -16,7 +16,7 @@ from typing import Any
 
 from ..collection import Collection
 from ..errors import QueryError
-from ..judgements import VERDICTS, Judgements, View, query_key, user_name
+from ..judgements import VERDICTS, Judgements, ObjectView, query_key, user_name
 from ..many import Question
 from ..queries import Asked, paired
 from ..records import moment
@@ -97,7 +97,7 @@ class Saved:
         """The same of views whose pictures have been read; at: when it was saved, by default now."""
         _check_name(name)
         views = tuple(view for view, _ in kept)
-        asked = [View(view.sha256, view.page, view.box) for view in views if view.is_wanted]
+        asked = [ObjectView(view.sha256, view.page, view.box) for view in views if view.is_wanted]
         if not asked and not text:
             raise QueryError("nothing to look for: give a picture or words")
         at = self._clock() if at is None else at

@@ -24,7 +24,7 @@ from ..boxes import BBOX_FORMAT
 from ..errors import DatasetError, ImageError, QueryError, StoreDamaged
 from ..formats import parse_json, shorten, whole
 from ..images import EXTENSIONS
-from ..judgements import View, query_key
+from ..judgements import ObjectView, query_key
 from ..patterns import is_utf8
 from ..store import SavedQuery, SavedView
 from ._keep import MOST, Kept
@@ -145,7 +145,7 @@ def _save(
     """Judge and save one. Raises DatasetError, ImageError, QueryError."""
     views = [_view(each) for each in _of(entry, "views", list)]
     text = _of(entry, "text", str)
-    key = query_key([View(view.sha256, view.page, view.box) for view in views if view.is_wanted], text)
+    key = query_key([ObjectView(view.sha256, view.page, view.box) for view in views if view.is_wanted], text)
     if key != entry.get("query_key"):
         raise DatasetError("its key is not that of its pictures and boxes; something of it was changed")
     contents: dict[str, bytes] = {}

@@ -13,7 +13,7 @@ from ..boxes import to_pixels
 from ..collection import Collection
 from ..errors import QueryError
 from ..images import Picture
-from ..judgements import View, query_key
+from ..judgements import ObjectView, query_key
 from ..queries import asked_box
 from ..records import collection_record, match_record, query_record
 from ..rerank import OnStep
@@ -205,7 +205,7 @@ def _key(collection: Collection, request: SearchRequest) -> Any:
 def _query_key(request: SearchRequest, records: Sequence[dict[str, Any]]) -> str | None:
     """What the query is known by; records: its pictures, as query_record has them. None where a file is not known."""
     views = [
-        View(query.sha256, query.page, tuple(record["box"] or (0, 0, record["width"], record["height"])))
+        ObjectView(query.sha256, query.page, tuple(record["box"] or (0, 0, record["width"], record["height"])))
         for query, record in zip(request.queries, records, strict=True)
         if query.sha256 is not None
     ]

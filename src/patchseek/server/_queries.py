@@ -13,7 +13,7 @@ from ._lru import BoundedCache
 
 
 @dataclass(frozen=True)
-class Query:
+class SentPicture:
     """A picture to search with."""
 
     id: str
@@ -34,7 +34,7 @@ class Queries:
     """The latest pictures, as many as fit into so many bytes."""
 
     def __init__(self, max_bytes: int) -> None:
-        self._kept: BoundedCache[str, Query] = BoundedCache(max_bytes)
+        self._kept: BoundedCache[str, SentPicture] = BoundedCache(max_bytes)
         self._secret = secrets.token_bytes(32)
 
     def id_of(self, sha256: str) -> str:
@@ -42,14 +42,14 @@ class Queries:
         digest = hashlib.blake2b(sha256.encode(), digest_size=18, key=self._secret).digest()
         return urlsafe_b64encode(digest).decode()
 
-    def keep(self, content: Content, name: str) -> Query:
+    def keep(self, content: Content, name: str) -> SentPicture:
         """Keep what a file holds under its id, and from now on under this name."""
         query_id, picture, sha256, file = content
-        query = Query(query_id, name, picture, sha256, file)
+        query = SentPicture(query_id, name, picture, sha256, file)
         self._kept.put(query_id, query, picture.pixels.nbytes + len(file))
         return query
 
-    def get(self, query_id: str) -> Query | None:
+    def get(self, query_id: str) -> SentPicture | None:
         """The picture of this id; None where it is not kept any more."""
         return self._kept.get(query_id)
 

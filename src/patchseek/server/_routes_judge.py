@@ -4,7 +4,7 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, HTTPException, Query, Request
 
-from ..judgements import View, query_key
+from ..judgements import ObjectView, query_key
 from ..records import judgement_record
 from ._askers import Asker
 from ._boxes import parse_box
@@ -83,11 +83,11 @@ def _key(services: Services, refs: list[QueryRef], text: str | None, asker: Aske
     return query_key([_view(services, ref, asker) for ref in refs], text)
 
 
-def _view(services: Services, ref: QueryRef, asker: Asker) -> View:
+def _view(services: Services, ref: QueryRef, asker: Asker) -> ObjectView:
     if ref.query_id is not None:
         query = services.query(ref.query_id)
-        return View.of(query.sha256, 1, query.picture, ref.box)
+        return ObjectView.of(query.sha256, 1, query.picture, ref.box)
     if ref.image_id is None:
         raise HTTPException(422, "a query is named by query_id or image_id")
     image, picture = services.member(ref.image_id, asker)
-    return View.of(image.sha256, image.page, picture, ref.box)
+    return ObjectView.of(image.sha256, image.page, picture, ref.box)

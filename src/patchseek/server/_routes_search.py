@@ -15,7 +15,7 @@ from ._askers import Asker
 from ._boxes import Box, parse_box
 from ._exports import BINARY, check, exported, shown_answer
 from ._lines import OnPage, Page, in_lines, wants_lines
-from ._queries import Query
+from ._queries import SentPicture
 from ._requests import ExportRequest, JudgedSet, QueryRef, ResultRef, SheetRequest
 from ._responses import PROBLEMS, Jpeg, Png, Zip
 from ._services import Services
@@ -210,7 +210,7 @@ def search_routes(services: Services) -> APIRouter:
     return router
 
 
-def _told(query: Query) -> dict[str, Any]:
+def _told(query: SentPicture) -> dict[str, Any]:
     picture = query.picture
     return {"query_id": query.id, "image": query.name, "width": picture.width, "height": picture.height}
 

@@ -28,7 +28,7 @@ from ._health import Health
 from ._jobs import Job, Jobs
 from ._lru import BoundedCache
 from ._metrics import Metrics
-from ._queries import Content, Queries, Query
+from ._queries import Content, Queries, SentPicture
 from ._queue import Busy, WorkQueue
 from ._responses import status_of, told
 from ._settings import ServerSettings
@@ -97,14 +97,14 @@ class Services:
             raise HTTPException(404, f"the collection has no picture with id {image_id}")
         return image
 
-    def query(self, query_id: str) -> Query:
+    def query(self, query_id: str) -> SentPicture:
         """A picture that was sent before. Raises HTTPException 404."""
         query = self.queries.get(query_id)
         if query is None:
             raise HTTPException(404, "this query picture is not kept any more: send it again")
         return query
 
-    async def receive(self, file: UploadFile, asker: Asker) -> Query:
+    async def receive(self, file: UploadFile, asker: Asker) -> SentPicture:
         """Decode an uploaded picture, in a process that can be killed, and keep it. Raises ImageError, Busy, Gone."""
         name = shown_name(file)
 
