@@ -3,7 +3,9 @@
 import csv
 import io
 import json
+import re
 import zipfile
+from importlib.resources import files
 
 import pytest
 from fastapi.testclient import TestClient
@@ -32,6 +34,15 @@ def test_a_search_answers_in_every_format(name, client):
     if FORMATS[name].is_folder:
         names = zipfile.ZipFile(io.BytesIO(answer.content)).namelist()
         assert len(names) >= 2 and not any(each.startswith(("/", "..")) for each in names)
+
+
+def test_the_menu_of_the_page_has_every_format_and_calls_files_as_the_command_line_does():
+    script = files("patchseek.server").joinpath("web/exports.js").read_text(encoding="utf-8")
+    menu = re.search(r"^const FORMATS = \{(.*?)^\};", script, re.DOTALL | re.MULTILINE)[1]
+    suffixes = dict(re.findall(r'^  "?([\w-]+)"?: \["[^"]+", "(\w+)"\],$', menu, re.MULTILINE))
+    assert suffixes == {
+        name: "zip" if each.is_folder else each.suffixes[0][1:] for name, each in FORMATS.items() if name != "json"
+    }
 
 
 def test_json_and_coco_have_the_results_of_the_plain_answer(client):

@@ -45,12 +45,17 @@ class DeviceFailed(EncoderError):
 
 
 class MissingExtra(PatchseekError):
-    """A feature whose library is not installed; the message holds the install line of all that the extra needs."""
+    """A feature whose library is not installed; the message holds the install line of all that the extra needs.
 
-    def __init__(self, library: str, extra: str) -> None:
+    extra: None for a library that patchseek itself should have brought.
+    """
+
+    def __init__(self, library: str, extra: str | None) -> None:
         from ._extras import install_line
 
-        super().__init__(f"{library} is not installed; get the extra {extra!r} with: {install_line(extra, library)}")
+        line = f"pip install {library}" if extra is None else install_line(extra, library)
+        how = "install it" if extra is None else f"get the extra {extra!r}"
+        super().__init__(f"{library} is not installed; {how} with: {line}")
         self.library = library
         self.extra = extra
 

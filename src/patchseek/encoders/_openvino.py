@@ -198,7 +198,7 @@ def import_openvino() -> ModuleType:
         try:
             import openvino
         except ImportError as error:
-            raise MissingExtra("openvino", "openvino") from error
+            raise MissingExtra("openvino", None) from error
     return openvino  # type: ignore[no-any-return]
 
 
