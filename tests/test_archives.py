@@ -494,3 +494,15 @@ def test_pictures_are_looked_for_in_an_archive_without_a_collection(tmp_path):
     assert sorted(find_pictures(archive, [], hidden=False, follow_symlinks=False).files) == sorted(NAMES)
     with pytest.raises(PatchseekError, match="no pictures found in this archive"):
         find_pictures(pack(tmp_path / "none.zip", {"a.txt": b""}), [], hidden=False, follow_symlinks=False)
+
+
+def test_what_is_said_of_a_folder_is_refused_where_it_means_nothing(tmp_path, tiny, make_folder):
+    folder = make_folder("a.png")
+    collection = Collection.open(tmp_path / "c", encoder=tiny, create=True)
+    with pytest.raises(PatchseekError, match="inside 'pdfs': there are zip, tar, "):
+        collection.add(folder, inside=["pdfs"])
+    (tmp_path / "list.txt").write_text(f"{folder / 'a.png'}\n")
+    for single in (tmp_path / "list.txt", folder / "a.png"):
+        with pytest.raises(PatchseekError, match="inside is for folders"):
+            collection.add(single, inside=["zip"])
+    assert len(collection) == 0

@@ -56,3 +56,34 @@ def test_each_copy_has_a_box_that_fits_and_so_it_has_when_the_picture_is_gone(co
 
 def test_with_one_copy_wanted_there_is_one_box(collection):
     assert collection[0].search(CUP, top=1)[0].boxes == ()
+
+
+@pytest.fixture(scope="module")
+def lying(tmp_path_factory):
+    """Scenes with the cup in other lays, once each."""
+    folder = tmp_path_factory.mktemp("lying")
+    for name, thing in {
+        "turned by 180": CUP.rotate(180),
+        "turned by 90": CUP.rotate(90),
+        "turned by 25": CUP.convert("RGBA").rotate(25, expand=True),
+        "mirrored": CUP.transpose(Image.Transpose.FLIP_LEFT_RIGHT),
+    }.items():
+        scene = Image.open(DATA + "rocket.jpg").convert("RGB").resize(SIZE)
+        small = thing.resize((230, 230))
+        scene.paste(small, (360, 250), small if small.mode == "RGBA" else None)
+        scene.save(folder / f"{name}.png")
+    opened = Collection.open(folder / ".patchseek", create=True)
+    opened.add(folder)
+    return opened
+
+
+@pytest.mark.parametrize("depth", [500, 0], ids=["with points", "without"])
+def test_where_it_lies_turned_or_mirrored_to_look_for_all_copies_makes_no_box_worse(lying, depth):
+    truth = [[360 / 1000, 250 / 800, 590 / 1000, 480 / 800]]
+    asked = {"top": 4, "mirrored": True, "depth": depth}
+    alone = {match.image.path: match for match in lying.search(CUP, **asked)}
+    for match in lying.search(CUP, several=True, **asked):
+        (before,), (after,) = iou([alone[match.image.path].box], truth), iou([match.box], truth)
+        assert after >= before - 0.02, (match.image.path, before, after)
+        assert match.box == match.boxes[0].box and match.outline == match.boxes[0].outline
+        assert match.boxes[0].score == pytest.approx(match.score)

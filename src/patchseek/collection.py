@@ -176,6 +176,8 @@ class Collection:
         has_list = is_url(str(folder)) or is_list(place)
         if every is not None and is_file(place) and not (is_film(place.name) or has_list):
             raise PatchseekError(f"{place}: every is for films, and for folders and lists of some")
+        if inside and (has_list or (is_file(place) and not is_archive(place.name))):
+            raise PatchseekError(f"{folder}: inside is for folders, which hold archives, documents and films")
         if has_list:
             report = add_list(
                 self.store,

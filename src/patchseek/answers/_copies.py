@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from ..confidence import DOUBTFUL, Background
 from ..rank import Candidate, evidence_of
-from ..rerank import Refiner, enclosing, need, outlines
+from ..rerank import Refiner, enclosing, need, of_outline, outlines
 from ..search import FoundBox, Match, Query
 from ..store import Image
 from ._searched import Searched
@@ -25,16 +25,23 @@ def with_copies(query: Query, match: Match, candidate: Candidate[Image], searche
     if picture is None:
         return _as_points_have_it(match, candidate)
     features = searched.snapshot.features(np.array([candidate.position], np.int64))
-    heat: NDArray[np.float32] = features[0] @ query.feature
+    heat: NDArray[np.float32] = features[0] @ query.laid.get(candidate.lay, query.feature)
     regions = searched.store.settings.pyramid.boxes_of(*candidate.size)[: len(heat)]
-    known = [] if candidate.map is None else [candidate.map, *(laid for laid, _ in candidate.copies)]
     refiner = Refiner(query, searched.encoder, on_step=searched.on_step)
-    found = refiner.find_copies(picture, heat, regions, known)
+    found = refiner.find_copies(picture, heat, regions, _known(candidate), candidate.lay, candidate.finer)
     if not found:
         return match
     first, *others = found
     sure = [each for each in others if not _is_doubtful(each, searched.background)]
-    return replace(match, box=first.box, boxes=(first, *sure), outline=first.outline)
+    boxes = tuple(replace(each, score=match.score + each.score - first.score) for each in (first, *sure))
+    return replace(match, box=first.box, boxes=boxes, outline=first.outline)
+
+
+def _known(candidate: Candidate[Image]) -> list[NDArray[np.float64]]:
+    """Maps where the query lies in the picture, by its pixels and by points."""
+    finer = [of_outline(candidate.finer.outline)] if candidate.finer and candidate.finer.outline else []
+    points = [] if candidate.map is None else [candidate.map]
+    return [*finer, *points, *(laid for laid, _ in candidate.copies)]
 
 
 def _as_points_have_it(match: Match, candidate: Candidate[Image]) -> Match:

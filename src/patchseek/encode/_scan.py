@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from ..errors import ImageError
+from ..errors import ImageError, PatchseekError
 from ..images import EXTENSIONS
 from ..patterns import Exclusions, Given, is_utf8
 from ..sources import (
@@ -89,7 +89,9 @@ class Inside:
 
     @classmethod
     def of(cls, kinds: Iterable[str], known: Iterable[str] = ()) -> "Inside":
-        """Of keys of sources.KINDS."""
+        """Of keys of sources.KINDS. Raises PatchseekError for another."""
+        if unknown := sorted(set(kinds := tuple(kinds)) - KINDS.keys()):
+            raise PatchseekError(f"inside {', '.join(map(repr, unknown))}: there are {', '.join(KINDS)}")
         return cls(tuple(suffix for kind in sorted(kinds) for suffix in KINDS[kind]), frozenset(known))
 
     def __contains__(self, path: str) -> bool:

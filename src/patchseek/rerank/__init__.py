@@ -24,6 +24,7 @@ from .._words import counted
 from ..boxes import Boxes, clip, suppress
 from ..encoders import CellEncoder, Encoder, Features, check_answer, flawed
 from ..images import Picture
+from ..lays import UPRIGHT, Lay
 from ..patches import Patches, crop, joined
 from ..search import SMALL, FoundBox, Query
 from ._agreement import agreement
@@ -36,6 +37,7 @@ from ._maps import around, within
 from ._maps import composed as composed
 from ._maps import enclosing as enclosing
 from ._maps import of_boxes as of_boxes
+from ._maps import of_outline as of_outline
 from ._maps import outlines as outlines
 from ._maps import turn as turn
 from ._neighbourhoods import propose, surround
@@ -107,29 +109,38 @@ class Refiner:
             yield from (refined.get(i) for i in range(len(part)))
 
     def find_copies(
-        self, picture: Picture, heat: NDArray[np.float32], regions: Boxes, known: Sequence[NDArray[np.float64]] = ()
+        self,
+        picture: Picture,
+        heat: NDArray[np.float32],
+        regions: Boxes,
+        known: Sequence[NDArray[np.float64]] = (),
+        lay: Lay = UPRIGHT,
+        best_known: FoundBox | None = None,
     ) -> list[FoundBox]:
         """All places of a picture that answer the query about as well as the best does, best first, at least one where
         the encoder has numbers for any.
 
-        heat (R,): likeness of the picture's regions (R, 4). known: maps (2, 3) where points have the query. These, the
-        best regions, far enough apart, and what is found in their neighbourhoods are encoded, overlaps are suppressed,
-        and what scores well is moved once.
+        heat (R,): likeness of the picture's regions (R, 4). known: maps (2, 3) where the query lies, as far as known.
+        lay: in which the regions are like the query. These maps, the best regions, far enough apart, and what is found
+        in their neighbourhoods, as boxes and so laid, are encoded, overlaps are suppressed, and what scores well is
+        moved once. best_known: a place that was refined before, and is one of those found unless a better one is there.
         """
         recipe = self.recipe
         seeds = regions[suppress(regions, heat, max_iou=0.1, n=recipe.n_seeds)]
         near = self._look_around([picture] * len(seeds), seeds, 2 * recipe.n_proposed, 0.2)
-        maps = np.concatenate([of_boxes(np.concatenate([seeds, *near])), np.reshape(known, (-1, 2, 3))])
+        placed = of_boxes(np.concatenate([seeds, *near]))
+        laid = [] if lay == UPRIGHT else [composed(placed, lay.map)]
+        maps = np.concatenate([placed, *laid, np.reshape(known, (-1, 2, 3))])
         looks = self._score(cut_out(picture, maps, self.encoder.feed))
         scores, boxes = looks.scores, enclosing(maps)
         kept = suppress(boxes, scores, max_iou=0.2, n=recipe.max_copies, max_containment=_SAME_COPY)
         kept = kept[np.isfinite(scores[kept])]
         if not len(kept):
-            return []
+            return [] if best_known is None else [best_known]
         kept = kept[scores[kept] >= recipe.rough_share * scores[kept[0]]]
         best = Best(maps, *vars(looks).values())[kept]
         self._improve([picture] * len(kept), best, len(kept))
-        found = self._finish([picture] * len(kept), best)
+        found = self._finish([picture] * len(kept), best) + ([] if best_known is None else [best_known])
         boxes, scores = np.array([each.box for each in found]), np.array([each.score for each in found])
         kept = suppress(boxes, scores, max_iou=0.3, max_containment=_SAME_COPY)
         return [found[i] for i in kept if scores[i] >= recipe.copy_share * scores[kept[0]]]

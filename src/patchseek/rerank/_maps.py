@@ -36,6 +36,12 @@ def outlines(maps: Maps) -> NDArray[np.float64]:
     return _CORNERS @ maps[:, :, :2].transpose(0, 2, 1) + maps[:, None, :, 2]
 
 
+def of_outline(corners: ArrayLike) -> NDArray[np.float64]:
+    """The map (2, 3) of an outline (4, 2), as `outlines` has it."""
+    first, right, _, below = np.asarray(corners, np.float64)
+    return np.stack([right - first, below - first, first], axis=1)
+
+
 def around(maps: Maps) -> Boxes:
     """The boxes (N, 4) that hold the outlines, maybe beyond the picture."""
     corners = outlines(maps)
