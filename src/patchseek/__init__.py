@@ -12,6 +12,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from .answers import SearchOptions
     from .collection import Collection
     from .encode import AddReport
     from .encoders import Encoder, EncoderIdentity, open_encoder
@@ -60,6 +61,7 @@ __all__ = [
     "Picture",
     "Pyramid",
     "QueryError",
+    "SearchOptions",
     "StoreDamaged",
     "StoreError",
     "StoreLocked",
@@ -70,6 +72,7 @@ __all__ = [
 ]
 
 _HOMES = {
+    "answers": ("SearchOptions",),
     "collection": ("Collection",),
     "encode": ("AddReport",),
     "encoders": ("Encoder", "EncoderIdentity", "open_encoder"),

@@ -275,7 +275,7 @@ class Collection:
         default what stands on even ground, else the whole picture; a list of boxes or None, one a picture, for several.
         text: words instead of a picture, or beside one. exclude: pictures of what is not wanted: neither these answer,
         nor what is nearly the same. index: an engine, see indexes.open_index, by default what `use_index` chose.
-        options: the fields of SearchOptions, such as top=10, refine=20, under="holidays/2024".
+        options: the fields of patchseek.SearchOptions, such as top=10, refine=20, under="holidays/2024".
         on_progress: see _progress. on_step: called between pictures and between batches, from any thread; what it
         raises ends the search. on_answer: told of the answer so far, as patches have it, before points are compared and
         files are opened, which takes longest, and before further copies are looked for; it may name other pictures in

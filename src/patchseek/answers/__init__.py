@@ -1,4 +1,4 @@
-"""From a query to the list a person sees: rank, judge, collapse. Joins the parts to its left."""
+"""From a query to the list a person sees: rank, judge, collapse. To read a search, begin with `answer`."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace

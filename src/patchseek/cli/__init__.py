@@ -1,8 +1,8 @@
-"""The command line: parse, call one library function, print. Results on stdout, chatter on stderr.
+"""The command line: parse, call the library, print. Results on stdout, chatter on stderr.
 
 Nothing heavy is imported before a command needs it, so that `patchseek --help` answers at once.
 Exit codes: 0 done, 1 an error (one line on stderr), 2 wrong usage, 3 done but some pictures failed or are missing,
-4 nothing found, 130 interrupted.
+4 nothing found, 130 interrupted, 141 nobody reads the results any more.
 """
 
 import logging
@@ -84,7 +84,7 @@ def cli(log_json: bool, quiet: bool) -> None:
 @click.option(
     "--fast",
     is_flag=True,
-    help="Of a new collection: index 1.5 times as fast, a little less exact. The same as --encoder embedded-fast.",
+    help="Of a new collection: index faster by more than half, about as well. The same as --encoder embedded-fast.",
 )
 @click.option(
     "--points/--no-points",
@@ -104,8 +104,8 @@ def cli(log_json: bool, quiet: bool) -> None:
     "--inside",
     multiple=True,
     type=click.Choice([*INSIDE, "all", ""]),
-    help="Go into archives, documents or films below SOURCE, too: zip, tar, parquet, pdf, video or all; repeatable. "
-    "It is remembered for SOURCE; '' forgets.",
+    help="Go into archives, documents or films below SOURCE, too: zip, tar, parquet, pdf, tif, video or all; "
+    "repeatable. It is remembered for SOURCE; '' forgets.",
 )
 @click.option(
     "--every",

@@ -171,7 +171,7 @@ def run_benchmark(
         "format": FORMAT,
         "dataset": {
             "name": dataset.name,
-            **_asked(dataset),
+            **_described(dataset),
             "n_gallery": sum(map(len, gallery.ids.values())),
             "n_distractors": dataset.n_distractors + sum(map(len, gallery.ids.values())) - len(dataset.gallery),
             "data_hash": dataset.data_hash,
@@ -197,7 +197,7 @@ def run_benchmark(
     return results
 
 
-def _asked(dataset: Dataset) -> dict[str, Any]:
+def _described(dataset: Dataset) -> dict[str, Any]:
     """How many queries the figures are means of, and the ids of those that were searched but count in none."""
     counted = {query.id for query in dataset.counted}
     unanswered = [query.id for query in dataset.queries if query.id not in counted]
@@ -264,7 +264,7 @@ def score(results: Mapping[str, Any], dataset: Dataset, *, boxes: str = "best", 
     if k < 0:
         raise PatchseekError(f"k must be at least 0, found {k}")
     keep = {key: results[key] for key in ("dataset", "settings", "encoder", "engine", "versions")}
-    keep["dataset"] = results["dataset"] | _asked(dataset)
+    keep["dataset"] = results["dataset"] | _described(dataset)
     copies = copies_of(results, dataset)
     keep["copies"] = copies
     keep["exclude_copies"] = bool(copies) and all(set(names) <= dataset.ignored(q) for q, names in copies.items())

@@ -1,4 +1,4 @@
-"""Search engines that answer in pictures. This file chooses among them and knows none: each kind has a file of its own.
+"""Search engines that answer in pictures. This file chooses among them: each kind has a file of its own.
 
 An engine is asked for k pictures and answers with k distinct ones, each with the region that won, so that nobody above
 has to know that one picture may own thirty hits. What all engines share is in `_protocol`; `_gather` makes pictures of
@@ -110,8 +110,8 @@ def open_index(
     process of its own, since some strings crash it; one that is saved and was tried before is only read.
     "exact;device=cuda" is exact search in a GPU's memory, with torch: as many shards as fit, the others as ever.
     is_altered: a database is known to hold what is not the collection's, which is then looked for in every row.
-    refit: see there; what is not trained anew says so, see Index.outgrown. kept: the string was chosen earlier, and is
-    judged mildly. Raises EngineError when it cannot be built.
+    refit: when one that no longer fits is trained anew; one that is not says so, see Index.outgrown. kept: the string
+    was chosen earlier, and is only refused where it cannot work. Raises EngineError when it cannot be built.
     """
     engine = resolved(engine, snapshot)
     return _kind(engine).open(engine, snapshot, EngineOpening(cache, train_regions, is_altered, refit, kept))

@@ -28,7 +28,7 @@ REFINING = "refining boxes"
 
 @dataclass(frozen=True)
 class Refinement:
-    """A Step."""
+    """The Step that opens the first n pictures, refines their boxes, and orders them by what their pixels say."""
 
     n: int
     encoder: Encoder
@@ -39,8 +39,11 @@ class Refinement:
     # is told of pictures
 
     def look(self, query: Query, view: View[T], candidates: Sequence[Candidate[T]]) -> list[Candidate[T]]:
-        """See Step. Whose file has gone, holds another picture than was indexed or looks like nothing that is a number
-        keeps its box, and its place: its score changes as those of the others do."""
+        """See Step.
+
+        A picture keeps its box, and about its place, where its file has gone or holds another picture than was indexed,
+        and where the encoder has no numbers for it: its score changes by as much as those of the others usually do.
+        """
         found = self._found(query, view, candidates)
         both = zip(candidates, found, strict=True)
         ratios = [_joined(c, f) / c.score for c, f in both if f and c.score > 0]

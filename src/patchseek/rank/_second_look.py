@@ -21,14 +21,14 @@ from ._turned_looks import Kept, Look, look_at_all
 POINTS = "points"
 """A kind of evidence: what points say beyond what they say of strangers, see points.gains; 0 of nearly all of these."""
 
-ASKED = 100
-"""So many of the first pictures are asked what patches say of a box by which nothing was gained. Further down, nothing
-right was found so."""
+PATCHES_ASKED = 100
+"""Where points place a box but say too little to be believed alone, the patches there are asked, in so many of the
+first pictures: further down this has found nothing that was right."""
 
 
 @dataclass(frozen=True)
 class SecondLook:
-    """A Step."""
+    """The Step that compares the query's points with those of the first n pictures. Opens none of them."""
 
     n: int
     on_step: OnStep = go_on
@@ -87,10 +87,12 @@ def _believed(
     found: Sequence[Sequence[Agreement]],
     upright: Sequence[bool],
 ) -> NDArray[np.bool_]:
-    """Whether (N,) the box of a candidate's points is believed. Patches have a say in the first ASKED, where the query
-    lies upright: features are read for those alone."""
+    """Whether (N,) the box of a candidate's points is believed.
+
+    Patches have a say in the first PATCHES_ASKED, where the query lies upright: features are read for those alone.
+    """
     believed = gains(found) > 0
-    asked = [i for i, own in enumerate(found[:ASKED]) if own and upright[i] and not believed[i]]
+    asked = [i for i, own in enumerate(found[:PATCHES_ASKED]) if own and upright[i] and not believed[i]]
     if asked:
         features = view.snapshot.features(np.array([candidates[i].position for i in asked], np.int64))
         regions = np.stack([view.regions_of(candidates[i]) for i in asked])

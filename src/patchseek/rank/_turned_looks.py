@@ -21,7 +21,7 @@ ENOUGH = 1.5
 TURNED_DEPTH = 250
 """So many of the first pictures are looked at in another turn."""
 LESS = 0.5
-"""By so much less than another turn's a turn's best gain is taken for that of strangers, and it is left out."""
+"""A turn whose best gain is so much below the best of all turns is left out: strangers gain as much by chance."""
 TURNS = ((2.5, (90.0, 180.0, 270.0)), (2.0, (45.0, 135.0, 225.0, 315.0)))
 """What is tried, one after the other, where nothing has gained so much. The best of hundreds of strangers gains 1 to 2.
 

@@ -58,7 +58,7 @@ def go_on() -> None:
 
 
 MOST_THREADS = 8
-"""For what is cut and compared on the CPU, beside an encoder that is not there."""
+"""For what is cut and compared on the CPU, where the encoder computes elsewhere and asks for no more streams."""
 CHUNK = 32
 """Pictures in memory at a time."""
 _GAP = 1.25  # see `crop`: what is tried a hundred times is cut roughly

@@ -15,7 +15,7 @@ class Recipe:
     # share of the pictures, those likeliest to hold the object, whose neighbourhoods are looked at at most; all where
     # nothing tells who is likely
     before: float = 0.2
-    # weight there of the score that a picture came with
+    # weight of the score that a picture came with, where those likeliest to hold the object are chosen
     turns: int = 2
     # how often patches are moved to where the details of the best say, in the better half of the pictures
     blind_steps: tuple[float, ...] = (0.3, 0.15, 0.08)
