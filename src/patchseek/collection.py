@@ -287,6 +287,7 @@ class Collection:
             judge_parameters(index)
         has_points = bool(asked.depth) and self.store.settings.points is not None
         lays = asked.lays
+        # queries become one question
         self._ready(on_progress)
         on_progress(0, 0, "encoding the query")
         wanted = [self._encode(each, inner, on_step, lays, points=has_points) for each, inner in paired(query, box)]
@@ -299,6 +300,7 @@ class Collection:
             on_step()
             unwanted.append(self.read(each))  # once: what is open in binary can be read no second time
         joined = join(wanted, [self._encode(each, None, on_step) for each in unwanted])
+        # what is searched, and with what
         on_progress(0, 0, "opening the index")
         snapshot, engine = self.engine.open(index)
         if engine.outgrown:
@@ -310,6 +312,7 @@ class Collection:
         searched = Searched(
             engine, snapshot, self.store, self.encoder, self.background, refused=refused, on_step=on_step
         )
+        # and the answer to it
         told = None if on_answer is None else lambda so_far: on_answer(Matches(so_far))
         return Matches(answer(joined, asked, searched, on_progress, told))
 

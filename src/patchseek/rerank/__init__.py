@@ -126,11 +126,13 @@ class Refiner:
         moved once. best_known: a place that was refined before, and is one of those found unless a better one is there.
         """
         recipe = self.recipe
+        # where it may be: the best regions, what is found around them, and what is known
         seeds = regions[suppress(regions, heat, max_iou=0.1, n=recipe.n_seeds)]
         near = self._look_around([picture] * len(seeds), seeds, 2 * recipe.n_proposed, 0.2)
         placed = of_boxes(np.concatenate([seeds, *near]))
         laid = [] if lay == UPRIGHT else [composed(placed, lay.map)]
         maps = np.concatenate([placed, *laid, np.reshape(known, (-1, 2, 3))])
+        # which of these answer the query, one for each place
         looks = self._score(cut_out(picture, maps, self.encoder.feed))
         scores, boxes = looks.scores, enclosing(maps)
         kept = suppress(boxes, scores, max_iou=0.2, n=recipe.max_copies, max_containment=_SAME_COPY)
@@ -138,9 +140,11 @@ class Refiner:
         if not len(kept):
             return [] if best_known is None else [best_known]
         kept = kept[scores[kept] >= recipe.rough_share * scores[kept[0]]]
-        best = Best(maps, *vars(looks).values())[kept]
+        # moved, and compared by their details and colours
+        best = Best(maps, looks)[kept]
         self._improve([picture] * len(kept), best, len(kept))
         found = self._finish([picture] * len(kept), best) + ([] if best_known is None else [best_known])
+        # again one for each place, as far as they answer it about as well as the best
         boxes, scores = np.array([each.box for each in found]), np.array([each.score for each in found])
         kept = suppress(boxes, scores, max_iou=0.3, max_containment=_SAME_COPY)
         return [found[i] for i in kept if scores[i] >= recipe.copy_share * scores[kept[0]]]
@@ -187,12 +191,14 @@ class Refiner:
         self, pictures: Sequence[Picture], starts: Sequence[Maps], before: NDArray[np.float64] | None
     ) -> list[FoundBox | None]:
         best = self._best(pictures, starts)
+        # where details fit poorly, the neighbourhood is looked at
         doubtful = self._doubtful(best, before)
         regions = clip(around(np.stack([starts[i][0] for i in doubtful.tolist()]))) if len(doubtful) else _NO_BOXES
         proposed = self._look_around([pictures[i] for i in doubtful.tolist()], regions, self.recipe.n_proposed, 0.5)
         self._try(pictures, best, doubtful, [of_boxes(boxes) for boxes in proposed])
+        # the better half is moved to where details say
         self._improve(pictures, best, -(-len(pictures) // 2))
-        n_lost = int(np.isneginf(best.scores).sum())
+        n_lost = int(np.isneginf(best.looks.scores).sum())
         if n_lost:
             name = self.encoder.identity.name
             _log.warning(
@@ -205,9 +211,9 @@ class Refiner:
         whose details fit poorly; of all, where nothing tells who is likely."""
         if self._cells is None:
             return np.zeros(0, np.intp)
-        likely = np.arange(len(best.scores))
+        likely = np.arange(len(best.looks.scores))
         if before is not None:
-            order = np.argsort(-(best.scores + self.recipe.before * before), kind="stable")
+            order = np.argsort(-(best.looks.scores + self.recipe.before * before), kind="stable")
             likely = order[: int(np.ceil(self.recipe.looked_around * len(order)))]
         return likely[self._fits(best)[likely] < self.recipe.sure]
 
@@ -220,9 +226,8 @@ class Refiner:
         if not len(chosen):
             return chosen
         found = self._best([pictures[i] for i in chosen.tolist()], tried)
-        rose = found.scores > best.scores[chosen]
-        for known, new in zip(vars(best).values(), vars(found).values(), strict=True):
-            known[chosen[rose]] = new[rose]
+        rose = np.flatnonzero(found.looks.scores > best.looks.scores[chosen])
+        best.put(chosen[rose], found[rose])
         return chosen[rose]
 
     def _improve(self, pictures: Sequence[Picture], best: Best, n: int) -> None:
@@ -231,7 +236,7 @@ class Refiner:
         rising = np.arange(len(pictures))
         for i in range(n_turns):
             n_kept = n if self._cells else -(-n // 2**i)
-            rising = rising[np.argsort(-best.scores[rising], kind="stable")][:n_kept]
+            rising = rising[np.argsort(-best.looks.scores[rising], kind="stable")][:n_kept]
             rising = self._try(pictures, best, rising, self._moved(best[rising], i))
             if not len(rising):
                 break
@@ -240,7 +245,7 @@ class Refiner:
         """Of each picture, maps (n, 2, 3) near the best one that may be better, in turn i; maybe none."""
         if self._cells is None:
             return [within(composed(each, _shifts(self.recipe.blind_steps[i]))) for each in best.maps]
-        inner = np.stack([locate(own.fine[0], best.fine) for own in self.query.cells], axis=1)
+        inner = np.stack([locate(own.fine[0], best.looks.fine) for own in self.query.cells], axis=1)
         moved = composed(best.maps[:, None], inner)
         boxes = clip(around(moved.reshape(-1, 2, 3))).reshape(*moved.shape[:2], 4)
         kept = (inner != np.eye(2, 3)).any(axis=(2, 3)) & ((boxes[..., 2:] - boxes[..., :2]).min(axis=2) > _THINNEST)
@@ -274,13 +279,13 @@ class Refiner:
         looks = self._score(joined(patches))
         starts = np.cumsum([0] + [len(each) for each in maps[:-1]])
         winners = starts + [int(each.argmax()) for each in np.split(looks.scores, starts[1:])]
-        return Best(np.concatenate(maps), *vars(looks).values())[winners]
+        return Best(np.concatenate(maps), looks)[np.array(winners)]
 
     def _fits(self, best: Best) -> NDArray[np.float32]:
         """How well (N,) the details fit; 0 where there are none."""
-        if not best.fine.size:
-            return np.zeros(len(best.scores), np.float32)
-        fits: NDArray[np.float32] = np.max([fit(own.fine[0], best.fine) for own in self.query.cells], axis=0)
+        if not best.looks.fine.size:
+            return np.zeros(len(best.looks.scores), np.float32)
+        fits: NDArray[np.float32] = np.max([fit(own.fine[0], best.looks.fine) for own in self.query.cells], axis=0)
         return fits
 
     def _colours(self, pictures: Sequence[Picture], maps: Maps) -> NDArray[np.float32] | None:
@@ -294,13 +299,13 @@ class Refiner:
 
     def _finish(self, pictures: Sequence[Picture], best: Best) -> list[FoundBox]:
         """Compare details and colours too: where there are cells, the score becomes the weighted mean of all four."""
-        fits, colours, scores = self._fits(best), self._colours(pictures, best.maps), best.scores
-        if best.fine.size:
-            parts = [best.likeness, best.agreed, fits] + ([] if colours is None else [colours])
+        fits, colours, scores = self._fits(best), self._colours(pictures, best.maps), best.looks.scores
+        if best.looks.fine.size:
+            parts = [best.looks.likeness, best.looks.agreed, fits] + ([] if colours is None else [colours])
             weights = np.array(self.recipe.weights[: len(parts)], np.float32)
             scores = np.tensordot(weights / weights.sum(), np.stack(parts), 1)
         boxes, lines = enclosing(best.maps).tolist(), outlines(best.maps).tolist()
-        columns = zip(boxes, lines, scores.tolist(), best.likeness.tolist(), fits.tolist(), strict=True)
+        columns = zip(boxes, lines, scores.tolist(), best.looks.likeness.tolist(), fits.tolist(), strict=True)
         shades = [None] * len(boxes) if colours is None else colours.tolist()
         return [
             FoundBox((x0, y0, x1, y1), score, likeness, fitting, shade, tuple((x, y) for x, y in line))

@@ -21,19 +21,30 @@ class Looks:
     fine: NDArray[np.float32]
     # (N, h, h, E), with h = 0 where there are none
 
+    def __getitem__(self, index: NDArray[np.intp]) -> "Looks":
+        """Those of some of the patches."""
+        return Looks(self.scores[index], self.likeness[index], self.agreed[index], self.fine[index])
+
 
 @dataclass(frozen=True, eq=False)
 class Best:
-    """The best map of each of N pictures, and what its patch looks like."""
+    """The best map of each of N pictures so far, and what its patch looks like. Better ones take their places."""
 
     maps: Maps
     # (N, 2, 3)
-    scores: NDArray[np.float32]
-    likeness: NDArray[np.float32]
-    agreed: NDArray[np.float32]
-    fine: NDArray[np.float32]
-    # see Looks
+    looks: Looks
 
     def __getitem__(self, index: NDArray[np.intp]) -> "Best":
         """Those of some of the pictures."""
-        return Best(*(values[index] for values in vars(self).values()))
+        return Best(self.maps[index], self.looks[index])
+
+    def put(self, places: NDArray[np.intp], better: "Best") -> None:
+        """Write better ones (n) into these places (n,)."""
+        self.maps[places] = better.maps
+        for own, new in (
+            (self.looks.scores, better.looks.scores),
+            (self.looks.likeness, better.looks.likeness),
+            (self.looks.agreed, better.looks.agreed),
+            (self.looks.fine, better.looks.fine),
+        ):
+            own[places] = new
