@@ -1,6 +1,7 @@
 """How a newcomer finds out: help, completion of the shell, and numbers that read as sentences."""
 
 import os
+import re
 import subprocess
 import sys
 
@@ -9,6 +10,9 @@ from click.testing import CliRunner
 
 from patchseek._words import counted
 from patchseek.cli import cli
+
+from .documented import Command
+from .documented_check import why_wrong
 
 
 @pytest.mark.parametrize(
@@ -19,6 +23,14 @@ def test_help_says_what_the_option_says(names):
     assert said.exit_code == 0
     assert said.stdout == CliRunner().invoke(cli, [*names, "--help"], prog_name="patchseek").stdout
     assert said.stdout.startswith(f"Usage: {' '.join(['patchseek', *names])} ")
+
+
+@pytest.mark.parametrize("names", [(), ("index",), ("search",)])
+def test_the_examples_of_a_help_are_commands_with_such_options(names):
+    said = CliRunner().invoke(cli, [*names, "--help"], prog_name="patchseek").stdout
+    examples = re.findall(r"^  (patchseek .+)$", said.partition("Options:")[0], re.MULTILINE)
+    assert len(examples) >= 3
+    assert [why_wrong(Command("--help", 1, each)) for each in examples] == [None] * len(examples)
 
 
 @pytest.mark.parametrize("names", [("nonsense",), ("search", "nonsense"), ("encoders", "nonsense")])

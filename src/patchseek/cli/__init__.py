@@ -159,6 +159,11 @@ def index(
     SOURCE may also be an archive (.zip, .tar, .tar.gz, or .parquet or .arrow with a column of pictures), a list of
     pictures (.txt, or .csv or .parquet with a column path or url), or a single picture, PDF or film: that is added to
     the collection of its folder, or brought up to date, and nothing else is.
+
+    \b
+    patchseek index ~/Pictures
+    patchseek index ~/Pictures --exclude 'raw/*' --inside zip --inside pdf
+    patchseek index ~/Pictures /mnt/archive --collection ~/all
     """
     from ..collection import Collection, find_collection
     from ..encode import AddReport, is_file

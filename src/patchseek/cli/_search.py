@@ -106,6 +106,12 @@ def search_command(
     Several pictures are taken for views of one object; - is a picture on standard input. With --queries, each box of a
     file of annotations is a query, and all results go into one --output. Exit code 3: some could not be asked or
     written; 4: nothing was found.
+
+    \b
+    patchseek search photo.jpg --box 420,310,160,200
+    patchseek search photo.jpg --under holidays --since 2024-01-01 --top 50 --csv
+    patchseek search front.jpg back.jpg --several --save found.png --why
+    patchseek search --queries boxes.json --format coco --output found.json
     """
     asked: list[Path | int] = [*queries, *image_ids]
     form, n_most = form_of(said), top_of(top)
