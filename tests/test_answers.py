@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 import patchseek as ps
-from patchseek.answers import SearchOptions, below
+from patchseek.answers import SearchOptions, scale_below
 from patchseek.answers._near import less_like
 from patchseek.answers._order import not_rising
 from patchseek.boxes import iou
@@ -63,9 +63,9 @@ def test_refined_results_stand_first_and_scores_never_rise_down_the_list(collect
 
 
 def test_plain_scores_are_moved_below_refined_ones():
-    assert below([0.3, 0.2], [0.6, 0.5]) == pytest.approx(0.2 / 0.6)
-    assert below([0.9], [0.6]) == 1
-    assert below([], [0.6]) == below([0.3], []) == 1
+    assert scale_below([0.3, 0.2], [0.6, 0.5]) == pytest.approx(0.2 / 0.6)
+    assert scale_below([0.9], [0.6]) == 1
+    assert scale_below([], [0.6]) == scale_below([0.3], []) == 1
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,7 @@ import pytest
 from patchseek import Collection
 from patchseek.errors import DiskFull, StoreDamaged, StoreError
 from patchseek.regions import Pyramid
-from patchseek.store import FileState, NewPicture, Settings, Store, Writer, back_up, restore
+from patchseek.store import FileState, NewEntry, Settings, Store, Writer, back_up, restore
 from patchseek.store._lock import hold_shards
 
 from .conftest import TinyEncoder
@@ -35,7 +35,7 @@ def store(tmp_path):
 
 def commit(store, *numbers):
     features = np.repeat(np.array(numbers, np.float16), 5 * 13).reshape(-1, 5, 13)
-    pictures = [NewPicture(f"{i}.jpg", FileState(10, 20), "aa", 64, 48) for i in numbers]
+    pictures = [NewEntry(f"{i}.jpg", FileState(10, 20), "aa", 64, 48) for i in numbers]
     with Writer(store) as writer:
         writer.commit(ROOT, pictures, features)
 

@@ -8,7 +8,7 @@ import pytest
 
 import patchseek as ps
 from patchseek.errors import QueryError
-from patchseek.store import Choice, Failure, FileState, NewPicture, Writer
+from patchseek.store import Choice, Failure, FileState, NewEntry, Writer
 
 NOON = {  # of the first of July; seconds since 1970, as `date --utc +%s` says
     1: -62_119_915_200,
@@ -33,7 +33,7 @@ def collection(tmp_path, tiny, make_folder):
         writer.remove([1])
         features = collection.store.snapshot().arrays[0][:1].repeat(len(NOON), axis=0)
         states = {year: FileState(100, seconds * 10**9 + 123_456_789) for year, seconds in NOON.items()}
-        pictures = [NewPicture(f"{year}.png", state, f"{year:064}", 64, 48) for year, state in states.items()]
+        pictures = [NewEntry(f"{year}.png", state, f"{year:064}", 64, 48) for year, state in states.items()]
         failures = [Failure(f"{year}.jpg", state, "broken") for year, state in states.items()]
         writer.commit(tmp_path / "pictures", pictures, features, failures)
     return collection

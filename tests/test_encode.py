@@ -12,7 +12,7 @@ from patchseek.errors import DiskFull, EncoderError, PatchseekError
 from patchseek.images import read
 from patchseek.patches import cut, need_of
 from patchseek.regions import Pyramid
-from patchseek.store import FileState, NewPicture, Settings, Store, Writer, hash_file
+from patchseek.store import FileState, NewEntry, Settings, Store, Writer, hash_file
 
 from .conftest import TinyEncoder, blot
 
@@ -268,7 +268,7 @@ def test_a_rescan_opens_no_picture_and_one_more_picture_rewrites_no_shard(tmp_pa
     for i in range(300):
         path = folder / f"{i:03d}.jpg"
         path.touch()  # empty: whoever opened one would fail
-        pictures.append(NewPicture(path.name, FileState(0, path.stat().st_mtime_ns), f"{i:064x}", 64, 48))
+        pictures.append(NewEntry(path.name, FileState(0, path.stat().st_mtime_ns), f"{i:064x}", 64, 48))
     store = Store.create(tmp_path / "c", Settings(tiny.identity, Pyramid((0,))))
     features = np.random.default_rng(0).normal(size=(300, 1, 13)).astype(np.float16)
     with Writer(store) as writer:

@@ -296,9 +296,9 @@ def test_a_staged_shard_of_an_earlier_version_is_encoded_again(collection, folde
 def test_the_last_step_of_indexing_takes_in_no_such_features(collection, folder, tiny, tmp_path):
     add_folder(collection.store, folder, tiny)
     snapshot, known = collection.store.snapshot(), collection.store.images([1])[0]
-    from patchseek.store import FileState, NewPicture
+    from patchseek.store import FileState, NewEntry
 
-    new = NewPicture("new.png", FileState(1, 1), "aa", 64, 48)
+    new = NewEntry("new.png", FileState(1, 1), "aa", 64, 48)
     features = snapshot.features(np.array([0])).astype(np.float16)
     features[0, 3, 2] = np.nan
     np.save(tmp_path / "shard.npy", features)

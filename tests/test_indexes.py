@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from patchseek.errors import EngineError
-from patchseek.indexes import _exact, judge_parameters, lasting, open_index
+from patchseek.indexes import _exact, as_kept, judge_parameters, open_index
 from patchseek.indexes._best import best_columns
 from patchseek.store import Snapshot
 
@@ -181,7 +181,7 @@ def test_an_engine_that_cannot_be_built_is_an_error_of_one_line(engine):
     ],
 )
 def test_a_slip_in_the_kind_of_an_engine_is_no_error_of_faiss(engine, advice):
-    for judge in (judge_parameters, lasting, lambda text: open_index(text, make_snapshot())):
+    for judge in (judge_parameters, as_kept, lambda text: open_index(text, make_snapshot())):
         with pytest.raises(EngineError, match=f"^there is no engine {re.escape(advice)}") as caught:
             judge(engine)
         assert "secret" not in str(caught.value)

@@ -14,7 +14,7 @@ from patchseek.encoders import EncoderIdentity
 from patchseek.errors import DiskFull, StoreDamaged, StoreMismatch
 from patchseek.points import PointsIdentity
 from patchseek.regions import Pyramid
-from patchseek.store import FileState, NewPicture, Settings, Store, Writer, back_up, hash_file, restore
+from patchseek.store import FileState, NewEntry, Settings, Store, Writer, back_up, hash_file, restore
 
 from .conftest import TinyEncoder
 
@@ -37,7 +37,7 @@ def codes(number):
 def commit(store, *numbers, points=codes):
     """A shard of pictures 3.jpg, 0.jpg, ... whose features are their number and one; points: of a number, or None."""
     features = np.repeat(np.array(numbers, np.float16) + 1, 20).reshape(-1, 5, 4)
-    pictures = [NewPicture(f"{i}.jpg", FileState(10, 20), "aa", 64, 48) for i in numbers]
+    pictures = [NewEntry(f"{i}.jpg", FileState(10, 20), "aa", 64, 48) for i in numbers]
     with Writer(store) as writer:
         writer.commit(ROOT, pictures, features, points=points and [points(i) for i in numbers])
 
@@ -72,7 +72,7 @@ def points_files(store):
 def test_each_picture_has_its_own_number_of_points_even_none(store, numbers):
     numbers = [n + 10 * i if n else 0 for i, n in enumerate(numbers)]
     features = np.ones((len(numbers), 5, 4), np.float16)
-    pictures = [NewPicture(f"{i}.jpg", FileState(1, 2), "aa", 64, 48) for i in range(len(numbers))]
+    pictures = [NewEntry(f"{i}.jpg", FileState(1, 2), "aa", 64, 48) for i in range(len(numbers))]
     with Writer(store) as writer:
         writer.commit(ROOT, pictures, features, points=[codes(n) for n in numbers])
     snapshot = Store.open(store.path).snapshot()
@@ -89,7 +89,7 @@ def test_the_file_is_two_arrays_that_numpy_reads(store):
     commit(store, 2, 0, 1)
     with Writer(store) as writer:
         nothing = np.zeros((1, 5, 4), np.float16)
-        new = NewPicture("x.jpg", FileState(1, 2), "aa", 64, 48)
+        new = NewEntry("x.jpg", FileState(1, 2), "aa", 64, 48)
         writer.commit(ROOT, [new, replace(new, path="7.jpg")], np.concatenate([nothing] * 2), points=[None, codes(1)])
     blocks = []
     for path in points_files(store):
@@ -425,7 +425,7 @@ def staged(folder, numbers):
     np.save(folder / "f.npy", np.repeat(np.array(numbers, np.float16) + 1, 20).reshape(-1, 5, 4))
     counts = np.array(numbers, np.int32)
     save(folder / "p.npy", counts, np.concatenate([codes(number) for number in numbers]))
-    pictures = [NewPicture(f"{i}.jpg", FileState(10, 20), "aa", 64, 48) for i in numbers]
+    pictures = [NewEntry(f"{i}.jpg", FileState(10, 20), "aa", 64, 48) for i in numbers]
     return pictures, folder / "f.npy", hash_file(folder / "f.npy"), (folder / "p.npy", hash_file(folder / "p.npy"))
 
 

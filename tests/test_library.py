@@ -11,7 +11,7 @@ from patchseek import Collection
 from patchseek.encode import Missing
 from patchseek.errors import PatchseekError
 from patchseek.regions import Pyramid
-from patchseek.store import NewPicture, Settings, Store, Writer
+from patchseek.store import NewEntry, Settings, Store, Writer
 
 from .conftest import TinyEncoder, blot
 
@@ -603,7 +603,7 @@ def test_pictures_that_an_older_version_has_twice_become_one_with_all_tags(colle
     )
     twin.add(folder)
     known = twin.store.known(folder)
-    pictures = [NewPicture(path, file.state, file.sha256, 64, 48) for path, file in known.items()]
+    pictures = [NewEntry(path, file.state, file.sha256, 64, 48) for path, file in known.items()]
     with Writer(collection.store) as writer:
         writer.commit(folder, pictures, twin.store.snapshot().features(np.arange(2)).astype(np.float16))
         writer.tag("inner", [1])

@@ -11,7 +11,7 @@ import pytest
 from pymilvus import MilvusClient
 
 from patchseek.errors import EngineError
-from patchseek.indexes import lasting, open_index
+from patchseek.indexes import as_kept, open_index
 from patchseek.indexes._milvus import _stretches
 from patchseek.indexes._milvus_recipe import really_built
 from patchseek.indexes._owner import owner_of
@@ -112,9 +112,9 @@ def test_a_string_that_says_nothing_sensible_is_an_error_of_one_line(engine, rea
 
 def test_a_relative_file_is_kept_as_an_absolute_one(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    assert lasting("milvus:./a.db;rerank=4") == f"milvus:{tmp_path}/a.db;rerank=4"
-    assert lasting("milvus:http://host:19530") == "milvus:http://host:19530"
-    assert lasting("IVF4,Flat;nprobe=4") == "IVF4,Flat;nprobe=4"
+    assert as_kept("milvus:./a.db;rerank=4") == f"milvus:{tmp_path}/a.db;rerank=4"
+    assert as_kept("milvus:http://host:19530") == "milvus:http://host:19530"
+    assert as_kept("IVF4,Flat;nprobe=4") == "IVF4,Flat;nprobe=4"
 
 
 def test_a_copy_of_a_collection_that_grows_on_its_own_does_not_disturb_the_first(place, tmp_path):

@@ -15,7 +15,7 @@ from patchseek import evaluate as ev
 from patchseek.cli import cli
 from patchseek.encode import add_folder
 from patchseek.indexes import Refit, _faiss, _faiss_saved, _outgrown, open_index, why_outgrown
-from patchseek.store import FileState, NewPicture, Snapshot, Writer, hash_file
+from patchseek.store import FileState, NewEntry, Snapshot, Writer, hash_file
 
 from .conftest import blot
 
@@ -284,7 +284,7 @@ def test_pictures_adopted_from_elsewhere_are_judged_like_others(library, tmp_pat
     features = np.zeros((60, 30, 13), np.float16)
     features[..., 12] = -1
     np.save(tmp_path / "shard.npy", features)
-    pictures = [NewPicture(f"far{i}.png", FileState(1, i, None), f"{i:064x}", 64, 48) for i in range(60)]
+    pictures = [NewEntry(f"far{i}.png", FileState(1, i, None), f"{i:064x}", 64, 48) for i in range(60)]
     with Writer(collection.store) as writer:
         writer.adopt("s3://far", pictures, tmp_path / "shard.npy", hash_file(tmp_path / "shard.npy"))
     collection.search(folder / "3.png")

@@ -15,7 +15,7 @@ from patchseek.images import read
 from patchseek.patches import cut
 from patchseek.regions import Pyramid
 from patchseek.sources import page_path, split_page
-from patchseek.store import FileState, NewPicture, Settings, Store, Writer, hash_file
+from patchseek.store import FileState, NewEntry, Settings, Store, Writer, hash_file
 from patchseek.store import Image as StoredImage
 
 from .conftest import TinyEncoder, blot
@@ -288,7 +288,7 @@ def test_no_more_pages_are_held_than_are_decoded_at_once(tiny, tmp_path):
 
     def load(page):
         loaded.append(page)
-        new = NewPicture(page_path("scan.tif", page), FileState(1, 1), "aa", 64, 48)
+        new = NewEntry(page_path("scan.tif", page), FileState(1, 1), "aa", 64, 48)
         return _load.Loaded(new, {"regions": cut(read(tmp_path / "a.png"), PYRAMID, tiny.feed)})
 
     blot(1).save(tmp_path / "a.png")

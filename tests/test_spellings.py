@@ -16,7 +16,7 @@ from patchseek.patterns import Exclusions
 from patchseek.patterns._names import seen_from, tidy
 from patchseek.regions import Pyramid
 from patchseek.server._uploads import safe_name
-from patchseek.store import FileState, NewPicture, Settings, Store, Writer
+from patchseek.store import FileState, NewEntry, Settings, Store, Writer
 from patchseek.store._inventory import latest, put_inventories, read_inventory
 
 
@@ -172,7 +172,7 @@ def test_sqlite_opens_a_catalogue_on_a_network_drive(tmp_path):
 
 def test_of_two_that_were_told_within_two_seconds_the_later_one_counts(store):
     """As exFAT and FAT keep dates."""
-    one = NewPicture("a.jpg", FileState(1, 1), "0" * 64, 4, 4)
+    one = NewEntry("a.jpg", FileState(1, 1), "0" * 64, 4, 4)
     with Writer(store) as writer:
         writer.commit(Path("/pictures"), [one], np.ones((1, *store.settings.shape), np.float16))
         first = latest(store.path)[1]

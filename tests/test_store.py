@@ -13,7 +13,7 @@ import pytest
 from patchseek.encoders import EncoderIdentity
 from patchseek.errors import DiskFull, StoreDamaged, StoreError, StoreLocked, StoreMismatch
 from patchseek.regions import Pyramid
-from patchseek.store import Failure, FileState, NewPicture, Settings, Store, Writer, save_features
+from patchseek.store import Failure, FileState, NewEntry, Settings, Store, Writer, save_features
 from patchseek.store._features import map_features
 from patchseek.store._files import Part
 
@@ -27,7 +27,7 @@ def store(tmp_path):
 
 
 def picture(name, sha256="aa"):
-    return NewPicture(name, FileState(10, 20), sha256, 640, 480)
+    return NewEntry(name, FileState(10, 20), sha256, 640, 480)
 
 
 def commit(store, *names, value=1.0):

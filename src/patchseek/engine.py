@@ -15,11 +15,11 @@ from .indexes import (
     Held,
     Index,
     Refit,
+    as_kept,
     compare,
     discard_saved,
     in_database,
     judge_parameters,
-    lasting,
     note_trial,
     open_index,
     ping,
@@ -61,7 +61,7 @@ class Engine:
         built it anew.
         """
         state, kept = self.store.catalogue.state(), engine is None
-        engine = lasting(engine or self.name)
+        engine = as_kept(engine or self.name)
         with self._lock:
             is_as_asked = refit is Refit.WHERE_SOON_DONE
             if self._opened is None or self._opened[:2] != (state, engine) or not is_as_asked:
@@ -89,7 +89,7 @@ class Engine:
     def choose(self, engine: str, refit: Refit, on_progress: OnProgress = unheard) -> Index:
         """Build an engine, try it and make it the choice; see Collection.use_index."""
         judge_parameters(engine)
-        engine = lasting(engine)
+        engine = as_kept(engine)
         with Writer(self.store) as writer:
             on_progress(0, 0, "building the index")
             snapshot, index = self.open(engine, refit)

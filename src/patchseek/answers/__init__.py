@@ -15,8 +15,8 @@ from ._frames import by_film
 from ._near import Without, distinct, expand, less_like
 from ._near import same_pictures as same_pictures
 from ._options import SearchOptions as SearchOptions
-from ._order import below as below
 from ._order import in_order, not_rising
+from ._order import scale_below as scale_below
 from ._searched import Searched as Searched
 
 MAX_CHECKED = 1000

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from ..errors import QueryError
 from ..lays import Lay, lays_of
 from ..rank import DEPTH
-from ..store import Choice, Moment, Words
+from ..store import Choice, Moment, OneOrSeveral
 
 FRAMES = 500
 """Candidates from which the frames of films are gathered."""
@@ -36,8 +36,8 @@ class SearchOptions:
     # search again with the best so many results as further queries; 0: no
     min_confidence: float | None = None
     # leave out what is less sure
-    under: Words = ()
-    tags: Words = ()
+    under: OneOrSeveral = ()
+    tags: OneOrSeveral = ()
     since: Moment | None = None
     until: Moment | None = None
     # which pictures may answer; see store.Choice

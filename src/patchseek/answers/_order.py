@@ -21,11 +21,11 @@ def _lowered(candidates: list[Candidate[T]], least: float) -> list[Candidate[T]]
     best = candidates[0].score
     if best > least and least <= 0:  # no factor brings them there
         return [replace(each, score=each.score - (best - least)) for each in candidates]
-    scale = below([least], [best])
+    scale = scale_below([least], [best])
     return candidates if scale == 1 else [replace(each, score=each.score * scale) for each in candidates]
 
 
-def below(refined: Sequence[float], plain: Sequence[float]) -> float:
+def scale_below(refined: Sequence[float], plain: Sequence[float]) -> float:
     """The factor that puts plain scores below refined ones, so that both can stand in one list; 1 where they do."""
     if not refined or not plain or max(plain) <= min(refined):
         return 1.0

@@ -167,7 +167,7 @@ def index(
     """
     from ..collection import Collection, find_collection
     from ..encode import AddReport, is_file
-    from ..indexes import Refit, judge_parameters, lasting
+    from ..indexes import Refit, as_kept, judge_parameters
     from ..sources import is_archive, is_film, is_list
     from ..store import Store
     from ._progress import progress
@@ -176,7 +176,7 @@ def index(
     interval = _interval(every)
     if index_engine is not None:
         judge_parameters(index_engine)
-        index_engine = lasting(index_engine)
+        index_engine = as_kept(index_engine)
     if report:
         check_file(report)
     if with_points and not points:

@@ -32,7 +32,7 @@ from ..store import (
     FileState,
     Half,
     KnownFile,
-    NewPicture,
+    NewEntry,
     Settings,
     require_space,
     save_features,
@@ -56,7 +56,7 @@ class Record:
     # name of the features at the staging place, None where no picture was encoded
     sha256: str | None
     # of that file
-    pictures: tuple[NewPicture, ...]
+    pictures: tuple[NewEntry, ...]
     # in the order of the features
     failures: tuple[Failure, ...]
     same: tuple[Same, ...]
@@ -79,7 +79,7 @@ class Record:
         """The inverse of to_json. Raises ValueError, KeyError or TypeError for anything else."""
         values = json.loads(text)
         values["root"] = values["root"] if is_url(values["root"]) else Path(values["root"])
-        for name, kind in (("pictures", NewPicture), ("failures", Failure)):
+        for name, kind in (("pictures", NewEntry), ("failures", Failure)):
             values[name] = tuple(kind(**{**v, "state": FileState(**v["state"])}) for v in values[name])
         values["same"] = tuple(
             Same(
@@ -137,7 +137,7 @@ class Staging:
         self,
         key: str,
         root: Root,
-        pictures: Sequence[NewPicture],
+        pictures: Sequence[NewEntry],
         features: Half,
         failures: Sequence[Failure],
         same: Sequence[Same],

@@ -20,7 +20,7 @@ from ..images import Picture, count_pages, read
 from ..originals import open_original
 from ..patches import Patches
 from ..sources import EVERY, Stored, may_have_pages, page_path
-from ..store import Failure, FileState, Image, NewPicture
+from ..store import Failure, FileState, Image, NewEntry
 from ._extractors import Batched, Extractor, Extracts, extract
 from ._pipeline import encode_stream
 from ._tasks import Same
@@ -32,7 +32,7 @@ T = TypeVar("T")
 class Loaded:
     """A picture and what is made of it."""
 
-    picture: NewPicture
+    picture: NewEntry
     extracts: Extracts
     # by an extractor's kind what it made; of a Batched one the pieces, until they are encoded
     note: str | None = None
@@ -174,7 +174,7 @@ def load_page(given: Content, extractors: Sequence[Extractor], page: int = 1, n_
 
     picture, extracts = extract(decode, extractors, path)
     size = picture.width, picture.height
-    new = NewPicture(path, given.state, given.sha256, *size, n_pages if page == 1 else None)
+    new = NewEntry(path, given.state, given.sha256, *size, n_pages if page == 1 else None)
     return Loaded(new, extracts, picture.note)
 
 

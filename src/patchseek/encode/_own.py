@@ -13,7 +13,7 @@ import numpy as np
 from ..encoders import Encoder
 from ..errors import ImageError, StoreError
 from ..regions import Pyramid
-from ..store import REGIONS, Failure, Image, NewPicture, Settings, Store, Writer
+from ..store import REGIONS, Failure, Image, NewEntry, Settings, Store, Writer
 from ._extractors import Extractor, Regions
 from ._load import Loaded, encode_tasks, load_original
 
@@ -56,7 +56,7 @@ def agrees(store: Store, encoder: Encoder) -> bool:
             picture, extracts = load_original(image, extractors)
         except ImageError as error:
             return Failure(image.path, image.state, error.reason)
-        new = NewPicture(str(image.id), image.state, image.sha256, picture.width, picture.height)
+        new = NewEntry(str(image.id), image.state, image.sha256, picture.width, picture.height)
         return Loaded(new, extracts)
 
     cosines = []

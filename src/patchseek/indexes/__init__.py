@@ -41,13 +41,13 @@ __all__ = [
     "Hits",
     "Index",
     "Refit",
+    "as_kept",
     "choose_engine",
     "compare",
     "discard_saved",
     "in_database",
     "judge_engine",
     "judge_parameters",
-    "lasting",
     "note_trial",
     "open_index",
     "open_repeatable",
@@ -174,8 +174,8 @@ def try_again(engine: str, index: Index, snapshot: Snapshot, cache: Path) -> str
 
 
 def resolved(engine: str, snapshot: Snapshot) -> str:
-    """The engine that a string means for a snapshot: what "auto" chooses, else as `lasting` has it."""
-    engine = lasting(engine)
+    """The engine that a string means for a snapshot: what "auto" chooses, else as `as_kept` has it."""
+    engine = as_kept(engine)
     return choose_engine(snapshot.n_positions * snapshot.n_regions, snapshot.dim) if engine == AUTO else engine
 
 
@@ -205,7 +205,7 @@ def judge_parameters(engine: str) -> None:
 
     Opens, builds and connects to nothing; see judge_engine for what depends on the features.
     """
-    engine = lasting(engine)
+    engine = as_kept(engine)
     judge = _kind(engine).judge
     if judge:
         judge(engine)
@@ -219,7 +219,7 @@ def judge_engine(
     Only what its string says is judged: whether a database answers is seen when it is opened.
     """
     judge_parameters(engine)
-    engine = lasting(engine)
+    engine = as_kept(engine)
     judge = _kind(engine).judge_over
     if judge:
         judge(engine, n_images, n_regions, dim, train_regions)
@@ -236,7 +236,7 @@ def open_repeatable(snapshot: Snapshot) -> Index:
     return ExactIndex(snapshot, repeatable=True)
 
 
-def lasting(engine: str) -> str:
+def as_kept(engine: str) -> str:
     """The engine's string as it can be kept: a relative file of Milvus Lite made absolute.
 
     Raises EngineError for a blank one, one with a zero byte, and one whose kind there is not.
@@ -246,7 +246,7 @@ def lasting(engine: str) -> str:
         raise EngineError(f"an engine has a name: {_NAMES}")
     if "\0" in engine:
         raise EngineError(f"{engine!r} is no engine: no name has a zero byte")
-    written = _kind(engine).lasting
+    written = _kind(engine).as_kept
     return written(engine) if written else engine
 
 

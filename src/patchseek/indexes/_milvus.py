@@ -183,7 +183,7 @@ def _stretches(ids: NDArray[np.int64]) -> str:
     return " or ".join(f"(image >= {a} and image <= {b})" for a, b in zip(firsts, lasts, strict=True))
 
 
-def _lasting(engine: str) -> str:
+def _as_kept(engine: str) -> str:
     uri, *rest = engine.removeprefix(MILVUS).split(";")
     return engine if "://" in uri or not uri else ";".join([MILVUS + str(expanded(uri).resolve()), *rest])
 
@@ -208,4 +208,4 @@ def _ping(engine: str, seconds: int) -> None:
     ping(parse(engine, kept=True), seconds)
 
 
-KIND = Kind(open=_open, judge=parse, lasting=_lasting, compare=_compare, ping=_ping)
+KIND = Kind(open=_open, judge=parse, as_kept=_as_kept, compare=_compare, ping=_ping)

@@ -115,8 +115,8 @@ class Kind:
     # see indexes.judge_parameters
     judge_over: Callable[[str, int, int, int, Sequence[int] | None], None] | None = None
     # see indexes.judge_engine
-    lasting: Callable[[str], str] | None = None
-    # see indexes.lasting
+    as_kept: Callable[[str], str] | None = None
+    # see indexes.as_kept
     why_outgrown: Callable[[str, Snapshot, Path], str | None] | None = None
     # see indexes.why_outgrown, of what is kept in the cache folder
     compare: Callable[[str, Snapshot, Path | None, bool], Held] | None = None

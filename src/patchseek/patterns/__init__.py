@@ -12,14 +12,26 @@ part of it. Composed and decomposed letters (NFC and NFD) are equal everywhere, 
 
 from ._exclusions import Exclusions, Given
 from ._gitignore import Pattern
-from ._names import Words, absolute, escaped, inside, is_utf8, moved_below, plain, seen_from, several, spellings, tidy
+from ._names import (
+    OneOrSeveral,
+    absolute,
+    escaped,
+    inside,
+    is_utf8,
+    moved_below,
+    plain,
+    seen_from,
+    several,
+    spellings,
+    tidy,
+)
 from ._nearest import nearest
 
 __all__ = [
     "Exclusions",
     "Given",
+    "OneOrSeveral",
     "Pattern",
-    "Words",
     "absolute",
     "escaped",
     "inside",

@@ -5,10 +5,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from ._gitignore import Pattern
-from ._names import Words, escaped, plain, several, tidy
+from ._names import OneOrSeveral, escaped, plain, several, tidy
 from ._nearest import nearest
 
-Given = Words | Mapping[str, str]
+Given = OneOrSeveral | Mapping[str, str]
 """Patterns as somebody gave them; or, as `Exclusions.lines`, each with the line that it stands for."""
 
 

@@ -9,7 +9,7 @@ from unicodedata import normalize
 
 from ..errors import QueryError
 
-Words = str | os.PathLike[str] | Sequence[str | os.PathLike[str]]
+OneOrSeveral = str | os.PathLike[str] | Sequence[str | os.PathLike[str]]
 """One text or several."""
 
 
@@ -32,7 +32,7 @@ def spellings(text: str) -> tuple[str, ...]:
     return tuple(dict.fromkeys((text, normalize("NFC", text), normalize("NFD", text))))
 
 
-def several(given: Words | None) -> list[str]:
+def several(given: OneOrSeveral | None) -> list[str]:
     """One text or several, as several; paths are texts too. Raises QueryError for what is neither."""
     if given is None:
         return []

@@ -11,7 +11,7 @@ Order of a commit: parts to a temporary name, flush, rename, then one SQLite tra
 dies at, a picture is either committed with its vectors or not there.
 """
 
-from ..patterns import Words
+from ..patterns import OneOrSeveral
 from ._backup import back_up, restore
 from ._choice import Choice, Moment, same_tags
 from ._exclusions import (
@@ -41,7 +41,7 @@ from ._records import (
     Image,
     KnownFile,
     Move,
-    NewPicture,
+    NewEntry,
     Settings,
 )
 from ._runs import Find, Run, add_run, finds_of, last_id, last_run
@@ -68,8 +68,9 @@ __all__ = [
     "KnownFile",
     "Moment",
     "Move",
-    "NewPicture",
+    "NewEntry",
     "News",
+    "OneOrSeveral",
     "Rebuilt",
     "Run",
     "SavedQuery",
@@ -78,7 +79,6 @@ __all__ = [
     "Snapshot",
     "Store",
     "Untold",
-    "Words",
     "Writer",
     "add_judgement",
     "add_news",

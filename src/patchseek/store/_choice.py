@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import QueryError
-from ..patterns import Words, plain, several
+from ..patterns import OneOrSeveral, plain, several
 from ._catalogue import tags_of
 from ._places import ids_in
 from ._records import storable
@@ -26,9 +26,9 @@ _DAY = timedelta(days=1)
 class Choice:
     """What pictures must be to be meant. Nothing said: all of them. Raises QueryError for a date that is none."""
 
-    under: Words = ()
+    under: OneOrSeveral = ()
     # folders relative to what was indexed or absolute, single pictures, or patterns (see `patterns`); any of them
-    tags: Words = ()
+    tags: OneOrSeveral = ()
     # any of them; see Writer.tag
     since: Moment | None = None
     until: Moment | None = None

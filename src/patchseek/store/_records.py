@@ -162,7 +162,7 @@ class KnownFile:
 
 
 @dataclass(frozen=True)
-class NewPicture:
+class NewEntry:
     """A picture ready to be committed; its features travel beside it."""
 
     path: str

@@ -40,7 +40,7 @@ UPDATE setting SET value = '2' WHERE key = 'format';
 """Not by DROP COLUMN, which SQLite has only since 3.35. No number of a shard is given a second time."""
 
 LATER_COLUMNS = ("ctime_ns", "n_pages")
-"""Columns of `image` that catalogues of before lack; see store.FileState and NewPicture. Unknown is NULL.
+"""Columns of `image` that catalogues of before lack; see store.FileState and NewEntry. Unknown is NULL.
 
 An older patchseek names the columns that it writes, and leaves these alone.
 """

@@ -18,7 +18,7 @@ from ._inventory import keep_latest, latest, put_inventories
 from ._lock import may_remove, take_lock
 from ._mend import compact, points_of, repair
 from ._points import Codes
-from ._records import Failure, Move, NewPicture, Settings
+from ._records import Failure, Move, NewEntry, Settings
 from ._rows import (
     columns,
     forget_failure,
@@ -99,7 +99,7 @@ class Writer:
     def commit(
         self,
         root: Root,
-        pictures: Sequence[NewPicture],
+        pictures: Sequence[NewEntry],
         features: Half,
         failures: Sequence[Failure] = (),
         points: Sequence[Codes | None] | None = None,
@@ -125,7 +125,7 @@ class Writer:
     def adopt(
         self,
         root: Root,
-        pictures: Sequence[NewPicture],
+        pictures: Sequence[NewEntry],
         file: Path,
         sha256: str,
         failures: Sequence[Failure] = (),
@@ -177,7 +177,7 @@ class Writer:
                 assert is_so, f"{codes.shape} {codes.dtype} points, (n, {width}) uint8 expected"
 
     def _enter(
-        self, root: Root, pictures: Sequence[NewPicture], shard: Shard | None, failures: Sequence[Failure]
+        self, root: Root, pictures: Sequence[NewEntry], shard: Shard | None, failures: Sequence[Failure]
     ) -> None:
         with self._catalogue.writing() as db:
             root_id = self._root_id(db, root)
