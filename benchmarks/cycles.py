@@ -38,6 +38,7 @@ class Means:
     streams = 1
     runs_on = "numpy"
     feed = Feed(8)
+    cells = words = regions = None
     identity = EncoderIdentity("means", 8, 13, hashlib.sha256(b"means").hexdigest(), "squash to 8 px")
 
     def encode(self, patches: Patches) -> Features:

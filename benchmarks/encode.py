@@ -47,6 +47,8 @@ FEWER = {FAST_FEWER: Pyramid((0, 2, 3))}
 class Watched:
     """An encoder that notes for how long at least one of its calls was under way."""
 
+    cells = words = regions = None
+
     def __init__(self, encoder: Encoder) -> None:
         self._encoder, self._lock = encoder, threading.Lock()
         self.identity, self.feed, self.batch = encoder.identity, encoder.feed, encoder.batch

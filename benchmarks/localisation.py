@@ -52,6 +52,8 @@ STEPS: dict[str, Recipe] = {
 class Blind:
     """The encoder without its cells and maps, as one of another library."""
 
+    cells = words = regions = None
+
     def __init__(self, encoder: Encoder) -> None:
         self.identity, self.feed = encoder.identity, encoder.feed
         self.batch, self.streams, self.runs_on, self.encode = (

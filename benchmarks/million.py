@@ -41,7 +41,7 @@ from patchseek.points import KEPT, POINT_BYTES, identify
 from patchseek.rank import DEPTH, SecondLook, StoreView, rank
 from patchseek.regions import Pyramid
 from patchseek.search import Query
-from patchseek.store import FileState, NewPicture, Settings, Snapshot, Store, Writer
+from patchseek.store import FileState, NewEntry, Settings, Snapshot, Store, Writer
 
 SETS = ("dev-set", "composite-set")
 SHARD = 2048
@@ -111,7 +111,7 @@ def fill(store: Store, source: NDArray[np.float32], n_images: int) -> None:
         for start in range(0, len(lows), n_cores()):
             for low, features in pool.map(make, lows[start : start + n_cores()]):
                 numbers = range(low, low + len(features))
-                pictures = [NewPicture(f"{i}.jpg", FileState(1, i), f"{i:064x}", 1024, 768) for i in numbers]
+                pictures = [NewEntry(f"{i}.jpg", FileState(1, i), f"{i:064x}", 1024, 768) for i in numbers]
                 points = None if codes is None else list(codes[: len(features)])
                 writer.commit(store.path / "pictures", pictures, features, points=points)
 

@@ -26,7 +26,7 @@ from turns import machine, parse_with_data, write
 from patchseek import Collection
 from patchseek.encode import add_folder
 from patchseek.saved import Saved
-from patchseek.store import FileState, NewPicture, Store, Writer, add_run, hash_file, last_id, last_run
+from patchseek.store import FileState, NewEntry, Store, Writer, add_run, hash_file, last_id, last_run
 from patchseek.store._catalogue import Catalogue
 
 SHARD = 2048
@@ -43,7 +43,7 @@ def fill(store: Store, folder: Path, n_images: int) -> None:
     with Writer(store) as writer:
         for low in range(0, n_images, SHARD):
             numbers = range(low, low + SHARD)
-            pictures = [NewPicture(f"{i}.jpg", FileState(1, i), f"{i:064x}", 1024, 768) for i in numbers]
+            pictures = [NewEntry(f"{i}.jpg", FileState(1, i), f"{i:064x}", 1024, 768) for i in numbers]
             writer.adopt(store.path / "others", pictures, file, sha256)
 
 

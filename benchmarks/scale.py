@@ -26,7 +26,7 @@ from patchseek.encoders import EncoderIdentity, Features
 from patchseek.indexes import open_index
 from patchseek.patches import Feed, Patches
 from patchseek.regions import Pyramid
-from patchseek.store import FileState, NewPicture, Settings, Store, Writer
+from patchseek.store import FileState, NewEntry, Settings, Store, Writer
 
 R = 30
 SHARD = 256
@@ -36,6 +36,7 @@ class Blind:
     """An encoder that answers at once, always with the same direction."""
 
     batch, streams, runs_on, feed = 32, 1, "nothing", Feed(8)
+    cells = words = regions = None
 
     def __init__(self, dim: int) -> None:
         self.identity = EncoderIdentity("blind", 8, dim, "0" * 64, "none")
@@ -57,11 +58,11 @@ def fill(store: Store, folder: Path, n: int, dim: int) -> None:
     """Commit n pictures with random features, shard by shard."""
     rng = np.random.default_rng(0)
 
-    def pictures(low: int, high: int) -> Iterator[NewPicture]:
+    def pictures(low: int, high: int) -> Iterator[NewEntry]:
         for i in range(low, high):
             path = f"{i // 1000:04d}/{i:07d}.jpg"
             status = (folder / path).stat()
-            yield NewPicture(path, FileState(status.st_size, status.st_mtime_ns), f"{i:064x}", 640, 480)
+            yield NewEntry(path, FileState(status.st_size, status.st_mtime_ns), f"{i:064x}", 640, 480)
 
     with Writer(store) as writer:
         for low in range(0, n, SHARD):

@@ -31,7 +31,7 @@ from turns import known, machine, middle, parse_with_data, take_turns, write
 
 from patchseek import Collection
 from patchseek.regions import Pyramid
-from patchseek.store import FileState, NewPicture, Writer
+from patchseek.store import FileState, NewEntry, Writer
 
 KINDS = ("box.zip", "box.tar", "box.tar.gz")
 LOOK = """
@@ -113,7 +113,7 @@ def look(work: Path, n_members: int) -> dict[str, Any]:
         with Writer(collection.store) as writer:
             for low in range(0, n_members, 2048):
                 pictures = [
-                    NewPicture(
+                    NewEntry(
                         f"{archive.name}!{name}",
                         FileState(len(data), status.st_mtime_ns, status.st_ctime_ns),
                         f"{i:064x}",

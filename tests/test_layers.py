@@ -4,6 +4,8 @@ import ast
 import re
 import subprocess
 import sys
+from importlib import import_module
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -125,3 +127,25 @@ def test_a_search_loads_nothing_of_what_indexing_takes():
 def test_every_public_name_exists_and_is_documented():
     for name in patchseek.__all__:
         assert getattr(patchseek, name).__doc__, name
+
+
+@pytest.mark.extra("dev")
+def test_what_benchmarks_and_tools_take_of_patchseek_is_there():
+    """No type checker reads them, and most run for hours or not at all in the tests."""
+    root = Path(__file__).parents[1]
+    files = [path for folder in ("benchmarks", "tools", "demo", "scripts") for path in (root / folder).rglob("*.py")]
+    taken = {
+        (node.module, alias.name)
+        for path in [*files, root / "main.py"]
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.ImportFrom) and (node.module or "").split(".")[0] == "patchseek"
+        for alias in node.names
+    }
+    assert len(taken) > 150
+    lacking = [(of, name) for of, name in sorted(taken) if not (hasattr(import_module(of), name) or is_file(of, name))]
+    assert lacking == []
+
+
+def is_file(module, name):
+    """Whether a module, a package, has a file or folder of that name."""
+    return find_spec(f"{module}.{name}") is not None
