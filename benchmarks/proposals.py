@@ -13,6 +13,7 @@ import argparse
 import statistics
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,7 @@ from turns import machine, parse_with_data, write
 
 from patchseek.boxes import WHOLE, Boxes, from_pixels, iou
 from patchseek.datasets import Dataset, open_dataset
-from patchseek.encoders import CellEncoder, open_encoder
+from patchseek.encoders import Encoder, open_encoder
 from patchseek.images import Picture, read
 from patchseek.proposals import boxes_of, maps, propose
 
@@ -32,14 +33,16 @@ def centred(*sides: float) -> Boxes:
     return np.array([(0.5 - side / 2, 0.5 - side / 2, 0.5 + side / 2, 0.5 + side / 2) for side in sides])
 
 
-def ways(encoder: CellEncoder) -> dict[str, Callable[[Picture], Boxes]]:
+def ways(encoder: Encoder) -> dict[str, Callable[[Picture], Boxes]]:
     """What is compared; the last one is what the page shows."""
+    assert encoder.cells
+    seen = partial(maps, feed=encoder.feed, encoder=encoder.cells)
     return {
         "whole picture": lambda _: np.array([WHOLE]),
         "centred, 1/3 2/3 3/3 of each side": lambda _: centred(1 / 3, 2 / 3, 1),
         "centred, 1/4 2/4 3/4 of each side": lambda _: centred(1 / 4, 2 / 4, 3 / 4),
-        "proposed by the map alone": lambda picture: boxes_of(maps(picture, encoder)[:1]),
-        "proposed by fine cells alone": lambda picture: boxes_of(maps(picture, encoder)[1:]),
+        "proposed by the map alone": lambda picture: boxes_of(seen(picture)[:1]),
+        "proposed by fine cells alone": lambda picture: boxes_of(seen(picture)[1:]),
         "proposed": lambda picture: propose(picture, encoder),
     }
 
@@ -84,7 +87,6 @@ def main() -> None:
     parser.add_argument("--sets", nargs="+", default=["dev-set", "composite-set"])
     arguments = parse_with_data(parser)
     encoder = open_encoder()
-    assert encoder.cells
     figures: dict[str, Any] = {}
     for name in arguments.sets:
         for kind, entries in annotated(open_dataset(arguments.data / name)).items():
