@@ -52,7 +52,7 @@ def _own(home: Path) -> dict[str, str]:
 
 def _checked(done: CompletedProcess[str], code: int) -> CompletedProcess[str]:
     assert done.returncode == code, done.stderr
-    assert "Traceback" not in done.stderr
+    assert "Traceback" not in done.stderr, done.stderr
     return done
 
 
@@ -89,12 +89,16 @@ def _exit_code(begin: Callable[[], object]) -> int:
 def _as_process(home: Path, arguments: list[str], environment: dict[str, str]) -> Iterator[None]:
     """The working directory, arguments and environment of a process, and what it was before."""
     before, argv, folder = dict(os.environ), sys.argv, Path.cwd()
+    own = sys.modules["__main__"]
+    package = getattr(own, "__package__", None)
     os.environ.update(environment)
     os.chdir(home)
     sys.argv = arguments
+    own.__package__ = None  # that of `python -m pytest` would be part of the program's name
     try:
         yield
     finally:
+        own.__package__ = package
         sys.argv = argv
         os.chdir(folder)
         os.environ.clear()

@@ -2,6 +2,7 @@
 
 import importlib
 import json
+import logging
 import os
 import signal
 import threading
@@ -180,6 +181,8 @@ def as_documented(home: Path) -> Iterator[None]:
         patch.setattr(watch, "SETTLED", 0)
         patch.setattr(Watcher, "run", lambda self, _, hear, progress: self.once(hear, progress))
         patch.setattr(Address, "post", lambda *_: None)
+        for name in ("pymilvus", "milvus_lite", "grpc"):  # silent where patchseek is the first that imports them
+            patch.setattr(logging.getLogger(name), "level", logging.CRITICAL)
         patch.setenv("HOME", str(home))
         patch.setenv("XDG_CACHE_HOME", str(home / "cache"))
         patch.setenv("XDG_STATE_HOME", str(home / "state"))
