@@ -176,7 +176,8 @@ class Collection:
         has_list = is_url(str(folder)) or is_list(place)
         if every is not None and is_file(place) and not (is_film(place.name) or has_list):
             raise PatchseekError(f"{place}: every is for films, and for folders and lists of some")
-        if inside and (has_list or (is_file(place) and not is_archive(place.name))):
+        is_single = not has_list and is_file(place) and not is_archive(place.name)
+        if inside and (has_list or is_single):
             raise PatchseekError(f"{folder}: inside is for folders, which hold archives, documents and films")
         if has_list:
             report = add_list(
@@ -192,7 +193,7 @@ class Collection:
                 with_removed=with_removed,
                 on_progress=on_progress,
             )
-        elif is_file(place) and not is_archive(place.name):
+        elif is_single:
             if exclude is not None:
                 raise PatchseekError(f"{place}: a single picture; exclusions are for folders")
             report = add_file(self.store, place, self._ready(on_progress), every=every, on_progress=on_progress)

@@ -8,6 +8,7 @@ ranked rows, for all that rank rows. An engine's string begins with the name of 
 import re
 from collections.abc import Sequence
 from difflib import get_close_matches
+from functools import lru_cache
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -66,6 +67,7 @@ _FILES = {ON_DEVICE: "_device", MILVUS: "_milvus", **dict.fromkeys(POSTGRES, "_p
 _NAMES = "exact, auto, exact;device=DEVICE, milvus:URI, postgresql://USER@HOST/DATABASE, or a FAISS factory string"
 
 
+@lru_cache(64)
 def _kind(engine: str) -> Kind:
     """The kind of engine that a string is of. Raises EngineError for what begins like none, or nearly like one."""
     file = next((file for start, file in _FILES.items() if engine.startswith(start)), None)

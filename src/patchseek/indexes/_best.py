@@ -70,8 +70,7 @@ def group_pictures(snapshot: Snapshot, scores: NDArray[np.float32], rows: NDArra
 
     Ties in order of position. Raises EngineError for a score of these that is no number.
     """
-    shape = (len(rows), k)
-    hits = Hits(np.full(shape, -1, np.int64), np.full(shape, -1, np.int64), np.full(shape, -np.inf, np.float32))
+    hits = Hits.nothing(len(rows), k)
     for q, (query_scores, query_rows) in enumerate(zip(scores, rows, strict=True)):
         found = query_rows >= 0
         positions, regions = np.divmod(query_rows[found], snapshot.n_regions)

@@ -58,8 +58,7 @@ def gather(
     """
     queries = np.ascontiguousarray(queries, np.float32)
     k = max(min(k, snapshot.n_live), 1)
-    shape = (len(queries), k)
-    hits = Hits(np.full(shape, -1, np.int64), np.full(shape, -1, np.int64), np.full(shape, -np.inf, np.float32))
+    hits = Hits.nothing(len(queries), k)
     depth, left = max(round(max(4 * k, 64, rerank) / share), 1), np.arange(len(queries))
     while len(left):
         found = ask(queries[left], min(depth, most))

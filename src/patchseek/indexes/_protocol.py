@@ -39,6 +39,12 @@ class Hits:
     scores: NDArray[np.float32]
     # (Q, k) inner product of unit vectors in [-1, 1], -inf likewise
 
+    @classmethod
+    def nothing(cls, n_queries: int, k: int) -> "Hits":
+        """Places for k pictures of each query, none of which is found yet."""
+        shape = n_queries, k
+        return cls(np.full(shape, -1, np.int64), np.full(shape, -1, np.int64), np.full(shape, -np.inf, np.float32))
+
 
 @dataclass(frozen=True)
 class Held:
